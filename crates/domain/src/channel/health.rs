@@ -1,0 +1,164 @@
+//! How fetching, or sending, of a channel is doing. The two are separate: a mailbox that cannot send is still read.
+//!
+//! Transitions are pure. A timeout, a throttle or a server's bad day never asks anybody to sign in again: only a class whose
+//! [`Actor`] is a person outside moves a channel beyond `failing`.
+
+use crate::Timestamp;
+use crate::failure::{Actor, Failure, FailureClass, Retry};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthState {
+    /// Not tried yet.
+    #[default]
+    Unknown,
+    Connected,
+    /// It does not work at the moment, and mends itself.
+    Failing,
+    /// The owner must sign in again.
+    NeedsReauth,
+    /// Somebody outside must change something first.
+    Blocked,
+}
+
+impl HealthState {
+    const ALL: [Self; 5] = [Self::Unknown, Self::Connected, Self::Failing, Self::NeedsReauth, Self::Blocked];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Connected => "connected",
+            Self::Failing => "failing",
+            Self::NeedsReauth => "needs_reauth",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+
+    /// Work on the channel goes on by itself; in the other states it waits for a person.
+    pub const fn is_tried(self) -> bool {
+        match self {
+            Self::Unknown | Self::Connected | Self::Failing => true,
+            Self::NeedsReauth | Self::Blocked => false,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    pub state: HealthState,
+    pub since: Timestamp,
+    /// The last time it worked.
+    pub last_ok_at: Option<Timestamp>,
+    pub next_try_at: Option<Timestamp>,
+    pub failures_in_a_row: u32,
+    /// The first failure of the present run of failures.
+    pub failing_since: Option<Timestamp>,
+    pub failure: Option<Failure>,
+}
+
+/// Refused sign-ins with fresh tokens that are borne before a person is asked: five over an hour (Exchange refuses now and then by itself).
+pub const REFUSALS_BEFORE_ASKING: u32 = 5;
+pub const REFUSALS_WINDOW_SECONDS: u64 = 3600;
+
+impl Health {
+    #[must_use]
+    pub fn worked(&self, now: Timestamp) -> Self {
+        let since = if self.state == HealthState::Connected { self.since } else { now };
+        Self { state: HealthState::Connected, since, last_ok_at: Some(now), ..Self::default() }
+    }
+
+    /// The state after a failure. `next_try_at` is when the caller will try again by itself.
+    #[must_use]
+    pub fn failed(&self, failure: Failure, now: Timestamp, next_try_at: Option<Timestamp>) -> Self {
+        let failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        let failing_since = self.failing_since.unwrap_or(now);
+        let lasting = failures_in_a_row >= REFUSALS_BEFORE_ASKING
+            && now.since(failing_since).as_secs() >= REFUSALS_WINDOW_SECONDS;
+        let state = state_for(&failure, lasting);
+        Self {
+            state,
+            since: if state == self.state { self.since } else { now },
+            last_ok_at: self.last_ok_at,
+            next_try_at: if state.is_tried() { next_try_at } else { None },
+            failures_in_a_row,
+            failing_since: Some(failing_since),
+            failure: Some(failure),
+        }
+    }
+
+    /// A person pressed "try again", or signed in again.
+    #[must_use]
+    pub fn asked_again(&self, now: Timestamp) -> Self {
+        Self { state: HealthState::Unknown, since: now, last_ok_at: self.last_ok_at, ..Self::default() }
+    }
+}
+
+fn state_for(failure: &Failure, lasting: bool) -> HealthState {
+    match (failure.class.retry(), failure.class.actor()) {
+        // Refused with a fresh token: Exchange does that in passing too, so only when it lasts.
+        (Retry::FreshToken, Actor::TenantAdmin) if lasting => HealthState::Blocked,
+        (Retry::FreshToken, _) if lasting => HealthState::NeedsReauth,
+        (Retry::FreshToken | Retry::Later | Retry::Done, _) => HealthState::Failing,
+        (Retry::Never, Actor::Owner) => HealthState::NeedsReauth,
+        (Retry::Never, Actor::TenantAdmin) => match failure.class {
+            FailureClass::AdminConsentRequired => HealthState::NeedsReauth,
+            _ => HealthState::Blocked,
+        },
+        // A bug of ours, or one message's trouble, says nothing about the mailbox.
+        (Retry::Never, Actor::Nobody | Actor::Operator | Actor::Agent) => HealthState::Failing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_760_000_000);
+
+    #[test]
+    fn a_timeout_never_asks_anybody_to_sign_in_again() {
+        let mut health = Health::default();
+        for hour in 0..100u64 {
+            health = health.failed(FailureClass::TimedOut.into(), NOW.plus(Duration::from_secs(hour * 3600)), None);
+            assert_eq!(health.state, HealthState::Failing);
+        }
+    }
+
+    #[test]
+    fn a_refused_sign_in_asks_the_owner_only_after_five_refusals_over_an_hour() {
+        let mut health = Health::default().worked(NOW);
+        for minute in [1u64, 6, 21, 40] {
+            health = health.failed(
+                FailureClass::AuthenticationRefused.into(),
+                NOW.plus(Duration::from_secs(minute * 60)),
+                None,
+            );
+            assert_eq!(health.state, HealthState::Failing);
+        }
+        let later = NOW.plus(Duration::from_secs(62 * 60));
+        assert_eq!(
+            health.failed(FailureClass::AuthenticationRefused.into(), later, None).state,
+            HealthState::NeedsReauth
+        );
+    }
+
+    #[test]
+    fn disabled_smtp_blocks_at_once_and_success_forgets_it() {
+        let blocked = Health::default().failed(FailureClass::SmtpAuthDisabled.into(), NOW, Some(NOW));
+        assert_eq!((blocked.state, blocked.next_try_at), (HealthState::Blocked, None));
+        let well = blocked.worked(NOW.plus(Duration::from_secs(1)));
+        assert_eq!((well.state, well.failures_in_a_row, well.failure), (HealthState::Connected, 0, None));
+    }
+
+    #[test]
+    fn an_expired_app_secret_is_nobodys_mailbox_problem() {
+        let health = Health::default().failed(FailureClass::AppCredentialExpired.into(), NOW, None);
+        assert_eq!(health.state, HealthState::Failing);
+    }
+}

@@ -1,0 +1,116 @@
+//! An Email channel is the mailbox behind an inbox: whose it is, how it is reached, and how it is doing.
+//!
+//! Four things that are often confused are four fields: the principal who signed in, the mailbox that is opened, the From address, and
+//! the SMTP user. A channel refers to its grant; it never copies a token.
+
+pub mod health;
+pub mod provider;
+
+use crate::{AccountId, ChannelId, EmailAddress, GrantId, InboxId, Timestamp};
+pub use health::{Health, HealthState};
+pub use provider::{Capabilities, Provider};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmailChannel {
+    pub id: ChannelId,
+    pub account_id: AccountId,
+    pub inbox_id: InboxId,
+    pub provider: Provider,
+    pub grant_id: Option<GrantId>,
+    /// Who signed in: the XOAUTH2 user of the principal (`preferred_username`, then `upn`).
+    pub principal: String,
+    /// The mailbox that IMAP opens.
+    pub mailbox_address: EmailAddress,
+    /// What From says.
+    pub from_address: EmailAddress,
+    /// Who SMTP authenticates as.
+    pub smtp_user: String,
+    pub fetch_health: Health,
+    pub send_health: Health,
+    pub import: ImportProgress,
+    pub created_at: Timestamp,
+}
+
+/// How far the import of the past has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportProgress {
+    pub state: ImportState,
+    /// Mails found in the window; `None` until they were counted.
+    pub total: Option<u32>,
+    pub done: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportState {
+    #[default]
+    Waiting,
+    Running,
+    Done,
+}
+
+impl ImportState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Done => "done",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Waiting, Self::Running, Self::Done].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// A connection attempt: from "the administrator asked" to "the inbox exists".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStatus {
+    /// The link was made; nobody has come back from Microsoft yet.
+    Pending,
+    /// Signed in, and waiting for a member of the account to confirm in this browser.
+    AwaitingConfirmation,
+    /// Microsoft wants an administrator's approval first.
+    AwaitingAdminConsent,
+    /// Signed in; the mailbox is being proved.
+    Proving,
+    /// The inbox exists.
+    Connected,
+    Failed,
+    Expired,
+}
+
+impl ConnectionStatus {
+    const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::AwaitingConfirmation,
+        Self::AwaitingAdminConsent,
+        Self::Proving,
+        Self::Connected,
+        Self::Failed,
+        Self::Expired,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::AwaitingConfirmation => "awaiting_confirmation",
+            Self::AwaitingAdminConsent => "awaiting_admin_consent",
+            Self::Proving => "proving",
+            Self::Connected => "connected",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+
+    /// Nothing will change it any more.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Connected | Self::Failed | Self::Expired)
+    }
+}

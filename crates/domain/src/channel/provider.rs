@@ -1,0 +1,56 @@
+//! Mail providers, and what each can do, as data.
+//!
+//! The rules ask [`Capabilities`], never the provider's name, so that a new provider is a row here.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    Microsoft,
+}
+
+impl Provider {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Microsoft => "microsoft",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Microsoft].into_iter().find(|p| p.as_str() == text)
+    }
+
+    pub const fn capabilities(self) -> Capabilities {
+        match self {
+            // Limits: "Improvements in SMTP authentication submission" and "Exchange Online limits" (Microsoft Learn).
+            Self::Microsoft => Capabilities {
+                keeps_sent_copy: true,
+                dedupes_by_message_id: true,
+                smtp_connections: 1,
+                messages_per_minute: 30,
+                recipients_per_day: 10_000,
+                recipients_per_message: 500,
+                max_message_bytes: 35 * 1024 * 1024,
+                imap_command_bytes: 10_240,
+            },
+        }
+    }
+}
+
+/// What a provider does by itself, and where its limits are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The provider stores a copy of what was submitted in Sent, so we never append one.
+    pub keeps_sent_copy: bool,
+    /// A second submission with the same Message-ID is refused or swallowed, so sending again is safe.
+    pub dedupes_by_message_id: bool,
+    /// Connections for submission that we open per mailbox.
+    pub smtp_connections: u32,
+    pub messages_per_minute: u32,
+    pub recipients_per_day: u32,
+    pub recipients_per_message: u32,
+    pub max_message_bytes: u64,
+    /// The longest IMAP command line the server takes; longer UID sets are split.
+    pub imap_command_bytes: usize,
+}

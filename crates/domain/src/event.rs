@@ -1,0 +1,39 @@
+//! Events: what happened in an account, in order. Each carries its own snapshot from the moment it happened.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! events {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        /// Chatwoot's event names, and ours for what Chatwoot does not tell.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum EventKind {
+            $(#[serde(rename = $text)] $name,)*
+        }
+
+        impl EventKind {
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+events! {
+    ConversationCreated = "conversation_created",
+    ConversationUpdated = "conversation_updated",
+    ConversationStatusChanged = "conversation_status_changed",
+    AssigneeChanged = "assignee_changed",
+    MessageCreated = "message_created",
+    MessageUpdated = "message_updated",
+    ContactCreated = "contact_created",
+    ContactUpdated = "contact_updated",
+    InboxCreated = "inbox_created",
+    InboxUpdated = "inbox_updated",
+    InboxDeleted = "inbox_deleted",
+    InboxHealthChanged = "inbox_health_changed",
+    DeliveryUpdated = "delivery_updated",
+}

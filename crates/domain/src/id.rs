@@ -1,0 +1,73 @@
+//! Ids: one newtype per kind of row, so that an inbox's id can never stand where a message's belongs.
+//!
+//! The API shows conversations by their [`DisplayId`], which counts per account; everything else by its row id.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<i64> for $name {
+            fn from(id: i64) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<$name> for i64 {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A tenant.
+    AccountId,
+    /// A person who signs in; global, with a role in each account.
+    UserId,
+    /// An API token or a browser session of a user.
+    TokenId,
+    /// Where conversations land.
+    InboxId,
+    /// The mailbox behind an inbox.
+    ChannelId,
+    /// A folder of a mailbox that is watched.
+    FolderId,
+    /// The OAuth tokens of one signed-in principal.
+    GrantId,
+    /// A client id and credential at a provider, when it is a tenant's own.
+    OauthAppId,
+    /// One attempt to connect a mailbox.
+    ConnectionId,
+    /// A person outside.
+    ContactId,
+    /// A thread with a contact, by row id.
+    ConversationId,
+    /// A thread with a contact, as people and the API count them: per account, from 1.
+    DisplayId,
+    /// Something said in a conversation.
+    MessageId,
+    /// A file that belongs to a message.
+    AttachmentId,
+    /// A mail's bytes as received.
+    RawEmailId,
+    /// One outgoing message on its way.
+    DeliveryId,
+    /// A row of owed work.
+    OwedId,
+    /// Stored bytes.
+    BlobId,
+    /// A worker process's session.
+    WorkerSessionId,
+}
