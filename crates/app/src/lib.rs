@@ -1,1 +1,31 @@
-//! (being built)
+//! The use cases of Postroom, in the order of a mail's life. Plain code: no web framework, no queue, no SQL.
+//!
+//! - [`context`]: what every use case is given: store, clock, entropy, connector, Microsoft, settings, and the [`context::Wake`] port.
+//! - [`system`]: the real clock and the real randomness, which only the server hands in.
+//! - [`accounts`]: who is asking: sign-in, sessions, members, agents.
+//! - [`channels`]: a mailbox is connected, proved, kept alive, and says how it is doing.
+//! - [`inbound`]: a mail ENTERS (pull), and BECOMES a message in a conversation (ingest).
+//! - [`conversations`], [`contacts`], [`attachments`]: what agents see and do.
+//! - [`outbound`]: a reply LEAVES (reply, deliver, reconcile).
+//! - [`owed`]: what is due is named for the queue. [`job`]: what the queue hands back is run.
+//!
+//! This crate never names poem, apalis or Redis, and no network call is made while a transaction is open.
+
+pub mod context;
+pub mod system;
+
+pub mod accounts;
+pub mod channels;
+
+pub mod inbound;
+
+pub mod attachments;
+pub mod contacts;
+pub mod conversations;
+
+pub mod outbound;
+
+pub mod job;
+pub mod owed;
+
+pub use context::{Environment, Hint, Settings, Wake};
