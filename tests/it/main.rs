@@ -1,1 +1,4 @@
-//! The stories.
+//! The stories: what Postroom promises, told through its public API and the protocols it speaks.
+
+mod servers;
+mod tidy;

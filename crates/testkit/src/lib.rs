@@ -1,1 +1,11 @@
-//! (being built)
+//! What the stories stand on: worlds with everything running, real servers, a chaos proxy, and the invariants that must hold after all.
+//!
+//! Never a dependency of the product. Servers are processes in temporary folders on free ports, ended by their ids.
+
+pub mod chaos;
+pub mod dovecot;
+pub mod postfix;
+pub mod postgres;
+pub mod process;
+pub mod redis;
+pub mod tls;

@@ -1,0 +1,144 @@
+//! A real Dovecot 2.3 with XOAUTH2 that validates RS256 tokens by itself, as a process in a temporary folder.
+//!
+//! Any user exists; the token's `upn` must be the user. LMTP takes mail from Postfix; SASL serves Postfix's submission.
+
+use crate::process::{Process, accepts, free_port, run};
+use crate::tls::TestTls;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Uid and gid that own the mail; no such user needs to exist.
+const MAIL_OWNER: u32 = 5000;
+
+pub struct Dovecot {
+    process: Process,
+    dir: PathBuf,
+    pub imaps_port: u16,
+    pub lmtp_port: u16,
+    pub sasl_port: u16,
+}
+
+impl Dovecot {
+    /// `issuer` and `keys` (kid and public key as PEM) say whose tokens are taken.
+    pub fn start(dir: &Path, tls: &TestTls, issuer: &str, keys: &[(String, String)]) -> Result<Self> {
+        for folder in ["run", "state", "log", "tls", "mail", "keys"] {
+            fs::create_dir_all(dir.join(folder))?;
+        }
+        run(Command::new("chmod").arg("755").arg(dir))?;
+        run(Command::new("chown").arg(format!("{MAIL_OWNER}:{MAIL_OWNER}")).arg(dir.join("mail")))?;
+        fs::write(dir.join("tls/cert.pem"), &tls.cert_pem)?;
+        fs::write(dir.join("tls/key.pem"), &tls.key_pem)?;
+        for (kid, pem) in keys {
+            let folder = dir.join("keys/default/RS256");
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join(kid), pem)?;
+        }
+        run(Command::new("chmod").args(["-R", "a+rX"]).arg(dir.join("keys")))?;
+        let (imap, imaps_port, lmtp_port, sasl_port) = (free_port()?, free_port()?, free_port()?, free_port()?);
+        let d = dir.display();
+        fs::write(
+            dir.join("oauth2.conf"),
+            format!(
+                "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={d}/keys/\n\
+                 username_attribute = upn\nusername_format = %Lu\nissuers = {issuer}\n"
+            ),
+        )?;
+        let config = dir.join("dovecot.conf");
+        fs::write(
+            &config,
+            format!(
+                r"base_dir = {d}/run
+state_dir = {d}/state
+log_path = {d}/log/dovecot.log
+auth_verbose = yes
+auth_failure_delay = 0
+protocols = imap lmtp
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{d}/tls/cert.pem
+ssl_key = <{d}/tls/key.pem
+disable_plaintext_auth = no
+auth_mechanisms = xoauth2 oauthbearer
+mail_location = maildir:~/Maildir
+first_valid_uid = 1000
+mail_max_userip_connections = 1000
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = {d}/oauth2.conf
+}}
+userdb {{
+  driver = static
+  args = uid={MAIL_OWNER} gid={MAIL_OWNER} home={d}/mail/%u allow_all_users=yes
+}}
+namespace inbox {{
+  inbox = yes
+  mailbox Sent {{
+    auto = create
+    special_use = \Sent
+  }}
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps_port}
+    ssl = yes
+  }}
+  service_count = 0
+  process_min_avail = 1
+  client_limit = 2000
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {lmtp_port}
+  }}
+}}
+service auth {{
+  inet_listener {{
+    address = 127.0.0.1
+    port = {sasl_port}
+  }}
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+"
+            ),
+        )?;
+        let mut process = Process::start(
+            "dovecot",
+            Command::new("dovecot").arg("-F").arg("-c").arg(&config),
+            &dir.join("log/stdout.log"),
+        )?;
+        process.wait_until(|| accepts(imaps_port) && accepts(lmtp_port) && accepts(sasl_port))?;
+        Ok(Self { process, dir: dir.to_owned(), imaps_port, lmtp_port, sasl_port })
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log/dovecot.log")).unwrap_or_default()
+    }
+
+    /// Every mail in a user's INBOX, as stored, in the order of their file names (which begin with the time of delivery).
+    pub fn inbox(&self, user: &str) -> Result<Vec<Vec<u8>>> {
+        let mut files = Vec::new();
+        for folder in ["new", "cur"] {
+            let folder = self.dir.join("mail").join(user.to_lowercase()).join("Maildir").join(folder);
+            if let Ok(entries) = fs::read_dir(folder) {
+                files.extend(entries.flatten().map(|entry| entry.path()));
+            }
+        }
+        files.sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));
+        files.iter().map(|file| fs::read(file).with_context(|| file.display().to_string())).collect()
+    }
+}
