@@ -85,6 +85,7 @@ failure_classes! {
     ProtocolError = "protocol_error", Nobody, Later, "The server answered something that is not understood.", "Nothing to do: we start a new session. If it stays, send us the server's words below.";
     SessionExpired = "session_expired", Nobody, Later, "The session's access token ran out.", "Nothing to do: we sign in with a fresh one.";
     FolderMissing = "folder_missing", Owner, Later, "A folder that is watched does not exist on the server.", "Check in the mailbox that the folder is still there.";
+    HostForbidden = "host_forbidden", Owner, Never, "The server's address is not one that may be contacted from here.", "Give the name of a mail server on the public internet.";
     // Getting into the mailbox.
     AuthenticationRefused = "authentication_refused", Owner, FreshToken, "The mail server refused the sign-in although the token is fresh.", "Check that IMAP is switched on for this mailbox and that the person who signed in may open it, then try again.";
     MailboxNotConnected = "mailbox_not_connected", TenantAdmin, FreshToken, "Microsoft accepted the sign-in but would not open the mailbox.", "Check that the mailbox exists and has an Exchange licence, that IMAP is switched on for it, and that the person who signed in has full access.";

@@ -1,1 +1,17 @@
-//! (being built)
+//! The only way out: every byte that leaves the process for another host goes through a [`Connector`].
+//!
+//! In this order: [`resolve`] a name to all its addresses, ask [`policy`] about each of them, [`connect`] to one that was asked about
+//! (the name is never resolved a second time), and speak TLS with the name verified. [`http`] is the one HTTP client, on the same path.
+//!
+//! This crate never follows a redirect, never uses a proxy, never reads the environment, and never skips a certificate check.
+
+pub mod connect;
+pub mod error;
+pub mod http;
+pub mod policy;
+pub mod resolve;
+mod trust;
+
+pub use connect::{Connector, ConnectorConfig, Endpoint, TcpStream, TlsMode, TlsStream, Trust};
+pub use error::NetError;
+pub use http::{Http, HttpAnswer, HttpRequest};
