@@ -1,0 +1,25 @@
+//! An attempt to connect a mailbox, from "the administrator asked" to "the inbox exists". An addition to Chatwoot.
+
+use crate::failure::Failure;
+use crate::words::ConnectionStatus;
+use poem_openapi::Object;
+
+#[derive(Clone, Debug, Object)]
+pub struct Connection {
+    pub id: i64,
+    pub status: ConnectionStatus,
+    /// What went wrong, or what is being waited for.
+    #[oai(nullable)]
+    pub failure: Option<Failure>,
+    /// The inbox, once it exists.
+    #[oai(nullable)]
+    pub inbox_id: Option<i64>,
+    /// The mailbox that signed in.
+    #[oai(nullable)]
+    pub email: Option<String>,
+    /// Send this to an administrator of the Microsoft tenant when one must approve.
+    #[oai(nullable)]
+    pub admin_consent_url: Option<String>,
+    pub created_at: i64,
+    pub expires_at: i64,
+}

@@ -1,0 +1,21 @@
+//! Connecting a mailbox through "Sign in with Microsoft".
+
+use poem_openapi::Object;
+
+#[derive(Clone, Debug, Default, Object)]
+pub struct MicrosoftAuthorization {
+    /// The mailbox's address, when it is known: Microsoft's page proposes it.
+    #[oai(validator(max_length = 320))]
+    pub email: Option<String>,
+    /// The inbox to sign in again; absent for a new one.
+    pub inbox_id: Option<i64>,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct MicrosoftAuthorizationStarted {
+    pub success: bool,
+    /// Where the person's browser goes.
+    pub url: String,
+    /// What `GET …/connections/{id}` follows.
+    pub connection_id: i64,
+}

@@ -1,0 +1,102 @@
+//! The signed-in user, with the accounts they belong to.
+//!
+//! Chatwoot returns the API token in clear with every profile. Ours are stored hashed, so `access_token` and `pubsub_token` are null.
+
+use crate::JsonObject;
+use crate::moment::iso;
+use crate::words::{AccountStatus, Availability, Role};
+use domain::user::{Membership, User};
+use poem_openapi::Object;
+
+#[derive(Clone, Debug, Object)]
+pub struct Profile {
+    /// Always null: a token is shown once, when it is made.
+    #[oai(nullable)]
+    pub access_token: Option<String>,
+    /// The account used last, else the first.
+    #[oai(nullable)]
+    pub account_id: Option<i64>,
+    pub accounts: Vec<ProfileAccount>,
+    pub available_name: String,
+    pub avatar_url: String,
+    pub confirmed: bool,
+    pub custom_attributes: JsonObject,
+    #[oai(nullable)]
+    pub display_name: Option<String>,
+    pub email: String,
+    pub id: i64,
+    #[oai(nullable)]
+    pub inviter_id: Option<i64>,
+    #[oai(nullable)]
+    pub message_signature: Option<String>,
+    pub name: String,
+    pub provider: String,
+    #[oai(nullable)]
+    pub pubsub_token: Option<String>,
+    /// The role in `account_id`.
+    #[oai(nullable)]
+    pub role: Option<Role>,
+    #[oai(nullable)]
+    pub r#type: Option<String>,
+    pub ui_settings: JsonObject,
+    pub uid: String,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct ProfileAccount {
+    pub id: i64,
+    pub name: String,
+    pub status: AccountStatus,
+    #[oai(nullable)]
+    pub active_at: Option<String>,
+    pub role: Role,
+    pub permissions: Vec<String>,
+    pub availability: Availability,
+    pub availability_status: Availability,
+    pub auto_offline: bool,
+    pub api_and_webhooks: bool,
+}
+
+impl From<&Membership> for ProfileAccount {
+    fn from(membership: &Membership) -> Self {
+        Self {
+            id: membership.account.id.0,
+            name: membership.account.name.clone(),
+            status: membership.account.status.into(),
+            active_at: iso(membership.active_at),
+            role: membership.role.into(),
+            permissions: vec![membership.role.as_str().to_owned()],
+            availability: membership.availability.into(),
+            availability_status: membership.availability.into(),
+            auto_offline: membership.auto_offline,
+            api_and_webhooks: true,
+        }
+    }
+}
+
+impl Profile {
+    pub fn new(user: &User, memberships: &[Membership]) -> Self {
+        let active = memberships.iter().max_by_key(|m| (m.active_at, std::cmp::Reverse(m.account.id)));
+        Self {
+            access_token: None,
+            account_id: active.map(|m| m.account.id.0),
+            accounts: memberships.iter().map(ProfileAccount::from).collect(),
+            available_name: user.available_name().to_owned(),
+            avatar_url: String::new(),
+            confirmed: true,
+            custom_attributes: JsonObject::default(),
+            display_name: user.display_name.clone(),
+            email: user.email.clone(),
+            id: user.id.0,
+            inviter_id: None,
+            message_signature: user.message_signature.clone(),
+            name: user.name.clone(),
+            provider: "email".to_owned(),
+            pubsub_token: None,
+            role: active.map(|m| m.role.into()),
+            r#type: None,
+            ui_settings: JsonObject::default(),
+            uid: user.email.clone(),
+        }
+    }
+}

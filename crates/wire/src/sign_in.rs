@@ -1,0 +1,34 @@
+//! Signing in with an e-mail address and a password.
+
+use crate::profile::Profile;
+use poem_openapi::Object;
+use poem_openapi::types::Password;
+
+#[derive(Clone, Debug, Object)]
+pub struct SignIn {
+    #[oai(validator(max_length = 320))]
+    pub email: String,
+    #[oai(validator(max_length = 1024))]
+    pub password: Password,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct SignedIn {
+    pub data: Profile,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct TokenValid {
+    pub success: bool,
+    pub data: Profile,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct TokenValidity {
+    pub payload: TokenValid,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct SignedOut {
+    pub success: bool,
+}
