@@ -1,0 +1,164 @@
+//! What was granted: codes waiting to be redeemed, refresh tokens, access tokens, and who consented to the app.
+//!
+//! Tokens are opaque strings of the length Microsoft's have; what they mean is only written here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use crate::ambient::{random_base64, random_between, random_token};
+use crate::state::lock;
+
+/// Who a token speaks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Principal {
+    User {
+        tid: String,
+        oid: String,
+    },
+    /// Client credentials: the app itself in one tenant.
+    App {
+        tid: String,
+    },
+}
+
+/// An authorization code and what it was given for.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeGrant {
+    pub(crate) tid: String,
+    pub(crate) oid: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) nonce: Option<String>,
+    pub(crate) code_challenge: Option<(String, String)>,
+    pub(crate) client_info: bool,
+    pub(crate) expires_at: i64,
+    pub(crate) redeemed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RefreshGrant {
+    pub(crate) tid: String,
+    pub(crate) oid: String,
+    pub(crate) issued_at: i64,
+    pub(crate) used_at: i64,
+    pub(crate) revoked: bool,
+    pub(crate) openid: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct AccessGrant {
+    pub(crate) principal: Principal,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) expires_at: i64,
+}
+
+#[derive(Default)]
+pub(crate) struct Grants {
+    codes: Mutex<HashMap<String, CodeGrant>>,
+    refresh: Mutex<HashMap<String, RefreshGrant>>,
+    access: Mutex<HashMap<String, AccessGrant>>,
+    /// `(tid, Some(oid))` for a user, `(tid, None)` for an organisation, with the scopes consented to.
+    consents: Mutex<HashMap<(String, Option<String>), HashSet<String>>>,
+}
+
+/// Why a code was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CodeRefusal {
+    Unknown,
+    AlreadyRedeemed,
+    Expired,
+}
+
+impl Grants {
+    pub(crate) fn issue_code(&self, grant: CodeGrant) -> String {
+        // Work codes begin `1.` and are some 700 characters long, which has caught more than one VARCHAR(255).
+        let code = format!("1.{}", random_token(540));
+        lock(&self.codes).insert(code.clone(), grant);
+        code
+    }
+
+    /// Takes a code; the second time it is refused (AADSTS54005). A refusal for another reason does not use it up.
+    pub(crate) fn redeem_code(
+        &self,
+        code: &str,
+        now: i64,
+        check: impl FnOnce(&CodeGrant) -> Result<(), super::errors::EntraError>,
+    ) -> Result<CodeGrant, Result<CodeRefusal, super::errors::EntraError>> {
+        let mut codes = lock(&self.codes);
+        let grant = codes.get_mut(code).ok_or(Ok(CodeRefusal::Unknown))?;
+        if grant.redeemed {
+            return Err(Ok(CodeRefusal::AlreadyRedeemed));
+        }
+        if grant.expires_at <= now {
+            return Err(Ok(CodeRefusal::Expired));
+        }
+        check(grant).map_err(Err)?;
+        grant.redeemed = true;
+        Ok(grant.clone())
+    }
+
+    pub(crate) fn issue_refresh_token(&self, grant: RefreshGrant) -> String {
+        let personal = grant.tid == crate::directory::PERSONAL_TENANT;
+        let prefix = if personal { "M.C5" } else { "1.AXkA" };
+        let token = format!("{prefix}{}", random_token(usize_between(800, 1500)));
+        lock(&self.refresh).insert(token.clone(), grant);
+        token
+    }
+
+    /// Looks a refresh token up and marks it used. The old one stays valid after rotation (Microsoft's documentation).
+    pub(crate) fn use_refresh_token(&self, token: &str, now: i64) -> Option<RefreshGrant> {
+        let mut refresh = lock(&self.refresh);
+        let grant = refresh.get_mut(token)?;
+        let before = grant.clone();
+        grant.used_at = now;
+        Some(before)
+    }
+
+    pub(crate) fn issue_access_token(&self, principal: Principal, scopes: Vec<String>, expires_at: i64) -> String {
+        // Outlook's access tokens are opaque, begin `EwB`, and are two to four thousand characters long.
+        let token = format!("EwB{}", random_base64(usize_between(1500, 2900)));
+        lock(&self.access).insert(token.clone(), AccessGrant { principal, scopes, expires_at });
+        token
+    }
+
+    pub(crate) fn access(&self, token: &str) -> Option<AccessGrant> {
+        lock(&self.access).get(token).cloned()
+    }
+
+    pub(crate) fn expire_access_tokens(&self, oid: &str, now: i64) {
+        for grant in lock(&self.access).values_mut() {
+            if matches!(&grant.principal, Principal::User { oid: held, .. } if held == oid) {
+                grant.expires_at = grant.expires_at.min(now);
+            }
+        }
+    }
+
+    pub(crate) fn revoke_refresh_tokens(&self, oid: &str) {
+        for grant in lock(&self.refresh).values_mut().filter(|grant| grant.oid == oid) {
+            grant.revoked = true;
+        }
+    }
+
+    pub(crate) fn consent(&self, tid: &str, oid: Option<&str>, scopes: &[String]) {
+        let key = (tid.to_owned(), oid.map(str::to_owned));
+        lock(&self.consents).entry(key).or_default().extend(scopes.iter().cloned());
+    }
+
+    /// What of `scopes` the user or his organisation has consented to. OpenID's own scopes need none.
+    pub(crate) fn consented(&self, tid: &str, oid: &str, scopes: &[String]) -> bool {
+        let consents = lock(&self.consents);
+        let user = consents.get(&(tid.to_owned(), Some(oid.to_owned())));
+        let organization = consents.get(&(tid.to_owned(), None));
+        scopes.iter().all(|scope| user.into_iter().chain(organization).any(|held| held.contains(scope)))
+    }
+
+    pub(crate) fn withdraw_consent(&self, tid: &str, oid: &str) {
+        let mut consents = lock(&self.consents);
+        consents.remove(&(tid.to_owned(), Some(oid.to_owned())));
+        consents.remove(&(tid.to_owned(), None));
+    }
+}
+
+fn usize_between(low: u32, high: u32) -> usize {
+    random_between(low, high) as usize
+}

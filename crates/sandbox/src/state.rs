@@ -1,0 +1,186 @@
+//! What the servers of one sandbox share.
+//!
+//! It holds; it speaks no protocol.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ambient::Clock;
+use crate::config::SandboxConfig;
+use crate::directory::{Directory, TenantUser};
+use crate::entra::grants::{Grants, Principal};
+use crate::entra::keys::Keys;
+use crate::faults::Faults;
+use crate::journal::Journal;
+use crate::mailbox::{Mailbox, Mailboxes};
+
+pub(crate) struct State {
+    pub(crate) config: SandboxConfig,
+    pub(crate) login_url: String,
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) journal: Journal,
+    pub(crate) keys: Keys,
+    pub(crate) grants: Grants,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) tasks: TaskTracker,
+    /// The whole sandbox ends.
+    pub(crate) ended: CancellationToken,
+    directory: Mutex<Directory>,
+    redirect_uris: Mutex<Vec<String>>,
+    /// Open connections by server and user, against the limits.
+    connections: Mutex<HashMap<(Server, String), usize>>,
+    /// Changes when something about tokens did, so that IDLE looks again.
+    kicks: watch::Sender<u64>,
+    /// Cancelled and replaced to cut the mail connections.
+    mail_connections: Mutex<CancellationToken>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Server {
+    Imap,
+    Smtp,
+}
+
+impl State {
+    pub(crate) fn new(config: SandboxConfig, login_url: String) -> Arc<Self> {
+        let clock = Clock::new(config.clock.clone());
+        let ended = CancellationToken::new();
+        let state = Self {
+            login_url,
+            faults: Faults::default(),
+            journal: Journal::default(),
+            keys: Keys::new(),
+            grants: Grants::default(),
+            mailboxes: Mailboxes::new(clock.clone()),
+            tasks: TaskTracker::new(),
+            directory: Mutex::new(Directory { tenants: config.tenants.clone(), users: Vec::new() }),
+            redirect_uris: Mutex::new(config.redirect_uris.clone()),
+            connections: Mutex::default(),
+            kicks: watch::Sender::new(0),
+            mail_connections: Mutex::new(ended.child_token()),
+            ended,
+            clock,
+            config,
+        };
+        for user in &state.config.users {
+            state.add_user(user.clone());
+        }
+        for customer in &state.config.customers {
+            state.mailboxes.get_or_make(customer, "Sent");
+        }
+        Arc::new(state)
+    }
+
+    pub(crate) fn directory(&self) -> MutexGuard<'_, Directory> {
+        lock(&self.directory)
+    }
+
+    pub(crate) fn add_user(&self, user: TenantUser) {
+        if user.has_mailbox {
+            self.mailboxes.get_or_make(&user.address, &user.sent_folder);
+        }
+        let mut directory = self.directory();
+        directory.users.retain(|held| !held.is_called(&user.address));
+        directory.users.push(user);
+    }
+
+    pub(crate) fn set_redirect_uris(&self, uris: Vec<String>) {
+        *lock(&self.redirect_uris) = uris;
+    }
+
+    pub(crate) fn is_redirect_uri(&self, uri: &str) -> bool {
+        lock(&self.redirect_uris).iter().any(|registered| registered == uri)
+    }
+
+    /// The issuer of a tenant's tokens.
+    pub(crate) fn issuer(&self, tid: &str) -> String {
+        let base = self.config.issuer_base.as_deref().unwrap_or(&self.login_url);
+        format!("{base}/{tid}/v2.0")
+    }
+
+    /// The mailbox behind an address or alias; made when there is none.
+    pub(crate) fn mailbox_of(&self, address: &str) -> Mailbox {
+        let owner = self.directory().recipient(address).map(|user| (user.address.clone(), user.sent_folder.clone()));
+        match owner {
+            Some((address, sent_folder)) => self.mailboxes.get_or_make(&address, &sent_folder),
+            None => self.mailboxes.get_or_make(address, "Sent"),
+        }
+    }
+
+    pub(crate) fn expire_access_tokens(&self, user: &str) {
+        let Some(user) = self.directory().user(user).cloned() else { return };
+        self.grants.expire_access_tokens(&user.oid, self.clock.now());
+    }
+
+    pub(crate) fn revoke_refresh_tokens(&self, user: &str) {
+        let Some(user) = self.directory().user(user).cloned() else { return };
+        self.grants.revoke_refresh_tokens(&user.oid);
+    }
+
+    pub(crate) fn withdraw_consent(&self, user: &str) {
+        let Some(user) = self.directory().user(user).cloned() else { return };
+        self.grants.withdraw_consent(&user.tid, &user.oid);
+    }
+
+    pub(crate) fn mint_access_token(&self, user: &str) -> Option<String> {
+        let user = self.directory().user(user).cloned()?;
+        let scopes = ["https://outlook.office.com/IMAP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send"];
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let expires_at = self.clock.now() + i64::from(self.config.token_lifetime_seconds.unwrap_or(3600));
+        Some(self.grants.issue_access_token(Principal::User { tid: user.tid, oid: user.oid }, scopes, expires_at))
+    }
+
+    pub(crate) fn kick_idlers(&self) {
+        self.kicks.send_modify(|version| *version += 1);
+    }
+
+    pub(crate) fn watch_kicks(&self) -> watch::Receiver<u64> {
+        self.kicks.subscribe()
+    }
+
+    /// Ends when the mail connections are cut or the sandbox ends.
+    pub(crate) fn mail_connection_token(&self) -> CancellationToken {
+        lock(&self.mail_connections).clone()
+    }
+
+    pub(crate) fn cut_mail_connections(&self) {
+        let mut token = lock(&self.mail_connections);
+        token.cancel();
+        *token = self.ended.child_token();
+    }
+
+    /// Counts one more connection of a user, unless the limit is reached. Dropping the place gives it back.
+    pub(crate) fn take_place(self: &Arc<Self>, server: Server, user: &str, limit: usize) -> Option<Place> {
+        let key = (server, user.to_ascii_lowercase());
+        let mut connections = lock(&self.connections);
+        let count = connections.entry(key.clone()).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Place { state: Arc::clone(self), key })
+    }
+}
+
+/// A connection that counts against a user's limit.
+pub(crate) struct Place {
+    state: Arc<State>,
+    key: (Server, String),
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(count) = lock(&self.state.connections).get_mut(&self.key) {
+            *count -= 1;
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
