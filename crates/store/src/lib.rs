@@ -1,1 +1,33 @@
-//! (being built)
+//! The database: rows, transactions, leases, sealed secrets and blobs, on SQLite and PostgreSQL with one code.
+//!
+//! Domain structs go out; entities and connections never do. Everything a tenant owns is reached through an [`AccountScope`], and a
+//! scope comes only from a proof: a member who signed in, a state or link that was consumed, claimed work, a held lease, the operator.
+//! System-wide work has one narrow scope per purpose: [`SignIn`], [`Operator`], [`Connections`], [`Relay`], [`Sync`].
+//!
+//! No network call is made inside a transaction. Leases are judged by the database's clock.
+
+mod blob;
+mod config;
+mod connect;
+mod entity;
+mod error;
+mod hash;
+mod scope;
+mod secret;
+mod types;
+
+pub use config::{Backend, SchemaState, StoreConfig};
+pub use connect::{ServingLock, Store};
+pub use error::StoreError;
+pub use hash::TokenHash;
+pub use scope::account::AccountScope;
+pub use scope::connections::Connections;
+pub use scope::operator::Operator;
+pub use scope::relay::Relay;
+pub use scope::sign_in::SignIn;
+pub use scope::sync::Sync;
+pub use scope::tx::{Committed, Tx};
+pub use secret::{KeyRing, KeyRingError};
+pub use types::*;
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

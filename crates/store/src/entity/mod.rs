@@ -1,0 +1,1 @@
+//! Rows as sea-orm sees them. Never leaves this crate.

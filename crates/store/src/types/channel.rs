@@ -1,0 +1,61 @@
+//! Leases on channels, watched folders and their cursors.
+
+use super::codes;
+use crate::AccountScope;
+use domain::{ChannelId, FolderId, InboxId, WorkerSessionId};
+
+/// Proof that a worker session fetches this channel, as long as the epoch holds.
+#[derive(Clone, Debug)]
+pub struct ChannelLease {
+    pub scope: AccountScope,
+    pub channel_id: ChannelId,
+    pub inbox_id: InboxId,
+    pub epoch: i64,
+    pub session: WorkerSessionId,
+}
+
+codes! {
+    FolderRole {
+        Inbox = "inbox",
+        Sent = "sent",
+    }
+}
+
+/// A watched folder and how far it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    pub id: FolderId,
+    pub channel_id: ChannelId,
+    pub name: String,
+    pub role: FolderRole,
+    /// `None` until the folder was opened once.
+    pub uidvalidity: Option<u32>,
+    /// Every UID up to here is stored, or waits in `pending_uids`.
+    pub last_uid: u32,
+    pub import: FolderImport,
+}
+
+/// The import of the past goes downwards from where new mail begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FolderImport {
+    /// The UIDVALIDITY it counts in; another one means: begin again.
+    pub uidvalidity: Option<u32>,
+    /// UIDs from here on are new mail; set when the folder is first opened.
+    pub before_uid: Option<u32>,
+    /// UIDs from here to `before_uid` are imported.
+    pub reached_uid: Option<u32>,
+}
+
+/// A UID that was announced and not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingUid {
+    pub uid: u32,
+    pub attempts: u32,
+}
+
+/// The right to submit mail through this channel, until the lease ends. One per mailbox.
+#[derive(Clone, Debug)]
+pub struct SendLease {
+    pub channel_id: ChannelId,
+    pub(crate) token: String,
+}

@@ -1,0 +1,49 @@
+//! What goes in and out: plain structs, one file per aggregate. Where `domain` has a word, its struct is used as it is.
+
+mod channel;
+mod connection;
+mod contact;
+mod conversation;
+mod delivery;
+mod grant;
+mod inbox;
+mod message;
+mod owed;
+mod people;
+mod raw_email;
+
+pub use channel::*;
+pub use connection::*;
+pub use contact::*;
+pub use conversation::*;
+pub use delivery::*;
+pub use grant::*;
+pub use inbox::*;
+pub use message::*;
+pub use owed::*;
+pub use people::*;
+pub use raw_email::*;
+
+/// An enum whose variants are stored as stable text codes.
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $code)] $variant,)*
+        }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($code => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+pub(crate) use codes;

@@ -1,0 +1,71 @@
+//! Owed work: rows written with their cause, handed to the queue by the relay, done when they say so.
+
+use super::codes;
+use crate::AccountScope;
+use domain::{AccountId, OwedId};
+
+codes! {
+    OwedKind {
+        DeliverMessage = "deliver_message",
+        /// The row is the raw mail itself: its owed id is the raw mail's id.
+        IngestRawEmail = "ingest_raw_email",
+        ProveConnection = "prove_connection",
+        ImportWindow = "import_window",
+        ReconcileDelivery = "reconcile_delivery",
+    }
+}
+
+/// What is handed over first within a round. The numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OwedPriority {
+    /// A person waits for it in front of a screen: replies, sign-ins.
+    Human = 0,
+    /// New mail.
+    Mail = 1,
+    Normal = 2,
+    /// Imports and other bulk.
+    Bulk = 3,
+}
+
+/// A row that is due and was handed to the caller for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DueWork {
+    pub account_id: AccountId,
+    pub kind: OwedKind,
+    pub owed_id: OwedId,
+}
+
+/// Work that is this worker's until the lease ends. The proof that opens the account.
+#[derive(Clone, Debug)]
+pub struct ClaimedWork {
+    pub scope: AccountScope,
+    pub kind: OwedKind,
+    pub owed_id: OwedId,
+    pub subject_id: i64,
+    /// Counting this one.
+    pub attempts: u32,
+    pub payload: serde_json::Value,
+    pub(crate) token: String,
+}
+
+/// Owed rows as an operator sees them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwedCounts {
+    pub waiting: u64,
+    pub leased: u64,
+    pub failed: u64,
+    pub raw_waiting: u64,
+}
+
+/// One row of owed work, for invariants and diagnosis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwedRow {
+    pub account_id: AccountId,
+    pub owed_id: OwedId,
+    pub kind: OwedKind,
+    pub subject_id: i64,
+    pub state: String,
+    pub attempts: u32,
+    pub due_at: domain::Timestamp,
+    pub last_error: Option<String>,
+}

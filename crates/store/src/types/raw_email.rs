@@ -1,0 +1,114 @@
+//! Mail as received: the bytes, and what became of them. The row is its own owed work.
+
+use super::codes;
+use crate::{ChannelLease, ClaimedWork};
+use domain::{AccountId, BlobId, ChannelId, FolderId, InboxId, MessageId, RawEmailId, Timestamp};
+
+codes! {
+    RawEmailState {
+        /// Stored, not yet a message.
+        Waiting = "waiting",
+        Ingested = "ingested",
+        /// The same mail is a message already.
+        Duplicate = "duplicate",
+        /// Deliberately not a message; the reason says why.
+        Dropped = "dropped",
+        /// Could not be understood; waits for a person or a better version of us.
+        Quarantined = "quarantined",
+    }
+}
+
+codes! {
+    RawEmailSource {
+        Live = "live",
+        Import = "import",
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct NewRawEmail {
+    pub uid: u32,
+    pub internal_date: Option<Timestamp>,
+    pub message_id: Option<String>,
+    pub bytes: Vec<u8>,
+}
+
+/// One FETCH's worth of mail and where the cursor stands after it.
+#[derive(Clone, Debug)]
+pub struct RawBatch {
+    pub uidvalidity: u32,
+    pub source: RawEmailSource,
+    pub emails: Vec<NewRawEmail>,
+    /// Announced and not delivered: kept in `pending_uids`.
+    pub missing: Vec<u32>,
+    /// The new `last_uid`; never moves backwards. `None` leaves the cursor (import, pending UIDs).
+    pub last_uid: Option<u32>,
+    /// The new lower end of the import; `None` leaves it.
+    pub import_reached_uid: Option<u32>,
+}
+
+/// Who may write a cursor or raw mail: checked in the same transaction.
+#[derive(Clone, Copy, Debug)]
+pub enum Fence<'a> {
+    Lease(&'a ChannelLease),
+    Work(&'a ClaimedWork),
+}
+
+/// A mail that was stored, in the order of the batch. Mails that were stored before are not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRawEmail {
+    pub id: RawEmailId,
+    pub uid: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawEmail {
+    pub id: RawEmailId,
+    pub account_id: AccountId,
+    pub inbox_id: InboxId,
+    pub channel_id: ChannelId,
+    pub folder_id: FolderId,
+    pub uidvalidity: u32,
+    pub uid: u32,
+    pub blob_id: BlobId,
+    pub size_bytes: u64,
+    pub internal_date: Option<Timestamp>,
+    pub message_id_header: Option<String>,
+    pub fingerprint: Option<String>,
+    pub source: RawEmailSource,
+    pub state: RawEmailState,
+    pub attempts: u32,
+    pub reason: Option<String>,
+    /// The message it became, or is a duplicate of.
+    pub message_id: Option<MessageId>,
+    pub received_at: Timestamp,
+}
+
+/// What became of a raw mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawOutcome {
+    Ingested(MessageId),
+    Duplicate {
+        of: Option<MessageId>,
+        reason: String,
+    },
+    Dropped {
+        reason: String,
+    },
+    Quarantined {
+        reason: String,
+    },
+    /// Back to waiting, as a person asked.
+    Waiting,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct RawEmailFilter {
+    pub inbox_id: Option<InboxId>,
+    pub state: Option<RawEmailState>,
+    /// From 1.
+    pub page: u32,
+}
+
+/// A mail taken out of a batch so that it may be ingested; locked until the transaction ends.
+pub type LockedRawEmail = RawEmail;
