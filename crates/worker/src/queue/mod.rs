@@ -1,0 +1,50 @@
+//! The transport between the relay and the runner: in memory in one process, or over Redis between any number of them.
+//!
+//! It carries text and promises little, on purpose: a job may arrive twice, late, or not at all. The row in the database is the truth; the
+//! relay hands a row over again when nobody finished it. So there is no acknowledgement, no retry and no delay here, and a flushed Redis
+//! costs time, never work (docs/decisions/0002-queue-own-apalis-backend.md).
+
+mod backend;
+mod memory;
+mod redis;
+pub(crate) mod redis_line;
+
+pub(crate) use backend::QueueBackend;
+pub use memory::MemoryQueue;
+pub use redis::{JOBS_KEY, RedisQueue};
+
+use async_trait::async_trait;
+
+/// A job as it travels: JSON text. What it means is the runner's business, so that a text nobody understands cannot hurt the transport.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payload(pub String);
+
+/// Why the transport did not do what it was asked. The caller waits a little and asks again.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    #[error("REDIS_URL is not an address of a Redis server: {0}")]
+    BadUrl(String),
+    #[error("Redis: {0}")]
+    Redis(String),
+    #[error("Redis did not answer in time")]
+    TimedOut,
+}
+
+/// Jobs wait here between the relay, which hands them over, and the runner, which takes them.
+#[async_trait]
+pub trait Queue: Send + Sync + std::fmt::Debug + 'static {
+    /// How many more jobs may wait. The relay claims no more rows than this, so neither memory nor Redis grows without bound.
+    async fn room(&self) -> Result<usize, QueueError>;
+
+    /// Adds jobs behind those that wait.
+    async fn push(&self, jobs: Vec<Payload>) -> Result<(), QueueError>;
+
+    /// The next job, or `None` when none came for a moment ([`TAKE_PATIENCE`]). Once returned, it is no longer in the queue.
+    async fn take(&self) -> Result<Option<Payload>, QueueError>;
+
+    /// Puts jobs that were taken and not begun in front of those that wait, in the order given.
+    async fn put_back(&self, jobs: Vec<Payload>) -> Result<(), QueueError>;
+}
+
+/// How long one [`Queue::take`] waits for a job; a stop is noticed in between.
+pub const TAKE_PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);

@@ -1,0 +1,185 @@
+//! Hints that there is something to do: within the process at once, and between processes over Redis when there is one.
+//!
+//! A hint is never relied upon: each is thrown away when nobody listens, when there are too many, and when Redis is not there. Whoever
+//! waits for one also looks by itself now and then.
+
+use crate::queue::QueueError;
+use crate::queue::redis_line::RedisLine;
+use app::{Hint, Wake};
+use domain::failure::backoff;
+use domain::{AccountId, ChannelId};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, broadcast, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info, warn};
+
+/// Where processes tell each other. Redis does not divide PUBLISH by database number: a hint of another installation on the same server
+/// costs one look.
+const WAKE_CHANNEL: &str = "postroom:wake";
+const WAITING_HINTS: usize = 256;
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Hints said and heard. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Hints(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Many hints that work is owed are one: the relay looks once.
+    owed: Arc<Notify>,
+    heard: broadcast::Sender<Hint>,
+    to_others: Option<mpsc::Sender<Hint>>,
+    _tasks: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Hints {
+    /// Hints within this process.
+    pub fn in_process() -> Self {
+        Self(Arc::new(Inner {
+            owed: Arc::default(),
+            heard: broadcast::Sender::new(WAITING_HINTS),
+            to_others: None,
+            _tasks: Vec::new(),
+        }))
+    }
+
+    /// Hints within this process and to and from the others on the same Redis. `origin` names this process among them. Must be called
+    /// within a tokio runtime.
+    pub fn over_redis(url: &str, origin: &str) -> Result<Self, QueueError> {
+        let line = RedisLine::new(url, PUBLISH_PATIENCE)?;
+        let client = line.client().clone();
+        let owed = Arc::<Notify>::default();
+        let heard = broadcast::Sender::new(WAITING_HINTS);
+        let (to_others, waiting) = mpsc::channel(WAITING_HINTS);
+        let speaking = tokio::spawn(publish(line, origin.to_owned(), waiting));
+        let hearing = tokio::spawn(listen(client, origin.to_owned(), owed.clone(), heard.clone()));
+        Ok(Self(Arc::new(Inner {
+            owed,
+            heard,
+            to_others: Some(to_others),
+            _tasks: vec![AbortOnDropHandle::new(speaking), AbortOnDropHandle::new(hearing)],
+        })))
+    }
+
+    /// In process, or over Redis when there is an address of one.
+    pub fn new(redis_url: Option<&str>, origin: &str) -> Result<Self, QueueError> {
+        redis_url.map_or_else(|| Ok(Self::in_process()), |url| Self::over_redis(url, origin))
+    }
+
+    /// All hints from now on. A listener that falls behind loses the oldest.
+    pub fn subscribe(&self) -> broadcast::Receiver<Hint> {
+        self.0.heard.subscribe()
+    }
+
+    /// Waits until work is said to be owed; at once when it was said since the last wait.
+    pub(crate) async fn owed(&self) {
+        self.0.owed.notified().await;
+    }
+}
+
+impl Wake for Hints {
+    fn wake(&self, hint: Hint) {
+        hear(&self.0.owed, &self.0.heard, hint);
+        if let Some(to_others) = &self.0.to_others {
+            // Full means that the others are being told already.
+            let _ = to_others.try_send(hint);
+        }
+    }
+}
+
+fn hear(owed: &Notify, heard: &broadcast::Sender<Hint>, hint: Hint) {
+    if hint == Hint::Owed {
+        owed.notify_one();
+    }
+    // An error means that nobody listens.
+    let _ = heard.send(hint);
+}
+
+async fn publish(line: RedisLine, origin: String, mut waiting: mpsc::Receiver<Hint>) {
+    while let Some(hint) = waiting.recv().await {
+        let text = format!("{origin} {}", write(hint));
+        if let Err(error) = line.ask::<()>(redis::pipe().publish(WAKE_CHANNEL, text).ignore()).await {
+            debug!(%error, "a hint was not passed on");
+        }
+    }
+}
+
+async fn listen(client: redis::Client, origin: String, owed: Arc<Notify>, heard: broadcast::Sender<Hint>) {
+    let mut failures = 0u32;
+    loop {
+        match client.get_async_pubsub().await {
+            Ok(mut pubsub) => match pubsub.subscribe(WAKE_CHANNEL).await {
+                Ok(()) => {
+                    if failures > 0 {
+                        info!("hearing the other processes again");
+                        failures = 0;
+                    }
+                    // Whatever was said while nobody listened: look once.
+                    hear(&owed, &heard, Hint::Owed);
+                    let mut messages = pubsub.into_on_message();
+                    while let Some(message) = messages.next().await {
+                        let text: String = message.get_payload().unwrap_or_default();
+                        if let Some((from, said)) = text.split_once(' ')
+                            && from != origin
+                            && let Some(hint) = read(said)
+                        {
+                            hear(&owed, &heard, hint);
+                        }
+                    }
+                    warn!("no longer hearing the other processes; polling until Redis is back");
+                }
+                Err(error) => debug!(%error, "cannot hear the other processes"),
+            },
+            Err(error) => {
+                if failures == 0 {
+                    warn!(%error, "cannot hear the other processes; polling until Redis is back");
+                }
+            }
+        }
+        failures = failures.saturating_add(1);
+        tokio::time::sleep(backoff(failures, Duration::from_millis(100), Duration::from_secs(5), 0.5)).await;
+    }
+}
+
+fn write(hint: Hint) -> String {
+    match hint {
+        Hint::Owed => "owed".to_owned(),
+        Hint::Channel(id) => format!("channel:{id}"),
+        Hint::Account(id) => format!("account:{id}"),
+    }
+}
+
+fn read(text: &str) -> Option<Hint> {
+    match text.split_once(':') {
+        None if text == "owed" => Some(Hint::Owed),
+        Some(("channel", id)) => Some(Hint::Channel(ChannelId(id.parse().ok()?))),
+        Some(("account", id)) => Some(Hint::Account(AccountId(id.parse().ok()?))),
+        // From a newer version: its own processes understand it.
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_reads_back_as_it_was_written_and_an_unknown_one_is_nothing() {
+        for hint in [Hint::Owed, Hint::Channel(ChannelId(7)), Hint::Account(AccountId(9_000_000_000))] {
+            assert_eq!(read(&write(hint)), Some(hint));
+        }
+        for text in ["", "owe", "channel:", "channel:x", "later:3"] {
+            assert_eq!(read(text), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn work_said_to_be_owed_before_anybody_waits_is_heard() {
+        let hints = Hints::in_process();
+        hints.wake(Hint::Owed);
+        hints.wake(Hint::Owed);
+        tokio::time::timeout(Duration::from_secs(5), hints.owed()).await.expect("heard");
+    }
+}
