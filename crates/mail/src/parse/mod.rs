@@ -3,7 +3,19 @@
 //! Never fails and never panics: what cannot be understood is left out and named as a [`Defect`]. It decides nothing: whether a Date is
 //! plausible, which conversation a mail belongs to and what an auto-reply may do are the app's questions.
 
-use domain::{Mailbox, Timestamp};
+mod attachment;
+pub(crate) mod body;
+mod charset;
+mod dsn;
+mod headers;
+mod kind;
+mod prepare;
+
+use domain::{EmailAddress, Mailbox, Timestamp};
+use headers::Headers;
+use mail_parser::{HeaderName, Message, MessageParser, MimeHeaders, PartType};
+use prepare::Prepared;
+use std::fmt::Write;
 
 /// What could be read from a mail. Ids stand without angle brackets; no text holds a NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,12 +133,157 @@ pub enum Defect {
 
 /// Reads a mail; of one longer than `limit_bytes` only the beginning.
 pub fn parse(raw: &[u8], limit_bytes: usize) -> InboundEmail {
-    let _ = (raw, limit_bytes);
-    todo!()
+    let mut prepared = prepare::prepare(raw, limit_bytes);
+    let mut defects = std::mem::take(&mut prepared.defects);
+    let Some(message) = MessageParser::default().parse(prepared.bytes.as_ref()).filter(|m| !m.parts.is_empty()) else {
+        defects.extend([Defect::NoHeaders, Defect::NoFrom, Defect::NoMessageId, Defect::NoDate]);
+        return without_headers(raw, limit_bytes, defects);
+    };
+    let email = read(&message, &prepared, defects);
+    dismantle(message);
+    email
 }
 
+fn read(message: &Message<'_>, prepared: &Prepared<'_>, mut defects: Vec<Defect>) -> InboundEmail {
+    let headers = Headers::of(message, &prepared.bytes);
+    let from = headers.mailboxes(HeaderName::From, &mut defects);
+    match from.len() {
+        0 => defects.push(Defect::NoFrom),
+        1 => {}
+        _ => defects.push(Defect::SeveralFrom),
+    }
+    let message_id = headers.ids("Message-ID").into_iter().next();
+    if message_id.is_none() {
+        defects.push(Defect::NoMessageId);
+    }
+    let date = headers.date();
+    if date.is_none() {
+        defects.push(Defect::NoDate);
+    }
+    let subject = headers.text(HeaderName::Subject);
+    let root = message.root_part();
+    let content_type = attachment::media_type(root, prepared);
+    let report_type =
+        root.content_type().and_then(|c| c.attribute("report-type")).unwrap_or_default().to_ascii_lowercase();
+    let report = dsn::read(message, prepared);
+    let judged = kind::judge(
+        &headers,
+        &content_type,
+        &report_type,
+        &from,
+        subject.as_deref().unwrap_or_default(),
+        report.as_ref(),
+    );
+    let bodies = body::bodies(message, prepared);
+    if bodies.mislabelled && !defects.contains(&Defect::CharsetMismatch) {
+        defects.push(Defect::CharsetMismatch);
+    }
+    let shown = bodies.html.as_deref().map(body::cids_in).unwrap_or_default();
+    let attachments = attachment::attachments(message, prepared, &shown, &mut defects);
+    InboundEmail {
+        message_id,
+        original_message_id: headers.ids("X-Microsoft-Original-Message-ID").into_iter().next(),
+        in_reply_to: headers.ids("In-Reply-To"),
+        references: headers.ids("References"),
+        reply_to: headers.mailboxes(HeaderName::ReplyTo, &mut defects),
+        to: headers.mailboxes(HeaderName::To, &mut defects),
+        cc: headers.mailboxes(HeaderName::Cc, &mut defects),
+        bcc: headers.mailboxes(HeaderName::Bcc, &mut defects),
+        original_sender: headers.first("X-Original-Sender").and_then(|v| EmailAddress::parse(&v)).map(Mailbox::bare),
+        from,
+        subject,
+        date,
+        text: bodies.text,
+        html: bodies.html,
+        attachments,
+        kind: judged.kind,
+        auto_reply: judged.auto_reply,
+        answers_unwanted: judged.answers_unwanted,
+        report: report.map(|r| r.report),
+        thread_index: headers
+            .first("Thread-Index")
+            .map(|v| v.chars().filter(char::is_ascii_graphic).take(1_000).collect())
+            .filter(|v: &String| !v.is_empty()),
+        multipart: content_type.starts_with("multipart/"),
+        content_type,
+        defects,
+    }
+}
+
+/// What has no header at all is still shown: as text.
+fn without_headers(raw: &[u8], limit_bytes: usize, defects: Vec<Defect>) -> InboundEmail {
+    let text = body::clean(String::from_utf8_lossy(&raw[..raw.len().min(limit_bytes)]).into_owned());
+    InboundEmail {
+        message_id: None,
+        original_message_id: None,
+        in_reply_to: Vec::new(),
+        references: Vec::new(),
+        from: Vec::new(),
+        reply_to: Vec::new(),
+        to: Vec::new(),
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        original_sender: None,
+        subject: None,
+        date: None,
+        text: Some(text).filter(|t| !t.is_empty()),
+        html: None,
+        attachments: Vec::new(),
+        kind: MailKind::Human,
+        auto_reply: false,
+        answers_unwanted: false,
+        report: None,
+        thread_index: None,
+        content_type: "text/plain".to_owned(),
+        multipart: false,
+        defects,
+    }
+}
+
+/// Drops a message level by level: should one be nested in spite of [`prepare`], its own destruction would recurse.
+fn dismantle(message: Message<'_>) {
+    let mut waiting = vec![message];
+    while let Some(message) = waiting.pop() {
+        waiting.extend(message.parts.into_iter().filter_map(|part| match part.body {
+            PartType::Message(inner) => Some(inner),
+            PartType::Text(_)
+            | PartType::Html(_)
+            | PartType::Binary(_)
+            | PartType::InlineBinary(_)
+            | PartType::Multipart(_) => None,
+        }));
+    }
+}
+
+/// Of the words this much decides; the rest of a long mail says nothing new about its identity.
+const FINGERPRINT_TEXT_CHARS: usize = 20_000;
+
 /// What two copies of the same mail have in common even when Exchange has rebuilt the MIME around it: From, Date, Subject and the words.
+/// Letters and digits only, without case, so that re-wrapped lines and re-encoded punctuation make no difference. Where there is HTML,
+/// the words are taken from it, because Exchange makes the text version anew.
 pub fn fingerprint(email: &InboundEmail) -> String {
-    let _ = email;
-    todo!()
+    let words = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(FINGERPRINT_TEXT_CHARS).collect()
+    };
+    let mut from: Vec<String> = email.from.iter().map(|m| m.address.key()).collect();
+    from.sort_unstable();
+    let body = match (&email.html, &email.text) {
+        (Some(html), _) => words(&crate::compose::html_to_text(html)),
+        (None, Some(text)) => words(text),
+        (None, None) => String::new(),
+    };
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    for field in [
+        from.join(","),
+        email.date.map_or_else(String::new, |d| d.seconds().to_string()),
+        words(email.subject.as_deref().unwrap_or_default()),
+        body,
+    ] {
+        digest.update(&(field.len() as u64).to_be_bytes());
+        digest.update(field.as_bytes());
+    }
+    digest.finish().as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
