@@ -1,1 +1,29 @@
-//! (being built)
+//! Signing in at Microsoft: where to send the browser, what its answer is worth, and how tokens stay fresh.
+//!
+//! - [`provider`]: the settings, the closed list of Microsoft's login hosts, and [`Microsoft`], which everything else hangs on.
+//! - [`authorize`]: the URL the browser is sent to, and its secrets. [`exchange`] and [`refresh`]: codes and refresh tokens become tokens.
+//! - [`discovery`] and [`jwks`]: the provider's own documents, cached. [`id_token`]: whether an answer can be trusted; [`claims`]: what it says.
+//! - [`errors`]: what each of the provider's errors means, as a [`domain::Failure`].
+//!
+//! This crate never stores anything, never touches a mailbox, and never writes a token, code or secret into an error, a log or `Debug`.
+
+mod cache;
+mod call;
+mod client_auth;
+mod crypto;
+
+pub mod authorize;
+pub mod claims;
+pub mod discovery;
+pub mod errors;
+pub mod exchange;
+pub mod id_token;
+pub mod jwks;
+pub mod provider;
+pub mod refresh;
+
+pub use authorize::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
+pub use claims::{Claims, Identity};
+pub use errors::{classify_token_error, error_from_callback};
+pub use exchange::{Resource, TokenSet};
+pub use provider::{Authority, CONSUMERS_TENANT, Cloud, Microsoft, MicrosoftSettings, SettingsError};

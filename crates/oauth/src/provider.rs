@@ -1,0 +1,324 @@
+//! Who we sign in with: the settings, the clouds they may name, and [`Microsoft`], ready for use.
+//!
+//! Never fetches anything by itself; the documents come when they are first needed.
+
+use crate::{
+    cache::Cached,
+    client_auth::{self, OauthClient},
+    crypto,
+    discovery::Document,
+    jwks::KeySet,
+};
+use domain::{Clock, Secret};
+use net::Connector;
+use std::sync::Arc;
+use url::{Host, Url};
+
+/// The tenant that all personal Microsoft accounts live in.
+pub const CONSUMERS_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
+/// One of Microsoft's clouds. Source: "National clouds" (Microsoft identity platform).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cloud {
+    pub name: &'static str,
+    pub login_host: &'static str,
+    /// Prefix of the mail scopes.
+    pub outlook_resource: &'static str,
+    /// Whether the mail scopes are documented by Microsoft, or only known from others' practice (docs/COMPATIBILITY.md).
+    pub verified: bool,
+}
+
+/// The closed list of hosts that may be given our client secret in production.
+pub const CLOUDS: &[Cloud] = &[
+    Cloud {
+        name: "global",
+        login_host: "login.microsoftonline.com",
+        outlook_resource: "https://outlook.office.com",
+        verified: true,
+    },
+    Cloud {
+        name: "us_government",
+        login_host: "login.microsoftonline.us",
+        outlook_resource: "https://outlook.office365.us",
+        verified: false,
+    },
+    Cloud {
+        name: "china",
+        login_host: "login.partner.microsoftonline.cn",
+        outlook_resource: "https://partner.outlook.cn",
+        verified: false,
+    },
+    Cloud {
+        name: "china_former_name",
+        login_host: "login.chinacloudapi.cn",
+        outlook_resource: "https://partner.outlook.cn",
+        verified: false,
+    },
+];
+
+/// Who may sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// Work, school and personal accounts.
+    Common,
+    /// Work and school accounts.
+    Organizations,
+    /// Personal accounts.
+    Consumers,
+    /// One tenant, by its id in lower case.
+    Tenant(String),
+    /// One tenant, by a domain name of its.
+    Domain(String),
+}
+
+impl Authority {
+    pub fn parse(text: &str) -> Result<Self, SettingsError> {
+        let text = text.trim().to_ascii_lowercase();
+        match text.as_str() {
+            "common" => Ok(Self::Common),
+            "organizations" => Ok(Self::Organizations),
+            "consumers" => Ok(Self::Consumers),
+            other if is_guid(other) => Ok(Self::Tenant(text)),
+            other if other.contains('.') && matches!(Host::parse(other), Ok(Host::Domain(_))) => Ok(Self::Domain(text)),
+            _ => Err(SettingsError::Authority(text)),
+        }
+    }
+
+    /// As it stands in URLs.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Common => "common",
+            Self::Organizations => "organizations",
+            Self::Consumers => "consumers",
+            Self::Tenant(id) => id,
+            Self::Domain(name) => name,
+        }
+    }
+}
+
+/// Eight, four, four, four and twelve hexadecimal digits.
+pub(crate) fn is_guid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|g| g.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|g| g.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[derive(Clone, Debug)]
+pub struct MicrosoftSettings {
+    /// `https://login.microsoftonline.com`; in development also a stand-in's, over plain http.
+    pub login_url: Url,
+    /// `common`, `organizations`, `consumers`, a tenant id or a domain.
+    pub authority: String,
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub redirect_uri: Url,
+    /// Whether this installation is a real one: then `login_url` must be one of Microsoft's.
+    pub production: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    #[error(
+        "{0:?} is neither common, organizations, consumers, a tenant id nor a domain name (set AZURE_TENANT to one of them)"
+    )]
+    Authority(String),
+    #[error("the sign-in URL {0} cannot be used: it must be https://HOST, without user, query or fragment")]
+    LoginUrl(String),
+    #[error("in production the sign-in host must be one of Microsoft's ({list}), not {host}", list = login_hosts())]
+    LoginHost { host: String },
+    #[error("the application's client id is missing (AZURE_APP_ID)")]
+    ClientIdMissing,
+    #[error("the application's client secret is missing (AZURE_APP_SECRET)")]
+    ClientSecretMissing,
+    #[error("the redirect URI {0} cannot be used: in production it must be https, and it must not have a fragment")]
+    RedirectUri(String),
+}
+
+fn login_hosts() -> String {
+    CLOUDS.iter().map(|cloud| cloud.login_host).collect::<Vec<_>>().join(", ")
+}
+
+impl MicrosoftSettings {
+    /// Whether these settings can work, and in production whether they are safe: the client secret and every refresh token are sent
+    /// to `login_url`, so a wrong host there is not a misconfiguration but a theft.
+    pub fn validate(&self, production: bool) -> Result<(), SettingsError> {
+        Authority::parse(&self.authority)?;
+        if self.client_id.trim().is_empty() {
+            return Err(SettingsError::ClientIdMissing);
+        }
+        if self.client_secret.is_empty() {
+            return Err(SettingsError::ClientSecretMissing);
+        }
+        let url = &self.login_url;
+        let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && !production);
+        let bare =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        let Some(host) = url.host_str().filter(|_| scheme_fits && bare) else {
+            return Err(SettingsError::LoginUrl(shown(url)));
+        };
+        if production {
+            if !CLOUDS.iter().any(|cloud| cloud.login_host == host) {
+                return Err(SettingsError::LoginHost { host: host.to_owned() });
+            }
+            if url.port().is_some() || url.path() != "/" {
+                return Err(SettingsError::LoginUrl(shown(url)));
+            }
+        }
+        let redirect = &self.redirect_uri;
+        let redirect_scheme_fits = redirect.scheme() == "https" || (redirect.scheme() == "http" && !production);
+        // Microsoft allows plain http for localhost alone; whether a registration has it is not ours to know.
+        let local = redirect.scheme() == "http" && redirect.host_str() == Some("localhost");
+        if !(redirect_scheme_fits || local) || redirect.fragment().is_some() {
+            return Err(SettingsError::RedirectUri(shown(redirect)));
+        }
+        Ok(())
+    }
+
+    /// The cloud that `login_url` belongs to; a stand-in counts as the global one.
+    pub fn cloud(&self) -> &'static Cloud {
+        let host = self.login_url.host_str().unwrap_or_default();
+        CLOUDS.iter().find(|cloud| cloud.login_host == host).unwrap_or(&CLOUDS[0])
+    }
+}
+
+/// A URL without what might be secret in it.
+fn shown(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+/// Microsoft, as this installation's application sees it. Cheap to clone: all clones share the cached documents.
+#[derive(Clone)]
+pub struct Microsoft {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) settings: MicrosoftSettings,
+    pub(crate) authority: Authority,
+    pub(crate) cloud: &'static Cloud,
+    pub(crate) client: OauthClient,
+    pub(crate) connector: Connector,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) discovery: Cached<Document>,
+    pub(crate) keys: Cached<KeySet>,
+}
+
+impl std::fmt::Debug for Microsoft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Microsoft")
+            .field("login_url", &shown(&self.inner.settings.login_url))
+            .field("authority", &self.inner.authority)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Microsoft {
+    pub fn new(
+        settings: MicrosoftSettings,
+        connector: Connector,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SettingsError> {
+        settings.validate(settings.production)?;
+        crypto::install();
+        let authority = Authority::parse(&settings.authority)?;
+        let client = client_auth::client(&settings, &authority)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                authority,
+                cloud: settings.cloud(),
+                client,
+                connector,
+                clock,
+                discovery: Cached::default(),
+                keys: Cached::default(),
+                settings,
+            }),
+        })
+    }
+
+    pub fn authority(&self) -> &Authority {
+        &self.inner.authority
+    }
+
+    pub fn client_id(&self) -> &str {
+        &self.inner.settings.client_id
+    }
+
+    /// `{login_url}/{authority}{rest}`.
+    pub(crate) fn url(&self, authority: &str, rest: &str) -> Url {
+        endpoint(&self.inner.settings.login_url, authority, rest)
+    }
+}
+
+pub(crate) fn endpoint(login_url: &Url, authority: &str, rest: &str) -> Url {
+    let mut url = login_url.clone();
+    let path = format!("{}/{authority}{rest}", login_url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(login_url: &str) -> MicrosoftSettings {
+        MicrosoftSettings {
+            login_url: Url::parse(login_url).expect("a URL"),
+            authority: "common".to_owned(),
+            client_id: "6cb04018-a3f5-46a7-b995-940c78f5aef3".to_owned(),
+            client_secret: Secret::new("s3cret-value"),
+            redirect_uri: Url::parse("https://desk.example/microsoft/callback").expect("a URL"),
+            production: true,
+        }
+    }
+
+    #[test]
+    fn in_production_only_microsofts_hosts_are_given_the_secret() {
+        for host in ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"] {
+            assert_eq!(settings(&format!("https://{host}")).validate(true), Ok(()), "{host}");
+        }
+        for url in [
+            "https://login.microsoftonline.com.evil.example",
+            "https://evil.example",
+            "https://127.0.0.1",
+            "https://login.microsoftonline.com:8443",
+            "https://login.microsoftonline.com/prefix",
+            "https://user@login.microsoftonline.com",
+            "http://login.microsoftonline.com",
+        ] {
+            assert!(settings(url).validate(true).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_refusal_names_the_host_and_what_would_do() {
+        let refused = settings("https://login.example").validate(true).expect_err("refused").to_string();
+        assert!(refused.contains("login.example") && refused.contains("login.microsoftonline.com"), "{refused}");
+    }
+
+    #[test]
+    fn a_stand_in_over_plain_http_is_for_development() {
+        assert_eq!(settings("http://127.0.0.1:4000").validate(false), Ok(()));
+        assert!(settings("http://127.0.0.1:4000").validate(true).is_err());
+    }
+
+    #[test]
+    fn an_authority_is_one_of_five_kinds() {
+        assert_eq!(Authority::parse("Common"), Ok(Authority::Common));
+        assert_eq!(Authority::parse("organizations"), Ok(Authority::Organizations));
+        assert_eq!(Authority::parse("consumers"), Ok(Authority::Consumers));
+        assert_eq!(Authority::parse("contoso.com"), Ok(Authority::Domain("contoso.com".to_owned())));
+        assert_eq!(
+            Authority::parse("3338040D-6C67-4C5B-B112-36A304B66DAD"),
+            Ok(Authority::Tenant("3338040d-6c67-4c5b-b112-36a304b66dad".to_owned()))
+        );
+        for text in ["", "..", "a/b", "common?x=", "3338040d", "contoso.com/x", "127.0.0.1"] {
+            assert!(Authority::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_secret_is_not_in_the_settings_debug() {
+        assert!(!format!("{:?}", settings("https://login.microsoftonline.com")).contains("s3cret-value"));
+    }
+}

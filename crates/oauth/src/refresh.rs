@@ -1,0 +1,27 @@
+//! A refresh token becomes a fresh access token, for one resource. Whose turn it is, and where the result is kept, is `app`'s to say.
+
+use crate::{
+    Microsoft,
+    call::{CallError, ask, into_failure},
+    exchange::{Resource, TokenSet},
+};
+use domain::{Failure, Secret};
+use oauth2::{RefreshToken, Scope, TokenUrl};
+
+impl Microsoft {
+    /// The scope is named on every call: without it the token is for whatever resource Microsoft chooses. An answer may carry a new
+    /// refresh token, or none; the old one stays valid either way.
+    pub async fn refresh(&self, refresh_token: &Secret, resource: Resource) -> Result<TokenSet, Failure> {
+        let document = self.discovery().await?;
+        let http = self.inner.connector.http();
+        let client = self.inner.client.clone().set_token_uri(TokenUrl::from_url(document.token_endpoint.clone()));
+        let token = RefreshToken::new(refresh_token.expose().to_owned());
+        let answer = client
+            .exchange_refresh_token(&token)
+            .add_scopes(self.scopes(resource).into_iter().map(Scope::new))
+            .request_async(&|request| async move { Ok::<_, CallError>(ask(http, request).await?) })
+            .await
+            .map_err(into_failure)?;
+        TokenSet::from_answer(&answer, resource)
+    }
+}
