@@ -131,8 +131,8 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    pub fn new(config: ConnectorConfig) -> Result<Self, NetError> {
-        let resolver = Resolver::new(config.hosts.clone(), config.connect_timeout);
+    pub fn new(mut config: ConnectorConfig) -> Result<Self, NetError> {
+        let resolver = Resolver::new(std::mem::take(&mut config.hosts), config.connect_timeout);
         let tls = trust::client_config(config.extra_ca_pem.as_deref())?;
         Ok(Self {
             http: Http::new(&config, resolver.clone(), tls.clone(), Trust::Operator)?,
@@ -185,7 +185,7 @@ impl Connector {
 /// rustls hands its own errors over as `InvalidData`; what else happens in a handshake is the connection's fault.
 fn handshake_error(host: &str, error: &std::io::Error) -> NetError {
     let (host, reason) = (host.to_owned(), error.to_string());
-    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+    if matches!(error.get_ref(), Some(payload) if payload.is::<rustls::Error>()) {
         NetError::Tls { host, reason }
     } else {
         NetError::ConnectionLost { host, reason }

@@ -207,14 +207,12 @@ fn exchange_error(host: &str, error: &reqwest::Error) -> NetError {
         if inner.is::<rustls::Error>() {
             return NetError::Tls { host, reason: inner.to_string() };
         }
-        // An io::Error shows its payload through get_ref, and its own source() skips over it.
-        if let Some(io) = inner.downcast_ref::<std::io::Error>()
-            && let Some(tls) = io.get_ref().filter(|payload| payload.is::<rustls::Error>())
-        {
-            return NetError::Tls { host, reason: tls.to_string() };
-        }
         reason = inner.to_string();
-        cause = inner.source();
+        // An io::Error's own source() skips over its payload, which may be another io::Error.
+        cause = match inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(payload) => Some(payload),
+            None => inner.source(),
+        };
     }
     if error.is_timeout() {
         NetError::TimedOut { host, during: if error.is_connect() { "connecting" } else { "answering" } }

@@ -124,7 +124,7 @@ fn same_place(url: &Url, login_url: &Url) -> bool {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn an_endpoint_on_another_host_is_refused() {
         assert!(checked(|_| {}, &Authority::Common).is_ok());
-        let elsewhere: [(&str, fn(&mut Raw)); 7] = [
+        type Change = (&'static str, fn(&mut Raw));
+        let elsewhere: [Change; 7] = [
             ("token", |raw| raw.token_endpoint = "https://evil.example/token".to_owned()),
             ("token, longer name", |raw| raw.token_endpoint = format!("{LOGIN}.evil.example/token")),
             ("token, plain", |raw| raw.token_endpoint = "http://login.microsoftonline.com/token".to_owned()),

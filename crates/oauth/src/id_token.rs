@@ -1,7 +1,7 @@
 //! Whether an id_token can be trusted. Every check fails closed, and each refusal has a word of its own that never changes.
 //!
 //! The order is that of "Access tokens", "ID tokens" and "Secure applications by validating claims" (Microsoft identity platform): shape,
-//! algorithm, key, signature, tenant, the key's issuer, the token's issuer, audience, version, time, nonce, and then who we accept.
+//! algorithm, key, signature, tenant, the token's issuer, the key's issuer, audience, version, time, nonce, and then who we accept.
 //! Nothing in the token is believed before its signature is, except the key's id, which only chooses among keys we fetched ourselves;
 //! `jku`, `jwk` and `x5u` are never looked at.
 
@@ -133,10 +133,10 @@ impl Expected<'_> {
     fn check(&self, claims: &Members) -> Result<Identity, Refusal> {
         let tid = tenant(claims)?;
         let iss = claims.text("iss").ok_or(Refusal::Issuer)?;
-        self.key_may_sign_for(tid, iss)?;
         if self.document.issuer.of(tid).as_deref() != Some(iss) {
             return Err(Refusal::Issuer);
         }
+        self.key_may_sign_for(tid, iss)?;
         if claims.text("aud") != Some(self.client_id) {
             return Err(Refusal::Audience);
         }

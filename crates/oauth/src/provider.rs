@@ -6,7 +6,7 @@ use crate::{
     cache::Cached,
     client_auth::{self, OauthClient},
     crypto,
-    discovery::Document,
+    discovery::{Document, is_loopback},
     jwks::KeySet,
 };
 use domain::{Clock, Secret};
@@ -79,7 +79,7 @@ impl Authority {
             "organizations" => Ok(Self::Organizations),
             "consumers" => Ok(Self::Consumers),
             other if is_guid(other) => Ok(Self::Tenant(text)),
-            other if other.contains('.') && matches!(Host::parse(other), Ok(Host::Domain(_))) => Ok(Self::Domain(text)),
+            other if is_domain(other) => Ok(Self::Domain(text)),
             _ => Err(SettingsError::Authority(text)),
         }
     }
@@ -94,6 +94,15 @@ impl Authority {
             Self::Domain(name) => name,
         }
     }
+}
+
+/// It becomes a segment of a path, so nothing that is not a plain name may pass.
+fn is_domain(text: &str) -> bool {
+    text.contains('.')
+        && text
+            .split('.')
+            .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        && matches!(Host::parse(text), Ok(Host::Domain(_)))
 }
 
 /// Eight, four, four, four and twelve hexadecimal digits.
@@ -165,10 +174,13 @@ impl MicrosoftSettings {
             }
         }
         let redirect = &self.redirect_uri;
-        let redirect_scheme_fits = redirect.scheme() == "https" || (redirect.scheme() == "http" && !production);
-        // Microsoft allows plain http for localhost alone; whether a registration has it is not ours to know.
-        let local = redirect.scheme() == "http" && redirect.host_str() == Some("localhost");
-        if !(redirect_scheme_fits || local) || redirect.fragment().is_some() {
+        // Microsoft takes plain http for a redirect to the person's own machine alone.
+        let scheme_fits = match redirect.scheme() {
+            "https" => true,
+            "http" => !production || is_loopback(redirect),
+            _ => false,
+        };
+        if !scheme_fits || redirect.fragment().is_some() {
             return Err(SettingsError::RedirectUri(shown(redirect)));
         }
         Ok(())
@@ -294,6 +306,17 @@ mod tests {
     fn the_refusal_names_the_host_and_what_would_do() {
         let refused = settings("https://login.example").validate(true).expect_err("refused").to_string();
         assert!(refused.contains("login.example") && refused.contains("login.microsoftonline.com"), "{refused}");
+    }
+
+    #[test]
+    fn in_production_the_code_comes_back_over_https_or_to_this_machine() {
+        let with = |uri: &str| {
+            let redirect_uri = Url::parse(uri).expect("a URL");
+            MicrosoftSettings { redirect_uri, ..settings("https://login.microsoftonline.com") }.validate(true)
+        };
+        assert_eq!(with("http://localhost:3000/microsoft/callback"), Ok(()));
+        assert!(with("http://desk.example/microsoft/callback").is_err());
+        assert!(with("https://desk.example/microsoft/callback#x").is_err());
     }
 
     #[test]
