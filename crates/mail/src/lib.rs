@@ -17,3 +17,23 @@ pub mod parse;
 pub mod quote;
 pub mod sanitize;
 pub mod smtp;
+
+/// The XOAUTH2 answer before base64 (Microsoft: "Authenticate an IMAP, POP or SMTP connection using OAuth").
+fn xoauth2(user: &str, token: &domain::Secret) -> String {
+    // A control character would begin another field.
+    let clean = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+    format!("user={}\u{1}auth=Bearer {}\u{1}\u{1}", clean(user), clean(token.expose()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_xoauth2_answer_is_microsofts_own_example() {
+        use base64::Engine;
+        let token = domain::Secret::new("EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA");
+        assert_eq!(
+            base64::engine::general_purpose::STANDARD.encode(super::xoauth2("test@contoso.onmicrosoft.com", &token)),
+            "dXNlcj10ZXN0QGNvbnRvc28ub25taWNyb3NvZnQuY29tAWF1dGg9QmVhcmVyIEV3QkFBbDNCQUFVRkZwVUFvN0ozVmUwYmpMQldaV0NjbFJDM0VvQUEBAQ=="
+        );
+    }
+}

@@ -1,8 +1,19 @@
-//! One submission session with one SMTP server.
+//! One submission session with one SMTP server (RFC 6409, RFC 5321).
+//!
+//! lettre gives the grammar (commands, replies, extensions); the conversation is held here, because what matters to us is what lettre's
+//! connection hides: which recipient was refused, whether the connection was lost before or after the final dot, and sign-in in two steps
+//! (a real token is longer than servers take on the AUTH line). Never sends a mail twice; whether to try again is the caller's question.
+
+pub mod answers;
+mod conversation;
+mod send;
+mod session;
 
 use domain::message::delivery::RefusedRecipient;
 use domain::{EmailAddress, Failure, Secret};
 use net::{Connector, Endpoint};
+pub use session::Session;
+use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct SmtpLogin {
@@ -11,6 +22,7 @@ pub struct SmtpLogin {
     pub token: Secret,
 }
 
+/// Who sends to whom, as the server is told; the headers may say something else (Bcc).
 #[derive(Clone, Debug)]
 pub struct Envelope {
     pub from: EmailAddress,
@@ -19,37 +31,48 @@ pub struct Envelope {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
-    Accepted { reply: String, rewritten_message_id: Option<String>, refused: Vec<RefusedRecipient> },
+    /// The server took the mail for everyone but `refused`.
+    Accepted {
+        /// Its words, without the code.
+        reply: String,
+        /// The Message-ID under which it goes on, where the server says so and it is another one (Outlook.com).
+        rewritten_message_id: Option<String>,
+        refused: Vec<RefusedRecipient>,
+    },
+    /// The mail was certainly not taken.
     Rejected { failure: Failure, refused: Vec<RefusedRecipient> },
+    /// The connection was lost after the mail was handed over and before the server answered: it may or may not have been taken.
     Unknown { failure: Failure },
 }
 
-#[derive(Debug)]
-pub struct Session {}
+/// How long each step may take; RFC 5321 §4.5.3.2 asks for minutes.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Greeting, EHLO, AUTH, MAIL, RCPT, DATA.
+    pub command: Duration,
+    /// Each 64 kB of the mail.
+    pub block: Duration,
+    /// The answer to the final dot: the server files, scans and forwards before it says anything.
+    pub acceptance: Duration,
+}
 
-impl Session {
-    pub async fn open(connector: &Connector, login: &SmtpLogin) -> Result<Self, Failure> {
-        let _ = (connector, login);
-        todo!()
-    }
-
-    pub async fn send(&mut self, envelope: &Envelope, mail: &[u8]) -> SendOutcome {
-        let _ = (envelope, mail);
-        todo!()
-    }
-
-    /// It may be used for another mail.
-    pub fn is_usable(&self) -> bool {
-        todo!()
-    }
-
-    pub async fn quit(self) {
-        todo!()
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            command: Duration::from_secs(120),
+            block: Duration::from_secs(180),
+            acceptance: Duration::from_secs(600),
+        }
     }
 }
 
 /// Proves that sending works as far as it can be proved without sending: sign-in, and MAIL FROM when an address is given.
 pub async fn probe(connector: &Connector, login: &SmtpLogin, from: Option<&EmailAddress>) -> Result<(), Failure> {
-    let _ = (connector, login, from);
-    todo!()
+    let mut session = Session::open(connector, login).await?;
+    let allowed = match from {
+        Some(from) => session.may_send_as(from).await,
+        None => Ok(()),
+    };
+    session.quit().await;
+    allowed
 }

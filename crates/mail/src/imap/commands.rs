@@ -1,0 +1,95 @@
+//! Searching, and appending. UIDs only: sequence numbers move under one's hands.
+
+use super::answers::During;
+use super::session::{SMALL_ANSWER, Session, Step, quoted};
+use async_imap::imap_proto::{MailboxDatum, Response};
+use domain::{Failure, FailureClass, Timestamp};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout};
+
+impl Session {
+    /// UIDs above `last`, ascending.
+    pub async fn uids_after(&mut self, last: u32) -> Result<Vec<u32>, Failure> {
+        let Some(first) = last.checked_add(1) else { return Ok(Vec::new()) };
+        self.grew = false;
+        // `n:*` holds at least the newest mail, even when its UID is below n (RFC 9051 §9, seq-range).
+        let mut uids = self.search(&format!("UID {first}:*")).await?;
+        uids.retain(|uid| *uid > last);
+        Ok(uids)
+    }
+
+    /// UIDs of mails that arrived on or after the day of `since` (UTC; servers compare days without a zone), ascending.
+    pub async fn uids_since(&mut self, since: Timestamp) -> Result<Vec<u32>, Failure> {
+        let day = chrono::DateTime::from_timestamp(since.seconds(), 0).unwrap_or_default().format("%-d-%b-%Y");
+        self.search(&format!("SINCE {day}")).await
+    }
+
+    /// UIDs of mails with this Message-ID (without angle brackets).
+    pub async fn search_message_id(&mut self, id: &str) -> Result<Vec<u32>, Failure> {
+        self.search_header("Message-ID", &format!("<{id}>")).await
+    }
+
+    /// UIDs of mails whose header field contains this text. Only ASCII can be searched for: Exchange refuses any CHARSET.
+    pub async fn search_header(&mut self, name: &str, text: &str) -> Result<Vec<u32>, Failure> {
+        match (quoted(name), quoted(text)) {
+            (Ok(name), Ok(text)) => self.search(&format!("HEADER {name} {text}")).await,
+            // Such a field cannot be asked for, so nothing is found.
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn search(&mut self, criteria: &str) -> Result<Vec<u32>, Failure> {
+        let mut uids = Vec::new();
+        self.command(&format!("UID SEARCH {criteria}"), During::Command, SMALL_ANSWER, |response| {
+            if let Response::MailboxData(MailboxDatum::Search(found)) = response {
+                uids.extend_from_slice(found);
+            }
+        })
+        .await?;
+        uids.sort_unstable();
+        uids.dedup();
+        Ok(uids)
+    }
+
+    /// Puts a mail into a folder, marked as read. A lost connection leaves it open whether it is there.
+    pub async fn append(&mut self, folder: &str, mail: &[u8]) -> Result<(), Failure> {
+        let name = quoted(folder)?;
+        let tag = self.begin(&format!("APPEND {name} (\\Seen) {{{}}}", mail.len()), SMALL_ANSWER).await?;
+        let deadline = Instant::now() + self.limits.command_timeout;
+        loop {
+            match self.next(&tag, During::Folder, deadline, |_| {}).await? {
+                Step::Consent => break,
+                Step::Ended(_) => {
+                    self.give_up();
+                    return Err(
+                        Failure::new(FailureClass::ProtocolError).detail("the server took a mail it had not seen")
+                    );
+                }
+                Step::Other => {}
+            }
+        }
+        let stream = self.inner.get_mut();
+        let sending = async {
+            stream.write_all(mail).await?;
+            stream.write_all(b"\r\n").await?;
+            stream.flush().await
+        };
+        let sent = timeout(self.limits.command_timeout, sending).await;
+        match sent {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.give_up();
+                return Err(Failure::new(FailureClass::ConnectionLost).detail(error.to_string()));
+            }
+            Err(_) => {
+                self.give_up();
+                return Err(Failure::new(FailureClass::TimedOut));
+            }
+        }
+        loop {
+            if let Step::Ended(_) = self.next(&tag, During::Folder, deadline, |_| {}).await? {
+                return Ok(());
+            }
+        }
+    }
+}

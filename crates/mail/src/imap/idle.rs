@@ -1,0 +1,92 @@
+//! Waiting for news without asking: IDLE (RFC 2177), where the server offers it.
+
+use super::IdleEnd;
+use super::answers::During;
+use super::session::{SMALL_ANSWER, Session, Step};
+use domain::{Failure, FailureClass};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// RFC 2177: a server may end a session after 30 minutes without a command.
+const LONGEST: Duration = Duration::from_secs(28 * 60);
+
+impl Session {
+    /// Waits until the folder has grown, `max` has passed or `stop` is ready. Without IDLE on the server it only waits, and looks once at
+    /// the end.
+    pub async fn idle(&mut self, max: Duration, stop: impl Future<Output = ()> + Send) -> Result<IdleEnd, Failure> {
+        if std::mem::take(&mut self.grew) {
+            return Ok(IdleEnd::Changed);
+        }
+        let mut stop = pin!(stop);
+        let until = Instant::now() + max.min(LONGEST);
+        if !self.can_idle() {
+            tokio::select! {
+                () = &mut stop => return Ok(IdleEnd::Stopped),
+                () = sleep_until(until) => {}
+            }
+            return Ok(if self.noop().await? { IdleEnd::Changed } else { IdleEnd::TimedOut });
+        }
+        let tag = self.begin("IDLE", SMALL_ANSWER).await?;
+        self.wait_for_consent(&tag).await?;
+
+        // A future of `response` that is dropped half-way leaves what was read in the session's buffer, so nothing is lost.
+        let end = loop {
+            self.give_up();
+            let reading = AssertUnwindSafe(self.inner.read_response()).catch_unwind();
+            let response = tokio::select! {
+                biased;
+                response = reading => response,
+                () = &mut stop => break IdleEnd::Stopped,
+                () = sleep_until(until) => break IdleEnd::TimedOut,
+            };
+            match response {
+                Ok(Ok(Some(response))) => {
+                    if let Step::Ended(_) = self.take(response.parsed(), &tag, During::Command, |_| {})? {
+                        return Err(Failure::new(FailureClass::ProtocolError).detail("the server ended IDLE by itself"));
+                    }
+                    if std::mem::take(&mut self.grew) {
+                        break IdleEnd::Changed;
+                    }
+                }
+                Ok(Ok(None)) => return Err(Failure::new(FailureClass::ConnectionLost)),
+                Ok(Err(error)) => return Err(self.unreadable(&error)),
+                Err(_panic) => return Err(self.unreadable(&std::io::Error::other("unreadable"))),
+            }
+        };
+        self.leave_idle(&tag).await?;
+        Ok(end)
+    }
+
+    /// The `+` that begins IDLE; news may come before it.
+    async fn wait_for_consent(&mut self, tag: &str) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.limits.silence;
+        loop {
+            match self.next(tag, During::Command, deadline, |_| {}).await? {
+                Step::Consent => return Ok(()),
+                Step::Ended(_) => {
+                    return Err(
+                        Failure::new(FailureClass::ProtocolError).detail("the server ended IDLE before it began")
+                    );
+                }
+                Step::Other => {}
+            }
+        }
+    }
+
+    async fn leave_idle(&mut self, tag: &str) -> Result<(), Failure> {
+        match timeout(self.limits.silence, self.inner.run_command_untagged("DONE")).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Failure::new(FailureClass::ConnectionLost).detail(error.to_string())),
+            Err(_) => return Err(Failure::new(FailureClass::TimedOut)),
+        }
+        let deadline = Instant::now() + self.limits.silence;
+        loop {
+            if let Step::Ended(_) = self.next(tag, During::Command, deadline, |_| {}).await? {
+                return Ok(());
+            }
+        }
+    }
+}

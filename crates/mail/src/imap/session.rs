@@ -1,0 +1,275 @@
+//! The session itself: commands that are checked to their end.
+
+use super::answers::{self, During};
+use super::tap::Tap;
+use super::{FolderStatus, Limits};
+use async_imap::imap_proto::{MailboxDatum, Outcome, Response, ResponseCode, Status};
+use domain::{Failure, FailureClass};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// What answers without bodies may take.
+pub(super) const SMALL_ANSWER: u64 = 32 * 1024 * 1024;
+
+#[derive(Debug)]
+pub struct Session {
+    pub(super) inner: async_imap::Session<Tap>,
+    pub(super) limits: Limits,
+    capabilities: Vec<String>,
+    usable: bool,
+    /// Mails in the open folder.
+    exists: u32,
+    /// The folder grew since it was last searched.
+    pub(super) grew: bool,
+}
+
+/// A command's tagged OK.
+pub(super) struct Done {
+    pub code: Option<Code>,
+}
+
+/// What one response was.
+pub(super) enum Step {
+    /// The tagged OK.
+    Ended(Done),
+    /// `+`: the server waits for more from us.
+    Consent,
+    Other,
+}
+
+/// The response codes that are read, from tagged and untagged answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    UidValidity(u32),
+    UidNext(u32),
+}
+
+impl Session {
+    pub(super) fn over(inner: async_imap::Session<Tap>, limits: Limits) -> Self {
+        Self { inner, limits, capabilities: Vec::new(), usable: true, exists: 0, grew: false }
+    }
+
+    /// Whether another command may be tried: not after the connection was lost or went out of step.
+    pub fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    /// The server offers this capability.
+    pub fn offers(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|c| c.eq_ignore_ascii_case(capability))
+    }
+
+    /// The server offers IDLE.
+    pub fn can_idle(&self) -> bool {
+        self.offers("IDLE")
+    }
+
+    pub(super) async fn learn_capabilities(&mut self) -> Result<(), Failure> {
+        let mut offered = Vec::new();
+        self.command("CAPABILITY", During::Command, SMALL_ANSWER, |response| {
+            if let Response::Capabilities(list) = response {
+                use async_imap::imap_proto::Capability;
+                offered.extend(list.iter().map(|c| match c {
+                    Capability::Imap4rev1 => "IMAP4rev1".to_owned(),
+                    Capability::Auth(name) => format!("AUTH={name}"),
+                    Capability::Atom(name) => name.to_string(),
+                }));
+            }
+        })
+        .await?;
+        self.capabilities = offered;
+        Ok(())
+    }
+
+    /// Opens a folder read-only, so that nothing in it can be changed.
+    pub async fn examine(&mut self, folder: &str) -> Result<FolderStatus, Failure> {
+        let name = quoted(folder)?;
+        let (mut uidvalidity, mut uidnext, mut exists) = (None, None, 0);
+        let mut note = |code: Option<Code>| match code {
+            Some(Code::UidValidity(value)) => uidvalidity = Some(value),
+            Some(Code::UidNext(value)) => uidnext = Some(value),
+            None => {}
+        };
+        let done = self
+            .command(&format!("EXAMINE {name}"), During::Folder, SMALL_ANSWER, |response| match response {
+                Response::Data { outcome, .. } => note(code_of(outcome.code.as_ref())),
+                Response::MailboxData(MailboxDatum::Exists(count)) => exists = *count,
+                _ => {}
+            })
+            .await?;
+        note(done.code);
+        self.exists = exists;
+        self.grew = false;
+        let Some(uidvalidity) = uidvalidity else {
+            // Without it a UID means nothing (RFC 9051 §2.3.1.1); going on would mix up mails.
+            return Err(Failure::new(FailureClass::ProtocolError).detail("the server gave no UIDVALIDITY"));
+        };
+        Ok(FolderStatus { uidvalidity, uidnext, exists })
+    }
+
+    /// Whether the folder has grown since it was last searched.
+    pub async fn noop(&mut self) -> Result<bool, Failure> {
+        self.command("NOOP", During::Command, SMALL_ANSWER, |_| {}).await?;
+        Ok(std::mem::take(&mut self.grew))
+    }
+
+    /// Says goodbye, but does not wait long for an answer.
+    pub async fn logout(mut self) {
+        let goodbye = async {
+            let _ = self.inner.run_command("LOGOUT").await;
+            while let Ok(Some(response)) = self.inner.read_response().await {
+                if matches!(response.parsed(), Response::Done { .. }) {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(Duration::from_secs(5), goodbye).await;
+    }
+
+    /// Runs a command to its tagged answer and hands every other response to `each`.
+    pub(super) async fn command(
+        &mut self,
+        command: &str,
+        during: During,
+        allowance: u64,
+        mut each: impl FnMut(&Response<'_>),
+    ) -> Result<Done, Failure> {
+        let tag = self.begin(command, allowance).await?;
+        let deadline = Instant::now() + self.limits.command_timeout;
+        loop {
+            match self.next(&tag, during, deadline, &mut each).await? {
+                Step::Ended(done) => return Ok(done),
+                Step::Consent | Step::Other => {}
+            }
+        }
+    }
+
+    /// Sends a command line and returns its tag.
+    pub(super) async fn begin(&mut self, command: &str, allowance: u64) -> Result<String, Failure> {
+        if !self.usable {
+            return Err(Failure::new(FailureClass::ConnectionLost));
+        }
+        let tap = self.inner.get_mut();
+        tap.allow(allowance);
+        tap.forget();
+        // Until the answer is complete the session is out of step; a caller who drops the future leaves it so.
+        self.usable = false;
+        let sent = timeout(self.limits.silence, self.inner.run_command(command)).await;
+        match sent {
+            Ok(Ok(tag)) => {
+                self.usable = true;
+                Ok(tag.0)
+            }
+            Ok(Err(error)) => Err(Failure::new(FailureClass::ConnectionLost).detail(error.to_string())),
+            Err(_) => Err(Failure::new(FailureClass::TimedOut)),
+        }
+    }
+
+    /// The next response to the command `tag`. The end of the connection, silence, a refusal and what is not IMAP are failures.
+    pub(super) async fn next(
+        &mut self,
+        tag: &str,
+        during: During,
+        deadline: Instant,
+        mut each: impl FnMut(&Response<'_>),
+    ) -> Result<Step, Failure> {
+        self.usable = false;
+        loop {
+            let before = self.inner.get_ref().received();
+            // The parser behind this slices a text by bytes and can panic on what a hostile server says.
+            let reading = AssertUnwindSafe(self.inner.read_response()).catch_unwind();
+            match timeout(self.limits.silence, reading).await {
+                Ok(Ok(Ok(Some(response)))) => return self.take(response.parsed(), tag, during, &mut each),
+                Ok(Ok(Ok(None))) => return Err(Failure::new(FailureClass::ConnectionLost)),
+                Ok(Ok(Err(error))) => return Err(self.unreadable(&error)),
+                Ok(Err(_panic)) => return Err(self.unreadable(&std::io::Error::other("unreadable"))),
+                Err(_) => {
+                    let silent = self.inner.get_ref().received() == before;
+                    if silent || Instant::now() >= deadline {
+                        return Err(Failure::new(FailureClass::TimedOut));
+                    }
+                }
+            }
+        }
+    }
+
+    /// One response: the command's end, the server's consent to go on, or something by the way, of which the end of the session and the
+    /// number of mails are noted.
+    pub(super) fn take(
+        &mut self,
+        response: &Response<'_>,
+        tag: &str,
+        during: During,
+        mut each: impl FnMut(&Response<'_>),
+    ) -> Result<Step, Failure> {
+        self.usable = true;
+        match response {
+            Response::Done { tag: answered, status, outcome } if answered.0 == tag => {
+                return ended(status, outcome, during).map(Step::Ended);
+            }
+            Response::Continue(_) => return Ok(Step::Consent),
+            Response::Data { status: Status::Bye, outcome } => {
+                self.usable = false;
+                return Err(answers::bye(outcome.information.as_deref().unwrap_or_default()));
+            }
+            Response::MailboxData(MailboxDatum::Exists(count)) => {
+                self.grew |= *count > self.exists;
+                self.exists = *count;
+            }
+            Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
+            _ => {}
+        }
+        each(response);
+        Ok(Step::Other)
+    }
+
+    pub(super) fn unreadable(&self, error: &std::io::Error) -> Failure {
+        let tap = self.inner.get_ref();
+        if tap.exceeded() {
+            return Failure::new(FailureClass::ProtocolError).detail("the server sent more than it had announced");
+        }
+        if error.kind() != std::io::ErrorKind::Other {
+            return Failure::new(FailureClass::ConnectionLost).detail(error.to_string());
+        }
+        // The line that was not understood is the last one that is no regular answer.
+        let lines = tap.last_lines();
+        let odd = lines.iter().rev().find(|l| !l.starts_with(['*', '+'])).or(lines.last());
+        odd.map_or_else(|| Failure::new(FailureClass::ProtocolError), |line| answers::unparsable(line))
+    }
+
+    pub(super) fn give_up(&mut self) {
+        self.usable = false;
+    }
+}
+
+fn ended(status: &Status, outcome: &Outcome<'_>, during: During) -> Result<Done, Failure> {
+    match status {
+        Status::Ok => Ok(Done { code: code_of(outcome.code.as_ref()) }),
+        Status::No | Status::Bad | Status::PreAuth | Status::Bye => {
+            let text = outcome.information.as_deref().unwrap_or_default();
+            let said = match &outcome.code {
+                Some(ResponseCode::TryCreate) => format!("[TRYCREATE] {text}"),
+                _ => text.to_owned(),
+            };
+            Err(answers::refused(during, &said))
+        }
+    }
+}
+
+fn code_of(code: Option<&ResponseCode<'_>>) -> Option<Code> {
+    match code {
+        Some(ResponseCode::UidValidity(value)) => Some(Code::UidValidity(*value)),
+        Some(ResponseCode::UidNext(value)) => Some(Code::UidNext(*value)),
+        _ => None,
+    }
+}
+
+/// A quoted string (RFC 9051 §4.3); what cannot stand in one is refused here, so that no text can become a command.
+pub(super) fn quoted(text: &str) -> Result<String, Failure> {
+    if text.is_empty() || text.len() > 1_000 || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Err(Failure::new(FailureClass::FolderMissing).detail("the name cannot be sent to the server"));
+    }
+    Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
+}

@@ -1,0 +1,94 @@
+//! A stream that is watched: how much may still come, whether anything came, and the server's last words.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a session runs over: TLS, or a plain connection in development.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Wire for T {}
+
+const LAST_WORDS_BYTES: usize = 1024;
+
+pub(super) struct Tap {
+    inner: Box<dyn Wire>,
+    /// Bytes the server may still send for the current command.
+    allowance: u64,
+    exceeded: bool,
+    received: u64,
+    last_words: Vec<u8>,
+}
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tap").field("received", &self.received).finish_non_exhaustive()
+    }
+}
+
+impl Tap {
+    pub fn new(inner: Box<dyn Wire>) -> Self {
+        Self { inner, allowance: u64::MAX, exceeded: false, received: 0, last_words: Vec::new() }
+    }
+
+    pub fn allow(&mut self, bytes: u64) {
+        self.allowance = bytes;
+    }
+
+    pub fn exceeded(&self) -> bool {
+        self.exceeded
+    }
+
+    /// Bytes received since the beginning.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The last lines received, oldest first, without what was cut off at the beginning.
+    pub fn last_lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.last_words)
+            .lines()
+            .map(|l| l.trim().to_owned())
+            .filter(|l| !l.is_empty())
+            .collect()
+    }
+
+    /// What came before is no longer of interest: nothing said about an earlier command explains this one.
+    pub fn forget(&mut self) {
+        self.last_words.clear();
+    }
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        let new = &buf.filled()[before..];
+        let count = new.len() as u64;
+        self.received += count;
+        if count > self.allowance {
+            self.exceeded = true;
+            return Poll::Ready(Err(io::Error::other("more bytes than allowed")));
+        }
+        self.allowance -= count;
+        let tail = &new[new.len().saturating_sub(LAST_WORDS_BYTES)..];
+        let excess = (self.last_words.len() + tail.len()).saturating_sub(LAST_WORDS_BYTES);
+        self.last_words.drain(..excess);
+        self.last_words.extend_from_slice(tail);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

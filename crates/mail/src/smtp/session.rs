@@ -1,0 +1,120 @@
+//! From nothing to a session that may send: greeting, EHLO, STARTTLS where asked, AUTH XOAUTH2 in two steps.
+
+use super::answers::{self, During};
+use super::conversation::{Conversation, Reply, Wire};
+use super::{SmtpLogin, Timeouts};
+use base64::Engine;
+use domain::{EmailAddress, Failure, FailureClass};
+use lettre::transport::smtp::commands::{Ehlo, Quit, Rset, Starttls};
+use lettre::transport::smtp::extension::ClientId;
+use net::{Connector, TlsMode};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub struct Session {
+    pub(super) conversation: Conversation<Box<dyn Wire>>,
+    pub(super) timeouts: Timeouts,
+    extensions: Vec<String>,
+    pub(super) usable: bool,
+}
+
+impl Session {
+    pub async fn open(connector: &Connector, login: &SmtpLogin) -> Result<Self, Failure> {
+        Self::open_with(connector, login, Timeouts::default()).await
+    }
+
+    pub async fn open_with(connector: &Connector, login: &SmtpLogin, timeouts: Timeouts) -> Result<Self, Failure> {
+        let stream: Box<dyn Wire> = match login.endpoint.tls {
+            TlsMode::Implicit => Box::new(connector.tls(&login.endpoint).await?),
+            TlsMode::None => Box::new(connector.tcp(&login.endpoint).await?),
+            TlsMode::StartTls => Box::new(secured(connector, login, timeouts).await?),
+        };
+        let mut session =
+            Self { conversation: Conversation::over(stream), timeouts, extensions: Vec::new(), usable: true };
+        if login.endpoint.tls != TlsMode::StartTls {
+            // After STARTTLS there is no second greeting.
+            let greeting = session.conversation.reply(timeouts.command).await?;
+            positive(greeting, During::Greeting)?;
+        }
+        session.extensions = ehlo(&mut session.conversation, timeouts.command).await?;
+        session.sign_in(login).await?;
+        Ok(session)
+    }
+
+    /// Whether the server offers this extension.
+    pub(super) fn offers(&self, keyword: &str) -> bool {
+        self.extension(keyword).is_some()
+    }
+
+    /// The parameters of an extension that the server offers.
+    pub(super) fn extension(&self, keyword: &str) -> Option<&str> {
+        self.extensions.iter().find_map(|line| {
+            let (name, parameters) = line.split_once([' ', '=']).unwrap_or((line, ""));
+            name.eq_ignore_ascii_case(keyword).then_some(parameters)
+        })
+    }
+
+    /// AUTH XOAUTH2, the server's 334, then the token: the token of a real account makes the AUTH line longer than Postfix takes (2048
+    /// bytes). A second 334 carries the reason of the refusal and wants an empty line.
+    async fn sign_in(&mut self, login: &SmtpLogin) -> Result<(), Failure> {
+        let limit = self.timeouts.command;
+        let mut reply = self.conversation.ask("AUTH XOAUTH2\r\n", limit).await?;
+        if reply.code == 334 {
+            let answer = base64::engine::general_purpose::STANDARD.encode(crate::xoauth2(&login.user, &login.token));
+            reply = self.conversation.ask(format!("{answer}\r\n"), limit).await?;
+        }
+        if reply.code == 334 {
+            reply = self.conversation.ask("\r\n", limit).await?;
+        }
+        match reply.code {
+            235 => Ok(()),
+            200..400 => Err(Failure::new(FailureClass::ProtocolError).said(reply.said())),
+            _ => Err(answers::refused(During::Authenticate, reply.code, &reply.text())),
+        }
+    }
+
+    /// Whether the server takes mail from this address, as far as it says so before it has seen the mail.
+    pub(super) async fn may_send_as(&mut self, from: &EmailAddress) -> Result<(), Failure> {
+        let address = crate::compose::address::wire_address(from).ok_or_else(|| {
+            Failure::new(FailureClass::MessageUnbuildable).detail("the sender's address cannot be sent")
+        })?;
+        let reply = self.conversation.ask(format!("MAIL FROM:<{address}>\r\n"), self.timeouts.command).await?;
+        positive(reply, During::Mail)?;
+        self.conversation.ask(Rset, self.timeouts.command).await.map(drop)
+    }
+
+    /// It may be used for another mail.
+    pub fn is_usable(&self) -> bool {
+        self.usable
+    }
+
+    /// Says goodbye, but does not wait long for an answer.
+    pub async fn quit(mut self) {
+        if self.usable {
+            let _ = self.conversation.ask(Quit, Duration::from_secs(5)).await;
+        }
+    }
+}
+
+/// Greeting, EHLO and STARTTLS in the clear, then the same connection with TLS.
+async fn secured(connector: &Connector, login: &SmtpLogin, timeouts: Timeouts) -> Result<net::TlsStream, Failure> {
+    let mut conversation = Conversation::over(connector.tcp(&login.endpoint).await?);
+    positive(conversation.reply(timeouts.command).await?, During::Greeting)?;
+    ehlo(&mut conversation, timeouts.command).await?;
+    positive(conversation.ask(Starttls, timeouts.command).await?, During::Greeting)?;
+    let out_of_turn = || Failure::new(FailureClass::TlsFailed).detail("the server spoke out of turn before TLS");
+    let plain = conversation.into_stream().ok_or_else(out_of_turn)?;
+    Ok(connector.upgrade(&login.endpoint.host, plain).await?)
+}
+
+async fn ehlo<S: Wire>(conversation: &mut Conversation<S>, limit: Duration) -> Result<Vec<String>, Failure> {
+    // A literal that tells nothing about our network, as Thunderbird does.
+    let me = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
+    let reply = positive(conversation.ask(Ehlo::new(me), limit).await?, During::Greeting)?;
+    Ok(reply.lines.into_iter().skip(1).collect())
+}
+
+pub(super) fn positive(reply: Reply, during: During) -> Result<Reply, Failure> {
+    if reply.is_positive() { Ok(reply) } else { Err(answers::refused(during, reply.code, &reply.text())) }
+}
