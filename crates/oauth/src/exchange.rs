@@ -125,14 +125,18 @@ impl Microsoft {
     /// The code from the callback, redeemed. A set that comes out of here has a refresh token and an id_token.
     pub async fn redeem(&self, code: &str, pkce_verifier: &PkceVerifier) -> Result<TokenSet, Failure> {
         let document = self.discovery().await?;
-        let http = self.inner.connector.http();
+        // Owned by each request: a future that borrowed it could not be moved between threads.
+        let http = self.inner.connector.http().clone();
         let client = self.inner.client.clone().set_token_uri(TokenUrl::from_url(document.token_endpoint.clone()));
         let answer = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .set_pkce_verifier(pkce_verifier.for_request())
             // Left to itself, Microsoft picks one of the resources that were consented to.
             .add_extra_param("scope", self.scopes(Resource::Outlook).join(" "))
-            .request_async(&|request| async move { Ok::<_, CallError>(ask(http, request).await?) })
+            .request_async(&move |request| {
+                let http = http.clone();
+                async move { Ok::<_, CallError>(ask(&http, request).await?) }
+            })
             .await
             .map_err(into_failure)?;
         let tokens = TokenSet::from_answer(&answer, Resource::Outlook)?;

@@ -13,13 +13,17 @@ impl Microsoft {
     /// refresh token, or none; the old one stays valid either way.
     pub async fn refresh(&self, refresh_token: &Secret, resource: Resource) -> Result<TokenSet, Failure> {
         let document = self.discovery().await?;
-        let http = self.inner.connector.http();
+        // Owned by each request: a future that borrowed it could not be moved between threads.
+        let http = self.inner.connector.http().clone();
         let client = self.inner.client.clone().set_token_uri(TokenUrl::from_url(document.token_endpoint.clone()));
         let token = RefreshToken::new(refresh_token.expose().to_owned());
         let answer = client
             .exchange_refresh_token(&token)
             .add_scopes(self.scopes(resource).into_iter().map(Scope::new))
-            .request_async(&|request| async move { Ok::<_, CallError>(ask(http, request).await?) })
+            .request_async(&move |request| {
+                let http = http.clone();
+                async move { Ok::<_, CallError>(ask(&http, request).await?) }
+            })
             .await
             .map_err(into_failure)?;
         TokenSet::from_answer(&answer, resource)
