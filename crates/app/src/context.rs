@@ -3,9 +3,101 @@
 //! Nothing here is ambient: a test hands in its own clock, entropy and servers. The [`Wake`] port is the only way this crate speaks to
 //! the machinery that runs it, and what it says is a hint: losing one costs a second, never a mail.
 
-use domain::{AccountId, ChannelId};
+use crate::accounts::{LoginThrottle, MemoryThrottle};
+use domain::{AccountId, ChannelId, Clock, Entropy, Timestamp};
+use oauth::Microsoft;
+use std::sync::Arc;
 use std::time::Duration;
+use store::Store;
+use tokio::sync::Notify;
 use url::Url;
+
+/// What an [`App`] is made of.
+#[derive(Debug)]
+pub struct AppParts {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub connector: net::Connector,
+    /// `None` when no app registration is configured: nothing can be connected then.
+    pub microsoft: Option<Microsoft>,
+    pub settings: Settings,
+    pub wake: Arc<dyn Wake>,
+    /// `None`: in memory, for one process.
+    pub login_throttle: Option<Arc<dyn LoginThrottle>>,
+}
+
+/// Everything a use case needs; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inside>);
+
+#[derive(Debug)]
+struct Inside {
+    parts: AppParts,
+    login_throttle: Arc<dyn LoginThrottle>,
+    /// Something that somebody in this process may be waiting for has changed: a connection, a grant's token. A hint, like [`Wake`].
+    changed: Notify,
+}
+
+impl App {
+    pub fn new(mut parts: AppParts) -> Self {
+        let login_throttle = parts.login_throttle.take().unwrap_or_else(|| Arc::new(MemoryThrottle::default()));
+        Self(Arc::new(Inside { parts, login_throttle, changed: Notify::new() }))
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    pub fn connector(&self) -> &net::Connector {
+        &self.0.parts.connector
+    }
+
+    pub fn microsoft(&self) -> Option<&Microsoft> {
+        self.0.parts.microsoft.as_ref()
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.parts.settings
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.parts.clock
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
+    }
+
+    pub fn entropy(&self) -> &dyn Entropy {
+        self.0.parts.entropy.as_ref()
+    }
+
+    /// A number from 0.0 to 1.0 for spreading waits.
+    pub fn jitter(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.entropy().fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    }
+
+    pub fn wake(&self, hint: Hint) {
+        self.0.parts.wake.wake(hint);
+    }
+
+    pub(crate) fn login_throttle(&self) -> &dyn LoginThrottle {
+        self.0.login_throttle.as_ref()
+    }
+
+    /// Tells those who wait in this process that a connection or a token has changed.
+    pub(crate) fn changed(&self) {
+        self.0.changed.notify_waiters();
+    }
+
+    /// Until [`Self::changed`] is called in this process, or for `most`: other processes' changes are seen by looking again.
+    pub(crate) async fn until_changed(&self, most: Duration) {
+        let _ = tokio::time::timeout(most, self.0.changed.notified()).await;
+    }
+}
 
 /// Where this installation runs. Production refuses what development forgives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +112,8 @@ pub struct Settings {
     pub environment: Environment,
     /// Where people reach us: links we make start with it.
     pub frontend_url: Url,
+    pub imap: net::Endpoint,
+    pub smtp: net::Endpoint,
     /// How often a mailbox without IDLE is looked into, and the net below one with it.
     pub poll_interval: Duration,
     /// How far into the past the first import goes.
@@ -37,10 +131,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn new(environment: Environment, frontend_url: Url) -> Self {
+    pub fn new(environment: Environment, frontend_url: Url, imap: net::Endpoint, smtp: net::Endpoint) -> Self {
         Self {
             environment,
             frontend_url,
+            imap,
+            smtp,
             poll_interval: Duration::from_secs(60),
             import_days: 7,
             full_parse_limit_bytes: 32 * 1024 * 1024,

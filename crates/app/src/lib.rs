@@ -28,4 +28,4 @@ pub mod outbound;
 pub mod job;
 pub mod owed;
 
-pub use context::{Environment, Hint, Settings, Wake};
+pub use context::{App, AppParts, Environment, Hint, Settings, Wake};

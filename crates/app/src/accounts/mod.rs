@@ -1,1 +1,101 @@
-//! Being written.
+//! Who is asking: accounts, people, sign-in, sessions.
+//!
+//! A credential is turned into a [`Caller`], and a caller who enters an account into a [`Member`]: the proof that every other use case
+//! takes. An account one does not belong to is answered like one that does not exist.
+
+mod agents;
+mod create;
+mod password;
+mod sign_in;
+mod throttle;
+mod token;
+
+pub use agents::{AgentChange, AgentError, NewAgent, create_agent, list_agents, remove_agent, update_agent};
+pub use create::{CreateAccountError, CreatedAccount, NewAccount, create_account};
+pub use sign_in::{
+    Credential, SESSION_LIFETIME, SessionKind, SignIn, SignInError, SignedIn, authenticate, sign_in, sign_out,
+};
+pub use throttle::{LoginThrottle, MemoryThrottle};
+pub(crate) use token::base64url;
+pub use token::{create_api_token, list_tokens, revoke_token};
+
+use crate::App;
+use domain::account::{Account, AccountStatus};
+use domain::user::{Agent, Membership, User};
+use domain::{AccountId, TokenId};
+use store::{AccountScope, StoreError, TokenKind, Visibility};
+
+/// A person whose credential was believed.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub user: User,
+    pub token_id: TokenId,
+    pub kind: TokenKind,
+    /// The one account the token opens; `None`: every account of the user.
+    pub account_id: Option<AccountId>,
+}
+
+/// A person inside an account: what every use case takes.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub scope: AccountScope,
+    pub account: Account,
+    pub agent: Agent,
+    pub visibility: Visibility,
+    /// The credential they came with: idempotency keys are kept per token.
+    pub token_id: TokenId,
+}
+
+impl Member {
+    pub fn may_manage_inboxes(&self) -> bool {
+        self.agent.role.may_manage_inboxes()
+    }
+
+    pub fn may_manage_people(&self) -> bool {
+        self.agent.role.may_manage_people()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// There is no such account for this caller, whether or not there is one for somebody else.
+    #[error("no such account")]
+    NotFound,
+    #[error("the account is suspended")]
+    Suspended,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes the caller into an account.
+pub async fn enter(app: &App, caller: &Caller, account: AccountId) -> Result<Member, EnterError> {
+    if caller.account_id.is_some_and(|only| only != account) {
+        return Err(EnterError::NotFound);
+    }
+    let member = app.store().sign_in().member(account, caller.user.id).await?.ok_or(EnterError::NotFound)?;
+    match member.account.status {
+        AccountStatus::Suspended => Err(EnterError::Suspended),
+        AccountStatus::Active => Ok(Member {
+            scope: member.scope,
+            account: member.account,
+            agent: member.agent,
+            visibility: member.visibility,
+            token_id: caller.token_id,
+        }),
+    }
+}
+
+/// A person and the accounts they belong to.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub user: User,
+    pub memberships: Vec<Membership>,
+}
+
+pub async fn profile(app: &App, caller: &Caller) -> Result<Profile, StoreError> {
+    let mut memberships = app.store().sign_in().memberships(caller.user.id).await?;
+    if let Some(only) = caller.account_id {
+        memberships.retain(|m| m.account.id == only);
+    }
+    Ok(Profile { user: caller.user.clone(), memberships })
+}

@@ -1,0 +1,118 @@
+//! The people of an account. Everybody in it may see the list; administrators change it.
+
+use super::{Member, password};
+use crate::App;
+use domain::account::{Availability, Role};
+use domain::user::Agent;
+use domain::{EmailAddress, Secret, UserId};
+use store::{NewUser, StoreError};
+
+#[derive(Clone, Debug)]
+pub struct NewAgent {
+    pub name: String,
+    pub email: String,
+    pub role: Role,
+    pub availability: Option<Availability>,
+    /// The first password of somebody who is new here. A person who has an account already keeps theirs.
+    /// Without one, a new person cannot sign in until they are invited.
+    pub password: Option<Secret>,
+}
+
+/// `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct AgentChange {
+    pub role: Option<Role>,
+    pub availability: Option<Availability>,
+    pub auto_offline: Option<bool>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error("only administrators manage people")]
+    Forbidden,
+    #[error("no such agent")]
+    NotFound,
+    #[error("the e-mail is not an e-mail address")]
+    EmailInvalid,
+    #[error("the name needs 1 to 255 characters")]
+    NameInvalid,
+    #[error("the password needs at least 8 characters")]
+    PasswordTooShort,
+    #[error("this person is in the account already")]
+    AlreadyMember,
+    /// An account without an administrator could never be managed again.
+    #[error("the last administrator cannot be removed or made an agent")]
+    LastAdministrator,
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for AgentError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+pub async fn list_agents(_app: &App, member: &Member) -> Result<Vec<Agent>, StoreError> {
+    member.scope.agents().await
+}
+
+pub async fn create_agent(app: &App, member: &Member, new: NewAgent) -> Result<Agent, AgentError> {
+    if !member.may_manage_people() {
+        return Err(AgentError::Forbidden);
+    }
+    let email = EmailAddress::parse(&new.email).ok_or(AgentError::EmailInvalid)?;
+    let name = new.name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > 255 {
+        return Err(AgentError::NameInvalid);
+    }
+    let password = match new.password {
+        Some(text) if !password::is_acceptable(&text) => return Err(AgentError::PasswordTooShort),
+        Some(text) => Some(password::hash(app.entropy(), text).await),
+        None => None,
+    };
+    let user = NewUser { email, name, password };
+    let agent = match member.scope.create_agent(&user, new.role).await {
+        Ok(agent) => agent,
+        Err(StoreError::Conflict(_)) => return Err(AgentError::AlreadyMember),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(availability) = new.availability else { return Ok(agent) };
+    let change = store::AgentChange { availability: Some(availability), ..Default::default() };
+    member.scope.update_agent(agent.user.id, &change).await?.ok_or(AgentError::NotFound)
+}
+
+/// Administrators change anybody; everybody changes their own availability.
+pub async fn update_agent(_app: &App, member: &Member, user: UserId, change: AgentChange) -> Result<Agent, AgentError> {
+    let own_availability = user == member.agent.user.id && change.role.is_none();
+    if !member.may_manage_people() && !own_availability {
+        return Err(AgentError::Forbidden);
+    }
+    if change.role.is_some_and(|role| role != Role::Administrator) {
+        refuse_last_administrator(member, user).await?;
+    }
+    let change = store::AgentChange {
+        role: change.role,
+        availability: change.availability,
+        auto_offline: change.auto_offline,
+        active_at: None,
+    };
+    member.scope.update_agent(user, &change).await?.ok_or(AgentError::NotFound)
+}
+
+pub async fn remove_agent(_app: &App, member: &Member, user: UserId) -> Result<(), AgentError> {
+    if !member.may_manage_people() {
+        return Err(AgentError::Forbidden);
+    }
+    refuse_last_administrator(member, user).await?;
+    if member.scope.remove_agent(user).await? { Ok(()) } else { Err(AgentError::NotFound) }
+}
+
+async fn refuse_last_administrator(member: &Member, user: UserId) -> Result<(), AgentError> {
+    let agents = member.scope.agents().await?;
+    let mut administrators = agents.iter().filter(|agent| agent.role == Role::Administrator);
+    match (administrators.next(), administrators.next()) {
+        (Some(only), None) if only.user.id == user => Err(AgentError::LastAdministrator),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,258 @@
+//! What Microsoft sends back to `GET /microsoft/callback`, and the page the person gets for it.
+//!
+//! Errors come first, then the state, which is used once and only by the browser that opened the link. `tenant`, `admin_consent` and
+//! `client_info` are written by whoever made the URL and are believed in nothing: an approval shows itself when somebody signs in.
+
+use super::attempt::{Browser, CookieLookup, state_of_confirmation};
+use super::connect::refusal_failure;
+use super::settle;
+use crate::App;
+use crate::accounts::{Caller, EnterError, enter};
+use domain::account::AccountStatus;
+use domain::channel::ConnectionStatus;
+use domain::{AccountId, ConnectionId, Failure, FailureClass, InboxId, Secret, Timestamp};
+use std::time::Duration;
+use store::{Connection, StateProof, StateRefusal, StoreError, TokenHash};
+use url::Url;
+
+/// The query of the callback, as far as anything in it is read.
+#[derive(Clone, Debug, Default)]
+pub struct CallbackQuery {
+    pub code: Option<Secret>,
+    pub state: Option<String>,
+    pub error: Option<String>,
+    pub error_subcode: Option<String>,
+    pub error_description: Option<String>,
+    /// Present when this comes from the admin-consent page; its value is believed in nothing.
+    pub admin_consent: Option<String>,
+}
+
+/// What the person sees. All texts are for the API to escape.
+#[derive(Clone, Debug)]
+pub enum CallbackPage {
+    /// The inbox exists. `sending` says why nothing can be sent yet, if so.
+    Connected { account_id: AccountId, connection_id: ConnectionId, inbox_id: InboxId, sending: Option<Failure> },
+    /// Signed in; the mailbox is being proved. `follow` goes to [`follow`]; `trouble` is what the last try met.
+    Proving { account_id: AccountId, connection_id: ConnectionId, follow: String, trouble: Option<Failure> },
+    /// This browser is nobody's here: one form, POST, with `token` as its only, hidden field, that names the account.
+    Confirm { token: Secret, account_name: String, mailbox: String, connection_id: ConnectionId },
+    /// `admin_consent_url`: where an administrator of the Microsoft tenant can approve, when that may be what is missing.
+    Failed {
+        failure: Failure,
+        connection_id: Option<ConnectionId>,
+        account_id: Option<AccountId>,
+        admin_consent_url: Option<Url>,
+    },
+    /// Somebody came back from the approval page. Whether they approved shows at the next sign-in.
+    ConsentReturned { declined: bool },
+}
+
+impl CallbackPage {
+    fn refused(class: FailureClass) -> Self {
+        Self::Failed { failure: class.into(), connection_id: None, account_id: None, admin_consent_url: None }
+    }
+}
+
+/// The state that comes back from the admin-consent page. It opens nothing.
+pub(super) const CONSENT_STATE: &str = "consent";
+
+pub async fn handle(
+    app: &App,
+    query: CallbackQuery,
+    cookies: CookieLookup<'_>,
+    caller: Option<&Caller>,
+) -> Result<CallbackPage, StoreError> {
+    let state = query.state.clone().unwrap_or_default();
+    let state = state.as_str();
+    if query.admin_consent.is_some() || state == CONSENT_STATE {
+        return Ok(CallbackPage::ConsentReturned { declined: query.error.is_some() });
+    }
+    if state.is_empty() || state.len() > 128 {
+        return Ok(CallbackPage::refused(FailureClass::StateUnknown));
+    }
+    let browser = Browser::of(app, state, cookies);
+    let browser_hash = browser.as_ref().map(Browser::hash);
+    let consumed =
+        app.store().connections().consume_state(&TokenHash::of(state), browser_hash.as_ref(), app.now()).await?;
+    let (proof, browser) = match (consumed, browser) {
+        (Ok(proof), Some(browser)) => (proof, browser),
+        // A state is only ever consumed by the browser of its cookie.
+        (Ok(_), None) => return Ok(CallbackPage::refused(FailureClass::OtherBrowser)),
+        (Err(StateRefusal::AlreadyUsed(connection)), Some(browser)) => {
+            return watch(app, *connection, state, &browser).await;
+        }
+        (Err(refusal), _) => {
+            return Ok(CallbackPage::Failed {
+                failure: refusal_failure(&refusal),
+                connection_id: None,
+                account_id: None,
+                admin_consent_url: None,
+            });
+        }
+    };
+    let trusted = manages(app, caller, &proof).await?;
+    let confirmation = browser.confirmation(state);
+    // On its own, so that a person who closes the page does not leave a redeemed code behind with nothing stored.
+    let task = tokio::spawn({
+        let app = app.clone();
+        async move { settle::settle(&app, proof, query, trusted, &confirmation).await }
+    });
+    let connection = match task.await {
+        Ok(settled) => settled?,
+        Err(_) => return Err(StoreError::Unavailable("the sign-in was interrupted".to_owned())),
+    };
+    watch(app, connection, state, &browser).await
+}
+
+/// The confirmation page's POST: the person says that this mailbox is to be connected to the account they were shown.
+pub async fn confirm(app: &App, token: &str, cookies: CookieLookup<'_>) -> Result<CallbackPage, StoreError> {
+    let Some(state) = state_of_confirmation(token) else {
+        return Ok(CallbackPage::refused(FailureClass::StateUnknown));
+    };
+    let Some(browser) = Browser::of(app, state, cookies) else {
+        return Ok(CallbackPage::refused(FailureClass::OtherBrowser));
+    };
+    let consumed =
+        app.store().connections().consume_confirmation(&TokenHash::of(token), Some(&browser.hash()), app.now()).await?;
+    match consumed {
+        Ok(proof) => {
+            let connection = settle::start_proving(app, &proof.scope, &proof.connection).await?;
+            watch(app, connection, state, &browser).await
+        }
+        Err(StateRefusal::AlreadyUsed(connection)) => watch(app, *connection, state, &browser).await,
+        Err(refusal) => Ok(CallbackPage::Failed {
+            failure: refusal_failure(&refusal),
+            connection_id: None,
+            account_id: None,
+            admin_consent_url: None,
+        }),
+    }
+}
+
+/// The status page: what has become of it by now, for the browser that made it. Does not wait.
+pub async fn follow(app: &App, state: &str, cookies: CookieLookup<'_>) -> Result<CallbackPage, StoreError> {
+    let connections = app.store().connections();
+    let found = if state.len() > 128 { None } else { connections.id_of_state(&TokenHash::of(state)).await? };
+    let Some(id) = found else { return Ok(CallbackPage::refused(FailureClass::StateUnknown)) };
+    let Some(browser) = Browser::of(app, state, cookies) else {
+        return Ok(CallbackPage::refused(FailureClass::OtherBrowser));
+    };
+    match connections.seen_by_browser(id, &browser.hash()).await? {
+        Some(connection) => page(app, connection, state, &browser).await,
+        None => Ok(CallbackPage::refused(FailureClass::OtherBrowser)),
+    }
+}
+
+/// Whether the person in front of this browser is somebody who may connect mailboxes to this account.
+async fn manages(app: &App, caller: Option<&Caller>, proof: &StateProof) -> Result<bool, StoreError> {
+    let Some(caller) = caller else { return Ok(false) };
+    match enter(app, caller, proof.connection.account_id).await {
+        Ok(member) => Ok(member.may_manage_inboxes()),
+        Err(EnterError::NotFound | EnterError::Suspended) => Ok(false),
+        Err(EnterError::Store(error)) => Err(error),
+    }
+}
+
+/// How often the row is looked at: another process may be the one that changes it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Waits for the end of the proof as long as a person likes to look at an empty page, then shows what there is.
+async fn watch(
+    app: &App,
+    mut connection: Connection,
+    state: &str,
+    browser: &Browser,
+) -> Result<CallbackPage, StoreError> {
+    let until = tokio::time::Instant::now() + app.settings().callback_wait;
+    while is_under_way(&connection) && tokio::time::Instant::now() < until {
+        app.until_changed(LOOK_EVERY).await;
+        match app.store().connections().seen_by_browser(connection.id, &browser.hash()).await? {
+            Some(newer) => connection = newer,
+            None => return Ok(CallbackPage::refused(FailureClass::StateUnknown)),
+        }
+    }
+    page(app, connection, state, browser).await
+}
+
+/// Something here is working on it: it is being proved, or its code is being redeemed at this moment.
+fn is_under_way(connection: &Connection) -> bool {
+    match connection.status {
+        ConnectionStatus::Proving | ConnectionStatus::Pending => true,
+        ConnectionStatus::AwaitingConfirmation
+        | ConnectionStatus::AwaitingAdminConsent
+        | ConnectionStatus::Connected
+        | ConnectionStatus::Failed
+        | ConnectionStatus::Expired => false,
+    }
+}
+
+async fn page(app: &App, connection: Connection, state: &str, browser: &Browser) -> Result<CallbackPage, StoreError> {
+    let failed = |failure: Failure| CallbackPage::Failed {
+        admin_consent_url: admin_consent_url(app, &failure),
+        failure,
+        connection_id: Some(connection.id),
+        account_id: Some(connection.account_id),
+    };
+    match connection.status {
+        ConnectionStatus::Pending | ConnectionStatus::Proving if !is_forgotten(&connection, app.now()) => {
+            Ok(CallbackPage::Proving {
+                account_id: connection.account_id,
+                connection_id: connection.id,
+                follow: state.to_owned(),
+                trouble: connection.failure,
+            })
+        }
+        ConnectionStatus::Connected => {
+            let Some(inbox_id) = connection.result_inbox_id else {
+                return Err(StoreError::Corrupt("a connected attempt without its inbox".to_owned()));
+            };
+            Ok(CallbackPage::Connected {
+                account_id: connection.account_id,
+                connection_id: connection.id,
+                inbox_id,
+                // What proving left on the attempt: reading works, sending was refused.
+                sending: connection.failure,
+            })
+        }
+        ConnectionStatus::AwaitingConfirmation => {
+            // The name comes with the rights of whoever asked for the connection; if those are gone, so is the attempt.
+            let asker = app.store().sign_in().member(connection.account_id, connection.created_by).await?;
+            let Some(asker) = asker.filter(|m| m.agent.role.may_manage_inboxes()) else {
+                return Ok(failed(FailureClass::StateExpired.into()));
+            };
+            if asker.account.status == AccountStatus::Suspended {
+                return Ok(failed(FailureClass::AccountSuspended.into()));
+            }
+            let mailbox = connection.identity.as_ref().map(|i| i.principal.clone()).unwrap_or_default();
+            Ok(CallbackPage::Confirm {
+                token: browser.confirmation(state),
+                account_name: asker.account.name,
+                mailbox,
+                connection_id: connection.id,
+            })
+        }
+        ConnectionStatus::Pending
+        | ConnectionStatus::Proving
+        | ConnectionStatus::AwaitingAdminConsent
+        | ConnectionStatus::Failed
+        | ConnectionStatus::Expired => {
+            let failure = connection.failure.clone().unwrap_or_else(|| FailureClass::StateExpired.into());
+            Ok(failed(failure))
+        }
+    }
+}
+
+/// A state that was used and led nowhere: the process died between the two. Nothing will change it any more.
+fn is_forgotten(connection: &Connection, now: Timestamp) -> bool {
+    connection.status == ConnectionStatus::Pending && now >= connection.expires_at
+}
+
+/// The approval page, where it may be what is missing. Microsoft's own "Need admin approval" page does not redirect: from there, people
+/// come back with a cancel.
+pub(super) fn admin_consent_url(app: &App, failure: &Failure) -> Option<Url> {
+    let may_help = matches!(
+        failure.class,
+        FailureClass::AdminConsentRequired | FailureClass::ConsentRequired | FailureClass::SignInCancelled
+    );
+    app.microsoft().filter(|_| may_help).map(|microsoft| microsoft.admin_consent_url(CONSENT_STATE))
+}

@@ -1,0 +1,142 @@
+//! An administrator asks for a connection and gets a link; the first browser that opens the link is sent to Microsoft.
+//!
+//! Nothing is proved here. The link says who asked and what for; it expires, and it binds the browser that opens it first, so that a
+//! link sent to somebody else can never end with *their* mailbox in *our* hands without them pressing a button that names us.
+
+use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
+use crate::App;
+use crate::accounts::Member;
+use domain::channel::Provider;
+use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, Secret};
+use oauth::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
+use store::{ConnectionPurpose, Handshake, NewConnection, StateRefusal, StoreError, TokenHash};
+use url::Url;
+
+#[derive(Clone, Debug, Default)]
+pub struct Begin {
+    /// The mailbox that is expected; Microsoft is told as a hint.
+    pub email: Option<String>,
+    /// The inbox that signs in again.
+    pub inbox_id: Option<InboxId>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Begun {
+    pub url: String,
+    pub connection_id: ConnectionId,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    #[error("only administrators connect mailboxes")]
+    Forbidden,
+    #[error("no such inbox")]
+    InboxNotFound,
+    #[error("the e-mail is not an e-mail address")]
+    EmailInvalid,
+    /// AZURE_APP_ID and AZURE_APP_SECRET are missing.
+    #[error("signing in with Microsoft is not configured on this installation")]
+    NotConfigured,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, BeginError> {
+    if !member.may_manage_inboxes() {
+        return Err(BeginError::Forbidden);
+    }
+    if app.microsoft().is_none() {
+        return Err(BeginError::NotConfigured);
+    }
+    let given = ask.email.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let mut email = match given {
+        Some(text) => Some(EmailAddress::parse(text).ok_or(BeginError::EmailInvalid)?.as_str().to_owned()),
+        None => None,
+    };
+    if let Some(inbox) = ask.inbox_id {
+        let inbox = member.scope.inbox(inbox).await?.ok_or(BeginError::InboxNotFound)?;
+        email = email.or(Some(inbox.channel.principal));
+    }
+    let link_token = random_token(app.entropy(), 32);
+    let handshake = Handshake {
+        state: Secret::new(attempt::state_of(&link_token)),
+        nonce: Secret::new(random_token(app.entropy(), 32)),
+        pkce_verifier: PkceVerifier::generate(app.entropy()).secret().clone(),
+    };
+    let connection = member
+        .scope
+        .create_connection(&NewConnection {
+            purpose: match ask.inbox_id {
+                Some(_) => ConnectionPurpose::Reauthorise,
+                None => ConnectionPurpose::Connect,
+            },
+            provider: Provider::Microsoft,
+            inbox_id: ask.inbox_id,
+            created_by: member.agent.user.id,
+            email,
+            handshake,
+            link_hash: TokenHash::of(&link_token),
+            expires_at: app.now().plus(app.settings().connection_lifetime),
+        })
+        .await?;
+    Ok(Begun { url: app.settings().link(&format!("/microsoft/connect/{link_token}")), connection_id: connection.id })
+}
+
+/// Where the browser goes, and what it keeps.
+#[derive(Clone, Debug)]
+pub struct OpenedLink {
+    pub redirect: Url,
+    pub cookie: BrowserCookie,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenLinkError {
+    /// To be shown as a page.
+    #[error("{0}")]
+    Refused(Failure),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Call it for GET only: a HEAD, which link previews send, must not bind the attempt to a program that never signs in.
+pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -> Result<OpenedLink, OpenLinkError> {
+    let Some(microsoft) = app.microsoft() else {
+        return Err(OpenLinkError::Refused(Failure::new(FailureClass::AppMisconfigured).detail("not configured")));
+    };
+    if link_token.is_empty() || link_token.len() > 128 {
+        return Err(OpenLinkError::Refused(FailureClass::StateUnknown.into()));
+    }
+    let state = attempt::state_of(link_token);
+    let (browser, value) = match Browser::of(app, &state, cookies) {
+        Some(browser) => (browser.hash(), browser.into_value()),
+        None => {
+            let value = random_token(app.entropy(), 32);
+            (TokenHash::of(&value), value)
+        }
+    };
+    let opened = app.store().connections().open_link(&TokenHash::of(link_token), &browser, app.now()).await?;
+    let proof = opened.map_err(|refusal| OpenLinkError::Refused(refusal_failure(&refusal)))?;
+    let pkce_verifier = PkceVerifier::restore(proof.handshake.pkce_verifier.clone())
+        .ok_or_else(|| StoreError::Corrupt("a stored PKCE verifier".to_owned()))?;
+    let redirect = microsoft.authorize_url(&AuthorizeRequest {
+        state: proof.handshake.state.expose().to_owned(),
+        nonce: proof.handshake.nonce.expose().to_owned(),
+        pkce_verifier,
+        login_hint: proof.connection.email.clone(),
+        prompt: Prompt::SelectAccount,
+    });
+    Ok(OpenedLink { redirect, cookie: attempt::cookie(app, &state, value) })
+}
+
+/// A refusal as a person is told it.
+pub(super) fn refusal_failure(refusal: &StateRefusal) -> Failure {
+    match refusal {
+        StateRefusal::Unknown => FailureClass::StateUnknown.into(),
+        StateRefusal::Expired => FailureClass::StateExpired.into(),
+        StateRefusal::OtherBrowser => FailureClass::OtherBrowser.into(),
+        StateRefusal::AlreadyUsed(connection) => connection
+            .failure
+            .clone()
+            .unwrap_or_else(|| Failure::new(FailureClass::StateUnknown).detail("the link was used before")),
+    }
+}

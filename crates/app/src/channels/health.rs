@@ -1,0 +1,175 @@
+//! What works and what does not, apart for fetching and sending, and one event per change.
+//!
+//! The transitions are [`domain::channel::Health`]'s; here they are remembered, told, and asked for again by a person.
+
+use super::{refresh, snapshot};
+use crate::accounts::Member;
+use crate::{App, Hint};
+use domain::channel::{EmailChannel, Health, HealthState};
+use domain::event::EventKind;
+use domain::inbox::Inbox;
+use domain::{ChannelId, Failure, InboxId, Timestamp};
+use mail::smtp::{SmtpLogin, probe};
+use oauth::Resource;
+use std::time::Duration;
+use store::{AccountScope, StoreError};
+
+/// Which half of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Fetch,
+    Send,
+}
+
+impl Part {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Send => "send",
+        }
+    }
+
+    fn of(self, channel: &EmailChannel) -> &Health {
+        match self {
+            Self::Fetch => &channel.fetch_health,
+            Self::Send => &channel.send_health,
+        }
+    }
+}
+
+/// Success is written at most this often while nothing changes.
+const REMEMBER_SUCCESS_EVERY: Duration = Duration::from_secs(10);
+
+/// The mailbox was read, or could not be. `next_try_at`: when the caller tries again by itself.
+pub async fn record_fetch(
+    app: &App,
+    scope: &AccountScope,
+    channel: ChannelId,
+    outcome: Result<(), &Failure>,
+    next_try_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    record(app, scope, channel, Part::Fetch, outcome, next_try_at).await
+}
+
+/// A mail left through the mailbox, or the mailbox would not send. One message's own trouble is not recorded here.
+pub async fn record_send(
+    app: &App,
+    scope: &AccountScope,
+    channel: ChannelId,
+    outcome: Result<(), &Failure>,
+    next_try_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    record(app, scope, channel, Part::Send, outcome, next_try_at).await
+}
+
+async fn record(
+    app: &App,
+    scope: &AccountScope,
+    channel: ChannelId,
+    part: Part,
+    outcome: Result<(), &Failure>,
+    next_try_at: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    // A channel that was removed meanwhile has no health to remember.
+    let Some(channel) = scope.channel(channel).await? else { return Ok(()) };
+    let before = part.of(&channel);
+    let now = app.now();
+    let after = match outcome {
+        Ok(()) => {
+            let recent = before.last_ok_at.is_some_and(|at| now.since(at) < REMEMBER_SUCCESS_EVERY);
+            if before.state == HealthState::Connected && recent {
+                return Ok(());
+            }
+            before.worked(now)
+        }
+        Err(failure) => before.failed(failure.clone(), now, next_try_at),
+    };
+    remember(app, scope, &channel, part, &after).await
+}
+
+/// Writes the health, and the event if the state is another one, in one transaction.
+pub(super) async fn remember(
+    app: &App,
+    scope: &AccountScope,
+    channel: &EmailChannel,
+    part: Part,
+    after: &Health,
+) -> Result<(), StoreError> {
+    let before = part.of(channel);
+    if before.state == after.state {
+        return match part {
+            Part::Fetch => scope.update_fetch_health(channel.id, after).await,
+            Part::Send => scope.update_send_health(channel.id, after).await,
+        };
+    }
+    let mut tx = scope.begin().await?;
+    match part {
+        Part::Fetch => tx.update_fetch_health(channel.id, after).await?,
+        Part::Send => tx.update_send_health(channel.id, after).await?,
+    }
+    tx.append_event(
+        EventKind::InboxHealthChanged,
+        Some(channel.inbox_id),
+        None,
+        snapshot::health_changed(channel.inbox_id, channel.id, part, before, after),
+    );
+    tx.commit().await?;
+    tracing::info!(
+        account.id = %channel.account_id, channel.id = %channel.id, part = part.as_str(),
+        was = before.state.as_str(), state = after.state.as_str(),
+        failure = after.failure.as_ref().map(|f| f.class.code()), "health changed"
+    );
+    app.wake(Hint::Account(channel.account_id));
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TryAgainError {
+    #[error("only administrators manage inboxes")]
+    Forbidden,
+    #[error("no such inbox")]
+    NotFound,
+    /// Trying cannot help: somebody must sign in first.
+    #[error("{0}")]
+    NeedsSignIn(Failure),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How long a person looks at the button before they are told that it is still being tried.
+const PROBE_FOR: Duration = Duration::from_secs(30);
+
+/// The button. Fetching goes back to the mailbox's actor; sending is probed here and now, because nobody else would before the next
+/// reply. Answers with the inbox as it is then.
+pub async fn try_again(app: &App, member: &Member, inbox: InboxId, part: Part) -> Result<Inbox, TryAgainError> {
+    if !member.may_manage_inboxes() {
+        return Err(TryAgainError::Forbidden);
+    }
+    let scope = &member.scope;
+    let found = scope.inbox(inbox).await?.ok_or(TryAgainError::NotFound)?;
+    let channel = found.channel;
+    if let Some(failure) = refresh::needs_sign_in(scope, channel.grant_id).await? {
+        return Err(TryAgainError::NeedsSignIn(failure));
+    }
+    let asked = part.of(&channel).asked_again(app.now());
+    remember(app, scope, &channel, part, &asked).await?;
+    match part {
+        Part::Fetch => app.wake(Hint::Channel(channel.id)),
+        Part::Send => {
+            let outcome = Box::pin(probe_sending(app, scope, &channel)).await;
+            record_send(app, scope, channel.id, outcome.as_ref().copied(), None).await?;
+            app.wake(Hint::Owed);
+        }
+    }
+    scope.inbox(inbox).await?.ok_or(TryAgainError::NotFound)
+}
+
+async fn probe_sending(app: &App, scope: &AccountScope, channel: &EmailChannel) -> Result<(), Failure> {
+    let grant = channel.grant_id.ok_or(domain::FailureClass::ChannelRemoved)?;
+    let token = refresh::fresh_access_token(app, scope, grant, Resource::Outlook).await?;
+    let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: channel.smtp_user.clone(), token };
+    match tokio::time::timeout(PROBE_FOR, probe(app.connector(), &login, Some(&channel.from_address))).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(domain::FailureClass::TimedOut.into()),
+    }
+}

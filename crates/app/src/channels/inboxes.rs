@@ -1,0 +1,125 @@
+//! Inboxes as people see and change them. Administrators see and manage all; agents see those they are members of.
+
+use super::snapshot;
+use crate::accounts::Member;
+use crate::{App, Hint};
+use domain::channel::EmailChannel;
+use domain::event::EventKind;
+use domain::inbox::{Inbox, InboxSettings};
+use domain::user::Agent;
+use domain::{InboxId, UserId};
+use store::{Grant, StoreError};
+
+/// `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct InboxChange {
+    pub name: Option<String>,
+    pub settings: Option<InboxSettings>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InboxError {
+    #[error("only administrators manage inboxes")]
+    Forbidden,
+    #[error("no such inbox")]
+    NotFound,
+    #[error("the name needs 1 to 255 characters")]
+    NameInvalid,
+    /// Somebody in the list is not in the account.
+    #[error("no such agent in this account")]
+    AgentNotFound,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub async fn list(_app: &App, member: &Member) -> Result<Vec<Inbox>, StoreError> {
+    member.scope.inboxes(&member.visibility).await
+}
+
+pub async fn show(_app: &App, member: &Member, inbox: InboxId) -> Result<Inbox, InboxError> {
+    if !member.visibility.sees(inbox) {
+        return Err(InboxError::NotFound);
+    }
+    member.scope.inbox(inbox).await?.ok_or(InboxError::NotFound)
+}
+
+pub async fn update(app: &App, member: &Member, inbox: InboxId, change: InboxChange) -> Result<Inbox, InboxError> {
+    manage(member, inbox)?;
+    let name = change.name.map(|name| name.trim().to_owned());
+    if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > 255) {
+        return Err(InboxError::NameInvalid);
+    }
+    let change = store::InboxChange { name, settings: change.settings };
+    let updated = member.scope.update_inbox(inbox, &change).await?.ok_or(InboxError::NotFound)?;
+    let mut tx = member.scope.begin().await?;
+    tx.append_event(EventKind::InboxUpdated, Some(inbox), None, snapshot::inbox(&updated));
+    tx.commit().await?;
+    app.wake(Hint::Account(updated.account_id));
+    Ok(updated)
+}
+
+/// The inbox goes with everything in it. Its mailbox's actor notices that its lease is gone.
+pub async fn delete(app: &App, member: &Member, inbox: InboxId) -> Result<(), InboxError> {
+    manage(member, inbox)?;
+    let mut tx = member.scope.begin().await?;
+    let found = tx.inbox(inbox).await?.ok_or(InboxError::NotFound)?;
+    if !tx.delete_inbox(inbox).await? {
+        return Err(InboxError::NotFound);
+    }
+    tx.append_event(EventKind::InboxDeleted, None, None, snapshot::inbox(&found));
+    tx.commit().await?;
+    app.wake(Hint::Channel(found.channel.id));
+    app.wake(Hint::Account(found.account_id));
+    Ok(())
+}
+
+/// How the mailbox behind an inbox is doing.
+#[derive(Clone, Debug)]
+pub struct InboxHealth {
+    pub inbox_id: InboxId,
+    pub channel: EmailChannel,
+    /// Who signed in, and whether their permission still stands.
+    pub grant: Option<Grant>,
+}
+
+/// For administrators: it holds the servers' own words.
+pub async fn health(_app: &App, member: &Member, inbox: InboxId) -> Result<InboxHealth, InboxError> {
+    manage(member, inbox)?;
+    let found = member.scope.inbox(inbox).await?.ok_or(InboxError::NotFound)?;
+    let grant = match found.channel.grant_id {
+        Some(grant) => member.scope.grant(grant).await?,
+        None => None,
+    };
+    Ok(InboxHealth { inbox_id: inbox, channel: found.channel, grant })
+}
+
+pub async fn members(app: &App, member: &Member, inbox: InboxId) -> Result<Vec<Agent>, InboxError> {
+    show(app, member, inbox).await?;
+    Ok(member.scope.inbox_members(inbox).await?)
+}
+
+/// The list replaces the one that was.
+pub async fn set_members(
+    _app: &App,
+    member: &Member,
+    inbox: InboxId,
+    users: &[UserId],
+) -> Result<Vec<Agent>, InboxError> {
+    manage(member, inbox)?;
+    member.scope.inbox(inbox).await?.ok_or(InboxError::NotFound)?;
+    let agents = member.scope.agents().await?;
+    if users.iter().any(|user| !agents.iter().any(|agent| agent.user.id == *user)) {
+        return Err(InboxError::AgentNotFound);
+    }
+    member.scope.set_inbox_members(inbox, users).await?;
+    Ok(member.scope.inbox_members(inbox).await?)
+}
+
+/// An agent who does not see the inbox is told that it does not exist; one who sees it, that it is not theirs to manage.
+fn manage(member: &Member, inbox: InboxId) -> Result<(), InboxError> {
+    match (member.may_manage_inboxes(), member.visibility.sees(inbox)) {
+        (true, _) => Ok(()),
+        (false, true) => Err(InboxError::Forbidden),
+        (false, false) => Err(InboxError::NotFound),
+    }
+}

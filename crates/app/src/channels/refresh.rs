@@ -1,0 +1,210 @@
+//! Access tokens that are fresh enough to use, one refresh at a time across all processes.
+//!
+//! Whoever gets the lease on the grant asks Microsoft, with no transaction open, and stores by compare-and-swap; everybody else waits
+//! for what comes of it. A token with less than five minutes left is not used. Only a definitive answer about the *person's* permission
+//! ends a grant: a timeout, a throttle, or a wrong secret of ours never asks anybody to sign in again.
+
+use super::health::{Part, remember};
+use super::settle::resource_key;
+use crate::App;
+use domain::channel::HealthState;
+use domain::{Actor, Failure, FailureClass, GrantId, Retry, Secret, Timestamp};
+use oauth::Resource;
+use std::time::Duration;
+use store::{AccessToken, AccountScope, GrantStatus, RefreshClaim, RefreshedTokens, StoreError};
+
+/// A token with less left may run out while it is used.
+pub const LEAST_LIFE_LEFT: Duration = Duration::from_secs(5 * 60);
+/// Longer than the HTTP client waits for Microsoft; after a crash, the next one refreshes when it has passed.
+const LEASE: Duration = Duration::from_secs(90);
+/// How long one waits for another's refresh.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A refusal within this of the last refresh was a refusal of the fresh token: another one would be refused as well.
+const STILL_FRESH: Duration = Duration::from_secs(30);
+
+/// A token with at least five minutes left.
+pub async fn access_token(
+    app: &App,
+    scope: &AccountScope,
+    grant: GrantId,
+    resource: Resource,
+) -> Result<Secret, Failure> {
+    let wanted = |token: &AccessToken, now: Timestamp| token.expires_at >= now.plus(LEAST_LIFE_LEFT);
+    Box::pin(obtain(app, scope, grant, resource, wanted)).await
+}
+
+/// For the one retry after a mail server refused a token: a token that is newer than the refused one, whatever that had left. When
+/// the stored one has been refreshed within half a minute, it is that one.
+pub async fn fresh_access_token(
+    app: &App,
+    scope: &AccountScope,
+    grant: GrantId,
+    resource: Resource,
+) -> Result<Secret, Failure> {
+    let stored = scope.grant(grant).await.map_err(|e| store_failure(&e))?.ok_or(FailureClass::ChannelRemoved)?;
+    if app.now().since(stored.refreshed_at) < STILL_FRESH {
+        return access_token(app, scope, grant, resource).await;
+    }
+    let refused = stored.version;
+    let wanted = move |token: &AccessToken, now: Timestamp| {
+        token.version > refused && token.expires_at >= now.plus(LEAST_LIFE_LEFT)
+    };
+    Box::pin(obtain(app, scope, grant, resource, wanted)).await
+}
+
+/// Keeps a grant alive that nobody uses: Microsoft forgets refresh tokens after 90 days without use.
+pub async fn keep_alive(app: &App, scope: &AccountScope, grant: GrantId) -> Result<(), Failure> {
+    fresh_access_token(app, scope, grant, Resource::Outlook).await.map(|_| ())
+}
+
+async fn obtain(
+    app: &App,
+    scope: &AccountScope,
+    grant: GrantId,
+    resource: Resource,
+    wanted: impl Fn(&AccessToken, Timestamp) -> bool + Send,
+) -> Result<Secret, Failure> {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let cached = scope.access_token(grant, resource_key(resource)).await.map_err(|e| store_failure(&e))?;
+        if let Some(token) = cached.filter(|token| wanted(token, app.now())) {
+            return Ok(token.token);
+        }
+        if let Some(failure) = needs_sign_in(scope, Some(grant)).await.map_err(|e| store_failure(&e))? {
+            return Err(failure);
+        }
+        let claim = scope.claim_refresh(grant, LEASE).await.map_err(|e| store_failure(&e))?;
+        match claim {
+            // Between looking and claiming, somebody may have finished: the claim's version tells.
+            Some(claim) => {
+                let newer = scope.access_token(grant, resource_key(resource)).await.map_err(|e| store_failure(&e))?;
+                if let Some(token) = newer.filter(|token| wanted(token, app.now())) {
+                    give_back(scope, &claim).await;
+                    return Ok(token.token);
+                }
+                return refresh(app, scope, &claim, resource).await;
+            }
+            None if tokio::time::Instant::now() >= until => {
+                return Err(Failure::new(FailureClass::SignInUnavailable).detail("another refresh does not end"));
+            }
+            None => app.until_changed(LOOK_EVERY).await,
+        }
+    }
+}
+
+async fn refresh(app: &App, scope: &AccountScope, claim: &RefreshClaim, resource: Resource) -> Result<Secret, Failure> {
+    let Some(microsoft) = app.microsoft() else {
+        give_back(scope, claim).await;
+        return Err(Failure::new(FailureClass::AppMisconfigured).detail("not configured"));
+    };
+    // Counted from before the call: what the answer took on its way is not life that is left.
+    let asked_at = app.now();
+    match microsoft.refresh(&claim.refresh_token, resource).await {
+        Ok(tokens) => {
+            let refreshed = RefreshedTokens {
+                resource: resource_key(resource).to_owned(),
+                access_token: tokens.access_token.clone(),
+                expires_at: asked_at.plus(tokens.expires_in),
+                refresh_token: tokens.refresh_token,
+            };
+            let stored = scope.store_refreshed(claim, &refreshed).await;
+            app.changed();
+            match stored {
+                Ok(true) => {}
+                // Somebody signed in again meanwhile; ours is as good for now, theirs is what is kept.
+                Ok(false) => tracing::info!(grant.id = %claim.grant_id, "newer tokens were stored during a refresh"),
+                // The token is good. What is lost is its successor, and Microsoft keeps the old refresh token valid.
+                Err(error) => tracing::error!(grant.id = %claim.grant_id, %error, "could not store refreshed tokens"),
+            }
+            Ok(tokens.access_token)
+        }
+        Err(failure) => {
+            refused(app, scope, claim, &failure).await;
+            app.changed();
+            Err(failure)
+        }
+    }
+}
+
+async fn refused(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure: &Failure) {
+    tracing::warn!(
+        account.id = %scope.account_id(), grant.id = %claim.grant_id, %failure,
+        correlation.id = failure.correlation_id.as_deref(), "a refresh was refused"
+    );
+    let told = if ends_the_grant(failure) {
+        match scope.refresh_refused(claim).await {
+            Ok(true) => tell_channels(app, scope, claim.grant_id, failure).await,
+            // They signed in again while we asked with the old token.
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        }
+    } else {
+        give_back(scope, claim).await;
+        match (failure.class.retry(), failure.class.actor()) {
+            (Retry::Never, Actor::TenantAdmin) => tell_channels(app, scope, claim.grant_id, failure).await,
+            _ => Ok(()),
+        }
+    };
+    if let Err(error) = told {
+        tracing::error!(grant.id = %claim.grant_id, %error, "could not store a refusal");
+    }
+}
+
+/// Only the person themselves can give a new permission. What an administrator changes may make the old one work again.
+fn ends_the_grant(failure: &Failure) -> bool {
+    failure.class.retry() == Retry::Never && failure.class.actor() == Actor::Owner
+}
+
+/// Fetching and sending stop for the same reason, in every inbox of this grant.
+async fn tell_channels(app: &App, scope: &AccountScope, grant: GrantId, failure: &Failure) -> Result<(), StoreError> {
+    let now = app.now();
+    for channel in scope.channels_of_grant(grant).await? {
+        for (part, before) in [(Part::Fetch, &channel.fetch_health), (Part::Send, &channel.send_health)] {
+            remember(app, scope, &channel, part, &before.failed(failure.clone(), now, None)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn give_back(scope: &AccountScope, claim: &RefreshClaim) {
+    if let Err(error) = scope.release_refresh(claim).await {
+        // It runs out by itself.
+        tracing::warn!(grant.id = %claim.grant_id, %error, "could not end a refresh claim");
+    }
+}
+
+/// Why nothing is refreshed under this grant until somebody signs in again, if so.
+pub(super) async fn needs_sign_in(scope: &AccountScope, grant: Option<GrantId>) -> Result<Option<Failure>, StoreError> {
+    let Some(grant) = grant else { return Ok(Some(FailureClass::ChannelRemoved.into())) };
+    let Some(stored) = scope.grant(grant).await? else { return Ok(Some(FailureClass::ChannelRemoved.into())) };
+    if stored.status == GrantStatus::Active {
+        return Ok(None);
+    }
+    let channels = scope.channels_of_grant(grant).await?;
+    let reason = channels
+        .iter()
+        .flat_map(|channel| [&channel.fetch_health, &channel.send_health])
+        .filter(|health| health.state == HealthState::NeedsReauth)
+        .find_map(|health| health.failure.clone().filter(ends_the_grant));
+    Ok(Some(reason.unwrap_or_else(|| FailureClass::GrantExpired.into())))
+}
+
+/// What a use case that speaks in failures says about the database.
+fn store_failure(error: &StoreError) -> Failure {
+    match error {
+        StoreError::SecretUnreadable(_) => FailureClass::SecretUnreadable.into(),
+        StoreError::Unavailable(_)
+        | StoreError::Conflict(_)
+        | StoreError::NotFound(_)
+        | StoreError::LeaseLost
+        | StoreError::SchemaTooOld { .. }
+        | StoreError::SchemaTooNew { .. }
+        | StoreError::AlreadyServing
+        | StoreError::Corrupt(_)
+        | StoreError::Config(_) => {
+            tracing::error!(%error, "the database failed under a token");
+            FailureClass::Internal.into()
+        }
+    }
+}

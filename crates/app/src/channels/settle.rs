@@ -1,0 +1,227 @@
+//! From a consumed state to an attempt that is being proved, waits for a confirmation, or has failed with its reason.
+//!
+//! The network is asked first (code, keys), then one transaction stores the grant, the attempt and the work that is owed.
+
+use super::callback::CallbackQuery;
+use crate::{App, Hint};
+use domain::channel::ConnectionStatus;
+use domain::{EmailAddress, Failure, FailureClass, Secret, Timestamp};
+use oauth::{Identity, PkceVerifier, Resource, TokenSet};
+use store::{
+    AccountScope, Connection, ConnectionChange, ConnectionIdentity, NewGrant, OwedKind, OwedPriority, StateProof,
+    StoreError, TokenHash,
+};
+
+/// The key under which a grant's access token for this resource is kept.
+pub(super) const fn resource_key(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Outlook => "outlook",
+    }
+}
+
+/// Why an attempt ends here: a person is told, or the database is in the way.
+enum Stop {
+    Refused(Failure),
+    Store(StoreError),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<FailureClass> for Stop {
+    fn from(class: FailureClass) -> Self {
+        Self::Refused(class.into())
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// `trusted`: the browser has a session of somebody who may manage inboxes here, so nothing needs to be confirmed.
+pub(super) async fn settle(
+    app: &App,
+    proof: StateProof,
+    query: CallbackQuery,
+    trusted: bool,
+    confirmation: &Secret,
+) -> Result<Connection, StoreError> {
+    match Box::pin(sign_in(app, &proof, query, trusted, confirmation)).await {
+        Ok(connection) => Ok(connection),
+        Err(Stop::Store(error)) => Err(error),
+        Err(Stop::Refused(failure)) => refuse(app, &proof.scope, &proof.connection, failure).await,
+    }
+}
+
+/// Ends an attempt, or leaves it waiting for an administrator's approval, with its reason.
+pub(super) async fn refuse(
+    app: &App,
+    scope: &AccountScope,
+    connection: &Connection,
+    failure: Failure,
+) -> Result<Connection, StoreError> {
+    let status = match failure.class {
+        FailureClass::AdminConsentRequired => ConnectionStatus::AwaitingAdminConsent,
+        _ => ConnectionStatus::Failed,
+    };
+    tracing::info!(account.id = %connection.account_id, connection.id = %connection.id, failure = %failure, "refused a sign-in");
+    let change = ConnectionChange { status: Some(status), failure: Some(Some(failure)), ..ConnectionChange::default() };
+    let connection = scope.update_connection(connection.id, &change).await?;
+    app.changed();
+    Ok(connection)
+}
+
+async fn sign_in(
+    app: &App,
+    proof: &StateProof,
+    query: CallbackQuery,
+    trusted: bool,
+    confirmation: &Secret,
+) -> Result<Connection, Stop> {
+    if let Some(error) = &query.error {
+        let failure =
+            oauth::error_from_callback(error, query.error_subcode.as_deref(), query.error_description.as_deref());
+        return Err(failure.into());
+    }
+    let code = query
+        .code
+        .filter(|code| !code.is_empty())
+        .ok_or_else(|| Failure::new(FailureClass::SignInUnavailable).detail("no code"))?;
+    let microsoft = app.microsoft().ok_or(FailureClass::AppMisconfigured)?;
+    let verifier = PkceVerifier::restore(proof.handshake.pkce_verifier.clone())
+        .ok_or_else(|| StoreError::Corrupt("a stored PKCE verifier".to_owned()))?;
+    let received_at = app.now();
+    let tokens = microsoft.redeem(code.expose(), &verifier).await?;
+    let raw = tokens.id_token.as_deref().ok_or_else(|| Failure::new(FailureClass::IdTokenInvalid).detail("missing"))?;
+    let identity = microsoft.validate_id_token(raw, proof.handshake.nonce.expose(), app.now()).await?;
+    let who = who(&identity, proof.connection.email.as_deref())?;
+    same_principal(proof, &identity).await?;
+    Ok(store_sign_in(app, proof, tokens, who, received_at, (!trusted).then_some(confirmation)).await?)
+}
+
+/// Who signed in, under the names that mail servers know them by.
+fn who(identity: &Identity, expected: Option<&str>) -> Result<ConnectionIdentity, Failure> {
+    let expected = expected.and_then(EmailAddress::parse);
+    // The address that was typed when the connection was asked for is taken only where the token names none; the mailbox's server is
+    // the one who says whether this person may open it.
+    let principal = identity
+        .xoauth2_user()
+        .map(str::to_owned)
+        .or_else(|| expected.map(|address| address.as_str().to_owned()))
+        .ok_or(FailureClass::AddressUnknown)?;
+    Ok(ConnectionIdentity {
+        tid: identity.tid.clone(),
+        oid: identity.oid.clone(),
+        sub: identity.sub.clone(),
+        mailbox: from_address(identity, &principal),
+        principal,
+        name: identity.claims.name.clone(),
+    })
+}
+
+/// What From should say: the address that the tenant is known to own, else the sign-in name. An administrator of any tenant can write
+/// any address into `email`, so it counts only in the sign-in name's own domain or where Microsoft vouches for it.
+fn from_address(identity: &Identity, principal: &str) -> String {
+    let domain = EmailAddress::parse(principal).map(|address| address.domain().to_lowercase());
+    let claims = &identity.claims;
+    identity
+        .proposed_address()
+        .filter(|proposed| {
+            let vouched = claims.email_domain_owner_verified == Some(true)
+                || claims.verified_primary_email.iter().any(|a| a.eq_ignore_ascii_case(proposed.as_str()));
+            vouched || domain.as_deref() == Some(proposed.domain().to_lowercase().as_str())
+        })
+        .map_or_else(|| principal.to_owned(), |proposed| proposed.as_str().to_owned())
+}
+
+/// An inbox that signs in again must be signed in by the same person. Addresses are no help here: they move between people.
+async fn same_principal(proof: &StateProof, identity: &Identity) -> Result<(), Stop> {
+    let Some(inbox) = proof.connection.inbox_id else { return Ok(()) };
+    let inbox = proof.scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?;
+    let Some(grant) = inbox.channel.grant_id else { return Ok(()) };
+    match proof.scope.grant(grant).await? {
+        Some(grant) if (&grant.tid, &grant.oid) != (&identity.tid, &identity.oid) => {
+            Err(FailureClass::OtherPrincipal.into())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn store_sign_in(
+    app: &App,
+    proof: &StateProof,
+    tokens: TokenSet,
+    who: ConnectionIdentity,
+    received_at: Timestamp,
+    confirmation: Option<&Secret>,
+) -> Result<Connection, StoreError> {
+    let refresh_token = tokens
+        .refresh_token
+        .ok_or_else(|| StoreError::Corrupt("a redeemed code without a refresh token".to_owned()))?;
+    let mut tx = proof.scope.begin().await?;
+    let grant = tx
+        .upsert_grant(&NewGrant {
+            provider: proof.connection.provider,
+            tid: who.tid.clone(),
+            oid: who.oid.clone(),
+            sub: who.sub.clone(),
+            principal: who.principal.clone(),
+            refresh_token,
+            scopes: tokens.scope,
+        })
+        .await?;
+    let expires_at = received_at.plus(tokens.expires_in);
+    tx.store_access_token(grant.id, resource_key(Resource::Outlook), &tokens.access_token, expires_at).await?;
+    let status = match confirmation {
+        Some(_) => ConnectionStatus::AwaitingConfirmation,
+        None => ConnectionStatus::Proving,
+    };
+    let connection = tx
+        .update_connection(
+            proof.connection.id,
+            &ConnectionChange {
+                status: Some(status),
+                identity: Some(who),
+                grant_id: Some(grant.id),
+                failure: Some(None),
+                confirm_hash: confirmation.map(|token| TokenHash::of(token.expose())),
+                ..ConnectionChange::default()
+            },
+        )
+        .await?;
+    if confirmation.is_none() {
+        owe_proof(app, &mut tx, &connection).await?;
+    }
+    tx.commit().await?;
+    app.changed();
+    app.wake(Hint::Owed);
+    Ok(connection)
+}
+
+/// The person confirmed: the mailbox is to be proved.
+pub(super) async fn start_proving(
+    app: &App,
+    scope: &AccountScope,
+    connection: &Connection,
+) -> Result<Connection, StoreError> {
+    let mut tx = scope.begin().await?;
+    let change = ConnectionChange { status: Some(ConnectionStatus::Proving), ..ConnectionChange::default() };
+    let connection = tx.update_connection(connection.id, &change).await?;
+    owe_proof(app, &mut tx, &connection).await?;
+    tx.commit().await?;
+    app.changed();
+    app.wake(Hint::Owed);
+    Ok(connection)
+}
+
+/// `since`: proving is given up when it has lasted too long.
+async fn owe_proof(app: &App, tx: &mut store::Tx, connection: &Connection) -> Result<(), StoreError> {
+    let payload = serde_json::json!({ "since": app.now().0 });
+    tx.owe(OwedKind::ProveConnection, connection.id.0, payload, OwedPriority::Human, None).await?;
+    Ok(())
+}

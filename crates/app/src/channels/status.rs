@@ -1,0 +1,50 @@
+//! What has become of a connection, for the administrator who asked for it and polls.
+
+use super::callback::admin_consent_url;
+use crate::App;
+use crate::accounts::Member;
+use domain::ConnectionId;
+use domain::channel::ConnectionStatus;
+use domain::inbox::Inbox;
+use store::{Connection, StoreError};
+use url::Url;
+
+#[derive(Clone, Debug)]
+pub struct ConnectionView {
+    pub connection: Connection,
+    /// As it is now: a link that nobody opened in time has expired, whether or not anybody wrote that down.
+    pub status: ConnectionStatus,
+    /// The inbox that came of it.
+    pub inbox: Option<Inbox>,
+    pub admin_consent_url: Option<Url>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionStatusError {
+    #[error("only administrators connect mailboxes")]
+    Forbidden,
+    #[error("no such connection")]
+    NotFound,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+pub async fn connection_status(
+    app: &App,
+    member: &Member,
+    id: ConnectionId,
+) -> Result<ConnectionView, ConnectionStatusError> {
+    if !member.may_manage_inboxes() {
+        return Err(ConnectionStatusError::Forbidden);
+    }
+    let connection = member.scope.connection(id).await?.ok_or(ConnectionStatusError::NotFound)?;
+    let inbox = match connection.result_inbox_id {
+        Some(inbox) => member.scope.inbox(inbox).await?,
+        None => None,
+    };
+    let waits = matches!(connection.status, ConnectionStatus::Pending | ConnectionStatus::AwaitingConfirmation);
+    let status =
+        if waits && app.now() >= connection.expires_at { ConnectionStatus::Expired } else { connection.status };
+    let admin_consent_url = connection.failure.as_ref().and_then(|failure| admin_consent_url(app, failure));
+    Ok(ConnectionView { connection, status, inbox, admin_consent_url })
+}

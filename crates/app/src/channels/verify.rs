@@ -1,0 +1,327 @@
+//! Proves the mailbox of a sign-in, and makes the inbox: what the address says does not count, only what the mail server does.
+//!
+//! Reading must work: sign-in and EXAMINE INBOX. Sending is tried too, and an inbox whose sending is refused exists all the same, with
+//! the reason. Trouble that passes is tried again for a quarter of an hour; a definitive refusal ends the attempt with its class.
+
+use super::{Part, refresh, snapshot};
+use crate::{App, Hint};
+use domain::channel::{ConnectionStatus, EmailChannel, Health, HealthState};
+use domain::event::EventKind;
+use domain::failure::backoff;
+use domain::inbox::{Inbox, InboxSettings};
+use domain::{ConnectionId, EmailAddress, Failure, FailureClass, GrantId, Retry, Secret, Timestamp};
+use mail::imap::{self, ImapLogin};
+use mail::smtp::{self, SmtpLogin};
+use oauth::Resource;
+use std::time::Duration;
+use store::{
+    AccountScope, ClaimedWork, Connection, ConnectionChange, ConnectionIdentity, NewChannel, NewInbox, OwedKind,
+    OwedPriority, StoreError, Tx,
+};
+
+/// A first sign-in at Exchange can take 90 seconds.
+const MAILBOX_PATIENCE: Duration = Duration::from_secs(120);
+/// A fresh token that is refused is tried this often: Exchange refuses now and then by itself.
+const TRIES_WITH_A_FRESH_TOKEN: u32 = 3;
+const FIRST_WAIT: Duration = Duration::from_secs(3);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Does the owed work of a sign-in. `Err` only when the database failed; everything else is written down.
+pub async fn prove(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
+    let scope = &work.scope;
+    let found = scope.connection(ConnectionId(work.subject_id)).await?;
+    let Some(connection) = found.filter(|c| c.status == ConnectionStatus::Proving) else {
+        // Ended meanwhile, or done by somebody whose lease ran out: nothing is left to do.
+        app.store().relay().finish(work).await?;
+        return Ok(());
+    };
+    let (Some(identity), Some(grant)) = (&connection.identity, connection.grant_id) else {
+        return Err(StoreError::Corrupt("a proof of nobody".to_owned()));
+    };
+    match Box::pin(examine(app, scope, &connection, identity, grant)).await {
+        Ok(proved) => {
+            let name = identity.name.clone();
+            match conclude(app, work, &connection, proved, name).await {
+                // Another attempt has just connected the same mailbox: looked at again, it is an inbox that signs in again.
+                Err(StoreError::Conflict(_)) => {
+                    let failure = Failure::new(FailureClass::Internal).detail("connected twice at once");
+                    app.store().relay().retry(work, FIRST_WAIT, &failure).await.map(|_| ())
+                }
+                ended => ended,
+            }
+        }
+        Err(Trouble::Store(error)) => Err(error),
+        Err(Trouble::Failure(failure)) => again_or_never(app, work, &connection, failure).await,
+    }
+}
+
+enum Trouble {
+    Failure(Failure),
+    Store(StoreError),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<FailureClass> for Trouble {
+    fn from(class: FailureClass) -> Self {
+        Self::Failure(class.into())
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What was found to be so.
+struct Proved {
+    /// The inbox that signs in again; `None`: a new one is made.
+    existing: Option<Box<EmailChannel>>,
+    grant: GrantId,
+    principal: String,
+    mailbox: EmailAddress,
+    from: EmailAddress,
+    sending: Result<(), Failure>,
+}
+
+async fn examine(
+    app: &App,
+    scope: &AccountScope,
+    connection: &Connection,
+    identity: &ConnectionIdentity,
+    grant: GrantId,
+) -> Result<Proved, Trouble> {
+    let signed_in = EmailAddress::parse(&identity.principal).ok_or(FailureClass::AddressUnknown)?;
+    let existing = existing_channel(scope, connection, &signed_in, grant).await?;
+    let (mailbox, from) = match &existing {
+        Some(channel) => (channel.mailbox_address.clone(), channel.from_address.clone()),
+        None => {
+            let from = EmailAddress::parse(&identity.mailbox).unwrap_or_else(|| signed_in.clone());
+            (signed_in.clone(), from)
+        }
+    };
+    let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;
+    let (reading, sending) = tokio::join!(
+        within_patience(read_inbox(app, &mailbox, &token)),
+        within_patience(submit(app, &identity.principal, &from, &token)),
+    );
+    reading?;
+    let (from, sending) = match sending {
+        // The address that was proposed is not the mailbox's after all; the one that signed in may be.
+        Err(failure)
+            if failure.class == FailureClass::SenderNotAllowed && existing.is_none() && !from.same_as(&signed_in) =>
+        {
+            let second = within_patience(submit(app, &identity.principal, &signed_in, &token)).await;
+            (signed_in, second)
+        }
+        sending => (from, sending),
+    };
+    Ok(Proved {
+        existing: existing.map(Box::new),
+        grant,
+        principal: identity.principal.clone(),
+        mailbox,
+        from,
+        sending,
+    })
+}
+
+async fn within_patience<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(MAILBOX_PATIENCE, work).await.unwrap_or_else(|_| Err(FailureClass::TimedOut.into()))
+}
+
+async fn read_inbox(app: &App, mailbox: &EmailAddress, token: &Secret) -> Result<(), Failure> {
+    let login =
+        ImapLogin { endpoint: app.settings().imap.clone(), user: mailbox.as_str().to_owned(), token: token.clone() };
+    let mut session = imap::Session::open(app.connector(), &login).await?;
+    // Exchange accepts a sign-in and then refuses the first command, so only an opened folder is a proof.
+    session.examine("INBOX").await?;
+    session.logout().await;
+    Ok(())
+}
+
+async fn submit(app: &App, user: &str, from: &EmailAddress, token: &Secret) -> Result<(), Failure> {
+    let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: user.to_owned(), token: token.clone() };
+    smtp::probe(app.connector(), &login, Some(from)).await
+}
+
+/// The channel that signs in again: the inbox that was asked for, or the one that this mailbox has already. Grants are kept one per
+/// principal, so another grant is another person.
+async fn existing_channel(
+    scope: &AccountScope,
+    connection: &Connection,
+    mailbox: &EmailAddress,
+    grant: GrantId,
+) -> Result<Option<EmailChannel>, Trouble> {
+    if let Some(inbox) = connection.inbox_id {
+        let channel = scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?.channel;
+        return match channel.grant_id {
+            Some(other) if other != grant => Err(FailureClass::OtherPrincipal.into()),
+            // A channel whose grant is gone is signed in again by whoever signs in to the same mailbox.
+            None if !channel.mailbox_address.same_as(mailbox) => Err(FailureClass::OtherPrincipal.into()),
+            Some(_) | None => Ok(Some(channel)),
+        };
+    }
+    let Some(place) = scope.channel_of_mailbox(&mailbox.key()).await? else { return Ok(None) };
+    match scope.channel(place.channel_id).await? {
+        Some(channel) if channel.grant_id == Some(grant) => Ok(Some(channel)),
+        Some(_) => Err(FailureClass::MailboxAlreadyConnected.into()),
+        None => Ok(None),
+    }
+}
+
+/// One transaction: the inbox (new, or signed in again), its events, what is owed to it, and the attempt's end.
+async fn conclude(
+    app: &App,
+    work: &ClaimedWork,
+    connection: &Connection,
+    proved: Proved,
+    name: Option<String>,
+) -> Result<(), StoreError> {
+    let now = app.now();
+    let fetch_health = Health::default().worked(now);
+    let send_health = sending_health(&proved.sending, now);
+    let sending_failure = proved.sending.as_ref().err().cloned();
+    let mut tx = work.scope.begin().await?;
+    let (inbox_id, channel_id) = match &proved.existing {
+        Some(channel) => {
+            sign_in_again(&mut tx, channel, &proved, &fetch_health, &send_health).await?;
+            (channel.inbox_id, channel.id)
+        }
+        None => {
+            let inbox = make_inbox(&mut tx, connection, &proved, name, fetch_health, send_health).await?;
+            (inbox.id, inbox.channel.id)
+        }
+    };
+    tx.update_connection(
+        connection.id,
+        &ConnectionChange {
+            status: Some(ConnectionStatus::Connected),
+            result_inbox_id: Some(inbox_id),
+            failure: Some(sending_failure),
+            ..ConnectionChange::default()
+        },
+    )
+    .await?;
+    tx.finish_work(work).await?;
+    tx.commit().await?;
+    tracing::info!(
+        account.id = %connection.account_id, connection.id = %connection.id, inbox.id = %inbox_id,
+        sending = proved.sending.as_ref().err().map(|f| f.class.code()), "connected a mailbox"
+    );
+    app.changed();
+    app.wake(Hint::Owed);
+    app.wake(Hint::Channel(channel_id));
+    app.wake(Hint::Account(connection.account_id));
+    Ok(())
+}
+
+/// Refused with a token this fresh, sending waits for a person from the start; trouble that passes does not.
+fn sending_health(sending: &Result<(), Failure>, now: Timestamp) -> Health {
+    match sending {
+        Ok(()) => Health::default().worked(now),
+        Err(failure) => {
+            let failed = Health::default().failed(failure.clone(), now, None);
+            match failure.class.retry() {
+                Retry::FreshToken | Retry::Never => Health { state: HealthState::Blocked, next_try_at: None, ..failed },
+                Retry::Later | Retry::Done => failed,
+            }
+        }
+    }
+}
+
+async fn make_inbox(
+    tx: &mut Tx,
+    connection: &Connection,
+    proved: &Proved,
+    name: Option<String>,
+    fetch_health: Health,
+    send_health: Health,
+) -> Result<Inbox, StoreError> {
+    let name = name.map(|n| n.trim().chars().take(255).collect::<String>()).filter(|n| !n.is_empty());
+    let inbox = tx
+        .create_inbox(&NewInbox {
+            name: name.unwrap_or_else(|| proved.from.as_str().to_owned()),
+            settings: InboxSettings::default(),
+            channel: NewChannel {
+                provider: connection.provider,
+                grant_id: Some(proved.grant),
+                principal: proved.principal.clone(),
+                mailbox_address: proved.mailbox.clone(),
+                from_address: proved.from.clone(),
+                smtp_user: proved.principal.clone(),
+                fetch_health,
+                send_health,
+            },
+        })
+        .await?;
+    tx.owe(OwedKind::ImportWindow, inbox.channel.id.0, serde_json::json!({}), OwedPriority::Bulk, None).await?;
+    tx.append_event(EventKind::InboxCreated, Some(inbox.id), None, snapshot::inbox(&inbox));
+    Ok(inbox)
+}
+
+async fn sign_in_again(
+    tx: &mut Tx,
+    channel: &EmailChannel,
+    proved: &Proved,
+    fetch_health: &Health,
+    send_health: &Health,
+) -> Result<(), StoreError> {
+    tx.reconnect_channel(channel.id, proved.grant, &proved.principal, &proved.principal).await?;
+    tx.update_fetch_health(channel.id, fetch_health).await?;
+    tx.update_send_health(channel.id, send_health).await?;
+    let parts = [(Part::Fetch, &channel.fetch_health, fetch_health), (Part::Send, &channel.send_health, send_health)];
+    for (part, before, after) in parts {
+        if before.state != after.state {
+            let payload = snapshot::health_changed(channel.inbox_id, channel.id, part, before, after);
+            tx.append_event(EventKind::InboxHealthChanged, Some(channel.inbox_id), None, payload);
+        }
+    }
+    Ok(())
+}
+
+/// When the first proof was owed, as the work's payload says.
+fn owed_since(work: &ClaimedWork, connection: &Connection) -> Timestamp {
+    work.payload.get("since").and_then(serde_json::Value::as_i64).map_or(connection.updated_at, Timestamp)
+}
+
+async fn again_or_never(
+    app: &App,
+    work: &ClaimedWork,
+    connection: &Connection,
+    failure: Failure,
+) -> Result<(), StoreError> {
+    let in_time = app.now().since(owed_since(work, connection)) < app.settings().proof_lifetime;
+    let again = match failure.class.retry() {
+        Retry::Later => in_time,
+        Retry::FreshToken => in_time && work.attempts < TRIES_WITH_A_FRESH_TOKEN,
+        Retry::Never | Retry::Done => false,
+    };
+    tracing::info!(
+        account.id = %connection.account_id, connection.id = %connection.id, attempts = work.attempts, again, %failure,
+        "could not prove a mailbox"
+    );
+    let mut change = ConnectionChange { failure: Some(Some(failure.clone())), ..ConnectionChange::default() };
+    let mut tx = work.scope.begin().await?;
+    if again {
+        let wait = backoff(work.attempts, FIRST_WAIT, LONGEST_WAIT, app.jitter());
+        let wait = failure.retry_after().map_or(wait, |asked| wait.max(asked));
+        tx.retry_work(work, wait, &failure).await?;
+    } else {
+        change.status = Some(match failure.class {
+            FailureClass::AdminConsentRequired => ConnectionStatus::AwaitingAdminConsent,
+            _ => ConnectionStatus::Failed,
+        });
+        // The attempt carries the failure; the work itself was done.
+        tx.finish_work(work).await?;
+    }
+    tx.update_connection(connection.id, &change).await?;
+    tx.commit().await?;
+    app.changed();
+    Ok(())
+}
