@@ -22,6 +22,8 @@ codes! {
     RawEmailSource {
         Live = "live",
         Import = "import",
+        /// Looked at again after the folder was given a new UIDVALIDITY.
+        Resync = "resync",
     }
 }
 
