@@ -54,15 +54,12 @@ pub struct NewAgent {
     pub email: String,
     pub role: Option<Role>,
     pub availability: Option<Availability>,
-    pub auto_offline: Option<bool>,
     #[oai(validator(min_length = 8, max_length = 128))]
     pub password: Option<Password>,
 }
 
 #[derive(Clone, Debug, Object)]
 pub struct AgentUpdate {
-    #[oai(validator(min_length = 1, max_length = 255))]
-    pub name: Option<String>,
     pub role: Option<Role>,
     pub availability: Option<Availability>,
     pub auto_offline: Option<bool>,

@@ -62,14 +62,14 @@ pub struct InboxHealth {
     pub reauthorization_required: bool,
 }
 
-impl From<&domain::inbox::Inbox> for InboxHealth {
-    fn from(inbox: &domain::inbox::Inbox) -> Self {
+impl InboxHealth {
+    pub fn new(inbox: domain::InboxId, channel: &domain::channel::EmailChannel) -> Self {
         Self {
-            inbox_id: inbox.id.0,
-            fetch: (&inbox.channel.fetch_health).into(),
-            send: (&inbox.channel.send_health).into(),
-            import: (&inbox.channel.import).into(),
-            reauthorization_required: needs_reauthorization(&inbox.channel),
+            inbox_id: inbox.0,
+            fetch: (&channel.fetch_health).into(),
+            send: (&channel.send_health).into(),
+            import: (&channel.import).into(),
+            reauthorization_required: needs_reauthorization(channel),
         }
     }
 }

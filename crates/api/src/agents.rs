@@ -1,0 +1,75 @@
+//! The people of an account.
+
+use crate::auth::Auth;
+use crate::error::{Acting, Reading, Refusal, Writing};
+use crate::tags::Tag;
+use app::accounts::{self, AgentChange, NewAgent};
+use domain::{Secret, UserId};
+use poem_openapi::OpenApi;
+use poem_openapi::param::Path;
+use poem_openapi::payload::Json;
+use wire::agent::{self, Agent};
+
+pub struct AgentsApi;
+
+#[OpenApi(tag = "Tag::Agents")]
+impl AgentsApi {
+    /// List the people of the account
+    #[oai(path = "/api/v1/accounts/:account_id/agents", method = "get", operation_id = "list_agents")]
+    async fn list(&self, auth: Auth, account_id: Path<i64>) -> Result<Json<Vec<Agent>>, Refusal<Reading>> {
+        let member = auth.enter(account_id.0).await?;
+        let agents = accounts::list_agents(auth.app(), &member).await?;
+        Ok(Json(agents.iter().map(Agent::from).collect()))
+    }
+
+    /// Add a person
+    ///
+    /// Administrators only. Somebody who has a user already, in another account, keeps their password.
+    #[oai(path = "/api/v1/accounts/:account_id/agents", method = "post", operation_id = "create_agent")]
+    async fn create(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        body: Json<agent::NewAgent>,
+    ) -> Result<Json<Agent>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let new = NewAgent {
+            name: body.0.name,
+            email: body.0.email,
+            role: body.0.role.map_or(domain::account::Role::Agent, Into::into),
+            availability: body.0.availability.map(Into::into),
+            password: body.0.password.map(|password| Secret::new(password.0)),
+        };
+        let agent = accounts::create_agent(auth.app(), &member, new).await?;
+        Ok(Json((&agent).into()))
+    }
+
+    /// Change a person's role or availability
+    ///
+    /// Administrators change anybody; everybody changes their own availability.
+    #[oai(path = "/api/v1/accounts/:account_id/agents/:agent_id", method = "patch", operation_id = "update_agent")]
+    async fn update(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        agent_id: Path<i64>,
+        body: Json<agent::AgentUpdate>,
+    ) -> Result<Json<Agent>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let change = AgentChange {
+            role: body.0.role.map(Into::into),
+            availability: body.0.availability.map(Into::into),
+            auto_offline: body.0.auto_offline,
+        };
+        let agent = accounts::update_agent(auth.app(), &member, UserId(agent_id.0), change).await?;
+        Ok(Json((&agent).into()))
+    }
+
+    /// Remove a person from the account
+    #[oai(path = "/api/v1/accounts/:account_id/agents/:agent_id", method = "delete", operation_id = "delete_agent")]
+    async fn delete(&self, auth: Auth, account_id: Path<i64>, agent_id: Path<i64>) -> Result<(), Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        accounts::remove_agent(auth.app(), &member, UserId(agent_id.0)).await?;
+        Ok(())
+    }
+}

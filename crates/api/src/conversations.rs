@@ -1,0 +1,226 @@
+//! Threads with contacts: list, show, and what agents do with one.
+
+use crate::auth::Auth;
+use crate::conversation_query::{AssigneeWord, SortWord, StatusWord};
+use crate::error::{Acting, Problem, Reading, Refusal, Writing};
+use crate::shape::{self, SignedLinks};
+use crate::tags::Tag;
+use app::accounts::Member;
+use app::conversations::{self, ConversationQuery};
+use domain::{DisplayId, InboxId, Timestamp, UserId};
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Path, Query};
+use poem_openapi::payload::Json;
+use std::time::Duration;
+use wire::agent::Agent;
+
+use wire::conversation::{
+    Assignment, Conversation, ConversationList, ConversationMetaAnswer, ConversationPage, StatusToggled,
+    StatusToggledAnswer, ToggleStatus,
+};
+
+pub struct ConversationsApi;
+
+/// The longest search text.
+const MAX_QUERY_CHARS: usize = 200;
+/// How far back `updated_within` may reach: a year.
+const MAX_UPDATED_WITHIN_SECONDS: u64 = 366 * 24 * 3600;
+
+struct Asked {
+    status: Option<StatusWord>,
+    assignee: Option<AssigneeWord>,
+    inbox_id: Option<i64>,
+    labels: Option<Vec<String>>,
+    q: Option<String>,
+    updated_within: Option<u64>,
+    sort: Option<SortWord>,
+    page: Option<u32>,
+}
+
+impl Asked {
+    fn query(self) -> Result<ConversationQuery, Problem> {
+        let default = ConversationQuery::default();
+        if self.q.as_ref().is_some_and(|q| q.chars().count() > MAX_QUERY_CHARS) {
+            return Err(Problem::bad_request("q: at most 200 characters"));
+        }
+        Ok(ConversationQuery {
+            status: self.status.map_or(default.status, StatusWord::status),
+            assignee: self.assignee.map_or(default.assignee, Into::into),
+            inbox_id: self.inbox_id.filter(|id| *id != 0).map(InboxId),
+            labels: self.labels.unwrap_or_default(),
+            q: self.q,
+            updated_within: self.updated_within.map(|s| Duration::from_secs(s.min(MAX_UPDATED_WITHIN_SECONDS))),
+            sort: self.sort.map_or(default.sort, Into::into),
+            page: self.page.unwrap_or(1).max(1),
+            contact_id: default.contact_id,
+        })
+    }
+}
+
+#[OpenApi(tag = "Tag::Conversations")]
+impl ConversationsApi {
+    /// List conversations, with how many there are of each kind
+    ///
+    /// 25 a page. Agents see the conversations of the inboxes they are a member of. The counts are taken under every filter but
+    /// `assignee_type`.
+    #[oai(path = "/api/v1/accounts/:account_id/conversations", method = "get", operation_id = "list_conversations")]
+    async fn list(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        /// `open` when absent.
+        status: Query<Option<StatusWord>>,
+        assignee_type: Query<Option<AssigneeWord>>,
+        inbox_id: Query<Option<i64>>,
+        /// Any of them.
+        #[oai(name = "labels[]", validator(max_items = 50))]
+        labels: Query<Option<Vec<String>>>,
+        /// Words in the subject, the contact or a message.
+        q: Query<Option<String>>,
+        /// Only those that changed within so many seconds.
+        updated_within: Query<Option<u64>>,
+        sort_by: Query<Option<SortWord>>,
+        /// From 1.
+        page: Query<Option<u32>>,
+    ) -> Result<Json<ConversationList>, Refusal<Reading>> {
+        let member = auth.enter(account_id.0).await?;
+        let asked = Asked {
+            status: status.0,
+            assignee: assignee_type.0,
+            inbox_id: inbox_id.0,
+            labels: labels.0,
+            q: q.0,
+            updated_within: updated_within.0,
+            sort: sort_by.0,
+            page: page.0,
+        };
+        let found = conversations::list(auth.app(), &member, &asked.query()?).await?;
+        let links = links(&auth, &member).await?;
+        let payload = found.items.iter().map(|view| shape::conversation(view, &links)).collect();
+        Ok(Json(ConversationList { data: ConversationPage { meta: shape::counts(found.counts), payload } }))
+    }
+
+    /// Count conversations
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/meta",
+        method = "get",
+        operation_id = "count_conversations"
+    )]
+    async fn meta(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        status: Query<Option<StatusWord>>,
+        inbox_id: Query<Option<i64>>,
+        #[oai(name = "labels[]", validator(max_items = 50))] labels: Query<Option<Vec<String>>>,
+        q: Query<Option<String>>,
+    ) -> Result<Json<ConversationMetaAnswer>, Refusal<Reading>> {
+        let member = auth.enter(account_id.0).await?;
+        let asked = Asked {
+            status: status.0,
+            assignee: None,
+            inbox_id: inbox_id.0,
+            labels: labels.0,
+            q: q.0,
+            updated_within: None,
+            sort: None,
+            page: None,
+        };
+        let counts = conversations::meta(auth.app(), &member, &asked.query()?).await?;
+        Ok(Json(ConversationMetaAnswer { meta: shape::counts(counts) }))
+    }
+
+    /// Show a conversation
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id",
+        method = "get",
+        operation_id = "get_conversation"
+    )]
+    async fn show(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        /// The conversation's number in the account (`display_id`).
+        conversation_id: Path<i64>,
+    ) -> Result<Json<Conversation>, Refusal<Reading>> {
+        let member = auth.enter(account_id.0).await?;
+        let view = conversations::show(auth.app(), &member, DisplayId(conversation_id.0)).await?;
+        Ok(Json(shape::conversation(&view, &links(&auth, &member).await?)))
+    }
+
+    /// Open, resolve, snooze or set pending
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/toggle_status",
+        method = "post",
+        operation_id = "toggle_conversation_status"
+    )]
+    async fn toggle_status(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        body: Json<ToggleStatus>,
+    ) -> Result<Json<StatusToggledAnswer>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let view = conversations::toggle_status(
+            auth.app(),
+            &member,
+            DisplayId(conversation_id.0),
+            body.0.status.map(Into::into),
+            body.0.snoozed_until.map(Timestamp::from_seconds),
+        )
+        .await?;
+        Ok(Json(StatusToggledAnswer {
+            meta: wire::JsonObject::default(),
+            payload: StatusToggled {
+                success: true,
+                conversation_id: view.conversation.display_id.0,
+                current_status: view.conversation.status.into(),
+                snoozed_until: wire::moment::iso(view.conversation.snoozed_until),
+            },
+        }))
+    }
+
+    /// Assign to an agent, or to nobody
+    ///
+    /// Answers the agent, or null.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/assignments",
+        method = "post",
+        operation_id = "assign_conversation"
+    )]
+    async fn assign(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        body: Json<Assignment>,
+    ) -> Result<Json<Option<Agent>>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        // Chatwoot's clients send 0 for nobody.
+        let assignee = body.0.assignee_id.filter(|id| *id != 0).map(UserId);
+        let agent = conversations::assign(auth.app(), &member, DisplayId(conversation_id.0), assignee).await?;
+        Ok(Json(agent.as_ref().map(Agent::from)))
+    }
+
+    /// Say that the conversation was looked at
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/update_last_seen",
+        method = "post",
+        operation_id = "update_last_seen"
+    )]
+    async fn update_last_seen(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+    ) -> Result<Json<Conversation>, Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        let view = conversations::update_last_seen(auth.app(), &member, DisplayId(conversation_id.0)).await?;
+        Ok(Json(shape::conversation(&view, &links(&auth, &member).await?)))
+    }
+}
+
+async fn links(auth: &Auth, member: &Member) -> Result<SignedLinks, Problem> {
+    Ok(SignedLinks(app::attachments::signer(auth.app(), &member.scope).await?))
+}

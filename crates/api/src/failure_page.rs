@@ -1,0 +1,80 @@
+//! A failure as a page: what happened, the reason, who must act, and what to click.
+
+use crate::html::{Page, Tone};
+use domain::{Actor, Failure, FailureClass};
+use poem::http::StatusCode;
+
+/// What the page offers beside the words.
+#[derive(Clone, Debug, Default)]
+pub struct WaysOut {
+    /// An administrator of the Microsoft tenant approves the application here.
+    pub admin_consent_url: Option<String>,
+    /// Where connecting starts anew.
+    pub start_again: Option<String>,
+}
+
+pub fn page(failure: &Failure, ways_out: &WaysOut) -> Page {
+    let class = failure.class;
+    let mut page = Page::new("The mailbox could not be connected", Tone::Bad)
+        .status(status(class))
+        .text(class.text())
+        .fact("Who must act", who(class.actor()))
+        .fact("What to do", class.cure());
+    if let Some(detail) = &failure.detail {
+        page = page.fact("Reason", detail);
+    }
+    if let Some(said) = &failure.server_said {
+        page = page.fact("The server said", said);
+    }
+    if let Some(id) = &failure.correlation_id {
+        page = page.fact("Correlation id", id);
+    }
+    page = page.fact("Code", class.code());
+    if let Some(url) = &ways_out.admin_consent_url {
+        page = page.address("A Microsoft 365 administrator approves the application with this link:", url);
+    }
+    match &ways_out.start_again {
+        Some(url) => page.link("Start again", url),
+        None => page.aside("To start again, ask for a new sign-in link in the inbox settings."),
+    }
+}
+
+pub const fn who(actor: Actor) -> &'static str {
+    match actor {
+        Actor::Nobody => "Nobody: it mends itself.",
+        Actor::Owner => "You, the person whose mailbox it is.",
+        Actor::TenantAdmin => "An administrator of your Microsoft 365 organisation.",
+        Actor::Operator => "Whoever runs this Postroom installation.",
+        Actor::Agent => "The agent who wrote the message.",
+    }
+}
+
+/// What went wrong at the other end is 502 or 503; what the visitor brought, or did not, is 4xx.
+const fn status(class: FailureClass) -> StatusCode {
+    match class {
+        FailureClass::StateUnknown => StatusCode::NOT_FOUND,
+        FailureClass::StateExpired => StatusCode::GONE,
+        FailureClass::OtherBrowser | FailureClass::OtherPrincipal | FailureClass::WrongAccount => StatusCode::FORBIDDEN,
+        FailureClass::MailboxAlreadyConnected => StatusCode::CONFLICT,
+        _ => match class.actor() {
+            Actor::Nobody => StatusCode::SERVICE_UNAVAILABLE,
+            Actor::Owner | Actor::TenantAdmin | Actor::Agent => StatusCode::UNPROCESSABLE_ENTITY,
+            Actor::Operator => StatusCode::BAD_GATEWAY,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_says_what_happened_who_must_act_and_what_to_do() {
+        for class in FailureClass::ALL {
+            let failure = Failure::new(*class).detail("why <b>").said("550 <no>");
+            let html = page(&failure, &WaysOut::default()).render();
+            assert!(html.contains("Who must act") && html.contains("What to do"), "{}", class.code());
+            assert!(html.contains("why &lt;b&gt;") && html.contains("550 &lt;no&gt;"), "{}", class.code());
+        }
+    }
+}

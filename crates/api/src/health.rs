@@ -1,0 +1,58 @@
+//! `/health/live`: the process answers. `/health/ready`: it can also serve, and if not, what is missing.
+
+use crate::envelope::Deliberate;
+use app::App;
+use poem::http::StatusCode;
+use poem::web::{Data, Json};
+use poem::{IntoResponse, Response, handler};
+use serde::Serialize;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// One thing without which requests cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// What it is, such as `database`.
+    pub part: String,
+    /// What is wrong with it, in words that give nothing away.
+    pub problem: String,
+}
+
+/// Asked at every readiness check. The server hands it in, because it alone knows which parts there are.
+pub type Readiness = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Vec<Missing>> + Send>> + Send + Sync>;
+
+#[handler]
+pub fn live() -> Response {
+    Json(serde_json::json!({"status": "live"})).into_response()
+}
+
+#[handler]
+pub async fn ready(Data(readiness): Data<&Readiness>) -> Response {
+    let missing = readiness().await;
+    if missing.is_empty() {
+        return Json(serde_json::json!({"status": "ready"})).into_response();
+    }
+    let mut response = Json(serde_json::json!({"status": "not_ready", "missing": missing})).into_response();
+    response.set_status(StatusCode::SERVICE_UNAVAILABLE);
+    response.set_data(Deliberate);
+    response
+}
+
+/// The database, which is always needed, and whatever else the server asks about.
+pub fn with_database(app: App, more: Option<Readiness>) -> Readiness {
+    Arc::new(move || {
+        let (app, more) = (app.clone(), more.clone());
+        Box::pin(async move {
+            let mut missing = match more {
+                Some(more) => more().await,
+                None => Vec::new(),
+            };
+            if let Err(error) = app.store().ping().await {
+                tracing::warn!(%error, "the database does not answer");
+                missing.push(Missing { part: "database".to_owned(), problem: "it does not answer".to_owned() });
+            }
+            missing
+        })
+    })
+}

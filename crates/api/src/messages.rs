@@ -1,0 +1,160 @@
+//! What is said in a conversation: reading, replying, retrying, deleting.
+
+use crate::auth::Auth;
+use crate::error::{Acting, Problem, Reading, Refusal, Writing};
+use crate::message_body::MessageBody;
+use crate::shape::{self, SignedLinks};
+use crate::tags::Tag;
+use app::accounts::Member;
+use app::conversations;
+use app::outbound::{self, IdempotencyKey};
+use domain::{DisplayId, MessageId};
+use poem_openapi::OpenApi;
+use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::payload::Json;
+use wire::message::{Message, MessageHtml, MessageList, MessageListMeta};
+
+pub struct MessagesApi;
+
+#[OpenApi(tag = "Tag::Messages")]
+impl MessagesApi {
+    /// List messages, oldest first
+    ///
+    /// The latest 20; with `before` the 20 before a message, with `after` up to 100 after it, with both what lies between.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages",
+        method = "get",
+        operation_id = "list_messages"
+    )]
+    async fn list(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        before: Query<Option<i64>>,
+        after: Query<Option<i64>>,
+        /// Leave out private notes and activity.
+        filter_internal_messages: Query<Option<bool>>,
+    ) -> Result<Json<MessageList>, Refusal<Reading>> {
+        let member = auth.enter(account_id.0).await?;
+        let found = conversations::messages(
+            auth.app(),
+            &member,
+            DisplayId(conversation_id.0),
+            before.0.map(MessageId),
+            after.0.map(MessageId),
+            filter_internal_messages.0.unwrap_or(false),
+        )
+        .await?;
+        let links = links(&auth, &member).await?;
+        Ok(Json(MessageList {
+            meta: MessageListMeta::new(&shape::parts(&found.conversation)),
+            payload: found.messages.iter().map(|message| Message::new(message, &links)).collect(),
+        }))
+    }
+
+    /// Reply, or leave a private note
+    ///
+    /// The answer comes when the message and its delivery are committed; `delivery` says how it is doing on its way. With an
+    /// `Idempotency-Key` the same request, sent again within 24 hours, gives the same message.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages",
+        method = "post",
+        operation_id = "create_message"
+    )]
+    async fn create(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        #[oai(name = "Idempotency-Key", validator(min_length = 1, max_length = 255))] idempotency_key: Header<
+            Option<String>,
+        >,
+        body: MessageBody,
+    ) -> Result<Json<Message>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let idempotency = idempotency_key.0.map(|key| IdempotencyKey { token_id: auth.caller.token_id, key });
+        let asked = body.asked(idempotency)?;
+        let message = outbound::reply(auth.app(), &member, DisplayId(conversation_id.0), asked.draft).await?;
+        Ok(Json(shown(&auth, &member, &message).await?.with_echo_id(asked.echo_id)))
+    }
+
+    /// Send a failed message once more
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages/:message_id/retry",
+        method = "post",
+        operation_id = "retry_message"
+    )]
+    async fn retry(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        message_id: Path<i64>,
+    ) -> Result<Json<Message>, Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        let conversation = DisplayId(conversation_id.0);
+        let message = outbound::retry(auth.app(), &member, conversation, MessageId(message_id.0)).await?;
+        Ok(Json(shown(&auth, &member, &message).await?))
+    }
+
+    /// Delete a message
+    ///
+    /// Its words and files go; that there was one stays. A mail that has not begun to leave does not leave.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages/:message_id",
+        method = "delete",
+        operation_id = "delete_message"
+    )]
+    async fn delete(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        message_id: Path<i64>,
+    ) -> Result<Json<Message>, Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        let conversation = DisplayId(conversation_id.0);
+        let message = outbound::delete_message(auth.app(), &member, conversation, MessageId(message_id.0)).await?;
+        Ok(Json(shown(&auth, &member, &message).await?))
+    }
+
+    /// Show a mail's HTML, made safe
+    ///
+    /// Scripts, forms and styles that reach out are gone. Remote images are blocked until asked for. Show it in a sandboxed frame all
+    /// the same.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages/:message_id/html",
+        method = "get",
+        operation_id = "get_message_html"
+    )]
+    async fn html(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        message_id: Path<i64>,
+        /// Load images from the sender's servers, which tells them that the mail is being read.
+        remote_images: Query<Option<bool>>,
+    ) -> Result<Json<MessageHtml>, Refusal<Reading>> {
+        let member = auth.enter(account_id.0).await?;
+        let html = conversations::message_html(
+            auth.app(),
+            &member,
+            DisplayId(conversation_id.0),
+            MessageId(message_id.0),
+            !remote_images.0.unwrap_or(false),
+        )
+        .await?
+        .ok_or_else(Problem::not_found)?;
+        Ok(Json(MessageHtml { html: html.html, blocked_remote_images: html.blocked_remote_images.into() }))
+    }
+}
+
+async fn links(auth: &Auth, member: &Member) -> Result<SignedLinks, Problem> {
+    Ok(SignedLinks(app::attachments::signer(auth.app(), &member.scope).await?))
+}
+
+async fn shown(auth: &Auth, member: &Member, message: &domain::message::Message) -> Result<Message, Problem> {
+    Ok(Message::new(message, &links(auth, member).await?))
+}

@@ -1,0 +1,103 @@
+//! Where Microsoft sends people back to, the confirmation they may have to give, and the page that follows the proof.
+//!
+//! The query of a callback holds a code and a state: nothing here logs it, and no page repeats it.
+
+use crate::auth::caller_by_session;
+use crate::connection_pages::page;
+use crate::error::Problem;
+use crate::failure_page::{self, WaysOut};
+use crate::{cookies, same_origin};
+use app::App;
+use app::channels::callback::{self, CallbackPage, CallbackQuery};
+use domain::{FailureClass, Secret};
+use poem::web::{Data, Form, Path};
+use poem::{Request, Response, handler};
+use serde::Deserialize;
+
+#[handler]
+pub async fn returned(request: &Request, Data(app): Data<&App>) -> poem::Result<Response> {
+    let caller = caller_by_session(app, request).await;
+    let query = query(request.uri().query().unwrap_or_default());
+    let shown = callback::handle(app, query, &|name| cookies::read(request, name), caller.as_ref()).await;
+    answer(shown)
+}
+
+/// The confirmation page's form.
+#[derive(Deserialize)]
+struct Confirmation {
+    token: String,
+}
+
+#[handler]
+pub async fn confirmed(
+    request: &Request,
+    Data(app): Data<&App>,
+    form: poem::Result<Form<Confirmation>>,
+) -> poem::Result<Response> {
+    // The attempt's cookie speaks here, so the form must be ours.
+    if !same_origin::may_use_cookie(request, &app.settings().frontend_url) {
+        return Ok(failure_page::page(&FailureClass::OtherBrowser.into(), &WaysOut::default()).into_response());
+    }
+    let Ok(Form(form)) = form else {
+        return Ok(failure_page::page(&FailureClass::StateUnknown.into(), &WaysOut::default()).into_response());
+    };
+    answer(callback::confirm(app, &form.token, &|name| cookies::read(request, name)).await)
+}
+
+#[handler]
+pub async fn followed(request: &Request, Data(app): Data<&App>, Path(token): Path<String>) -> poem::Result<Response> {
+    answer(callback::follow(app, &token, &|name| cookies::read(request, name)).await)
+}
+
+fn answer(shown: Result<CallbackPage, app::StoreError>) -> poem::Result<Response> {
+    match shown {
+        Ok(shown) => Ok(page(shown).into_response()),
+        // A person stands before this: also a database that is down is told as a page.
+        Err(error) => {
+            let problem = Problem::from(error);
+            let class = if problem.status == poem::http::StatusCode::SERVICE_UNAVAILABLE {
+                FailureClass::ServerUnavailable
+            } else {
+                FailureClass::Internal
+            };
+            Ok(failure_page::page(&class.into(), &WaysOut::default()).status(problem.status).into_response())
+        }
+    }
+}
+
+/// The longest query that is looked at; Microsoft's codes have one to two kilobytes.
+const MAX_QUERY_BYTES: usize = 16 * 1024;
+
+/// The first value of each name that is known; everything else is not even decoded into the log.
+fn query(text: &str) -> CallbackQuery {
+    let mut query = CallbackQuery::default();
+    if text.len() > MAX_QUERY_BYTES {
+        return query;
+    }
+    for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+        let value = value.into_owned();
+        match name.as_ref() {
+            "code" => query.code = query.code.or_else(|| Some(Secret::new(value))),
+            "state" => query.state = query.state.or(Some(value)),
+            "error" => query.error = query.error.or(Some(value)),
+            "error_subcode" => query.error_subcode = query.error_subcode.or(Some(value)),
+            "error_description" => query.error_description = query.error_description.or(Some(value)),
+            "admin_consent" => query.admin_consent = query.admin_consent.or(Some(value)),
+            _ => {}
+        }
+    }
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::query;
+
+    #[test]
+    fn the_first_value_of_a_name_counts_and_a_huge_query_is_not_read() {
+        let read = query("code=a%2Bb&state=s&code=other&client_info=x&error_description=no+way");
+        assert_eq!(read.code.as_ref().map(|c| c.expose().to_owned()).as_deref(), Some("a+b"));
+        assert_eq!((read.state.as_deref(), read.error_description.as_deref()), (Some("s"), Some("no way")));
+        assert!(query(&format!("state={}", "x".repeat(20_000))).state.is_none());
+    }
+}

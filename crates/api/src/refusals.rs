@@ -1,0 +1,200 @@
+//! Use cases' errors as problems. Each match names every variant, so that a new one must be thought about.
+
+use crate::error::{Problem, Refusal};
+use app::StoreError;
+use app::accounts::{AgentError, EnterError, SignInError};
+use app::attachments::OpenError;
+use app::channels::ConnectionStatusError;
+use app::channels::connect::BeginError;
+use app::channels::health::TryAgainError;
+use app::channels::inboxes::InboxError;
+use app::conversations::{AssignError, ReadError, StatusError};
+use app::outbound::{Invalid, ReplyError, RetryError};
+use poem::http::StatusCode;
+
+macro_rules! refused_with {
+    ($($error:ty),* $(,)?) => {$(
+        impl<A> From<$error> for Refusal<A> {
+            fn from(error: $error) -> Self {
+                Problem::from(error).into()
+            }
+        }
+    )*};
+}
+
+refused_with! {
+    StoreError, EnterError, SignInError, AgentError, ReadError, StatusError, AssignError, InboxError, BeginError,
+    ConnectionStatusError, TryAgainError, ReplyError, RetryError,
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
+    }
+}
+
+impl From<EnterError> for Problem {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::NotFound => Self::not_found(),
+            EnterError::Suspended => Self::suspended(),
+            EnterError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Refused => {
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_login", "Invalid login credentials. Please try again.")
+            }
+            SignInError::TooMany { retry_after } => Self::too_many(retry_after),
+            SignInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AgentError> for Problem {
+    fn from(error: AgentError) -> Self {
+        match error {
+            AgentError::Forbidden => Self::forbidden(),
+            AgentError::NotFound => Self::not_found(),
+            AgentError::EmailInvalid => Self::invalid("email", "Email is invalid"),
+            AgentError::NameInvalid => Self::invalid("name", "Name must have 1 to 255 characters"),
+            AgentError::PasswordTooShort => {
+                Self::invalid("password", "Password is too short (minimum is 8 characters)")
+            }
+            AgentError::AlreadyMember => Self::invalid("email", "Email has already been taken"),
+            AgentError::LastAdministrator => {
+                Self::unprocessable("last_administrator", "The last administrator cannot be removed or made an agent")
+            }
+            AgentError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound => Self::not_found(),
+            ReadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StatusError> for Problem {
+    fn from(error: StatusError) -> Self {
+        match error {
+            StatusError::NotFound => Self::not_found(),
+            StatusError::SnoozeOver => Self::invalid("snoozed_until", "Snoozed until must be in the future"),
+            StatusError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AssignError> for Problem {
+    fn from(error: AssignError) -> Self {
+        match error {
+            AssignError::NotFound => Self::not_found(),
+            AssignError::NotAssignable => Self::invalid("assignee_id", "Assignee cannot see this inbox"),
+            AssignError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<InboxError> for Problem {
+    fn from(error: InboxError) -> Self {
+        match error {
+            InboxError::Forbidden => Self::forbidden(),
+            InboxError::NotFound => Self::not_found(),
+            InboxError::NameInvalid => Self::invalid("name", "Name must have 1 to 255 characters"),
+            InboxError::AgentNotFound => Self::invalid("user_ids", "No such agent in this account"),
+            InboxError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<BeginError> for Problem {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Forbidden => Self::forbidden(),
+            BeginError::InboxNotFound => Self::not_found(),
+            BeginError::EmailInvalid => Self::invalid("email", "Email is invalid"),
+            BeginError::NotConfigured => Self::unprocessable(
+                "microsoft_not_configured",
+                "Signing in with Microsoft is not configured on this installation: AZURE_APP_ID and AZURE_APP_SECRET are missing",
+            ),
+            BeginError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ConnectionStatusError> for Problem {
+    fn from(error: ConnectionStatusError) -> Self {
+        match error {
+            ConnectionStatusError::Forbidden => Self::forbidden(),
+            ConnectionStatusError::NotFound => Self::not_found(),
+            ConnectionStatusError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TryAgainError> for Problem {
+    fn from(error: TryAgainError) -> Self {
+        match error {
+            TryAgainError::Forbidden => Self::forbidden(),
+            TryAgainError::NotFound => Self::not_found(),
+            TryAgainError::NeedsSignIn(failure) => Self::unprocessable(failure.class.code(), failure.class.cure()),
+            TryAgainError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReplyError> for Problem {
+    fn from(error: ReplyError) -> Self {
+        match error {
+            ReplyError::NotFound => Self::not_found(),
+            ReplyError::Invalid(invalid) => validation(&invalid),
+            ReplyError::KeyReused => {
+                Self::unprocessable("idempotency_key_reused", "This Idempotency-Key was used for another request")
+            }
+            ReplyError::MessageGone => Self::unprocessable(
+                "message_gone",
+                "The message that was made with this Idempotency-Key has been deleted",
+            ),
+            ReplyError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// All that is wrong, in one answer.
+fn validation(invalid: &[Invalid]) -> Problem {
+    let words: Vec<&str> = invalid.iter().map(|one| one.message.as_str()).collect();
+    let mut attributes: Vec<String> = invalid.iter().map(|one| one.field.to_owned()).collect();
+    attributes.dedup();
+    Problem { attributes, ..Problem::unprocessable("invalid", words.join("; ")) }
+}
+
+impl From<RetryError> for Problem {
+    fn from(error: RetryError) -> Self {
+        match error {
+            RetryError::NotFound => Self::not_found(),
+            RetryError::NothingToRetry => Self::unprocessable(
+                "nothing_to_retry",
+                "This message is on its way, was sent, or never leaves: there is nothing to retry",
+            ),
+            RetryError::NotDeletable => Self::unprocessable("not_deletable", "This message cannot be deleted"),
+            RetryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OpenError> for Problem {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NotFound => Self::not_found(),
+            OpenError::Store(error) => error.into(),
+        }
+    }
+}
