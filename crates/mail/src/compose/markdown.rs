@@ -193,7 +193,7 @@ impl TextWriter {
                 self.prefix.push("  ");
             }
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
-                self.links.push((dest_url.to_string(), self.out.len()))
+                self.links.push((dest_url.to_string(), self.out.len()));
             }
             _ => {}
         }

@@ -47,7 +47,7 @@ fn a_reply_reads_back_as_it_was_written() {
     assert_eq!(read.message_id.as_deref(), Some("pr.abc@acme.example"));
     assert_eq!(read.in_reply_to, ["1@customer.example"]);
     assert_eq!(read.references, mail.references);
-    assert_eq!(read.from, [mail.from.clone()]);
+    assert_eq!(read.from, std::slice::from_ref(&mail.from));
     assert_eq!(read.to, mail.to);
     assert_eq!(read.date, Some(mail.date));
     assert_eq!(read.text.as_deref(), Some("Dear Bob,\n\nit is paid."));

@@ -50,60 +50,59 @@ pub fn only_expunged(said: &str) -> bool {
 fn by_words(said: &str) -> Option<FailureClass> {
     let said = said.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|w| said.contains(w));
-    Some(
-        if has(&["request is throttled", "[throttled]", "[overquota]", "account exceeded command or bandwidth limits"])
-        {
-            FailureClass::Throttled
-        } else if has(&["accesstokenexpired", "session invalidated", "session expired"]) {
-            FailureClass::SessionExpired
-        } else if has(&["authenticated but not connected"]) {
-            FailureClass::MailboxNotConnected
-        } else if has(&[
-            "too many simultaneous connections",
-            "too many connections",
-            "maximum number of connections",
-            "[limit]",
-        ]) {
-            FailureClass::TooManyConnections
-        } else if has(&[
-            "[authenticationfailed]",
-            "[authorizationfailed]",
-            "authenticate failed",
-            "invalid credentials",
-            "[expired]",
-        ]) {
-            FailureClass::AuthenticationRefused
-        } else if has(&[
-            "server unavailable",
-            "[unavailable]",
-            "[serverbug]",
-            "[inuse]",
-            "temporar",
-            "try again later",
-            "shutting down",
-        ]) {
-            FailureClass::ServerUnavailable
-        } else if has(&[
-            "invalid state",
-            "connection closed",
-            "autologout",
-            "logged out",
-            "idle for too long",
-            "inactivity",
-        ]) {
-            FailureClass::ConnectionLost
-        } else if has(&[
-            "[nonexistent]",
-            "[trycreate]",
-            "mailbox doesn't exist",
-            "mailbox does not exist",
-            "unknown mailbox",
-        ]) {
-            FailureClass::FolderMissing
-        } else {
-            return None;
-        },
-    )
+    Some(if has(&["request is throttled", "[throttled]", "account exceeded command or bandwidth limits"]) {
+        FailureClass::Throttled
+    } else if has(&["[overquota]"]) {
+        FailureClass::MailboxFull
+    } else if has(&["accesstokenexpired", "session invalidated", "session expired"]) {
+        FailureClass::SessionExpired
+    } else if has(&["authenticated but not connected"]) {
+        FailureClass::MailboxNotConnected
+    } else if has(&[
+        "too many simultaneous connections",
+        "too many connections",
+        "maximum number of connections",
+        "[limit]",
+    ]) {
+        FailureClass::TooManyConnections
+    } else if has(&[
+        "[authenticationfailed]",
+        "[authorizationfailed]",
+        "authenticate failed",
+        "invalid credentials",
+        "[expired]",
+    ]) {
+        FailureClass::AuthenticationRefused
+    } else if has(&[
+        "server unavailable",
+        "[unavailable]",
+        "[serverbug]",
+        "[inuse]",
+        "temporar",
+        "try again later",
+        "shutting down",
+    ]) {
+        FailureClass::ServerUnavailable
+    } else if has(&[
+        "invalid state",
+        "connection closed",
+        "autologout",
+        "logged out",
+        "idle for too long",
+        "inactivity",
+    ]) {
+        FailureClass::ConnectionLost
+    } else if has(&[
+        "[nonexistent]",
+        "[trycreate]",
+        "mailbox doesn't exist",
+        "mailbox does not exist",
+        "unknown mailbox",
+    ]) {
+        FailureClass::FolderMissing
+    } else {
+        return None;
+    })
 }
 
 /// "Request is throttled. Suggested Backoff Time: 299961 milliseconds"

@@ -75,8 +75,8 @@ async fn greeting<S: Wire>(stream: &mut S) -> Result<(), Failure> {
 
 /// One command of before sign-in; its untagged answers.
 async fn ask<S: Wire>(stream: &mut S, tag: &str, command: &str) -> Result<Vec<String>, Failure> {
-    stream.write_all(format!("{tag} {command}\r\n").as_bytes()).await.map_err(lost)?;
-    stream.flush().await.map_err(lost)?;
+    stream.write_all(format!("{tag} {command}\r\n").as_bytes()).await.map_err(|e| lost(&e))?;
+    stream.flush().await.map_err(|e| lost(&e))?;
     let mut lines = read_until(stream, |line| line.starts_with(tag) || line.starts_with("* BYE")).await?;
     let last = lines.pop().unwrap_or_default();
     if let Some(said) = last.strip_prefix("* BYE") {
@@ -94,7 +94,7 @@ async fn read_until<S: Wire>(stream: &mut S, last: impl Fn(&str) -> bool) -> Res
     let mut received = Vec::new();
     let mut chunk = [0; 4096];
     loop {
-        let count = stream.read(&mut chunk).await.map_err(lost)?;
+        let count = stream.read(&mut chunk).await.map_err(|e| lost(&e))?;
         if count == 0 {
             let said = String::from_utf8_lossy(&received).into_owned();
             return Err(match said.trim() {
@@ -120,7 +120,7 @@ async fn read_until<S: Wire>(stream: &mut S, last: impl Fn(&str) -> bool) -> Res
     }
 }
 
-fn lost(error: std::io::Error) -> Failure {
+fn lost(error: &std::io::Error) -> Failure {
     Failure::new(FailureClass::ConnectionLost).detail(error.to_string())
 }
 

@@ -1,5 +1,6 @@
 //! Files in a mail. Attached mails, calendar invitations and winmail.dat are files like any other.
 
+use super::body::is_broken_multipart;
 use super::headers::one_line;
 use super::prepare::Prepared;
 use super::{Defect, InboundAttachment, charset};
@@ -19,7 +20,7 @@ pub(super) fn attachments(
     let mut inlined = shown_cids.to_vec();
     for id in &message.attachments {
         let Some(part) = message.parts.get(*id as usize) else { continue };
-        if matches!(part.body, PartType::Multipart(_)) {
+        if matches!(part.body, PartType::Multipart(_)) || (*id == 0 && is_broken_multipart(message)) {
             continue;
         }
         if found.len() == MAX_ATTACHMENTS {
@@ -44,8 +45,9 @@ fn attachment(
     let mut bytes = match &part.body {
         // Text files keep the bytes they came with, not our reading of them.
         PartType::Text(text) | PartType::Html(text) => match charset::transfer_decoded(part, &prepared.bytes) {
-            Some(bytes) if !part.is_encoding_problem => bytes.into_owned(),
-            _ => text.as_bytes().to_vec(),
+            Some(bytes) if part.is_encoding_problem => charset::lenient_base64(part, &bytes),
+            Some(bytes) => bytes.into_owned(),
+            None => text.as_bytes().to_vec(),
         },
         PartType::Binary(_) | PartType::InlineBinary(_) | PartType::Message(_) | PartType::Multipart(_) => {
             part.contents().to_vec()

@@ -34,6 +34,13 @@ pub(super) fn bodies(message: &Message<'_>, prepared: &Prepared<'_>) -> Bodies {
         }
         bodies.text = Some(clean(text));
     }
+    // A multipart without its boundary is one piece of text.
+    if let (None, PartType::Text(_), true) = (&bodies.text, &message.root_part().body, message.parts.len() == 1)
+        && is_broken_multipart(message)
+        && let Some(text) = read(message.root_part(), prepared, &mut bodies.mislabelled)
+    {
+        bodies.text = Some(clean(text)).filter(|t| !t.is_empty());
+    }
     let html_ids = parts(&message.html_body);
     if html_ids.iter().any(is_html) {
         let mut html = String::new();
@@ -45,6 +52,12 @@ pub(super) fn bodies(message: &Message<'_>, prepared: &Prepared<'_>) -> Bodies {
         bodies.html = Some(clean(html));
     }
     bodies
+}
+
+/// The mail says that it has parts, but none could be found.
+pub(super) fn is_broken_multipart(message: &Message<'_>) -> bool {
+    let root = message.root_part();
+    !root.is_multipart() && root.content_type().is_some_and(|c| c.ctype() == "multipart")
 }
 
 fn append(to: &mut String, more: &str, between: &str) {

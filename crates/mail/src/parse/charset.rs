@@ -4,7 +4,7 @@
 //! text in another encoding is practically never valid UTF-8 by accident.
 
 use mail_parser::decoders::{base64::base64_decode, charsets::map::charset_decoder, quoted_printable};
-use mail_parser::{Encoding, MessagePart};
+use mail_parser::{Encoding, MessagePart, MimeHeaders};
 use std::borrow::Cow;
 
 /// What the bytes 0x80 to 0x9f mean in Windows-1252; the five that mean nothing stay controls.
@@ -32,6 +32,18 @@ pub(super) fn transfer_decoded<'x>(part: &MessagePart<'_>, raw: &'x [u8]) -> Opt
         Encoding::Base64 => base64_decode(body).map(Cow::Owned),
         Encoding::QuotedPrintable => quoted_printable::quoted_printable_decode(body).map(Cow::Owned),
     }
+}
+
+/// A part whose transfer encoding is broken, mostly because it is cut off: as far as base64 can be decoded, else as it is.
+pub(super) fn lenient_base64(part: &MessagePart<'_>, body: &[u8]) -> Vec<u8> {
+    let encoding = part.content_transfer_encoding().unwrap_or_default();
+    if !encoding.trim().eq_ignore_ascii_case("base64") {
+        return body.to_vec();
+    }
+    let letters = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    let mut letters: Vec<u8> = body.iter().copied().filter(letters).collect();
+    letters.truncate(letters.len() / 4 * 4);
+    base64_decode(&letters).unwrap_or_else(|| body.to_vec())
 }
 
 /// A better reading of a text part than `decoded`, when its label was wrong.

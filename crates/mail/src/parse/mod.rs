@@ -129,6 +129,8 @@ pub enum Defect {
     CharsetMismatch,
     /// A part's transfer encoding was broken.
     BrokenEncoding,
+    /// Not the mail but Exchange's note that it could not be retrieved: fetch it again later.
+    Placeholder,
 }
 
 /// Reads a mail; of one longer than `limit_bytes` only the beginning.
@@ -161,6 +163,9 @@ fn read(message: &Message<'_>, prepared: &Prepared<'_>, mut defects: Vec<Defect>
         defects.push(Defect::NoDate);
     }
     let subject = headers.text(HeaderName::Subject);
+    if is_placeholder(&headers, subject.as_deref().unwrap_or_default()) {
+        defects.push(Defect::Placeholder);
+    }
     let root = message.root_part();
     let content_type = attachment::media_type(root, prepared);
     let report_type =
@@ -208,6 +213,12 @@ fn read(message: &Message<'_>, prepared: &Prepared<'_>, mut defects: Vec<Defect>
         content_type,
         defects,
     }
+}
+
+/// Exchange hands this out over IMAP for a mail that it cannot convert.
+fn is_placeholder(headers: &Headers<'_>, subject: &str) -> bool {
+    headers.lower("From").contains("microsoft@unknown")
+        && subject.starts_with("Retrieval using the IMAP4 protocol failed")
 }
 
 /// What has no header at all is still shown: as text.

@@ -46,9 +46,8 @@ pub(super) fn prepare(raw: &[u8], limit_bytes: usize) -> Prepared<'_> {
         bytes = Cow::Owned(shorter);
         defects.push(Defect::HeadersTooLong);
     }
-    if let Some(readable) = readable_header(&bytes) {
+    if let Some(readable) = readable_header(&bytes, &mut defects) {
         bytes = Cow::Owned(readable);
-        defects.push(Defect::CharsetMismatch);
     }
     let at = recursive_types(&bytes);
     let renamed = !at.is_empty();
@@ -119,18 +118,22 @@ fn header_end(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// The mail with header lines that are not UTF-8 read as Windows-1252, which is what unlabelled 8-bit headers mostly are; `None` when
-/// the header needs no help.
-fn readable_header(bytes: &[u8]) -> Option<Vec<u8>> {
+/// The mail without NULs in its header, and with header lines that are not UTF-8 read as Windows-1252, which is what unlabelled 8-bit
+/// headers mostly are; `None` when the header needs no help.
+fn readable_header(bytes: &[u8], defects: &mut Vec<Defect>) -> Option<Vec<u8>> {
     let end = header_end(bytes);
     let header = &bytes[..end];
-    if std::str::from_utf8(header).is_ok() {
+    let is_text = std::str::from_utf8(header).is_ok();
+    if is_text && !header.contains(&0) {
         return None;
+    }
+    if !is_text {
+        defects.push(Defect::CharsetMismatch);
     }
     let mut readable = Vec::with_capacity(bytes.len() + 64);
     for line in header.split_inclusive(|b| *b == b'\n') {
         if std::str::from_utf8(line).is_ok() {
-            readable.extend_from_slice(line);
+            readable.extend(line.iter().filter(|b| **b != 0));
         } else {
             readable.extend_from_slice(super::charset::windows_1252(line).as_bytes());
         }

@@ -89,6 +89,8 @@ fn by_words(lower: &str) -> Option<FailureClass> {
         "too many concurrent",
     ]) {
         FailureClass::TooManyConnections
+    } else if has(&["recipient thread limit"]) {
+        FailureClass::Throttled
     } else if has(&[
         "message size exceeds",
         "message too large",
@@ -117,7 +119,7 @@ fn by_enhanced_code(enhanced: (u16, u16, u16), during: During, lower: &str) -> O
         (5, 7, 501..=503 | 508 | 509 | 511 | 705 | 708 | 750) => FailureClass::SenderBlocked,
         (5, 1, 90) | (5, 7, 233) => FailureClass::SendingQuotaExceeded,
         (_, 2, 121 | 122) => FailureClass::Throttled,
-        (4, 3, 2) => FailureClass::TooManyConnections,
+        (4, 3, 2) => FailureClass::ServerUnavailable,
         (4, 7, 66) => FailureClass::TlsFailed,
         (4, 7, 500..=699) => FailureClass::Throttled,
         (4, 7, 0) if authenticating => FailureClass::ServerUnavailable,

@@ -67,7 +67,7 @@ impl<S: Wire> Conversation<S> {
             stream.flush().await
         };
         match timeout(limit, writing).await {
-            Ok(result) => result.map_err(lost),
+            Ok(result) => result.map_err(|e| lost(&e)),
             Err(_) => Err(Failure::new(FailureClass::TimedOut)),
         }
     }
@@ -103,7 +103,7 @@ impl<S: Wire> Conversation<S> {
     async fn line(&mut self) -> Result<String, Failure> {
         let mut bytes = Vec::new();
         let mut limited = (&mut self.stream).take(MAX_LINE_BYTES as u64);
-        limited.read_until(b'\n', &mut bytes).await.map_err(lost)?;
+        limited.read_until(b'\n', &mut bytes).await.map_err(|e| lost(&e))?;
         if bytes.last() != Some(&b'\n') {
             return Err(if bytes.len() >= MAX_LINE_BYTES {
                 Failure::new(FailureClass::ProtocolError).detail("a line of the reply is too long")
@@ -116,6 +116,6 @@ impl<S: Wire> Conversation<S> {
     }
 }
 
-fn lost(error: std::io::Error) -> Failure {
+fn lost(error: &std::io::Error) -> Failure {
     Failure::new(FailureClass::ConnectionLost).detail(error.to_string())
 }

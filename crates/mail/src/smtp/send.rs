@@ -74,7 +74,8 @@ impl Session {
             match wire_address(to) {
                 Some(address) => recipients.push((to, address)),
                 None => {
-                    refused.push(RefusedRecipient { address: to.to_string(), server_said: "not an address".to_owned() })
+                    refused
+                        .push(RefusedRecipient { address: to.to_string(), server_said: "not an address".to_owned() });
                 }
             }
         }

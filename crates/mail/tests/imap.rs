@@ -1,0 +1,527 @@
+//! The IMAP client against a server that says what it should not, and what Exchange does say.
+
+mod support;
+
+use domain::{Failure, FailureClass, Timestamp};
+use mail::imap::{Batch, IdleEnd, ImapLogin, Limits, Session};
+use net::TlsMode;
+use std::future::pending;
+use std::time::Duration;
+use support::{Peer, USER, connector, serve, token};
+use tokio::task::JoinHandle;
+
+async fn open_with<F>(
+    limits: Limits,
+    play: impl FnOnce(Peer) -> F + Send + 'static,
+) -> (Result<Session, Failure>, JoinHandle<()>)
+where
+    F: Future<Output = ()> + Send,
+{
+    let (endpoint, server) = serve(play).await;
+    let login = ImapLogin { endpoint, user: USER.to_owned(), token: token() };
+    (Session::open_with(&connector(), &login, limits).await, server)
+}
+
+async fn open<F>(play: impl FnOnce(Peer) -> F + Send + 'static) -> (Result<Session, Failure>, JoinHandle<()>)
+where
+    F: Future<Output = ()> + Send,
+{
+    open_with(Limits::default(), play).await
+}
+
+/// A session with INBOX open, and a server that then plays.
+async fn inbox<F>(play: impl FnOnce(Peer) -> F + Send + 'static) -> (Session, JoinHandle<()>)
+where
+    F: Future<Output = ()> + Send,
+{
+    inbox_with(Limits::default(), play).await
+}
+
+async fn inbox_with<F>(limits: Limits, play: impl FnOnce(Peer) -> F + Send + 'static) -> (Session, JoinHandle<()>)
+where
+    F: Future<Output = ()> + Send,
+{
+    let (session, server) = open_with(limits, |mut peer| async move {
+        peer.imap_inbox().await;
+        play(peer).await;
+    })
+    .await;
+    let mut session = session.expect("signs in");
+    let status = session.examine("INBOX").await.expect("opens");
+    assert_eq!((status.uidvalidity, status.uidnext, status.exists), (14, Some(9), 3));
+    (session, server)
+}
+
+fn fetch_answer(seq: u32, uid: u32, mail: &str) -> String {
+    format!(
+        "* {seq} FETCH (INTERNALDATE \"07-Nov-2026 10:02:03 +0100\" BODY[] {{{}}}\r\n{mail} UID {uid})\r\n",
+        mail.len()
+    )
+}
+
+fn whole(uids: &[u32]) -> Batch {
+    Batch { uids: uids.to_vec(), claimed_bytes: 1_000, in_parts: false }
+}
+
+fn class<T: std::fmt::Debug>(result: Result<T, Failure>) -> FailureClass {
+    result.expect_err("must fail").class
+}
+
+#[tokio::test]
+async fn a_server_without_sasl_ir_gets_the_token_after_its_prompt() {
+    let (session, server) = open(|mut peer| async move {
+        peer.send("* OK ready\r\n").await;
+        peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2\r\n", "OK done").await;
+        let (tag, command) = peer.command_line("AUTHENTICATE").await;
+        assert_eq!(command, "AUTHENTICATE XOAUTH2");
+        peer.send("+ \r\n").await;
+        assert!(peer.line().await.len() > 4_000);
+        peer.send(&format!("{tag} OK in\r\n")).await;
+        peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 IDLE\r\n", "OK done").await;
+        peer.command("LOGOUT").await;
+    })
+    .await;
+    let session = session.expect("signs in");
+    assert!(session.can_idle() && session.offers("idle") && !session.offers("MOVE"));
+    session.logout().await;
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn an_error_challenge_gets_an_empty_line_and_is_a_refusal() {
+    // {"status":"401","schemes":"bearer mac"}, and a challenge that is not base64 at all.
+    for (challenge, continues) in
+        [("eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIG1hYyJ9", true), ("{\"status\":\"401\"}", false)]
+    {
+        let (session, server) = open(move |mut peer| async move {
+            peer.send("* OK ready\r\n").await;
+            peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 SASL-IR\r\n", "OK done").await;
+            let tag = peer.command("AUTHENTICATE XOAUTH2 ").await;
+            peer.send(&format!("+ {challenge}\r\n")).await;
+            assert_eq!(peer.line().await, "");
+            if continues {
+                peer.send(&format!("{tag} NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)\r\n")).await;
+            }
+        })
+        .await;
+        assert_eq!(class(session), FailureClass::AuthenticationRefused);
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn what_exchange_says_to_a_sign_in_is_understood() {
+    for (says, expected) in [
+        ("NO AUTHENTICATE failed.", FailureClass::AuthenticationRefused),
+        ("NO [UNAVAILABLE] Temporary authentication failure.", FailureClass::ServerUnavailable),
+        ("BAD Request is throttled. Suggested Backoff Time: 4000 milliseconds", FailureClass::Throttled),
+    ] {
+        let (session, server) = open(move |mut peer| async move {
+            peer.send("* OK ready\r\n").await;
+            peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 SASL-IR\r\n", "OK done").await;
+            peer.answer("AUTHENTICATE XOAUTH2", "", says).await;
+        })
+        .await;
+        let failure = session.expect_err("refused");
+        assert_eq!(failure.class, expected);
+        assert_eq!(failure.server_said.as_deref(), says.split_once(' ').map(|(_, text)| text));
+        assert_eq!(failure.retry_after_seconds, (expected == FailureClass::Throttled).then_some(4));
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ends_during_sign_in_says_why() {
+    for (last, expected) in [
+        ("* BYE Connection closed. 14\r\n", FailureClass::ConnectionLost),
+        ("* BYE Server shutting down\r\n", FailureClass::ServerUnavailable),
+        ("Server Unavailable. 15\r\n", FailureClass::ServerUnavailable),
+        ("", FailureClass::ConnectionLost),
+    ] {
+        let (session, server) = open(move |mut peer| async move {
+            peer.send("* OK ready\r\n").await;
+            peer.answer("CAPABILITY", "* CAPABILITY IMAP4rev1 SASL-IR\r\n", "OK done").await;
+            peer.command("AUTHENTICATE XOAUTH2").await;
+            peer.send(last).await;
+        })
+        .await;
+        assert_eq!(class(session), expected, "{last}");
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn signed_in_but_not_connected_is_its_own_failure() {
+    let (session, server) = open(|mut peer| async move {
+        peer.imap_sign_in().await;
+        peer.answer("EXAMINE", "", "BAD User is authenticated but not connected.").await;
+        peer.send("* BYE Connection closed. 14\r\n").await;
+    })
+    .await;
+    assert_eq!(class(session.expect("signs in").examine("INBOX").await), FailureClass::MailboxNotConnected);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn a_greeting_that_is_none_is_a_failure() {
+    for (greeting, expected) in [
+        ("* BYE Too many simultaneous connections\r\n", FailureClass::TooManyConnections),
+        ("HTTP/1.1 400 Bad Request\r\n", FailureClass::ProtocolError),
+        ("Server Unavailable. 15\r\n", FailureClass::ServerUnavailable),
+        ("* OK ready\r\n* OK and more\r\n", FailureClass::ProtocolError),
+        ("", FailureClass::ConnectionLost),
+    ] {
+        let (session, server) = open(move |mut peer| async move { peer.send(greeting).await }).await;
+        assert_eq!(class(session), expected, "{greeting}");
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn commands_slipped_in_before_tls_are_noticed() {
+    let (mut endpoint, server) = serve(|mut peer| async move {
+        peer.send("* OK ready\r\n").await;
+        let tag = peer.command("STARTTLS").await;
+        peer.send(&format!("{tag} OK go\r\n* CAPABILITY IMAP4rev1 LOGIN-IN-THE-CLEAR\r\n")).await;
+        peer.line().await;
+    })
+    .await;
+    endpoint.tls = TlsMode::StartTls;
+    let login = ImapLogin { endpoint, user: USER.to_owned(), token: token() };
+    assert_eq!(class(Session::open(&connector(), &login).await), FailureClass::ProtocolError);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn mails_come_in_any_order_and_some_do_not_come() {
+    let (mut session, server) = inbox(|mut peer| async move {
+        let (tag, command) = peer.command_line("UID FETCH").await;
+        assert_eq!(command, "UID FETCH 4:7 (UID INTERNALDATE BODY.PEEK[])");
+        let noise = "* 9 FETCH (FLAGS (\\Seen))\r\n* 5 EXISTS\r\n* 1 EXPUNGE\r\n";
+        let answers = [
+            fetch_answer(4, 7, "seven"),
+            fetch_answer(8, 99, "not asked for"),
+            fetch_answer(1, 4, ""),
+            "* 2 FETCH (UID 5 BODY[] NIL)\r\n".to_owned(),
+        ];
+        peer.send(&format!("{}{noise}{tag} OK FETCH completed.\r\n", answers.concat())).await;
+    })
+    .await;
+    let mails = session.fetch_batch(&whole(&[7, 6, 5, 4])).await.expect("fetches");
+    let got: Vec<_> = mails.iter().map(|m| (m.uid, m.bytes.as_slice())).collect();
+    assert_eq!(got, [(7, b"seven".as_slice()), (4, b"")]);
+    assert_eq!(mails[0].internal_date, Some(Timestamp::from_seconds(1_794_042_123)));
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn a_fetch_that_breaks_off_is_never_a_short_success() {
+    for (end, expected, usable) in [
+        ("{tag} NO FETCH failed\r\n", FailureClass::ProtocolError, true),
+        ("{tag} BAD Command Argument Error. 11\r\n", FailureClass::ProtocolError, true),
+        ("{tag} NO Request is throttled. Suggested Backoff Time: 1000 milliseconds\r\n", FailureClass::Throttled, true),
+        ("* BYE Session invalidated - AccessTokenExpired\r\n", FailureClass::SessionExpired, false),
+        ("Server Unavailable. 15\r\n", FailureClass::ServerUnavailable, false),
+        ("* 2 FETCH (UID 5 BODY[] {100}\r\nonly this", FailureClass::ConnectionLost, false),
+        ("* OK [ALERT]é is not ASCII\r\n", FailureClass::ProtocolError, false),
+        ("", FailureClass::ConnectionLost, false),
+    ] {
+        let (mut session, server) = inbox(move |mut peer| async move {
+            let tag = peer.command("UID FETCH").await;
+            peer.send(&fetch_answer(1, 4, "four")).await;
+            peer.send(&end.replace("{tag}", &tag)).await;
+        })
+        .await;
+        assert_eq!(class(session.fetch_batch(&whole(&[4, 5])).await), expected, "{end}");
+        assert_eq!(session.is_usable(), usable, "{end}");
+        if !usable {
+            assert_eq!(class(session.noop().await), FailureClass::ConnectionLost);
+        }
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn a_fetch_of_which_some_mails_were_expunged_keeps_the_others() {
+    let (mut session, server) = inbox(|mut peer| async move {
+        let tag = peer.command("UID FETCH").await;
+        peer.send(&fetch_answer(1, 4, "four")).await;
+        peer.send(&format!("{tag} NO Some of the requested messages no longer exist.\r\n")).await;
+    })
+    .await;
+    assert_eq!(session.fetch_batch(&whole(&[4, 5])).await.expect("fetches").len(), 1);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn a_search_or_noop_that_breaks_off_is_a_failure() {
+    for (end, expected) in [
+        ("{tag} NO SEARCH failed\r\n", FailureClass::ProtocolError),
+        ("{tag} BAD Command received in Invalid state.\r\n", FailureClass::ConnectionLost),
+        ("* SEARCH 1 2\r\n", FailureClass::ConnectionLost),
+    ] {
+        let play = move |mut peer: Peer| async move {
+            let tag = peer.command("").await;
+            peer.send(&end.replace("{tag}", &tag)).await;
+        };
+        let (mut session, server) = inbox(play).await;
+        assert_eq!(class(session.uids_after(3).await), expected);
+        server.await.expect("the script played");
+        let (mut session, server) = inbox(play).await;
+        assert_eq!(class(session.noop().await), expected);
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn searches_ask_for_uids_and_leave_out_what_was_not_asked_for() {
+    let (mut session, server) = inbox(|mut peer| async move {
+        // `n:*` always finds the newest.
+        peer.answer("UID SEARCH UID 9:*", "* SEARCH 8\r\n", "OK SEARCH completed.").await;
+        peer.answer("UID SEARCH UID 5:*", "* SEARCH 8 6 6\r\n* SEARCH 7 \r\n", "OK SEARCH completed.").await;
+        peer.answer("UID SEARCH SINCE 7-Nov-2026", "* SEARCH\r\n", "OK SEARCH completed.").await;
+        peer.answer("UID SEARCH HEADER \"Message-ID\" \"<a\\\"b@x>\"", "* SEARCH 3\r\n", "OK SEARCH completed.").await;
+    })
+    .await;
+    assert!(session.uids_after(8).await.expect("searches").is_empty());
+    assert_eq!(session.uids_after(4).await.expect("searches"), [6, 7, 8]);
+    assert!(session.uids_since(Timestamp::from_seconds(1_794_042_123)).await.expect("searches").is_empty());
+    assert_eq!(session.search_message_id("a\"b@x").await.expect("searches"), [3]);
+    assert!(session.search_message_id("a@x\r\nA1 LOGOUT").await.expect("asks nothing").is_empty());
+    assert!(session.uids_after(u32::MAX).await.expect("asks nothing").is_empty());
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn long_uid_sets_are_split_below_the_servers_limit() {
+    let (mut session, server) = inbox(|mut peer| async move {
+        let mut seen = 0;
+        while seen < 5_000 {
+            let (tag, command) = peer.command_line("UID FETCH").await;
+            assert!(tag.len() + 1 + command.len() + 2 <= 10_240, "{} bytes", command.len());
+            let set = command.split(' ').nth(2).expect("a set").to_owned();
+            let answers: String =
+                set.split(',').map(|uid| format!("* 1 FETCH (RFC822.SIZE 100 UID {uid})\r\n")).collect();
+            seen += set.split(',').count();
+            peer.send(&format!("{answers}{tag} OK FETCH completed.\r\n")).await;
+        }
+    })
+    .await;
+    let uids: Vec<u32> = (1..=5_000).map(|n| n * 2 + 1_000_000).collect();
+    let batches = session.plan(&uids).await.expect("plans");
+    let planned: Vec<u32> = batches.iter().flat_map(|b| b.uids.clone()).collect();
+    assert_eq!(planned, uids);
+    assert!(batches.iter().all(|b| b.uids.len() <= 250 && !b.in_parts));
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn batches_are_bounded_by_bytes_and_a_long_mail_is_alone() {
+    let (mut session, server) = inbox(|mut peer| async move {
+        let mb = 1024 * 1024;
+        let sizes: String = [(4, mb), (5, mb), (6, 30 * mb), (7, mb), (8, 2 * mb)]
+            .iter()
+            .map(|(uid, size)| format!("* {uid} FETCH (UID {uid} RFC822.SIZE {size})\r\n"))
+            .collect();
+        // 9 has vanished.
+        peer.answer("UID FETCH 4:9 (UID RFC822.SIZE)", &sizes, "OK done").await;
+    })
+    .await;
+    let plan = session.plan(&[4, 5, 6, 7, 8, 9]).await.expect("plans");
+    let plan: Vec<_> = plan.iter().map(|b| (b.uids.clone(), b.in_parts)).collect();
+    assert_eq!(plan, [(vec![4, 5], false), (vec![6], true), (vec![7, 8], false)]);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn a_long_mail_is_fetched_in_parts_until_there_are_no_more_whatever_its_size_claims() {
+    const PART: usize = 256 * 1024;
+    let mail: String = (0..PART * 2 + 1000).map(|n| char::from(b'a' + u8::try_from(n % 26).expect("small"))).collect();
+    let source = mail.clone();
+    let (mut session, server) = inbox(move |mut peer| async move {
+        for offset in [0, PART, PART * 2, PART * 2 + 1000] {
+            let end = (offset + PART).min(source.len());
+            let part = &source[offset..end];
+            let tag = peer.command(&format!("UID FETCH 6 (UID INTERNALDATE BODY.PEEK[]<{offset}.{PART}>)")).await;
+            peer.send(&format!("* 3 FETCH (UID 6 BODY[]<{offset}> {{{}}}\r\n{part})\r\n{tag} OK done\r\n", part.len()))
+                .await;
+        }
+    })
+    .await;
+    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true };
+    let fetched = session.fetch_batch(&batch).await.expect("fetches");
+    assert_eq!((fetched.len(), fetched[0].bytes == mail.as_bytes(), fetched[0].truncated), (1, true, false));
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn a_mail_that_vanishes_between_its_parts_is_absent() {
+    const PART: usize = 256 * 1024;
+    let (mut session, server) = inbox(|mut peer| async move {
+        let part = "x".repeat(PART);
+        peer.answer("UID FETCH 6", &format!("* 3 FETCH (UID 6 BODY[]<0> {{{PART}}}\r\n{part})\r\n"), "OK done").await;
+        peer.answer("UID FETCH 6", "", "OK done").await;
+        peer.answer("UID FETCH 6 (UID RFC822.SIZE)", "", "OK done").await;
+    })
+    .await;
+    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true };
+    assert!(session.fetch_batch(&batch).await.expect("fetches").is_empty());
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn a_mail_without_end_is_cut_and_a_flood_is_refused() {
+    const PART: usize = 256 * 1024;
+    let limits = Limits { max_mail_bytes: PART + 10, ..Limits::default() };
+    let (mut session, server) = inbox_with(limits.clone(), |mut peer| async move {
+        for offset in [0, PART] {
+            let part = "x".repeat(PART);
+            peer.answer(
+                "UID FETCH 6",
+                &format!("* 3 FETCH (UID 6 BODY[]<{offset}> {{{PART}}}\r\n{part})\r\n"),
+                "OK done",
+            )
+            .await;
+        }
+    })
+    .await;
+    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true };
+    let fetched = session.fetch_batch(&batch).await.expect("fetches");
+    assert_eq!((fetched[0].bytes.len(), fetched[0].truncated), (PART + 10, true));
+    server.await.expect("the script played");
+
+    let (mut session, server) = inbox_with(limits, |mut peer| async move {
+        peer.command("UID FETCH").await;
+        peer.send("* 1 FETCH (UID 4 BODY[] {500000000}\r\n").await;
+        let flood = vec![b'x'; 1024 * 1024];
+        peer.send_bytes(&flood).await;
+    })
+    .await;
+    let failure = session.fetch_batch(&whole(&[4])).await.expect_err("refused");
+    assert_eq!(failure.class, FailureClass::ProtocolError);
+    assert!(!session.is_usable());
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn silence_is_a_failure() {
+    let limits = Limits { silence: Duration::from_millis(200), ..Limits::default() };
+    let (mut session, server) = inbox_with(limits, |mut peer| async move {
+        peer.command("UID SEARCH").await;
+        peer.send("* SEARCH 1").await;
+        assert_eq!(peer.line().await, "");
+    })
+    .await;
+    assert_eq!(class(session.uids_after(0).await), FailureClass::TimedOut);
+    drop(session);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_leaves_the_session_usable() {
+    let (session, server) = open(|mut peer| async move {
+        peer.imap_sign_in().await;
+        peer.answer("EXAMINE \"Gone \\\"quoted\\\"\"", "", "NO [NONEXISTENT] Unknown Mailbox").await;
+        peer.answer("EXAMINE \"Odd\"", "* 1 EXISTS\r\n", "OK done").await;
+        peer.answer("NOOP", "", "OK done").await;
+    })
+    .await;
+    let mut session = session.expect("signs in");
+    assert_eq!(class(session.examine("Gone \"quoted\"").await), FailureClass::FolderMissing);
+    assert_eq!(class(session.examine("a\r\nA9 DELETE INBOX").await), FailureClass::FolderMissing);
+    // Without UIDVALIDITY no UID means anything.
+    assert_eq!(class(session.examine("Odd").await), FailureClass::ProtocolError);
+    session.noop().await.expect("still usable");
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn folders_are_listed_and_sent_is_found() {
+    let (session, server) = open(|mut peer| async move {
+        peer.imap_sign_in().await;
+        let folders = "* LIST (\\HasNoChildren) \"/\" INBOX\r\n* LIST (\\Noselect) \"/\" \"Public\"\r\n* LIST (\\HasNoChildren) \"/\" \"&AMk-l&AOk-ments envoy&AOk-s\"\r\n";
+        peer.answer("LIST \"\" \"*\"", folders, "OK done").await;
+        peer.answer("LIST \"\" \"*\"", "", "NO [SERVERBUG] not now").await;
+    })
+    .await;
+    let mut session = session.expect("signs in");
+    let sent = session.sent_folder().await.expect("lists").expect("found");
+    assert_eq!((sent.name.as_str(), sent.display_name.as_str()), ("&AMk-l&AOk-ments envoy&AOk-s", "Éléments envoyés"));
+    assert_eq!(class(session.list().await), FailureClass::ServerUnavailable);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn idle_ends_with_news_with_time_or_when_told() {
+    let (mut session, server) = inbox(|mut peer| async move {
+        for news in ["* OK Still here\r\n* 4 EXISTS\r\n", "", ""] {
+            let tag = peer.command("IDLE").await;
+            peer.send("+ IDLE accepted, awaiting DONE command.\r\n").await;
+            peer.send(news).await;
+            assert_eq!(peer.line().await, "DONE");
+            peer.send(&format!("{tag} OK IDLE completed.\r\n")).await;
+        }
+        // Growth seen by the way is news for the next IDLE, which then need not begin.
+        peer.answer("UID SEARCH", "* SEARCH\r\n* 5 EXISTS\r\n", "OK done").await;
+    })
+    .await;
+    let long = Duration::from_secs(60);
+    assert_eq!(session.idle(long, pending()).await.expect("idles"), IdleEnd::Changed);
+    assert_eq!(session.idle(Duration::from_millis(50), pending()).await.expect("idles"), IdleEnd::TimedOut);
+    assert_eq!(session.idle(long, async {}).await.expect("idles"), IdleEnd::Stopped);
+    session.uids_after(8).await.expect("searches");
+    assert_eq!(session.idle(long, pending()).await.expect("idles"), IdleEnd::Changed);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn idle_that_breaks_off_says_why() {
+    for (says, expected) in [
+        ("+ idling\r\n* BYE Session invalidated - AccessTokenExpired\r\n", FailureClass::SessionExpired),
+        ("+ idling\r\n", FailureClass::ConnectionLost),
+        ("+ idling\r\nServer Unavailable. 15\r\n", FailureClass::ServerUnavailable),
+        ("{tag} BAD Request is throttled. Suggested Backoff Time: 2000 milliseconds\r\n", FailureClass::Throttled),
+        ("{tag} NO not now\r\n", FailureClass::ProtocolError),
+        ("+ idling\r\n{tag} OK IDLE completed.\r\n", FailureClass::ProtocolError),
+    ] {
+        let (mut session, server) = inbox(move |mut peer| async move {
+            let tag = peer.command("IDLE").await;
+            peer.send(&says.replace("{tag}", &tag)).await;
+        })
+        .await;
+        assert_eq!(class(session.idle(Duration::from_secs(60), pending()).await), expected, "{says}");
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_idle_is_asked_once_at_the_end() {
+    let (session, server) = open(|mut peer| async move {
+        peer.imap_sign_in_offering("IMAP4rev1 SASL-IR").await;
+        peer.answer("NOOP", "* 1 EXISTS\r\n", "OK done").await;
+    })
+    .await;
+    let mut session = session.expect("signs in");
+    assert_eq!(session.idle(Duration::from_millis(10), pending()).await.expect("waits"), IdleEnd::Changed);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
+async fn a_mail_is_appended_after_the_server_agreed() {
+    let (session, server) = open(|mut peer| async move {
+        peer.imap_sign_in().await;
+        let (tag, command) = peer.command_line("APPEND").await;
+        assert_eq!(command, "APPEND \"Sent Items\" (\\Seen) {7}");
+        peer.send("+ Ready for additional command text.\r\n").await;
+        assert_eq!(peer.bytes(9).await, b"a\r\nb\r\nc\r\n");
+        peer.send(&format!("{tag} OK [APPENDUID 14 22] APPEND completed.\r\n")).await;
+        peer.answer("APPEND \"None\"", "", "NO [TRYCREATE] no such folder").await;
+        peer.answer("NOOP", "", "OK done").await;
+    })
+    .await;
+    let mut session = session.expect("signs in");
+    session.append("Sent Items", b"a\r\nb\r\nc").await.expect("appends");
+    assert_eq!(class(session.append("None", b"x").await), FailureClass::FolderMissing);
+    session.noop().await.expect("still usable");
+    server.await.expect("the script played");
+}
