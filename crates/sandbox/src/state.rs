@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::ambient::Clock;
 use crate::config::SandboxConfig;
 use crate::directory::{Directory, TenantUser};
+use crate::entra::flow::Flows;
 use crate::entra::grants::{Grants, Principal};
 use crate::entra::keys::Keys;
 use crate::faults::Faults;
@@ -26,6 +27,8 @@ pub(crate) struct State {
     pub(crate) journal: Journal,
     pub(crate) keys: Keys,
     pub(crate) grants: Grants,
+    /// Sign-ins whose pages are open.
+    pub(crate) flows: Flows,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) tasks: TaskTracker,
     /// The whole sandbox ends.
@@ -56,6 +59,7 @@ impl State {
             journal: Journal::default(),
             keys: Keys::new(),
             grants: Grants::default(),
+            flows: Flows::default(),
             mailboxes: Mailboxes::new(clock.clone()),
             tasks: TaskTracker::new(),
             directory: Mutex::new(Directory { tenants: config.tenants.clone(), users: Vec::new() }),

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
+use super::errors::EntraError;
 use crate::ambient::{random_base64, random_between, random_token};
 use crate::state::lock;
 
@@ -42,7 +43,8 @@ pub(crate) struct RefreshGrant {
     pub(crate) issued_at: i64,
     pub(crate) used_at: i64,
     pub(crate) revoked: bool,
-    pub(crate) openid: bool,
+    /// What was granted with it, for a refresh that names no scope.
+    pub(crate) scopes: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,8 +84,8 @@ impl Grants {
         &self,
         code: &str,
         now: i64,
-        check: impl FnOnce(&CodeGrant) -> Result<(), super::errors::EntraError>,
-    ) -> Result<CodeGrant, Result<CodeRefusal, super::errors::EntraError>> {
+        check: impl FnOnce(&CodeGrant) -> Result<(), EntraError>,
+    ) -> Result<CodeGrant, Result<CodeRefusal, EntraError>> {
         let mut codes = lock(&self.codes);
         let grant = codes.get_mut(code).ok_or(Ok(CodeRefusal::Unknown))?;
         if grant.redeemed {
@@ -105,13 +107,15 @@ impl Grants {
         token
     }
 
-    /// Looks a refresh token up and marks it used. The old one stays valid after rotation (Microsoft's documentation).
-    pub(crate) fn use_refresh_token(&self, token: &str, now: i64) -> Option<RefreshGrant> {
-        let mut refresh = lock(&self.refresh);
-        let grant = refresh.get_mut(token)?;
-        let before = grant.clone();
-        grant.used_at = now;
-        Some(before)
+    pub(crate) fn refresh(&self, token: &str) -> Option<RefreshGrant> {
+        lock(&self.refresh).get(token).cloned()
+    }
+
+    /// Its life begins anew. It stays valid after rotation: "replace and securely delete" is the client's part.
+    pub(crate) fn used_refresh_token(&self, token: &str, now: i64) {
+        if let Some(grant) = lock(&self.refresh).get_mut(token) {
+            grant.used_at = now;
+        }
     }
 
     pub(crate) fn issue_access_token(&self, principal: Principal, scopes: Vec<String>, expires_at: i64) -> String {

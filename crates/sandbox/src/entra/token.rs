@@ -1,0 +1,403 @@
+//! `POST /{tenant}/oauth2/v2.0/token`: codes and refresh tokens become tokens, or errors in Microsoft's words.
+//!
+//! Microsoft's documentation of the authorization code flow, of refresh tokens and of client credentials.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use poem::http::{HeaderMap, StatusCode, header};
+use poem::{Body, Response};
+use ring::digest;
+use serde_json::{Map, Value, json};
+
+use super::errors::{EntraError, json_answer};
+use super::grants::{CodeGrant, CodeRefusal, Principal, RefreshGrant};
+use super::{authorize, id_token, scopes};
+use crate::ambient::{random_between, random_guid};
+use crate::directory::{Audience, TenantUser};
+use crate::faults::{Fault, TokenFault};
+use crate::html::Parameters;
+use crate::journal::Event;
+use crate::state::State;
+
+/// Everything a success says.
+struct Success {
+    body: Map<String, Value>,
+    /// The connection ends instead.
+    lost: bool,
+}
+
+pub(crate) fn token(state: &State, segment: &str, headers: &HeaderMap, form: &Parameters) -> Response {
+    let grant_type = form.get("grant_type").unwrap_or_default().to_owned();
+    let scope = form.get("scope").unwrap_or_default().to_owned();
+    let result = answer(state, segment, headers, form);
+    let answered = result.as_ref().map(|_| ()).map_err(|error| error.code);
+    state.journal.note(Event::TokenRequested { grant_type, scope, answered });
+    match result {
+        Ok(Success { lost: true, .. }) => {
+            let broken = futures_util::stream::once(async {
+                Err::<Vec<u8>, _>(std::io::Error::new(
+                    std::io::ErrorKind::ConnectionReset,
+                    "the answer is lost on its way",
+                ))
+            });
+            super::errors::answer(StatusCode::OK).body(Body::from_bytes_stream(broken))
+        }
+        Ok(success) => json_answer(StatusCode::OK, &Value::Object(success.body), &random_guid()),
+        Err(error) => error.response(state.clock.now(), headers, &state.login_url),
+    }
+}
+
+fn answer(state: &State, segment: &str, headers: &HeaderMap, form: &Parameters) -> Result<Success, EntraError> {
+    let audience = state.directory().audience(segment).ok_or_else(|| EntraError::tenant_not_found(segment))?;
+    let grant_type = form.get("grant_type").ok_or_else(|| EntraError::missing_parameter("grant_type"))?;
+    check_client(state, headers, form)?;
+    match grant_type {
+        "authorization_code" => by_code(state, &audience, form),
+        "refresh_token" => by_refresh_token(state, &audience, form),
+        "client_credentials" => by_client_credentials(state, &audience, segment, form),
+        other => {
+            let text = format!("The app requested an unsupported grant type '{other}'.");
+            Err(EntraError::new("unsupported_grant_type", 70_003, text))
+        }
+    }
+}
+
+/// `client_secret_post` or `client_secret_basic`, the two of the discovery document that the sandbox knows.
+fn check_client(state: &State, headers: &HeaderMap, form: &Parameters) -> Result<(), EntraError> {
+    let basic = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Basic "))
+        .and_then(|value| STANDARD.decode(value).ok())
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .and_then(|pair| pair.split_once(':').map(|(id, secret)| (form_decoded(id), form_decoded(secret))));
+    let (client_id, secret) = match basic {
+        Some((id, secret)) => (Some(id), Some(secret)),
+        None => (form.owned("client_id"), form.owned("client_secret")),
+    };
+    let client_id = client_id.ok_or_else(|| EntraError::missing_parameter("client_id"))?;
+    if client_id != state.config.client_id {
+        return Err(EntraError::unknown_application(&client_id));
+    }
+    let Some(secret) = secret else {
+        let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+        return Err(EntraError::new("invalid_client", 7_000_218, text));
+    };
+    if secret != state.config.client_secret {
+        let text = format!(
+            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, \
+             not the client secret ID, for a secret added to app '{client_id}'."
+        );
+        return Err(EntraError::new("invalid_client", 7_000_215, text));
+    }
+    Ok(())
+}
+
+/// RFC 6749 §2.3.1 has both halves form-encoded before they are joined.
+fn form_decoded(text: &str) -> String {
+    let pair = format!("x={text}");
+    url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+fn by_code(state: &State, audience: &Audience, form: &Parameters) -> Result<Success, EntraError> {
+    let code = form.get("code").ok_or_else(|| EntraError::missing_parameter("code"))?;
+    let redirect_uri = form.get("redirect_uri").ok_or_else(|| EntraError::missing_parameter("redirect_uri"))?;
+    let verifier = form.get("code_verifier");
+    let asked = scopes::split(form.get("scope").unwrap_or_default());
+    scopes::one_resource(&asked)?;
+    planned_error(state, None)?;
+    let grant = state
+        .grants
+        .redeem_code(code, state.clock.now(), |grant| check_code(grant, redirect_uri, verifier))
+        .map_err(|refusal| refusal.map_or_else(|error| error, |refusal| code_refused(refusal, code)))?;
+    let user = user_of(state, audience, &grant.tid, &grant.oid)?;
+    // Without a scope Microsoft picks a resource itself; here it is that of the first scope asked for at sign-in.
+    let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
+    consented(state, &user, &granted)?;
+    let openid = grant.scopes.iter().any(|scope| scope == "openid");
+    let offline = grant.scopes.iter().any(|scope| scope == "offline_access");
+    let nonce = grant.nonce.clone();
+    success(state, &user, &granted, &Extra { openid, offline, nonce, client_info: grant.client_info, kept: None })
+}
+
+fn check_code(grant: &CodeGrant, redirect_uri: &str, verifier: Option<&str>) -> Result<(), EntraError> {
+    if grant.redirect_uri != redirect_uri {
+        let text = format!(
+            "The reply address '{redirect_uri}' does not match the reply address '{}' provided when requesting \
+             Authorization code.",
+            grant.redirect_uri
+        );
+        return Err(EntraError::new("invalid_grant", 500_112, text));
+    }
+    let Some((method, challenge)) = &grant.code_challenge else { return Ok(()) };
+    let computed = match (verifier, method.as_str()) {
+        (None, _) => None,
+        (Some(verifier), "S256") => {
+            Some(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()).as_ref()))
+        }
+        (Some(verifier), _) => Some(verifier.to_owned()),
+    };
+    if computed.as_deref() == Some(challenge) {
+        return Ok(());
+    }
+    let text = "The Code_Verifier does not match the code_challenge supplied in the authorization request.";
+    Err(EntraError::new("invalid_grant", 501_481, text))
+}
+
+fn code_refused(refusal: CodeRefusal, code: &str) -> EntraError {
+    match refusal {
+        CodeRefusal::Unknown => {
+            EntraError::new("invalid_grant", 9_002_313, "Invalid request. Request is malformed or invalid.")
+        }
+        CodeRefusal::AlreadyRedeemed => {
+            let shown: String = code.chars().take(4).collect();
+            let text = format!(
+                "OAuth2 Authorization code '{shown}...' was already redeemed, please retry with a new valid code or use an existing refresh token."
+            );
+            EntraError::new("invalid_grant", 54_005, text)
+        }
+        CodeRefusal::Expired => {
+            let text = "The provided authorization code or refresh token has expired due to inactivity. Send a new \
+                        interactive authorization request for this user and resource.";
+            EntraError::new("invalid_grant", 70_008, text)
+        }
+    }
+}
+
+fn by_refresh_token(state: &State, audience: &Audience, form: &Parameters) -> Result<Success, EntraError> {
+    let token = form.get("refresh_token").ok_or_else(|| EntraError::missing_parameter("refresh_token"))?;
+    let asked = scopes::split(form.get("scope").unwrap_or_default());
+    scopes::one_resource(&asked)?;
+    let now = state.clock.now();
+    let known = state.grants.refresh(token);
+    let owner = known
+        .as_ref()
+        .and_then(|grant| state.directory().user_by_id(&grant.tid, &grant.oid).map(|user| user.address.clone()));
+    planned_error(state, owner.as_deref())?;
+    let Some(grant) = known else {
+        return Err(EntraError::new("invalid_grant", 9_002_313, "Invalid request. Request is malformed or invalid."));
+    };
+    let personal = grant.tid == crate::directory::PERSONAL_TENANT;
+    if personal && (grant.revoked || now - grant.used_at > state.config.refresh_inactivity_seconds) {
+        return Err(personal_grant_expired());
+    }
+    if grant.revoked {
+        let text = "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might \
+                    have changed or reset their password. The grant was issued on '2026-01-01T00:00:00.0000000Z' and the \
+                    TokensValidFrom date (before which tokens are not valid) for this user is \
+                    '2026-01-02T00:00:00.0000000Z'.";
+        return Err(EntraError::new("invalid_grant", 50_173, text).suberror("bad_token"));
+    }
+    if now - grant.used_at > state.config.refresh_inactivity_seconds {
+        let issued = chrono::DateTime::from_timestamp(grant.issued_at, 0).unwrap_or_default();
+        let text = format!(
+            "The refresh token has expired due to inactivity. The token was issued on {} and was inactive for \
+             90.00:00:00.",
+            issued.format("%Y-%m-%dT%H:%M:%S.0000000Z")
+        );
+        return Err(EntraError::new("invalid_grant", 700_082, text).suberror("bad_token"));
+    }
+    let user = user_of(state, audience, &grant.tid, &grant.oid)?;
+    let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
+    consented(state, &user, &granted)?;
+    state.grants.used_refresh_token(token, now);
+    let offline =
+        granted.iter().any(|scope| scope == "offline_access") || grant.scopes.iter().any(|s| s == "offline_access");
+    let openid = granted.iter().any(|scope| scope == "openid");
+    let kept = Some((token.to_owned(), grant));
+    success(
+        state,
+        &user,
+        &granted,
+        &Extra { openid, offline, nonce: None, client_info: form.get("client_info") == Some("1"), kept },
+    )
+}
+
+fn by_client_credentials(
+    state: &State,
+    audience: &Audience,
+    segment: &str,
+    form: &Parameters,
+) -> Result<Success, EntraError> {
+    let Audience::One(tid) = audience else {
+        let text = format!(
+            "The grant type 'client_credentials' is not supported over the /{segment} endpoint. Please use the \
+             /organizations or tenant-specific endpoint."
+        );
+        return Err(EntraError::new("invalid_request", 9_001_023, text));
+    };
+    let asked = scopes::split(form.get("scope").ok_or_else(|| EntraError::missing_parameter("scope"))?);
+    planned_error(state, None)?;
+    let resource = scopes::one_resource(&asked)?;
+    let default_only = asked.iter().all(|scope| scope.ends_with("/.default"));
+    let Some(resource) = resource.filter(|_| default_only) else {
+        let text = format!(
+            "The provided request must include a 'scope' input parameter. The provided value for the input parameter \
+             'scope' is not valid. The scope {} is not valid.",
+            asked.join(" ")
+        );
+        return Err(EntraError::new("invalid_scope", 70_011, text));
+    };
+    let expires_in = lifetime(state, false);
+    let expires_at = state.clock.now() + i64::from(expires_in);
+    // The application permissions of the registration, on the resource asked for.
+    let roles = ["IMAP.AccessAsApp", "SMTP.SendAsApp"].iter().map(|role| format!("{resource}/{role}")).collect();
+    let access_token = state.grants.issue_access_token(Principal::App { tid: tid.clone() }, roles, expires_at);
+    let body = json!({"token_type": "Bearer", "expires_in": expires_in, "ext_expires_in": expires_in, "access_token": access_token});
+    let Value::Object(body) = body else { unreachable!("an object was written") };
+    Ok(Success { body, lost: false })
+}
+
+struct Extra {
+    openid: bool,
+    offline: bool,
+    nonce: Option<String>,
+    client_info: bool,
+    /// The refresh token that was used, for a server that does not rotate.
+    kept: Option<(String, RefreshGrant)>,
+}
+
+fn success(state: &State, user: &TenantUser, granted: &[String], extra: &Extra) -> Result<Success, EntraError> {
+    let take = |pick: fn(&TokenFault) -> bool| {
+        state.faults.take(Some(&user.address), |fault| match fault {
+            Fault::Token(fault) if pick(fault) => Some(fault.clone()),
+            _ => None,
+        })
+    };
+    let now = state.clock.now();
+    let mut full: Vec<String> = granted.iter().map(|scope| scopes::full_name(scope)).collect();
+    if let Some(TokenFault::MissingScope(missing)) = take(|fault| matches!(fault, TokenFault::MissingScope(_))) {
+        full.retain(|scope| *scope != missing);
+    }
+    let expires_in = match take(|fault| matches!(fault, TokenFault::ExpiresIn(_))) {
+        Some(TokenFault::ExpiresIn(seconds)) => seconds,
+        _ => lifetime(state, user.is_personal()),
+    };
+    let mut rights: Vec<String> = full.iter().filter(|scope| !scopes::is_openid(scope)).cloned().collect();
+    if take(|fault| *fault == TokenFault::WrongAudience).is_some() {
+        rights = vec![format!("{}/IMAP.AccessAsUser.All", scopes::GRAPH)];
+    }
+    let principal = Principal::User { tid: user.tid.clone(), oid: user.oid.clone() };
+    let access_token = state.grants.issue_access_token(principal, rights, now + i64::from(expires_in));
+
+    let mut body = Map::new();
+    body.insert("token_type".into(), json!("Bearer"));
+    // `offline_access` is asked for but not listed among what was granted.
+    let listed: Vec<&str> = full.iter().map(String::as_str).filter(|scope| *scope != "offline_access").collect();
+    body.insert("scope".into(), json!(listed.join(" ")));
+    body.insert("expires_in".into(), json!(expires_in));
+    body.insert("ext_expires_in".into(), json!(expires_in));
+    body.insert("access_token".into(), json!(access_token));
+    if extra.offline && take(|fault| *fault == TokenFault::NoRefreshToken).is_none() {
+        let kept = extra.kept.as_ref().filter(|_| take(|fault| *fault == TokenFault::NoRotation).is_some());
+        let refresh_token = kept.map(|(token, _)| token.clone()).unwrap_or_else(|| {
+            let scopes = extra.kept.as_ref().map_or_else(|| granted.to_vec(), |(_, grant)| grant.scopes.clone());
+            let (tid, oid) = (user.tid.clone(), user.oid.clone());
+            let scopes = with_offline(scopes);
+            state.grants.issue_refresh_token(RefreshGrant {
+                tid,
+                oid,
+                scopes,
+                issued_at: now,
+                used_at: now,
+                revoked: false,
+            })
+        });
+        body.insert("refresh_token".into(), json!(refresh_token));
+    }
+    if extra.openid && take(|fault| *fault == TokenFault::NoIdToken).is_none() {
+        let wrong = state.faults.take(Some(&user.address), |fault| match fault {
+            Fault::IdToken(fault) => Some(*fault),
+            _ => None,
+        });
+        body.insert("id_token".into(), json!(id_token::issue(state, user, extra.nonce.as_deref(), wrong)));
+    }
+    if extra.client_info {
+        body.insert("client_info".into(), json!(authorize::client_info(&user.tid, &user.oid)));
+    }
+    let lost = take(|fault| *fault == TokenFault::AnswerLost).is_some();
+    Ok(Success { body, lost })
+}
+
+fn with_offline(mut scopes: Vec<String>) -> Vec<String> {
+    if !scopes.iter().any(|scope| scope == "offline_access") {
+        scopes.push("offline_access".into());
+    }
+    scopes
+}
+
+/// Random between 60 and 90 minutes for organisations, an hour for personal accounts.
+fn lifetime(state: &State, personal: bool) -> u32 {
+    state.config.token_lifetime_seconds.unwrap_or_else(|| if personal { 3600 } else { random_between(3600, 5399) })
+}
+
+/// The scopes of the first resource among those asked for at sign-in, with OpenID's.
+fn first_resource(scopes: &[String]) -> Result<Vec<String>, EntraError> {
+    let mut first = None;
+    let mut chosen = Vec::new();
+    for scope in scopes {
+        match scopes::resource_of(scope)? {
+            Some(resource) if *first.get_or_insert(resource) != resource => {}
+            _ => chosen.push(scope.clone()),
+        }
+    }
+    Ok(chosen)
+}
+
+fn consented(state: &State, user: &TenantUser, granted: &[String]) -> Result<(), EntraError> {
+    let wanted = scopes::needing_consent(granted);
+    if state.grants.consented(&user.tid, &user.oid, &wanted) {
+        return Ok(());
+    }
+    if user.is_personal() {
+        let text = "The request was denied because one or more scopes requested are unauthorized or expired. The user \
+                    must first sign in and grant the client application access to the requested scope.";
+        let mut error = EntraError::new("invalid_grant", 70_000, text);
+        error.with_uri = false;
+        return Err(error);
+    }
+    let text = format!(
+        "The user or administrator has not consented to use the application with ID '{}' named 'Postroom'. Send an \
+         interactive authorization request for this user and resource.",
+        state.config.client_id
+    );
+    Err(EntraError::new("invalid_grant", 65_001, text).suberror("consent_required"))
+}
+
+fn user_of(state: &State, audience: &Audience, tid: &str, oid: &str) -> Result<TenantUser, EntraError> {
+    let user = state.directory().user_by_id(tid, oid).cloned().ok_or_else(|| {
+        let text = format!("The user account {{EUII Hidden}} does not exist in the {tid} directory.");
+        EntraError::new("invalid_grant", 50_034, text)
+    })?;
+    if !audience.admits(&user) {
+        let text = "User account from another tenant does not exist in this tenant and cannot access the application.";
+        return Err(EntraError::new("invalid_grant", 50_020, text));
+    }
+    if user.disabled {
+        return Err(EntraError::new("invalid_grant", 50_057, "The user account is disabled."));
+    }
+    Ok(user)
+}
+
+/// Personal accounts say little, and without `error_uri`.
+fn personal_grant_expired() -> EntraError {
+    let text = "The user could not be authenticated as the grant is expired. The user must sign in again.";
+    let mut error = EntraError::new("invalid_grant", 70_000, text);
+    error.with_uri = false;
+    error
+}
+
+/// An error that a test has armed.
+fn planned_error(state: &State, user: Option<&str>) -> Result<(), EntraError> {
+    let planned = state.faults.take(user, |fault| match fault {
+        Fault::Token(fault @ (TokenFault::Error { .. } | TokenFault::PersonalGrantExpired)) => Some(fault.clone()),
+        _ => None,
+    });
+    match planned {
+        Some(TokenFault::Error { status, error, suberror, code, text, claims }) => {
+            Err(EntraError { status, error, suberror, code, text, claims, with_uri: true })
+        }
+        Some(TokenFault::PersonalGrantExpired) => Err(personal_grant_expired()),
+        _ => Ok(()),
+    }
+}
