@@ -18,6 +18,7 @@ use crate::entra::keys::Keys;
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::mailbox::{Mailbox, Mailboxes};
+use crate::smtp::Submissions;
 
 pub(crate) struct State {
     pub(crate) config: SandboxConfig,
@@ -30,6 +31,7 @@ pub(crate) struct State {
     /// Sign-ins whose pages are open.
     pub(crate) flows: Flows,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) submissions: Submissions,
     pub(crate) tasks: TaskTracker,
     /// The whole sandbox ends.
     pub(crate) ended: CancellationToken,
@@ -61,6 +63,7 @@ impl State {
             grants: Grants::default(),
             flows: Flows::default(),
             mailboxes: Mailboxes::new(clock.clone()),
+            submissions: Submissions::default(),
             tasks: TaskTracker::new(),
             directory: Mutex::new(Directory { tenants: config.tenants.clone(), users: Vec::new() }),
             redirect_uris: Mutex::new(config.redirect_uris.clone()),
@@ -114,6 +117,11 @@ impl State {
             Some((address, sent_folder)) => self.mailboxes.get_or_make(&address, &sent_folder),
             None => self.mailboxes.get_or_make(address, "Sent"),
         }
+    }
+
+    /// Whether an address has a mailbox already, a user's or a customer's.
+    pub(crate) fn is_known(&self, address: &str) -> bool {
+        self.directory().recipient(address).is_some() || self.mailboxes.get(address).is_some()
     }
 
     pub(crate) fn expire_access_tokens(&self, user: &str) {

@@ -1,7 +1,61 @@
-//! (being built)
-use crate::state::State;
+//! The IMAP server, with Exchange's greeting, capabilities, habits and answers. TLS from the first byte.
+//!
+//! Not offered, as at Exchange Online: CONDSTORE, QRESYNC, ENABLE, SPECIAL-USE, ESEARCH, COMPRESS.
+
+mod args;
+mod fetch;
+mod folders;
+mod idle;
+mod items;
+mod search;
+mod session;
+mod sign_in;
+mod store;
+mod view;
+mod wire;
+
 use std::sync::Arc;
-use tokio::net::TcpListener;
-pub(crate) async fn serve(_state: Arc<State>, _listener: TcpListener) {
-    todo!()
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::faults::ImapFault;
+use crate::journal::Event;
+use crate::state::State;
+
+/// How long a client may take to sign in: 60 seconds by default (`Set-ImapSettings -PreAuthenticatedConnectionTimeout`).
+const PRE_AUTHENTICATED: Duration = Duration::from_secs(60);
+/// And to say something afterwards: 30 minutes.
+const AUTHENTICATED: Duration = Duration::from_secs(30 * 60);
+
+pub(crate) async fn serve(state: Arc<State>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            () = state.ended.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        // A connection that is gone before it is accepted is no reason to stop.
+        let Ok((stream, _)) = accepted else { continue };
+        let cut = state.mail_connection_token();
+        let connection = connection(Arc::clone(&state), stream);
+        state.tasks.spawn(async move {
+            tokio::select! {
+                () = cut.cancelled() => {}
+                () = connection => {}
+            }
+        });
+    }
+}
+
+async fn connection(state: Arc<State>, stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    state.journal.note(Event::ImapConnected);
+    if state.faults.take_imap(None, |fault| (*fault == ImapFault::ConnectionClosed).then_some(())).is_some() {
+        return;
+    }
+    let Ok(stream) = crate::tls::acceptor().accept(stream).await else { return };
+    // How a connection ends is the client's business; the journal has what the tests need.
+    if let Err(error) = session::Session::new(state, wire::Wire::new(stream)).run().await {
+        tracing::debug!(%error, "an IMAP connection ended");
+    }
 }
