@@ -30,6 +30,7 @@ pub mod jobs;
 pub mod owed;
 
 pub use context::{App, AppParts, Environment, Hint, Settings, Wake};
+
 /// What callers of the use cases must be able to name.
 pub use net::TlsMode;
 pub use store::StoreError;

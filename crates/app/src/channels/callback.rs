@@ -221,6 +221,9 @@ async fn page(app: &App, connection: Connection, state: &str, browser: &Browser)
                 sending: connection.failure,
             })
         }
+        ConnectionStatus::AwaitingConfirmation if app.now() >= connection.expires_at => {
+            Ok(failed(FailureClass::StateExpired.into()))
+        }
         ConnectionStatus::AwaitingConfirmation => {
             // The name comes with the rights of whoever asked for the connection; if those are gone, so is the attempt.
             let asker = app.store().sign_in().member(connection.account_id, connection.created_by).await?;
