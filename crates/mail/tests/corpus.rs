@@ -38,7 +38,7 @@ fn outcome(email: &InboundEmail) -> Value {
         ("bcc", mailboxes(&email.bcc)),
         ("original_sender", json!(email.original_sender.as_ref().map(|m| m.address.to_string()))),
         ("subject", json!(email.subject)),
-        ("date", json!(email.date.map(|d| d.to_iso()))),
+        ("date", json!(email.date.map(domain::Timestamp::to_iso))),
         ("text", json!(email.text)),
         ("html", json!(email.html)),
         ("attachments", email.attachments.iter().map(|a| {

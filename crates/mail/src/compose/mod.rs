@@ -1,7 +1,8 @@
 //! Builds the bytes of an outgoing mail. The same [`Outgoing`] gives the same bytes, so a retry sends the same mail.
 
 pub(crate) mod address;
-pub(crate) mod html_text;
+mod entity;
+mod html_text;
 mod markdown;
 
 use base64::Engine;

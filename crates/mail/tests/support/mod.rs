@@ -2,6 +2,8 @@
 
 #![expect(dead_code, reason = "each test binary uses its own part")]
 
+pub mod imap;
+
 use domain::Secret;
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode, Trust};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
