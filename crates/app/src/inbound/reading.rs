@@ -172,6 +172,7 @@ fn defects(defects: &[Defect], cut: bool) -> Vec<String> {
             Defect::TooManyParts => "too_many_parts".to_owned(),
             Defect::CharsetMismatch => "charset_mismatch".to_owned(),
             Defect::BrokenEncoding => "broken_encoding".to_owned(),
+            Defect::Placeholder => "placeholder".to_owned(),
         })
         .collect();
     if cut {
