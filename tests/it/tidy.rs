@@ -131,6 +131,14 @@ fn libraries_stay_in_the_one_crate_that_knows_them() {
 }
 
 #[test]
+fn no_second_tls_crypto_provider_or_runtime_is_in_the_tree() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
+    let banned = ["openssl-sys", "native-tls", "aws-lc-sys", "aws-lc-rs", "async-std"];
+    let found: Vec<&str> = banned.into_iter().filter(|name| lock.contains(&format!("name = \"{name}\"\n"))).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
 fn every_file_opens_with_what_it_is_for_and_stays_short() {
     let mut wrong = Vec::new();
     for path in sources() {

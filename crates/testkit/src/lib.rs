@@ -2,10 +2,14 @@
 //!
 //! Never a dependency of the product. Servers are processes in temporary folders on free ports, ended by their ids.
 
+pub mod browser;
 pub mod chaos;
+pub mod check;
+pub mod client;
 pub mod dovecot;
 pub mod postfix;
 pub mod postgres;
 pub mod process;
 pub mod redis;
 pub mod tls;
+pub mod world;

@@ -1,0 +1,92 @@
+//! What must hold after every story, asked of the database from outside.
+//!
+//! Written in SQL against the tables, not through the product's code, so that a mistake there cannot hide itself here.
+
+use anyhow::{Context, Result, bail};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use std::time::{Duration, Instant};
+
+/// A rule: its sentence, and a query that finds the rows that break it.
+const RULES: &[(&str, &str)] = &[
+    ("every ingested raw mail has its message", "SELECT id FROM raw_emails WHERE state = 'ingested' AND message_id IS NULL"),
+    (
+        "no message of a conversation lies in another inbox",
+        "SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.inbox_id <> c.inbox_id",
+    ),
+    (
+        "every conversation has a contact of its account",
+        "SELECT c.id FROM conversations c LEFT JOIN contacts p ON p.id = c.contact_id AND p.account_id = c.account_id WHERE p.id IS NULL",
+    ),
+    (
+        "every delivery's message is outgoing and not private",
+        "SELECT d.id FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE m.private <> FALSE OR m.message_type <> 1",
+    ),
+    (
+        "no display id is beyond its account's counter",
+        "SELECT c.id FROM conversations c JOIN account_counters k ON k.account_id = c.account_id WHERE c.display_id >= k.next_display_id",
+    ),
+    (
+        "no cursor runs ahead of what is stored or pending",
+        "SELECT r.id FROM raw_emails r JOIN channel_folders f ON f.id = r.folder_id AND f.uidvalidity = r.uidvalidity \
+         WHERE r.source = 'live' AND r.uid > f.last_uid",
+    ),
+    (
+        "events of an account are numbered one after the other",
+        "SELECT e.seq FROM events e WHERE e.seq > 1 AND NOT EXISTS \
+         (SELECT 1 FROM events p WHERE p.account_id = e.account_id AND p.seq = e.seq - 1)",
+    ),
+];
+
+/// No work may be left that is due and could be done: the queries count rows that something still has to touch.
+const QUIET: &[(&str, &str)] = &[
+    ("no owed work is waiting", "SELECT COUNT(*) FROM owed_work WHERE state IN ('due', 'claimed')"),
+    ("no delivery is being sent", "SELECT COUNT(*) FROM deliveries WHERE state IN ('queued', 'sending')"),
+    ("no raw mail waits", "SELECT COUNT(*) FROM raw_emails WHERE state = 'waiting'"),
+];
+
+enum Database {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Database {
+    async fn open(url: &str) -> Result<Self> {
+        Ok(if url.starts_with("sqlite") {
+            Self::Sqlite(SqliteConnection::connect(url).await?)
+        } else {
+            Self::Postgres(PgConnection::connect(url).await?)
+        })
+    }
+
+    async fn numbers(&mut self, query: &'static str) -> Result<Vec<i64>> {
+        Ok(match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(connection).await?,
+            Self::Postgres(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(connection).await?,
+        })
+    }
+}
+
+/// Waits until nothing is left to do, then looks for broken rules.
+pub async fn invariants(database_url: &str) -> Result<()> {
+    let mut database = Database::open(database_url).await.context("opening the world's database")?;
+    let start = Instant::now();
+    for (sentence, query) in QUIET {
+        loop {
+            let left: i64 = database.numbers(query).await.context(*query)?.into_iter().sum();
+            if left == 0 {
+                break;
+            }
+            if start.elapsed() > Duration::from_secs(20) {
+                bail!("after the story: not true that {sentence} ({left} rows)");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    for (sentence, query) in RULES {
+        let broken = database.numbers(query).await.context(*query)?;
+        if !broken.is_empty() {
+            bail!("after the story: not true that {sentence} (rows {broken:?})");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,423 @@
+//! A World: Postroom running as real processes beside a local Microsoft, and an administrator who holds a token.
+//!
+//! Stories drive it through the public API, a browser and the mail protocols, as anybody outside would. When a story ends, the
+//! world checks what must hold after every story ([`crate::check`]); a world that is dropped without that check fails the test.
+
+use crate::browser::{Browser, Page};
+use crate::check;
+use crate::client::ApiClient;
+use crate::postgres::PostgresDatabase;
+use crate::process::{Process, Signal, free_port, run};
+use crate::redis::Redis;
+use anyhow::{Context, Result, bail};
+use sandbox::{Sandbox, SandboxConfig};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything may take to become true before a story fails. Not a measure of speed: machines are slow at times.
+pub const WITHIN: Duration = Duration::from_secs(60);
+pub const ADMIN_EMAIL: &str = "admin@contoso.example";
+pub const ADMIN_PASSWORD: &str = "correct horse battery 1";
+pub const SUPPORT: &str = "support@contoso.example";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    Memory,
+    Redis,
+}
+
+/// What a world is made of.
+#[derive(Clone)]
+pub struct Setup {
+    pub database: Database,
+    pub queue: Queue,
+    /// API and worker as processes of their own; otherwise one process does both.
+    pub apart: bool,
+    pub sandbox: SandboxConfig,
+    /// Added to the environment of the processes, winning over the world's own.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            database: Database::Sqlite,
+            queue: Queue::Memory,
+            apart: false,
+            sandbox: SandboxConfig::default(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    pub fn on(database: Database, queue: Queue) -> Self {
+        let apart = database == Database::Postgres && queue == Queue::Redis;
+        Self { database, queue, apart, ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+pub struct World {
+    pub sandbox: Sandbox,
+    /// The administrator's client.
+    pub api: ApiClient,
+    pub account_id: i64,
+    pub user_id: i64,
+    pub base: String,
+    pub dir: TempDir,
+    pub redis: Option<Redis>,
+    environment: Vec<(String, String)>,
+    processes: Vec<(&'static str, Process)>,
+    postgres: Option<PostgresDatabase>,
+    database_url: String,
+    apart: bool,
+    checked: bool,
+}
+
+/// The program under test, built by scripts/test before the tests.
+pub fn binary() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.parent().and_then(Path::parent).context("test binaries lie in target/debug/deps")?;
+    let binary = folder.join("postroom");
+    anyhow::ensure!(binary.exists(), "{} is missing: run ./scripts/test", binary.display());
+    Ok(binary)
+}
+
+impl World {
+    /// Builds a world, tells the story, and checks what must hold afterwards.
+    pub async fn run<F>(setup: Setup, story: F) -> Result<()>
+    where
+        F: AsyncFnOnce(&mut World) -> Result<()>,
+    {
+        let mut world = World::start(setup).await?;
+        let told = story(&mut world).await;
+        if let Err(error) = told {
+            world.checked = true;
+            return Err(error.context(format!("the processes said:\n{}", world.logs())));
+        }
+        world.finish().await
+    }
+
+    pub async fn start(setup: Setup) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("postroom-world").tempdir()?;
+        let port = free_port()?;
+        let base = format!("http://127.0.0.1:{port}");
+        let mut config = setup.sandbox.clone();
+        config.redirect_uris = vec![format!("{base}/microsoft/callback")];
+        let sandbox = Sandbox::start(config).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let ca = dir.path().join("ca.pem");
+        std::fs::write(&ca, sandbox.ca_pem())?;
+        let postgres = match setup.database {
+            Database::Sqlite => None,
+            Database::Postgres => Some(PostgresDatabase::create().await?),
+        };
+        let redis = match setup.queue {
+            Queue::Memory => None,
+            Queue::Redis => Some(Redis::start()?),
+        };
+        let database_url = match &postgres {
+            Some(database) => database.url.clone(),
+            None => format!("sqlite://{}", dir.path().join("data/postroom.db").display()),
+        };
+        let mut environment: Vec<(String, String)> = [
+            ("POSTROOM_ENV", "development".to_owned()),
+            ("LISTEN_ADDR", format!("127.0.0.1:{port}")),
+            ("FRONTEND_URL", base.clone()),
+            ("DATABASE_URL", database_url.clone()),
+            ("POSTROOM_DATA_DIR", dir.path().join("data").display().to_string()),
+            ("POSTROOM_SECRET_KEY", "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+            ("AZURE_APP_ID", sandbox.client_id().to_owned()),
+            ("AZURE_APP_SECRET", sandbox.client_secret().to_owned()),
+            ("MICROSOFT_LOGIN_URL", sandbox.login_url()),
+            ("MICROSOFT_IMAP", format!("127.0.0.1:{}", sandbox.imap_addr().port())),
+            ("MICROSOFT_SMTP", format!("127.0.0.1:{}", sandbox.smtp_addr().port())),
+            ("EXTRA_CA_FILE", ca.display().to_string()),
+            ("RUST_LOG", "info".to_owned()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        if let Some(redis) = &redis {
+            environment.push(("REDIS_URL".to_owned(), redis.url()));
+        }
+        environment.extend(setup.environment.clone());
+        let mut world = Self {
+            sandbox,
+            api: ApiClient::new(&base, None),
+            account_id: 0,
+            user_id: 0,
+            base,
+            dir,
+            redis,
+            environment,
+            processes: Vec::new(),
+            postgres,
+            database_url,
+            apart: setup.apart,
+            checked: false,
+        };
+        world.postroom(&["migrate"])?;
+        let made = world.create_account("Contoso", ADMIN_EMAIL)?;
+        world.account_id = made["account_id"].as_i64().context("account_id")?;
+        world.user_id = made["user_id"].as_i64().context("user_id")?;
+        world.api = ApiClient::new(&world.base, made["access_token"].as_str());
+        world.start_processes().await?;
+        Ok(world)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(binary()?);
+        command.args(arguments).current_dir(self.dir.path()).env_clear();
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command)
+    }
+
+    /// Runs a command of the program to its end; answers what it printed.
+    pub fn postroom(&self, arguments: &[&str]) -> Result<String> {
+        run(&mut self.command(arguments)?)
+    }
+
+    pub fn create_account(&self, name: &str, email: &str) -> Result<Value> {
+        let arguments =
+            ["account", "create", "--name", name, "--admin-email", email, "--admin-password", ADMIN_PASSWORD, "--json"];
+        let printed = self.postroom(&arguments)?;
+        serde_json::from_str(printed.trim()).with_context(|| format!("account create printed: {printed}"))
+    }
+
+    /// Starts what is not running and waits until the API is ready.
+    pub async fn start_processes(&mut self) -> Result<()> {
+        let wanted: &[&'static str] = if self.apart { &["serve", "work"] } else { &["run"] };
+        for name in wanted {
+            if !self.processes.iter().any(|(running, _)| running == name) {
+                self.start_process(name)?;
+            }
+        }
+        self.eventually("the API is ready", async |w| Ok(w.api.call("GET", "/health/ready", None).await.is_ok_and(|a| a.status == 200)))
+            .await
+    }
+
+    pub fn start_process(&mut self, name: &'static str) -> Result<()> {
+        let log = self.dir.path().join(format!("{name}-{}.log", self.processes.len()));
+        let process = Process::start(name, &mut self.command(&[name])?, &log)?;
+        self.processes.push((name, process));
+        Ok(())
+    }
+
+    /// The process that does the worker's part.
+    pub fn worker_name(&self) -> &'static str {
+        if self.apart { "work" } else { "run" }
+    }
+
+    /// kill -9: no goodbye.
+    pub fn kill(&mut self, name: &str) -> Result<()> {
+        for (_, process) in self.processes.iter_mut().filter(|(running, _)| *running == name) {
+            process.signal(Signal::Kill);
+            process.wait_for_end(Duration::from_secs(10))?;
+        }
+        self.processes.retain(|(running, _)| *running != name);
+        Ok(())
+    }
+
+    /// SIGTERM, and how the process ended.
+    pub fn stop(&mut self, name: &str, within: Duration) -> Result<std::process::ExitStatus> {
+        let at = self.processes.iter().position(|(running, _)| *running == name).context("it is running")?;
+        let (_, mut process) = self.processes.remove(at);
+        process.signal(Signal::Term);
+        process.wait_for_end(within)
+    }
+
+    pub fn logs(&self) -> String {
+        self.processes.iter().map(|(name, process)| format!("--- {name}\n{}", last_lines(&process.log(), 60))).collect()
+    }
+
+    /// Waits until `holds` says so; fails with what was awaited.
+    pub async fn eventually(&mut self, what: &str, holds: impl AsyncFn(&World) -> Result<bool>) -> Result<()> {
+        let start = Instant::now();
+        while !holds(self).await? {
+            if start.elapsed() > WITHIN {
+                bail!("not within {WITHIN:?}: {what}");
+            }
+            if let Some((name, process)) = self.processes.iter_mut().find_map(|(n, p)| (!p.is_running()).then_some((n, p))) {
+                bail!("{name} ended while waiting for: {what}\n{}", process.log());
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        Ok(())
+    }
+
+    pub fn path(&self, rest: &str) -> String {
+        format!("/api/v1/accounts/{}{rest}", self.account_id)
+    }
+
+    /// A browser in which the administrator is signed in.
+    pub async fn admin_browser(&self) -> Result<Browser> {
+        let mut browser = Browser::new();
+        let answer = self
+            .api
+            .with_token(None)
+            .request("POST", "/auth/sign_in")
+            .json(&json!({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}))
+            .send()
+            .await?;
+        anyhow::ensure!(answer.status().is_success(), "sign-in: {}", answer.status());
+        for cookie in answer.headers().get_all("set-cookie") {
+            let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').context("a cookie")?;
+            browser.set_cookie("127.0.0.1", name, value);
+        }
+        Ok(browser)
+    }
+
+    /// Asks for a connection; answers `(url, connection_id)`.
+    pub async fn authorization(&self, body: &Value) -> Result<(String, i64)> {
+        let answer = self.api.post(&self.path("/microsoft/authorization"), body).await?;
+        anyhow::ensure!(answer["success"] == json!(true), "{answer}");
+        let url = answer["url"].as_str().context("url")?.to_owned();
+        Ok((url, answer["connection_id"].as_i64().context("connection_id")?))
+    }
+
+    /// Goes from our link through Microsoft's sign-in as `user`; answers the address of our callback, not yet opened.
+    pub async fn sign_in_at_microsoft(&self, browser: &mut Browser, url: &str, user: &str) -> Result<String> {
+        let login = self.sandbox.login_url();
+        let authorize = browser.open_until(url, |url| url.as_str().starts_with(&login)).await?;
+        self.sandbox.sign_in(authorize.as_str(), user).await.map_err(|error| anyhow::anyhow!("{error}"))
+    }
+
+    /// The whole way of one mailbox: link, sign-in, callback, confirmation where one is asked, and the wait for the proof.
+    pub async fn connect(&mut self, user: &str) -> Result<i64> {
+        let (url, connection) = self.authorization(&json!({"email": user})).await?;
+        let mut browser = self.admin_browser().await?;
+        let callback = self.sign_in_at_microsoft(&mut browser, &url, user).await?;
+        let page = browser.open(&callback).await?;
+        anyhow::ensure!(page.status < 400, "{}: {}", page.status, page.text());
+        self.connected(connection).await
+    }
+
+    /// Waits until a connection has led to an inbox; answers the inbox's id.
+    pub async fn connected(&mut self, connection: i64) -> Result<i64> {
+        let path = self.path(&format!("/connections/{connection}"));
+        self.eventually("the mailbox is connected", async |w| {
+            let state = w.api.get(&path).await?;
+            anyhow::ensure!(state["status"] != json!("failed"), "the connection failed: {state}");
+            Ok(state["status"] == json!("connected"))
+        })
+        .await?;
+        self.api.get(&path).await?["inbox_id"].as_i64().context("inbox_id")
+    }
+
+    pub async fn callback_page(&self, browser: &mut Browser, user: &str) -> Result<(Page, i64)> {
+        let (url, connection) = self.authorization(&json!({})).await?;
+        let callback = self.sign_in_at_microsoft(browser, &url, user).await?;
+        Ok((browser.open(&callback).await?, connection))
+    }
+
+    /// The inbox has read its mailbox once, so that a mail delivered now is "new mail".
+    pub async fn watched(&mut self, inbox: i64) -> Result<()> {
+        let path = self.path(&format!("/inboxes/{inbox}/health"));
+        self.eventually("the mailbox is being watched", async |w| {
+            Ok(w.api.get(&path).await?["fetch"]["state"] == json!("connected"))
+        })
+        .await
+    }
+
+    /// Conversations as the list shows them, newest first.
+    pub async fn conversations(&self) -> Result<Vec<Value>> {
+        let list = self.api.get(&self.path("/conversations?status=all&assignee_type=all")).await?;
+        Ok(list["data"]["payload"].as_array().context("payload")?.clone())
+    }
+
+    /// Waits for `count` conversations.
+    pub async fn conversations_are(&mut self, count: usize) -> Result<Vec<Value>> {
+        self.eventually(&format!("there are {count} conversations"), async |w| Ok(w.conversations().await?.len() >= count)).await?;
+        let list = self.conversations().await?;
+        anyhow::ensure!(list.len() == count, "{} conversations instead of {count}", list.len());
+        Ok(list)
+    }
+
+    pub async fn messages(&self, conversation: i64) -> Result<Vec<Value>> {
+        let list = self.api.get(&self.path(&format!("/conversations/{conversation}/messages"))).await?;
+        Ok(list["payload"].as_array().context("payload")?.clone())
+    }
+
+    /// The messages that people wrote: activity is left out.
+    pub async fn said(&self, conversation: i64) -> Result<Vec<Value>> {
+        Ok(self.messages(conversation).await?.into_iter().filter(|m| m["message_type"] != json!(2)).collect())
+    }
+
+    pub async fn said_are(&mut self, conversation: i64, count: usize) -> Result<Vec<Value>> {
+        self.eventually(&format!("conversation {conversation} has {count} messages"), async |w| {
+            Ok(w.said(conversation).await?.len() >= count)
+        })
+        .await?;
+        let said = self.said(conversation).await?;
+        anyhow::ensure!(said.len() == count, "{} messages instead of {count}: {said:#?}", said.len());
+        Ok(said)
+    }
+
+    pub async fn reply(&self, conversation: i64, text: &str) -> Result<Value> {
+        self.api
+            .post(
+                &self.path(&format!("/conversations/{conversation}/messages")),
+                &json!({"content": text, "message_type": "outgoing", "private": false}),
+            )
+            .await
+    }
+
+    /// Waits until a message's delivery is in `state`.
+    pub async fn delivery_is(&mut self, conversation: i64, message: i64, state: &str) -> Result<Value> {
+        self.eventually(&format!("the delivery is {state}"), async |w| {
+            let message = w.message(conversation, message).await?;
+            Ok(message["delivery"]["state"] == json!(state))
+        })
+        .await?;
+        self.message(conversation, message).await
+    }
+
+    pub async fn message(&self, conversation: i64, id: i64) -> Result<Value> {
+        let list = self.messages(conversation).await?;
+        list.into_iter().find(|m| m["id"] == json!(id)).with_context(|| format!("message {id}"))
+    }
+
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// Checks what must hold after every story, and ends the world.
+    pub async fn finish(mut self) -> Result<()> {
+        self.checked = true;
+        let invariants = check::invariants(&self.database_url).await;
+        let logs = if invariants.is_err() { self.logs() } else { String::new() };
+        invariants.context(logs)?;
+        self.processes.clear();
+        if let Some(postgres) = self.postgres.take() {
+            postgres.remove().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        assert!(self.checked || std::thread::panicking(), "a world must end with World::finish, which checks the invariants");
+    }
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
