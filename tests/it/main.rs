@@ -1,4 +1,14 @@
 //! The stories: what Postroom promises, told through its public API and the protocols it speaks.
 
+mod bad_mail;
+mod crash_between;
+mod delivery_failures;
+mod main_job;
+mod microsoft_sign_in;
+mod openapi;
+mod program;
+mod reply_leaves;
 mod servers;
+mod tenancy;
+mod threading;
 mod tidy;

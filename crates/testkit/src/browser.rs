@@ -51,8 +51,12 @@ impl Browser {
     /// One request, no redirect followed.
     pub async fn request(&mut self, method: &str, url: &Url, form: Option<&[(String, String)]>) -> Result<Page> {
         let host = url.host_str().unwrap_or_default().to_owned();
-        let cookies: Vec<String> =
-            self.cookies.iter().filter(|((h, _), _)| *h == host).map(|((_, name), value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .filter(|((h, _), _)| *h == host)
+            .map(|((_, name), value)| format!("{name}={value}"))
+            .collect();
         let mut request = self.http().request(method.parse()?, url.clone());
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));
@@ -66,11 +70,18 @@ impl Browser {
             let (name, value) = text.split(';').next().and_then(|pair| pair.split_once('=')).context("a cookie")?;
             let gone = text.to_ascii_lowercase().contains("max-age=0");
             let key = (host.clone(), name.trim().to_owned());
-            if gone { self.cookies.remove(&key) } else { self.cookies.insert(key, value.trim().to_owned()) };
+            if gone {
+                self.cookies.remove(&key)
+            } else {
+                self.cookies.insert(key, value.trim().to_owned())
+            };
         }
         let status = answer.status().as_u16();
-        let headers =
-            answer.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned())).collect();
+        let headers = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+            .collect();
         Ok(Page { url: url.clone(), status, headers, body: answer.text().await? })
     }
 
@@ -88,7 +99,9 @@ impl Browser {
                 return Ok(url);
             }
             let page = self.request("GET", &url, None).await?;
-            url = page.redirect()?.with_context(|| format!("no redirect from {}: {}\n{}", page.url.path(), page.status, page.body))?;
+            url = page
+                .redirect()?
+                .with_context(|| format!("no redirect from {}: {}\n{}", page.url.path(), page.status, page.body))?;
         }
         bail!("too many redirects")
     }
@@ -177,7 +190,8 @@ impl Page {
                     let input = input.split('>').next().unwrap_or_default();
                     form.fields.push((
                         attribute(input, "name").unwrap_or_default(),
-                        attribute(input, "type").unwrap_or_else(|| if tag == "<button" { "submit".into() } else { "text".into() }),
+                        attribute(input, "type")
+                            .unwrap_or_else(|| if tag == "<button" { "submit".into() } else { "text".into() }),
                         attribute(input, "value").unwrap_or_default(),
                     ));
                 }
@@ -195,5 +209,10 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&#x27;", "'").replace("&amp;", "&")
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&#x27;", "'")
+        .replace("&amp;", "&")
 }

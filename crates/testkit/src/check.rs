@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 /// A rule: its sentence, and a query that finds the rows that break it.
 const RULES: &[(&str, &str)] = &[
-    ("every ingested raw mail has its message", "SELECT id FROM raw_emails WHERE state = 'ingested' AND message_id IS NULL"),
+    (
+        "every ingested raw mail has its message",
+        "SELECT id FROM raw_emails WHERE state = 'ingested' AND message_id IS NULL",
+    ),
     (
         "no message of a conversation lies in another inbox",
         "SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.inbox_id <> c.inbox_id",

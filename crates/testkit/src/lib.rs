@@ -3,6 +3,7 @@
 //! Never a dependency of the product. Servers are processes in temporary folders on free ports, ended by their ids.
 
 pub mod browser;
+pub mod builders;
 pub mod chaos;
 pub mod check;
 pub mod client;

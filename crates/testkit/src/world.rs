@@ -207,8 +207,10 @@ impl World {
                 self.start_process(name)?;
             }
         }
-        self.eventually("the API is ready", async |w| Ok(w.api.call("GET", "/health/ready", None).await.is_ok_and(|a| a.status == 200)))
-            .await
+        self.eventually("the API is ready", async |w| {
+            Ok(w.api.call("GET", "/health/ready", None).await.is_ok_and(|a| a.status == 200))
+        })
+        .await
     }
 
     pub fn start_process(&mut self, name: &'static str) -> Result<()> {
@@ -252,7 +254,9 @@ impl World {
             if start.elapsed() > WITHIN {
                 bail!("not within {WITHIN:?}: {what}");
             }
-            if let Some((name, process)) = self.processes.iter_mut().find_map(|(n, p)| (!p.is_running()).then_some((n, p))) {
+            if let Some((name, process)) =
+                self.processes.iter_mut().find_map(|(n, p)| (!p.is_running()).then_some((n, p)))
+            {
                 bail!("{name} ended while waiting for: {what}\n{}", process.log());
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -343,7 +347,10 @@ impl World {
 
     /// Waits for `count` conversations.
     pub async fn conversations_are(&mut self, count: usize) -> Result<Vec<Value>> {
-        self.eventually(&format!("there are {count} conversations"), async |w| Ok(w.conversations().await?.len() >= count)).await?;
+        self.eventually(&format!("there are {count} conversations"), async |w| {
+            Ok(w.conversations().await?.len() >= count)
+        })
+        .await?;
         let list = self.conversations().await?;
         anyhow::ensure!(list.len() == count, "{} conversations instead of {count}", list.len());
         Ok(list)
@@ -413,7 +420,10 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        assert!(self.checked || std::thread::panicking(), "a world must end with World::finish, which checks the invariants");
+        assert!(
+            self.checked || std::thread::panicking(),
+            "a world must end with World::finish, which checks the invariants"
+        );
     }
 }
 

@@ -1,0 +1,104 @@
+//! When sending fails (O2, O3): nothing is lost, nothing is sent twice, and the reason is one a person understands.
+
+use anyhow::{Context, Result};
+use sandbox::SmtpFault;
+use serde_json::json;
+use testkit::builders::Mail;
+use testkit::world::{SUPPORT, Setup, World};
+
+async fn conversation(w: &mut World) -> Result<i64> {
+    let inbox = w.connect(SUPPORT).await?;
+    w.watched(inbox).await?;
+    w.sandbox.deliver(SUPPORT, &Mail::new("Ada <ada@customer.example>", "Order", "one").id("one@c").bytes());
+    w.conversations_are(1).await?[0]["id"].as_i64().context("id")
+}
+
+fn arrived(w: &World) -> usize {
+    w.sandbox.mailbox("ada@customer.example").messages("INBOX").len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_recipient_fails_with_a_reason_and_a_person_can_retry() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let conversation = conversation(w).await?;
+        w.sandbox.faults().once(SmtpFault::recipient_unknown("ada@customer.example"));
+        let reply = w.reply(conversation, "hello").await?;
+        let id = reply["id"].as_i64().context("id")?;
+        let failed = w.delivery_is(conversation, id, "failed").await?;
+        assert_eq!(failed["status"], json!("failed"));
+        assert_eq!(failed["delivery"]["failure"]["code"], json!("recipient_refused"));
+        assert_eq!(failed["delivery"]["failure"]["who_must_act"], json!("agent"));
+        assert!(failed["delivery"]["failure"]["cure"].as_str().is_some_and(|cure| !cure.is_empty()));
+        w.api.post(&w.path(&format!("/conversations/{conversation}/messages/{id}/retry")), &json!({})).await?;
+        w.delivery_is(conversation, id, "sent").await?;
+        assert_eq!(arrived(w), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_server_is_tried_again_and_the_mail_arrives_once() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let conversation = conversation(w).await?;
+        w.sandbox.faults().once(SmtpFault::server_busy());
+        let reply = w.reply(conversation, "hello").await?;
+        w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
+        assert_eq!(arrived(w), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_is_replaced_and_the_mail_arrives_once() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let conversation = conversation(w).await?;
+        w.sandbox.faults().once(SmtpFault::authentication_unsuccessful());
+        let reply = w.reply(conversation, "hello").await?;
+        w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
+        assert_eq!(arrived(w), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_lost_after_the_dot_is_looked_up_in_sent_and_not_sent_again() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let conversation = conversation(w).await?;
+        w.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: true });
+        let reply = w.reply(conversation, "hello").await?;
+        w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
+        assert_eq!(arrived(w), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn switched_off_smtp_connects_the_inbox_and_says_who_must_switch_it_on() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        w.sandbox.faults().always(SmtpFault::smtp_auth_disabled_for_tenant());
+        let inbox = w.connect(SUPPORT).await?;
+        w.watched(inbox).await?;
+        let health = w.path(&format!("/inboxes/{inbox}/health"));
+        let blocked = w.api.get(&health).await?;
+        assert_eq!(blocked["send"]["state"], json!("blocked"), "{blocked}");
+        assert_eq!(blocked["send"]["failure"]["code"], json!("smtp_auth_disabled"));
+        assert_eq!(blocked["send"]["failure"]["who_must_act"], json!("tenant_admin"));
+        assert_eq!(blocked["fetch"]["state"], json!("connected"));
+        // Reading works, and a reply waits until somebody has mended it.
+        w.sandbox.deliver(SUPPORT, &Mail::new("Ada <ada@customer.example>", "Order", "one").id("one@c").bytes());
+        let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
+        let reply = w.reply(conversation, "hello").await?;
+        w.sandbox.faults().clear();
+        w.api.post(&format!("{health}/try_again"), &json!({"part": "send"})).await?;
+        w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
+        assert_eq!(arrived(w), 1);
+        w.eventually("sending is well", async |w| Ok(w.api.get(&health).await?["send"]["state"] == json!("connected")))
+            .await?;
+        Ok(())
+    })
+    .await
+}
