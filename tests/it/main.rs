@@ -7,6 +7,7 @@ mod main_job;
 mod microsoft_sign_in;
 mod openapi;
 mod program;
+mod real_servers;
 mod reply_leaves;
 mod servers;
 mod tenancy;

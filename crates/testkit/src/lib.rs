@@ -11,6 +11,7 @@ pub mod dovecot;
 pub mod postfix;
 pub mod postgres;
 pub mod process;
+pub mod real_mail;
 pub mod redis;
 pub mod tls;
 pub mod world;

@@ -8,6 +8,7 @@ use crate::check;
 use crate::client::ApiClient;
 use crate::postgres::PostgresDatabase;
 use crate::process::{Process, Signal, free_port, run};
+use crate::real_mail::RealMail;
 use crate::redis::Redis;
 use anyhow::{Context, Result, bail};
 use sandbox::{Sandbox, SandboxConfig};
@@ -21,6 +22,8 @@ use tempfile::TempDir;
 pub const WITHIN: Duration = Duration::from_secs(60);
 pub const ADMIN_EMAIL: &str = "admin@contoso.example";
 pub const ADMIN_PASSWORD: &str = "correct horse battery 1";
+/// Whose access tokens the real mail servers believe.
+const TOKEN_ISSUER: &str = "https://tokens.contoso.example/";
 pub const SUPPORT: &str = "support@contoso.example";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Setup {
     /// API and worker as processes of their own; otherwise one process does both.
     pub apart: bool,
     pub sandbox: SandboxConfig,
+    /// Dovecot and Postfix stand where the sandbox's mail servers would; the sandbox still signs people in.
+    pub real_mail: bool,
     /// Added to the environment of the processes, winning over the world's own.
     pub environment: Vec<(String, String)>,
 }
@@ -54,6 +59,7 @@ impl Default for Setup {
             queue: Queue::Memory,
             apart: false,
             sandbox: SandboxConfig::default(),
+            real_mail: false,
             environment: Vec::new(),
         }
     }
@@ -81,6 +87,8 @@ pub struct World {
     pub base: String,
     pub dir: TempDir,
     pub redis: Option<Redis>,
+    /// The real mail servers, where the setup asks for them.
+    pub mail: Option<RealMail>,
     environment: Vec<(String, String)>,
     processes: Vec<(&'static str, Process)>,
     postgres: Option<PostgresDatabase>,
@@ -118,10 +126,18 @@ impl World {
         let port = free_port()?;
         let base = format!("http://127.0.0.1:{port}");
         let mut config = setup.sandbox.clone();
+        if setup.real_mail {
+            config.jwt_access_tokens = Some(TOKEN_ISSUER.to_owned());
+        }
         config.redirect_uris = vec![format!("{base}/microsoft/callback")];
         let sandbox = Sandbox::start(config).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let mail = if setup.real_mail { Some(RealMail::start(TOKEN_ISSUER, &sandbox.signing_keys())?) } else { None };
         let ca = dir.path().join("ca.pem");
-        std::fs::write(&ca, sandbox.ca_pem())?;
+        std::fs::write(&ca, mail.as_ref().map_or(sandbox.ca_pem(), |mail| mail.ca_pem.clone()))?;
+        let (imap, smtp) = match &mail {
+            Some(mail) => (mail.dovecot.imaps_port, mail.postfix.submission_port),
+            None => (sandbox.imap_addr().port(), sandbox.smtp_addr().port()),
+        };
         let postgres = match setup.database {
             Database::Sqlite => None,
             Database::Postgres => Some(PostgresDatabase::create().await?),
@@ -144,8 +160,8 @@ impl World {
             ("AZURE_APP_ID", sandbox.client_id().to_owned()),
             ("AZURE_APP_SECRET", sandbox.client_secret().to_owned()),
             ("MICROSOFT_LOGIN_URL", sandbox.login_url()),
-            ("MICROSOFT_IMAP", format!("127.0.0.1:{}", sandbox.imap_addr().port())),
-            ("MICROSOFT_SMTP", format!("127.0.0.1:{}", sandbox.smtp_addr().port())),
+            ("MICROSOFT_IMAP", format!("127.0.0.1:{imap}")),
+            ("MICROSOFT_SMTP", format!("127.0.0.1:{smtp}")),
             ("EXTRA_CA_FILE", ca.display().to_string()),
             ("RUST_LOG", "info".to_owned()),
         ]
@@ -164,6 +180,7 @@ impl World {
             base,
             dir,
             redis,
+            mail,
             environment,
             processes: Vec::new(),
             postgres,
@@ -244,7 +261,12 @@ impl World {
     }
 
     pub fn logs(&self) -> String {
-        self.processes.iter().map(|(name, process)| format!("--- {name}\n{}", last_lines(&process.log(), 60))).collect()
+        let processes: String = self
+            .processes
+            .iter()
+            .map(|(name, process)| format!("--- {name}\n{}\n", last_lines(&process.log(), 60)))
+            .collect();
+        processes + &self.mail.as_ref().map(RealMail::logs).unwrap_or_default()
     }
 
     /// Waits until `holds` says so; fails with what was awaited.
