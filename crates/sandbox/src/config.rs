@@ -26,6 +26,9 @@ pub struct SandboxConfig {
     pub issuer_base: Option<String>,
     /// `None` is what Microsoft's documentation says: random 3600 to 5399 for work accounts, 3600 for personal ones.
     pub token_lifetime_seconds: Option<u32>,
+    /// `None`: opaque access tokens, as Outlook's are. `Some(issuer)`: RS256 JWTs of that issuer with a `upn`, for real mail servers
+    /// that validate tokens by themselves; [`crate::Sandbox::signing_keys`] are the keys.
+    pub jwt_access_tokens: Option<String>,
     /// An authorization code lives about ten minutes.
     pub code_lifetime_seconds: u32,
     /// A refresh token dies after so much inactivity: 90 days.
@@ -77,6 +80,7 @@ impl Default for SandboxConfig {
             smtp_port: 0,
             issuer_base: None,
             token_lifetime_seconds: None,
+            jwt_access_tokens: None,
             code_lifetime_seconds: 600,
             refresh_inactivity_seconds: 90 * 86_400,
             imap_connections_per_user: 16,

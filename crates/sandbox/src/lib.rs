@@ -224,6 +224,11 @@ impl Sandbox {
         self.state.mint_access_token(user)
     }
 
+    /// Key id and public key (PEM) of the keys that sign for organisations now.
+    pub fn signing_keys(&self) -> Vec<(String, String)> {
+        self.state.keys.public_keys()
+    }
+
     /// Publishes one more signing key and signs with it from now on.
     pub fn rotate_keys(&self) {
         self.state.keys.rotate();

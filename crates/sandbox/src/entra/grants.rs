@@ -125,6 +125,12 @@ impl Grants {
         token
     }
 
+    /// An access token whose text was made elsewhere, such as a JWT for mail servers that check signatures themselves.
+    pub(crate) fn keep_access_token(&self, token: String, grant: AccessGrant) -> String {
+        lock(&self.access).insert(token.clone(), grant);
+        token
+    }
+
     pub(crate) fn access(&self, token: &str) -> Option<AccessGrant> {
         lock(&self.access).get(token).cloned()
     }

@@ -228,6 +228,24 @@ fn signed(claims: &Claims, key: &KeyMaterial, kid: Option<&str>) -> String {
     format!("{message}.{signature}")
 }
 
+/// An access token as a JWT, as long as Microsoft's are, for mail servers that validate RS256 tokens by themselves (Dovecot with
+/// local validation). Outlook's own access tokens are opaque.
+pub(crate) fn access_token(state: &State, user: &TenantUser, issuer: &str, expires_at: i64) -> String {
+    let now = state.clock.now();
+    let mut claims = Claims(Vec::new());
+    claims.set("iss", issuer);
+    claims.set("sub", user.oid.as_str());
+    claims.set("tid", user.tid.as_str());
+    claims.set("upn", user.address.as_str());
+    claims.set("scp", "IMAP.AccessAsUser.All SMTP.Send");
+    claims.set("iat", now);
+    claims.set("nbf", now);
+    claims.set("exp", expires_at);
+    claims.set("xms_padding", crate::ambient::random_base64(1200));
+    let key = state.keys.signer(user.is_personal());
+    signed(&claims, &key, Some(&key.kid))
+}
+
 fn unsigned(claims: &Claims) -> String {
     format!("{}.", encoded(&json!({"typ": "JWT", "alg": "none"}), claims))
 }

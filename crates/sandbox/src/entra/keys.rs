@@ -133,6 +133,11 @@ impl Keys {
         pooled(if personal { PERSONAL } else { newest })
     }
 
+    /// Key id and public key (PEM) of every key that signs for organisations.
+    pub(crate) fn public_keys(&self) -> Vec<(String, String)> {
+        lock(&self.work).iter().map(|at| pooled(*at)).map(|key| (key.kid.clone(), key.public_pem.clone())).collect()
+    }
+
     /// A published key whose `issuer` is another tenant's.
     pub(crate) fn foreign(&self) -> Arc<KeyMaterial> {
         pooled(FOREIGN)

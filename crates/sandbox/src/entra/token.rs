@@ -10,7 +10,7 @@ use ring::digest;
 use serde_json::{Map, Value, json};
 
 use super::errors::{EntraError, json_answer};
-use super::grants::{CodeGrant, CodeRefusal, Principal, RefreshGrant};
+use super::grants::{AccessGrant, CodeGrant, CodeRefusal, Principal, RefreshGrant};
 use super::{authorize, id_token, scopes};
 use crate::ambient::{random_between, random_guid};
 use crate::directory::{Audience, TenantUser};
@@ -278,7 +278,14 @@ fn success(state: &State, user: &TenantUser, granted: &[String], extra: &Extra) 
         rights = vec![format!("{}/IMAP.AccessAsUser.All", scopes::GRAPH)];
     }
     let principal = Principal::User { tid: user.tid.clone(), oid: user.oid.clone() };
-    let access_token = state.grants.issue_access_token(principal, rights, now + i64::from(expires_in));
+    let access_token = match &state.config.jwt_access_tokens {
+        Some(issuer) => {
+            let token = id_token::access_token(state, user, issuer, now + i64::from(expires_in));
+            let grant = AccessGrant { principal, scopes: rights, expires_at: now + i64::from(expires_in) };
+            state.grants.keep_access_token(token, grant)
+        }
+        None => state.grants.issue_access_token(principal, rights, now + i64::from(expires_in)),
+    };
 
     let mut body = Map::new();
     body.insert("token_type".into(), json!("Bearer"));
