@@ -1,7 +1,7 @@
 //! One mail becomes rows, inside the transaction: contact → conversation → message → ids → events.
 
 use super::ingest::Prepared;
-use super::placing;
+use super::{bounce, placing};
 use crate::App;
 use crate::conversations::status::{announce, set_status};
 use crate::conversations::{new_uuid, snapshot};
@@ -103,6 +103,7 @@ impl Filing<'_> {
             let fingerprint = Some(reading.fingerprint.as_str());
             tx.remember_message_id(self.inbox.id, conversation.id, message.id, id, origin, fingerprint).await?;
         }
+        bounce::mark(tx, self.inbox.id, reading).await?;
         tx.mark_raw_email(mail.id, &RawOutcome::Ingested(message.id), Some(&reading.fingerprint)).await?;
         let reopened = after_incoming(&mut conversation, mail, &raw, is_new || contact.blocked);
         let conversation = tx.update_conversation(&conversation).await?;
@@ -123,12 +124,18 @@ impl Filing<'_> {
 
     /// After a new UIDVALIDITY the folder's past is looked at again: what is older than anything we ever imported stays out.
     fn reason_to_leave_out(&self, raw: &RawEmail, mail: &Prepared) -> Option<&'static str> {
-        let days = u64::from(self.app.settings().import_days);
-        let begin = self.inbox.channel.created_at.minus(Duration::from_secs((days + 1) * 24 * 3600));
+        let begin = self.begin_of_past();
+        let is_past = mail.reading.sent_at < begin && mail.arrived_at < begin;
         match raw.source {
-            RawEmailSource::Resync if mail.reading.sent_at < begin => Some("older than what was imported"),
+            RawEmailSource::Resync if is_past => Some("older than what was imported"),
             RawEmailSource::Resync | RawEmailSource::Live | RawEmailSource::Import => None,
         }
+    }
+
+    /// What is older than this was never imported.
+    fn begin_of_past(&self) -> Timestamp {
+        let days = u64::from(self.app.settings().import_days);
+        self.inbox.channel.created_at.minus(Duration::from_secs((days + 1) * 24 * 3600))
     }
 
     /// The real sender, whoever the conversation is with: a colleague in Cc is shown as themself.
@@ -169,7 +176,9 @@ impl Filing<'_> {
             return Ok((conversation, Some(evidence), false));
         }
         let reading = &mail.reading;
-        let quiet = contact.blocked;
+        // Servers that renumber a folder may date all its mail anew: what says that it is old is kept, and disturbs nobody.
+        let looks_old = raw.source == RawEmailSource::Resync && reading.sent_at < self.begin_of_past();
+        let quiet = contact.blocked || looks_old;
         let waits = !quiet && reading.kind != MailKind::Bounce && !reading.auto_reply;
         let conversation = tx
             .create_conversation(&NewConversation {

@@ -9,6 +9,7 @@ use super::ingest::ingest_arrived;
 use super::mailbox::{INBOX, sign_in};
 use super::pull::{blames_mail, pair, raw_batch};
 use crate::{App, Hint, jobs};
+use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, ImportProgress, ImportState};
 use domain::failure::backoff;
 use domain::{ChannelId, Failure, FailureClass, Retry};
@@ -73,6 +74,9 @@ pub async fn import_window(app: &App, work: &ClaimedWork) -> Result<Imported, Pu
     let Some(channel) = scope.channel(ChannelId(work.subject_id)).await? else { return Ok(Imported::Removed) };
     if channel.import.state == ImportState::Done {
         return Ok(Imported::Done);
+    }
+    if scope.account().await?.status == AccountStatus::Suspended {
+        return Err(FailureClass::AccountSuspended.into());
     }
     if !channel.fetch_health.state.is_tried() {
         let failure = channel.fetch_health.failure.unwrap_or_else(|| Failure::new(FailureClass::AuthenticationRefused));

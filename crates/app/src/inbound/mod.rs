@@ -5,9 +5,11 @@
 //! - [`import`]: the past, apart from new mail, resumable.
 //! - [`ingest`]: stored raw mail → contact → conversation → message, in one transaction.
 //! - [`filing`]: one mail, inside the transaction.
+//! - [`bounce`]: a report marks the delivery it is about.
 //! - [`reading`]: what a mail says, in the words of our rows. Pure.
 //! - [`placing`]: which conversation it belongs to, and whether it is the same mail as one we have.
 
+mod bounce;
 pub mod filing;
 pub mod import;
 pub mod ingest;

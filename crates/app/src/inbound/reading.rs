@@ -6,7 +6,7 @@
 use domain::message::MAX_CONTENT_CHARS;
 use domain::{Mailbox, Timestamp};
 use mail::compose::html_to_text;
-use mail::parse::{self, Defect, InboundAttachment, InboundEmail, MailKind};
+use mail::parse::{self, Defect, InboundAttachment, InboundEmail, MailKind, Report};
 use mail::quote::split_reply;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -37,6 +37,8 @@ pub struct Reading {
     pub content: String,
     pub attributes: Value,
     pub kind: MailKind,
+    /// What a delivery report is about.
+    pub report: Option<Report>,
     pub auto_reply: bool,
     pub in_reply_to: Vec<String>,
     pub references: Vec<String>,
@@ -64,14 +66,21 @@ pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize) -> Reading {
         content,
         attributes,
         kind: email.kind,
+        report: email.report.clone(),
         auto_reply: email.auto_reply,
         in_reply_to: email.in_reply_to.iter().map(|id| clean(id)).collect(),
-        references: email.references.iter().map(|id| clean(id)).collect(),
+        references: referred(&email),
         other_ids: email.original_message_id.iter().map(|id| clean(id)).filter(|id| *id != message_id).collect(),
         sent_at: plausible(email.date, arrived_at),
         attachments,
         message_id,
     }
+}
+
+/// References; a report's own subject comes before them, so that it counts only when nothing else is known.
+fn referred(email: &InboundEmail) -> Vec<String> {
+    let about = email.report.iter().flat_map(|report| &report.about);
+    about.chain(&email.references).map(|id| clean(id)).collect()
 }
 
 /// The Date when it can be true, else when the mail arrived: nobody writes a mail after it was received.

@@ -22,7 +22,7 @@ use store::{ClaimedWork, DeliveryRecord, SendLease, StoreError};
 use tracing::{info, warn};
 
 /// Longer than this an attempt is given up; what became of it is then unknown. A slow line needs minutes for 35 MB.
-pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(600);
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1800);
 /// How often the leases of a running attempt start anew.
 const EXTEND_EVERY: Duration = Duration::from_secs(10);
 /// Somebody else sends from this mailbox at the moment.

@@ -17,7 +17,7 @@ pub mod pace;
 pub mod reconcile;
 pub mod reply;
 pub mod retry;
-mod settle;
+pub(crate) mod settle;
 
 pub use draft::{Draft, IdempotencyKey, Invalid, UploadedFile};
 pub use reply::{ReplyError, reply};

@@ -125,7 +125,7 @@ async fn remember(tx: &mut Tx, record: &DeliveryRecord, id: &str) -> Result<(), 
 }
 
 /// Chatwoot's clients read why a message failed from `external_error`.
-async fn note_on_message(tx: &mut Tx, record: &DeliveryRecord) -> Result<(), StoreError> {
+pub(crate) async fn note_on_message(tx: &mut Tx, record: &DeliveryRecord) -> Result<(), StoreError> {
     let Some(message): Option<Message> = tx.message(record.delivery.message_id).await? else { return Ok(()) };
     let mut attributes = without_error(message.content_attributes.clone());
     let shown = record.delivery.failure.as_ref().filter(|_| match record.delivery.state {
