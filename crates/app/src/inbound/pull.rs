@@ -9,6 +9,7 @@ use crate::App;
 use domain::failure::backoff;
 use domain::{Failure, FailureClass, Timestamp};
 use mail::imap::{Batch, FetchedEmail};
+use mail::parse::{Defect, parse};
 use std::collections::HashSet;
 use std::time::Duration;
 use store::{ChannelLease, Fence, NewRawEmail, PendingUid, RawBatch, RawEmailSource};
@@ -24,6 +25,13 @@ const PLANNED_UIDS: usize = 500;
 const PENDING_UIDS: u32 = 200;
 /// From this attempt on a pending mail is fetched alone, after everything else.
 const ALONE_FROM: u32 = 2;
+
+/// After so many attempts Exchange's note that it cannot convert a mail is taken for the mail: better that than nothing.
+const PLACEHOLDER_TAKEN_AT: u32 = 6;
+
+const PLACEHOLDER_SENDER: &[u8] = b"microsoft@unknown";
+/// Such a note is short; only the beginning of a mail is looked at.
+const PLACEHOLDER_BYTES: usize = 8 * 1024;
 
 /// What one pull did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +94,9 @@ async fn pull_new(
             return Err(failure.into());
         }
     };
-    let missing = missing_of(mailbox, &batch.uids, &fetched).await?;
+    let (fetched, placeholders) = without_placeholders(fetched, |_| true);
+    let mut missing = missing_of(mailbox, &not_in(&batch.uids, placeholders.iter().copied()), &fetched).await?;
+    missing.extend(placeholders);
     store_and_ingest(app, lease, mailbox, RawEmailSource::Live, fetched, missing, up_to, pulled).await
 }
 
@@ -119,7 +129,10 @@ async fn pull_pending(
                 return Err(failure.into());
             }
         };
-        let missing = missing_of(mailbox, &batch.uids, &fetched).await?;
+        let may_wait = |uid| pending.iter().any(|p| p.uid == uid && p.attempts < PLACEHOLDER_TAKEN_AT);
+        let (fetched, placeholders) = without_placeholders(fetched, may_wait);
+        let mut missing = missing_of(mailbox, &not_in(&batch.uids, placeholders.iter().copied()), &fetched).await?;
+        missing.extend(placeholders);
         let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
         let vanished: Vec<u32> =
             not_in(&batch.uids, fetched.iter().map(|mail| mail.uid).chain(missing.iter().copied()));
@@ -159,6 +172,20 @@ async fn missing_of(mailbox: &mut OpenMailbox, asked: &[u32], fetched: &[Fetched
     let Some(first) = absent.iter().min() else { return Ok(Vec::new()) };
     let there: HashSet<u32> = mailbox.session.uids_after(first.saturating_sub(1)).await?.into_iter().collect();
     Ok(absent.into_iter().filter(|uid| there.contains(uid)).collect())
+}
+
+/// Sets Exchange's notes that a mail could not be retrieved apart (docs/COMPATIBILITY.md): the mail itself may come later.
+fn without_placeholders(fetched: Vec<FetchedEmail>, may_wait: impl Fn(u32) -> bool) -> (Vec<FetchedEmail>, Vec<u32>) {
+    let (set_apart, mails): (Vec<_>, Vec<_>) =
+        fetched.into_iter().partition(|mail| is_placeholder(&mail.bytes) && may_wait(mail.uid));
+    (mails, set_apart.into_iter().map(|mail| mail.uid).collect())
+}
+
+fn is_placeholder(mail: &[u8]) -> bool {
+    // Looked for before the mail is parsed, because nearly none is one.
+    let begin = &mail[..mail.len().min(PLACEHOLDER_BYTES)];
+    begin.windows(PLACEHOLDER_SENDER.len()).any(|at| at.eq_ignore_ascii_case(PLACEHOLDER_SENDER))
+        && parse(begin, PLACEHOLDER_BYTES).defects.contains(&Defect::Placeholder)
 }
 
 fn not_in(all: &[u32], known: impl Iterator<Item = u32>) -> Vec<u32> {
