@@ -1,1 +1,42 @@
-//! (being built)
+//! The schema's history, SQLite and PostgreSQL from one text.
+//!
+//! Each migration is a list of statements in the SQL that both databases share, with a few marks for what they spell differently
+//! (see [`dialect`]). They run in one transaction under an advisory lock (PostgreSQL) or BEGIN IMMEDIATE (SQLite), which the caller
+//! opens. Expand first, contract in a later release: a contracting migration raises `oldest_compatible` in `schema_info`, so that an
+//! older binary can tell whether it may still work. SQLite can neither add foreign keys nor change columns: such a migration makes
+//! the new table, copies, drops the old one and renames, inside the same transaction. Entities are never imported here.
+
+mod dialect;
+mod m0001_people;
+mod m0002_channels;
+mod m0003_conversations;
+mod m0004_work;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+pub struct Migrator;
+
+#[sea_orm_migration::async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_people::Migration),
+            Box::new(m0002_channels::Migration),
+            Box::new(m0003_conversations::Migration),
+            Box::new(m0004_work::Migration),
+        ]
+    }
+}
+
+/// Whoever opens the transaction passes it here.
+pub async fn up<'c, C>(connection: C) -> Result<(), sea_orm_migration::DbErr>
+where
+    C: sea_orm_migration::IntoSchemaManagerConnection<'c>,
+{
+    Migrator::up(connection, None).await
+}
+
+/// How many migrations this version knows.
+pub fn known() -> u32 {
+    u32::try_from(Migrator::migrations().len()).unwrap_or(u32::MAX)
+}

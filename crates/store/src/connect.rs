@@ -1,51 +1,250 @@
-//! Opening the database.
-use crate::{Backend, Connections, Operator, Relay, Result, SchemaState, SignIn, StoreConfig, Sync};
+//! Opening the database: one writer and a pool of readers on SQLite, one pool on PostgreSQL.
+
+use crate::blob::BlobFolder;
+use crate::scope::schema;
+use crate::{
+    AccountScope, Backend, Connections, KeyRing, Operator, Relay, Result, SchemaState, SignIn, StoreConfig, StoreError,
+    Sync,
+};
+use domain::{AccountId, Clock, Entropy, Timestamp};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector,
+    TransactionOptions, TransactionTrait,
+};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+/// How long a statement waits for its turn before it is "unavailable".
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A database with our schema. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) backend: Backend,
+    /// SQLite: the one connection that writes. PostgreSQL: the pool.
+    pub(crate) write: DatabaseConnection,
+    /// SQLite: connections that cannot write. PostgreSQL: the pool.
+    pub(crate) read: DatabaseConnection,
+    pub(crate) keys: KeyRing,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// SQLite only; PostgreSQL keeps blobs in rows.
+    pub(crate) blobs: Option<BlobFolder>,
+    /// Where the relay's next round begins, so that no account is always first.
+    pub(crate) next_round: AtomicUsize,
+    lock_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Inner({})", self.backend.as_str())
+    }
+}
+
+impl Inner {
+    /// BEGIN IMMEDIATE on SQLite: a deferred transaction that turns to writing fails under concurrency whatever the busy timeout.
+    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction> {
+        let options = match self.backend {
+            Backend::Sqlite => TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            },
+            Backend::Postgres => TransactionOptions::default(),
+        };
+        Ok(self.write.begin_with_options(options).await?)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A random name of 128 bits: seal uids and lease tokens.
+    pub(crate) fn random_name(&self) -> String {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        format!("{:032x}", u128::from_be_bytes(bytes))
+    }
+
+    pub(crate) fn scope(self: &Arc<Self>, account: AccountId) -> AccountScope {
+        AccountScope { inner: Arc::clone(self), id: account }
+    }
+}
+
 /// Held by the one process that serves from a SQLite file; dropped, it lets the next one in. PostgreSQL needs none.
 #[derive(Debug)]
-pub struct ServingLock {}
+pub struct ServingLock {
+    _file: Option<std::fs::File>,
+}
+
 impl Store {
-    pub async fn connect(_config: StoreConfig) -> Result<Self> {
-        todo!()
+    /// Opens the database. The schema is neither made nor checked here.
+    pub async fn connect(config: StoreConfig) -> Result<Self> {
+        let (backend, write, read, blobs, lock_file) = if config.url.starts_with("postgres") {
+            let pool = connect_postgres(&config).await?;
+            (Backend::Postgres, pool.clone(), pool, None, None)
+        } else {
+            let path = sqlite_path(&config.url)?;
+            let (write, read) = connect_sqlite(&path, config.max_connections).await?;
+            let mut lock = path.into_os_string();
+            lock.push(".serving");
+            (Backend::Sqlite, write, read, Some(BlobFolder::new(&config.data_dir)), Some(PathBuf::from(lock)))
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                backend,
+                write,
+                read,
+                keys: config.keys,
+                clock: config.clock,
+                entropy: config.entropy,
+                blobs,
+                next_round: AtomicUsize::new(0),
+                lock_file,
+            }),
+        })
     }
+
     /// Brings the schema up to date; safe to call from several processes at once.
     pub async fn migrate(&self) -> Result<()> {
-        todo!()
+        schema::migrate(&self.inner).await
     }
+
     pub async fn schema(&self) -> Result<SchemaState> {
-        todo!()
+        schema::state(&self.inner).await
     }
+
     /// `Err` unless this version can work with the database's schema.
     pub async fn check_schema(&self) -> Result<()> {
-        todo!()
+        match self.schema().await? {
+            SchemaState::Current | SchemaState::NewerCompatible { .. } => Ok(()),
+            SchemaState::Empty => Err(StoreError::SchemaTooOld { found: 0, wanted: schema::known() }),
+            SchemaState::TooOld { found, wanted } => Err(StoreError::SchemaTooOld { found, wanted }),
+            SchemaState::TooNew { found, known } => Err(StoreError::SchemaTooNew { found, known }),
+        }
     }
+
+    /// Asks both handles for an answer.
     pub async fn ping(&self) -> Result<()> {
-        todo!()
+        self.inner.read.ping().await?;
+        Ok(())
     }
+
     pub fn backend(&self) -> Backend {
-        todo!()
+        self.inner.backend
     }
-    /// Refuses a second serving process on the same SQLite file (`StoreError::AlreadyServing`).
+
+    /// Refuses a second serving process on the same SQLite file (`StoreError::AlreadyServing`). Commands need no lock.
     pub fn lock_for_serving(&self) -> Result<ServingLock> {
-        todo!()
+        let Some(path) = &self.inner.lock_file else { return Ok(ServingLock { _file: None }) };
+        let file = std::fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .map_err(|e| StoreError::Unavailable(format!("the lock file {}: {e}", path.display())))?;
+        // The kernel lets go when the process ends, however it ends.
+        match file.try_lock() {
+            Ok(()) => Ok(ServingLock { _file: Some(file) }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::AlreadyServing),
+            Err(std::fs::TryLockError::Error(e)) => {
+                Err(StoreError::Unavailable(format!("the lock file {}: {e}", path.display())))
+            }
+        }
     }
+
+    /// Waits for what is running and closes every connection.
     pub async fn close(&self) {
-        todo!()
+        let _ = self.inner.write.close_by_ref().await;
+        let _ = self.inner.read.close_by_ref().await;
     }
+
     pub fn sign_in(&self) -> SignIn {
-        todo!()
+        SignIn { inner: Arc::clone(&self.inner) }
     }
+
     pub fn operator(&self) -> Operator {
-        todo!()
+        Operator { inner: Arc::clone(&self.inner) }
     }
+
     pub fn connections(&self) -> Connections {
-        todo!()
+        Connections { inner: Arc::clone(&self.inner) }
     }
+
     pub fn relay(&self) -> Relay {
-        todo!()
+        Relay { inner: Arc::clone(&self.inner) }
     }
+
     pub fn sync(&self) -> Sync {
-        todo!()
+        Sync { inner: Arc::clone(&self.inner) }
     }
+}
+
+fn sqlite_path(url: &str) -> Result<PathBuf> {
+    url.strip_prefix("sqlite://")
+        .or_else(|| url.strip_prefix("sqlite:"))
+        .map(|path| path.split('?').next().unwrap_or_default())
+        .filter(|path| !path.is_empty() && *path != ":memory:")
+        .map(PathBuf::from)
+        .ok_or_else(|| {
+            StoreError::Config("the database's URL must be sqlite://path/to/file or postgres://…".to_owned())
+        })
+}
+
+async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(DatabaseConnection, DatabaseConnection)> {
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| StoreError::Unavailable(format!("the folder {}: {e}", folder.display())))?;
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(15))
+        .statement_cache_capacity(256)
+        .disable_statement_logging();
+    let unavailable = |e: sqlx::Error| StoreError::Unavailable(format!("SQLite at {}: {e}", path.display()));
+    // WAL is switched on once, before the pools race for it.
+    options.connect().await.map_err(unavailable)?.close().await.map_err(unavailable)?;
+    let write = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.clone())
+        .await
+        .map_err(unavailable)?;
+    let read = SqlitePoolOptions::new()
+        .max_connections(readers.max(1))
+        .acquire_timeout(PATIENCE)
+        .connect_with(options.pragma("query_only", "ON"))
+        .await
+        .map_err(unavailable)?;
+    Ok((SqlxSqliteConnector::from_sqlx_sqlite_pool(write), SqlxSqliteConnector::from_sqlx_sqlite_pool(read)))
+}
+
+async fn connect_postgres(config: &StoreConfig) -> Result<DatabaseConnection> {
+    let options = PgConnectOptions::from_str(&config.url)
+        .map_err(|_| StoreError::Config("the database's URL is not a valid postgres:// URL".to_owned()))?
+        .application_name("postroom")
+        .statement_cache_capacity(256)
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(config.max_connections.max(2))
+        .acquire_timeout(PATIENCE)
+        .connect_with(options)
+        .await
+        .map_err(|e| StoreError::Unavailable(format!("PostgreSQL: {e}")))?;
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }

@@ -43,3 +43,70 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 }
+
+impl From<sea_orm::DbErr> for StoreError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        use sea_orm::{DbErr, RuntimeErr, SqlErr};
+        match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(what)) => return Self::Conflict(what),
+            Some(SqlErr::ForeignKeyConstraintViolation(what)) => return Self::Conflict(what),
+            _ => {}
+        }
+        match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error.to_string()),
+            DbErr::Exec(RuntimeErr::SqlxError(sqlx)) | DbErr::Query(RuntimeErr::SqlxError(sqlx)) => {
+                if passes(sqlx) {
+                    Self::Unavailable(error.to_string())
+                } else {
+                    Self::Corrupt(error.to_string())
+                }
+            }
+            _ => Self::Corrupt(error.to_string()),
+        }
+    }
+}
+
+/// Whether the same statement may work a little later.
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(database) => database.code().is_some_and(|code| passing_code(&code)),
+        _ => false,
+    }
+}
+
+fn passing_code(code: &str) -> bool {
+    match code.parse::<u32>() {
+        // SQLite's primary codes BUSY, LOCKED, IOERR, FULL, CANTOPEN; extended ones carry them in the low byte. A SQLSTATE is five
+        // characters long, so the two cannot be confused.
+        Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 5 | 6 | 10 | 13 | 14),
+        // PostgreSQL (appendix "Error Codes"): connection, transaction rollback (serialisation, deadlock), resources (disk full),
+        // lock not available, shutting down, I/O.
+        _ => ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
+    }
+}
+
+/// A stored code, number or JSON that we never write.
+pub(crate) fn corrupt(what: &'static str, found: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{what}: {found}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passing_code;
+
+    #[test]
+    fn busy_and_deadlock_pass_and_a_broken_constraint_does_not() {
+        for code in ["5", "517", "13", "40P01", "40001", "53100", "57P01", "08006"] {
+            assert!(passing_code(code), "{code}");
+        }
+        for code in ["1", "19", "2067", "23505", "42601"] {
+            assert!(!passing_code(code), "{code}");
+        }
+    }
+}

@@ -1,43 +1,149 @@
-//! One account's rows.
+//! One account: its settings, its people, its keys.
+
+use super::convert::{self, AGENT_COLUMNS, AgentRow};
+use super::people;
+use super::sql::{Sql, scoped};
+use super::tenant::find_in;
+use crate::connect::Inner;
+use crate::entity::account_key;
+use crate::secret::SealedPlace;
 use crate::*;
 use domain::account::{Account, Role};
 use domain::user::Agent;
-use domain::*;
-/// One account, and nothing else. Made only from a proof.
-#[derive(Clone, Debug)]
+use domain::{AccountId, Secret, UserId};
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// One account, and nothing else. Made only from a proof that this crate returned.
+#[derive(Clone)]
 pub struct AccountScope {
+    pub(crate) inner: Arc<Inner>,
     pub(crate) id: AccountId,
 }
+
+impl std::fmt::Debug for AccountScope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccountScope({})", self.id)
+    }
+}
+
+pub(crate) const SIGNING_KEY: &str = "account.message_id_key";
+
 impl AccountScope {
     pub fn account_id(&self) -> AccountId {
         self.id
     }
+
+    pub(crate) fn sql(&self, text: impl Into<Cow<'static, str>>) -> Sql {
+        scoped(self.id, text)
+    }
+
     pub async fn account(&self) -> Result<Account> {
-        todo!()
+        let row = self.sql("SELECT * FROM accounts WHERE id = :account").one(&self.inner.read).await?;
+        convert::account(row.ok_or(StoreError::NotFound("account"))?)
     }
+
+    /// Everybody in the account, by name.
     pub async fn agents(&self) -> Result<Vec<Agent>> {
-        todo!()
+        self.sql(format!(
+            "SELECT {AGENT_COLUMNS} FROM account_users au JOIN users u ON u.id = au.user_id \
+             WHERE au.account_id = :account AND au.removed_at IS NULL ORDER BY u.name, u.id"
+        ))
+        .all::<AgentRow, _>(&self.inner.read)
+        .await?
+        .into_iter()
+        .map(AgentRow::agent)
+        .collect()
     }
-    pub async fn agent(&self, _user: UserId) -> Result<Option<Agent>> {
-        todo!()
+
+    pub async fn agent(&self, user: UserId) -> Result<Option<Agent>> {
+        load_agent(&self.inner.read, self.id, user).await
     }
+
     /// Adds a user (found by e-mail, or made) to the account. `Conflict` when they are a member already.
-    pub async fn create_agent(&self, _user: &NewUser, _role: Role) -> Result<Agent> {
-        todo!()
+    pub async fn create_agent(&self, new: &NewUser, role: Role) -> Result<Agent> {
+        let tx = self.inner.begin().await?;
+        let user = people::find_or_create_user(&self.inner, &tx, new).await?;
+        people::add_member(&self.inner, &tx, self.id, user.id, role).await?;
+        let agent = load_agent(&tx, self.id, user.id).await?;
+        tx.commit().await?;
+        agent.ok_or(StoreError::NotFound("agent"))
     }
-    pub async fn update_agent(&self, _user: UserId, _change: &AgentChange) -> Result<Option<Agent>> {
-        todo!()
+
+    pub async fn update_agent(&self, user: UserId, change: &AgentChange) -> Result<Option<Agent>> {
+        self.sql(
+            "UPDATE account_users SET role = COALESCE(?, role), availability = COALESCE(?, availability), \
+             auto_offline = COALESCE(?, auto_offline), active_at = COALESCE(?, active_at), updated_at = ? \
+             WHERE account_id = :account AND user_id = ? AND removed_at IS NULL",
+        )
+        .bind(change.role.map(|r| r.as_str().to_owned()))
+        .bind(change.availability.map(|a| a.as_str().to_owned()))
+        .bind(change.auto_offline)
+        .bind(change.active_at.map(|t| t.0))
+        .bind(self.inner.now().0)
+        .bind(user.0)
+        .run(&self.inner.write)
+        .await?;
+        load_agent(&self.inner.write, self.id, user).await
     }
-    /// Takes the user out of the account; their conversations become unassigned.
-    pub async fn remove_agent(&self, _user: UserId) -> Result<bool> {
-        todo!()
+
+    /// Takes the user out of the account; their conversations become unassigned. What they wrote stays theirs.
+    pub async fn remove_agent(&self, user: UserId) -> Result<bool> {
+        let now = self.inner.now();
+        let tx = self.inner.begin().await?;
+        self.sql("UPDATE conversations SET assignee_id = NULL, updated_at = ? WHERE account_id = :account AND assignee_id = ?")
+            .bind(now.0)
+            .bind(user.0)
+            .run(&tx)
+            .await?;
+        self.sql("DELETE FROM inbox_members WHERE account_id = :account AND user_id = ?").bind(user.0).run(&tx).await?;
+        let removed = self
+            .sql(
+                "UPDATE account_users SET removed_at = ?, updated_at = ? \
+                 WHERE account_id = :account AND user_id = ? AND removed_at IS NULL",
+            )
+            .bind(now.0)
+            .bind(now.0)
+            .bind(user.0)
+            .run(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(removed == 1)
     }
-    /// The keys that sign and check Message-IDs, newest first: (version, key).
+
+    /// The keys that sign and check Message-IDs, newest first: (version, key bytes as base64). The first signs.
     pub async fn message_id_keys(&self) -> Result<Vec<(i64, Secret)>> {
-        todo!()
+        find_in::<account_key::Entity>(self.id)
+            .filter(account_key::Column::Purpose.eq(SIGNING_KEY))
+            .order_by_desc(account_key::Column::Version)
+            .all(&self.inner.read)
+            .await?
+            .into_iter()
+            .map(|row| {
+                let place = SealedPlace { account: self.id, purpose: SIGNING_KEY, uid: &row.seal_uid };
+                Ok((row.version, self.inner.keys.open_text(&place, &row.sealed)?))
+            })
+            .collect()
     }
+
     /// A transaction that may write: BEGIN IMMEDIATE on SQLite's one writer. No network call while it is open.
     pub async fn begin(&self) -> Result<Tx> {
-        todo!()
+        Ok(Tx::new(self.clone(), self.inner.begin().await?))
     }
+}
+
+pub(crate) async fn load_agent<C: ConnectionTrait>(on: &C, account: AccountId, user: UserId) -> Result<Option<Agent>> {
+    scoped(
+        account,
+        format!(
+            "SELECT {AGENT_COLUMNS} FROM account_users au JOIN users u ON u.id = au.user_id \
+             WHERE au.account_id = :account AND au.user_id = ? AND au.removed_at IS NULL"
+        ),
+    )
+    .bind(user.0)
+    .one::<AgentRow, _>(on)
+    .await?
+    .map(AgentRow::agent)
+    .transpose()
 }

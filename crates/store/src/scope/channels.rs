@@ -1,82 +1,181 @@
-//! Channels, folders, cursors, health, send leases.
+//! Channels: health, import progress, and the lease on sending.
+
+use super::convert::{self, to_json};
+use super::grants::micros;
+use super::sql::scoped;
+use super::tenant::find_in;
+use crate::entity::email_channel;
 use crate::*;
 use domain::channel::{EmailChannel, Health, ImportProgress};
-use domain::*;
+use domain::{ChannelId, GrantId, InboxId};
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
 use std::time::Duration;
+
 impl AccountScope {
-    pub async fn channel(&self, _channel: ChannelId) -> Result<Option<EmailChannel>> {
-        todo!()
+    pub async fn channel(&self, channel: ChannelId) -> Result<Option<EmailChannel>> {
+        let row = find_in::<email_channel::Entity>(self.id)
+            .filter(email_channel::Column::Id.eq(channel.0))
+            .one(&self.inner.read)
+            .await?;
+        row.map(convert::channel).transpose()
     }
-    pub async fn channels_of_grant(&self, _grant: GrantId) -> Result<Vec<EmailChannel>> {
-        todo!()
+
+    pub async fn channels_of_grant(&self, grant: GrantId) -> Result<Vec<EmailChannel>> {
+        find_in::<email_channel::Entity>(self.id)
+            .filter(email_channel::Column::GrantId.eq(grant.0))
+            .order_by_asc(email_channel::Column::Id)
+            .all(&self.inner.read)
+            .await?
+            .into_iter()
+            .map(convert::channel)
+            .collect()
     }
+
     /// Where this mailbox is connected in this account already. `key`: `EmailAddress::key()`.
-    pub async fn channel_of_mailbox(&self, _key: &str) -> Result<Option<ChannelPlace>> {
-        todo!()
+    pub async fn channel_of_mailbox(&self, key: &str) -> Result<Option<ChannelPlace>> {
+        let row = find_in::<email_channel::Entity>(self.id)
+            .filter(email_channel::Column::MailboxKey.eq(key))
+            .one(&self.inner.read)
+            .await?;
+        Ok(row.map(|row| ChannelPlace { inbox_id: InboxId(row.inbox_id), channel_id: ChannelId(row.id) }))
     }
-    pub async fn update_fetch_health(&self, _channel: ChannelId, _health: &Health) -> Result<()> {
-        todo!()
+
+    pub async fn update_fetch_health(&self, channel: ChannelId, health: &Health) -> Result<()> {
+        set_health(&self.inner.write, self, channel, Side::Fetch, health).await
     }
-    pub async fn update_send_health(&self, _channel: ChannelId, _health: &Health) -> Result<()> {
-        todo!()
+
+    pub async fn update_send_health(&self, channel: ChannelId, health: &Health) -> Result<()> {
+        set_health(&self.inner.write, self, channel, Side::Send, health).await
     }
-    pub async fn update_import(&self, _channel: ChannelId, _import: &ImportProgress) -> Result<()> {
-        todo!()
+
+    pub async fn update_import(&self, channel: ChannelId, import: &ImportProgress) -> Result<()> {
+        set_import(&self.inner.write, self, channel, import).await
     }
-    pub async fn folders(&self, _channel: ChannelId) -> Result<Vec<Folder>> {
-        todo!()
-    }
-    /// The watched folder of this role, made when it is missing.
-    pub async fn open_folder(&self, _channel: ChannelId, _role: FolderRole, _name: &str) -> Result<Folder> {
-        todo!()
-    }
-    /// The first opening, or a new UIDVALIDITY: sets the cursor outright and where the import ends. `LeaseLost` when the epoch moved on.
-    pub async fn set_cursor(
-        &self,
-        _fence: Fence<'_>,
-        _folder: FolderId,
-        _uidvalidity: u32,
-        _last_uid: u32,
-        _import: FolderImport,
-    ) -> Result<()> {
-        todo!()
-    }
-    pub async fn due_pending_uids(&self, _folder: FolderId, _uidvalidity: u32, _limit: u32) -> Result<Vec<PendingUid>> {
-        todo!()
-    }
-    /// Asked for again without an answer: next in `after`.
-    pub async fn defer_pending_uids(
-        &self,
-        _fence: Fence<'_>,
-        _folder: FolderId,
-        _uidvalidity: u32,
-        _uids: &[u32],
-        _after: Duration,
-    ) -> Result<()> {
-        todo!()
-    }
-    /// Gone from the server, or given up.
-    pub async fn drop_pending_uids(
-        &self,
-        _fence: Fence<'_>,
-        _folder: FolderId,
-        _uidvalidity: u32,
-        _uids: &[u32],
-    ) -> Result<()> {
-        todo!()
-    }
+
+    /// `None` while somebody else sends through this mailbox.
     pub async fn claim_send_lease(
         &self,
-        _channel: ChannelId,
-        _worker: &str,
-        _lease: Duration,
+        channel: ChannelId,
+        worker: &str,
+        lease: Duration,
     ) -> Result<Option<SendLease>> {
-        todo!()
+        let token = self.inner.random_name();
+        let taken = self
+            .sql(
+                "UPDATE email_channels SET send_lease_token = ?, send_lease_worker = ?, send_lease_until = {now} + ? \
+                 WHERE account_id = :account AND id = ? AND send_lease_until <= {now}",
+            )
+            .bind(token.clone())
+            .bind(worker)
+            .bind(micros(lease))
+            .bind(channel.0)
+            .run(&self.inner.write)
+            .await?;
+        Ok((taken == 1).then_some(SendLease { channel_id: channel, token }))
     }
-    pub async fn extend_send_lease(&self, _lease: &SendLease, _by: Duration) -> Result<bool> {
-        todo!()
+
+    /// The lease starts anew. `false`: it was lost.
+    pub async fn extend_send_lease(&self, lease: &SendLease, by: Duration) -> Result<bool> {
+        let extended = self
+            .sql(
+                "UPDATE email_channels SET send_lease_until = {now} + ? \
+                 WHERE account_id = :account AND id = ? AND send_lease_token = ? AND send_lease_until > {now}",
+            )
+            .bind(micros(by))
+            .bind(lease.channel_id.0)
+            .bind(lease.token.clone())
+            .run(&self.inner.write)
+            .await?;
+        Ok(extended == 1)
     }
-    pub async fn release_send_lease(&self, _lease: &SendLease) -> Result<()> {
-        todo!()
+
+    pub async fn release_send_lease(&self, lease: &SendLease) -> Result<()> {
+        self.sql(
+            "UPDATE email_channels SET send_lease_token = NULL, send_lease_worker = NULL, send_lease_until = 0 \
+             WHERE account_id = :account AND id = ? AND send_lease_token = ?",
+        )
+        .bind(lease.channel_id.0)
+        .bind(lease.token.clone())
+        .run(&self.inner.write)
+        .await?;
+        Ok(())
     }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Side {
+    Fetch,
+    Send,
+}
+
+pub(crate) async fn set_health<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    channel: ChannelId,
+    side: Side,
+    health: &Health,
+) -> Result<()> {
+    let text = match side {
+        Side::Fetch => {
+            "UPDATE email_channels SET fetch_state = ?, fetch_health = ?, updated_at = ? WHERE account_id = :account AND id = ?"
+        }
+        Side::Send => {
+            "UPDATE email_channels SET send_state = ?, send_health = ?, updated_at = ? WHERE account_id = :account AND id = ?"
+        }
+    };
+    let changed = scope
+        .sql(text)
+        .bind(health.state.as_str())
+        .bind(to_json(health))
+        .bind(scope.inner.now().0)
+        .bind(channel.0)
+        .run(on)
+        .await?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::NotFound("channel")) }
+}
+
+pub(crate) async fn set_import<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    channel: ChannelId,
+    import: &ImportProgress,
+) -> Result<()> {
+    scoped(scope.id, "UPDATE email_channels SET import = ?, updated_at = ? WHERE account_id = :account AND id = ?")
+        .bind(to_json(import))
+        .bind(scope.inner.now().0)
+        .bind(channel.0)
+        .run(on)
+        .await?;
+    Ok(())
+}
+
+/// Signs an existing channel in again: both healths start anew, and whoever holds the channel loses it, so that the next lease
+/// begins with the new grant.
+pub(crate) async fn reconnect<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    channel: ChannelId,
+    grant: GrantId,
+    principal: &str,
+    smtp_user: &str,
+) -> Result<()> {
+    let now = scope.inner.now();
+    let fresh = Health::default().asked_again(now);
+    let changed = scope
+        .sql(
+            "UPDATE email_channels SET grant_id = ?, principal = ?, smtp_user = ?, fetch_state = ?, fetch_health = ?, send_state = ?, \
+             send_health = ?, epoch = epoch + 1, worker_session_id = NULL, updated_at = ? WHERE account_id = :account AND id = ?",
+        )
+        .bind(grant.0)
+        .bind(principal)
+        .bind(smtp_user)
+        .bind(fresh.state.as_str())
+        .bind(to_json(&fresh))
+        .bind(fresh.state.as_str())
+        .bind(to_json(&fresh))
+        .bind(now.0)
+        .bind(channel.0)
+        .run(on)
+        .await?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::NotFound("channel")) }
 }

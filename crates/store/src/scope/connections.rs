@@ -1,46 +1,206 @@
-//! States, links and confirmations: each is consumed once, by the browser that opened the link.
+//! States, links and confirmations of connection attempts: each is consumed once, by the browser that first opened the link.
+//!
+//! Whoever holds a state, link or confirmation token and that browser's cookie has proved enough to act for this one attempt.
+
+use super::connection_rows::{self, open_handshake};
+use super::convert;
+use super::sql::system;
+use crate::connect::Inner;
+use crate::entity::connection;
 use crate::*;
-use domain::*;
+use domain::channel::ConnectionStatus;
+use domain::{AccountId, ConnectionId, Timestamp};
+use std::sync::Arc;
+
+/// The scope of connection attempts, before anybody is known.
 #[derive(Clone, Debug)]
-pub struct Connections {}
+pub struct Connections {
+    pub(crate) inner: Arc<Inner>,
+}
+
 impl Connections {
     /// The first browser binds the attempt to its cookie; the same browser may open it again until the state is consumed.
     pub async fn open_link(
         &self,
-        _link: &TokenHash,
-        _browser: &TokenHash,
-        _now: Timestamp,
+        link: &TokenHash,
+        browser: &TokenHash,
+        now: Timestamp,
     ) -> Result<Result<LinkProof, StateRefusal>> {
-        todo!()
+        let row: Option<connection::Model> = system(
+            "UPDATE connections SET browser_hash = ?, updated_at = ? WHERE link_hash = ? AND consumed_at IS NULL \
+             AND status = 'pending' AND expires_at > ? AND (browser_hash IS NULL OR browser_hash = ?) RETURNING *",
+        )
+        .bind(browser.hex())
+        .bind(now.0)
+        .bind(link.hex())
+        .bind(now.0)
+        .bind(browser.hex())
+        .one(&self.inner.write)
+        .await?;
+        match row {
+            Some(row) => Ok(Ok(LinkProof {
+                scope: self.inner.scope(AccountId(row.account_id)),
+                handshake: open_handshake(&self.inner, &row)?,
+                connection: convert::connection(&row)?,
+            })),
+            None => Ok(Err(self.refusal("link_hash", link, Some(browser), now).await?)),
+        }
     }
+
     /// Atomic and single-use. `browser` is `None` when the callback came without the attempt's cookie.
     pub async fn consume_state(
         &self,
-        _state: &TokenHash,
-        _browser: Option<&TokenHash>,
-        _now: Timestamp,
+        state: &TokenHash,
+        browser: Option<&TokenHash>,
+        now: Timestamp,
     ) -> Result<Result<StateProof, StateRefusal>> {
-        todo!()
+        let row =
+            match browser {
+                Some(browser) => system(
+                    "UPDATE connections SET consumed_at = ?, updated_at = ? WHERE state_hash = ? AND browser_hash = ? \
+                     AND consumed_at IS NULL AND status = 'pending' AND expires_at > ? RETURNING *",
+                )
+                .bind(now.0)
+                .bind(now.0)
+                .bind(state.hex())
+                .bind(browser.hex())
+                .bind(now.0)
+                .one(&self.inner.write)
+                .await?,
+                None => None,
+            };
+        self.proof(row, "state_hash", state, browser, now).await
     }
+
     /// The POST of the confirmation page; atomic and single-use.
     pub async fn consume_confirmation(
         &self,
-        _confirm: &TokenHash,
-        _browser: Option<&TokenHash>,
-        _now: Timestamp,
+        confirm: &TokenHash,
+        browser: Option<&TokenHash>,
+        now: Timestamp,
     ) -> Result<Result<StateProof, StateRefusal>> {
-        todo!()
+        let row = match browser {
+            Some(browser) => system(
+                "UPDATE connections SET confirmed_at = ?, updated_at = ? WHERE confirm_hash = ? AND browser_hash = ? \
+                     AND confirmed_at IS NULL AND status = 'awaiting_confirmation' AND expires_at > ? RETURNING *",
+            )
+            .bind(now.0)
+            .bind(now.0)
+            .bind(confirm.hex())
+            .bind(browser.hex())
+            .bind(now.0)
+            .one(&self.inner.write)
+            .await?,
+            None => None,
+        };
+        self.proof(row, "confirm_hash", confirm, browser, now).await
     }
+
     /// The attempt whose state this is, for finding the cookie's name; proves nothing.
-    pub async fn id_of_state(&self, _state: &TokenHash) -> Result<Option<ConnectionId>> {
-        todo!()
+    pub async fn id_of_state(&self, state: &TokenHash) -> Result<Option<ConnectionId>> {
+        let id =
+            system("SELECT id FROM connections WHERE state_hash = ?").bind(state.hex()).value(&self.inner.read).await?;
+        Ok(id.map(ConnectionId))
     }
+
+    /// The attempt whose confirmation token this is, for finding the cookie's name; proves nothing.
+    pub async fn id_of_confirmation(&self, confirm: &TokenHash) -> Result<Option<ConnectionId>> {
+        let id = system("SELECT id FROM connections WHERE confirm_hash = ?")
+            .bind(confirm.hex())
+            .value(&self.inner.read)
+            .await?;
+        Ok(id.map(ConnectionId))
+    }
+
+    /// The attempt behind a link, for finding the cookie's name; proves nothing.
+    pub async fn id_of_link(&self, link: &TokenHash) -> Result<Option<ConnectionId>> {
+        let id =
+            system("SELECT id FROM connections WHERE link_hash = ?").bind(link.hex()).value(&self.inner.read).await?;
+        Ok(id.map(ConnectionId))
+    }
+
     /// What came of an attempt, for the browser that made it (the status page).
-    pub async fn seen_by_browser(&self, _connection: ConnectionId, _browser: &TokenHash) -> Result<Option<Connection>> {
-        todo!()
+    pub async fn seen_by_browser(&self, connection: ConnectionId, browser: &TokenHash) -> Result<Option<Connection>> {
+        let row: Option<connection::Model> = system("SELECT * FROM connections WHERE id = ? AND browser_hash = ?")
+            .bind(connection.0)
+            .bind(browser.hex())
+            .one(&self.inner.read)
+            .await?;
+        row.as_ref().map(convert::connection).transpose()
     }
-    /// Pending attempts that grew old become `expired`. How many.
-    pub async fn expire_old(&self, _now: Timestamp) -> Result<u64> {
-        todo!()
+
+    /// Attempts that nobody came back from, or that waited for a person too long, become `expired`. How many.
+    pub async fn expire_old(&self, now: Timestamp) -> Result<u64> {
+        system(
+            "UPDATE connections SET status = 'expired', updated_at = ? WHERE expires_at <= ? \
+             AND ((status = 'pending' AND consumed_at IS NULL) OR status = 'awaiting_confirmation')",
+        )
+        .bind(now.0)
+        .bind(now.0)
+        .run(&self.inner.write)
+        .await
+    }
+
+    async fn proof(
+        &self,
+        row: Option<connection::Model>,
+        column: &'static str,
+        hash: &TokenHash,
+        browser: Option<&TokenHash>,
+        now: Timestamp,
+    ) -> Result<Result<StateProof, StateRefusal>> {
+        match row {
+            Some(row) => Ok(Ok(StateProof {
+                scope: self.inner.scope(AccountId(row.account_id)),
+                handshake: open_handshake(&self.inner, &row)?,
+                connection: convert::connection(&row)?,
+            })),
+            None => Ok(Err(self.refusal(column, hash, browser, now).await?)),
+        }
+    }
+
+    /// Why nothing was consumed. Only the browser that the attempt belongs to learns more than "another browser".
+    async fn refusal(
+        &self,
+        column: &'static str,
+        hash: &TokenHash,
+        browser: Option<&TokenHash>,
+        now: Timestamp,
+    ) -> Result<StateRefusal> {
+        let row: Option<connection::Model> = system(format!("SELECT * FROM connections WHERE {column} = ?"))
+            .bind(hash.hex())
+            .one(&self.inner.write)
+            .await?;
+        let Some(row) = row else { return Ok(StateRefusal::Unknown) };
+        let unopened = column == "link_hash" && row.browser_hash.is_none();
+        if !unopened && row.browser_hash != browser.map(TokenHash::hex) {
+            return Ok(StateRefusal::OtherBrowser);
+        }
+        let connection = convert::connection(&row)?;
+        let waits = match connection.status {
+            ConnectionStatus::Pending => row.consumed_at.is_none(),
+            ConnectionStatus::AwaitingConfirmation => column == "confirm_hash" && row.confirmed_at.is_none(),
+            ConnectionStatus::Expired => true,
+            ConnectionStatus::AwaitingAdminConsent
+            | ConnectionStatus::Proving
+            | ConnectionStatus::Connected
+            | ConnectionStatus::Failed => false,
+        };
+        let expired = connection.status == ConnectionStatus::Expired || connection.expires_at <= now;
+        Ok(if waits && expired { StateRefusal::Expired } else { StateRefusal::AlreadyUsed(Box::new(connection)) })
+    }
+}
+
+impl AccountScope {
+    pub async fn connection(&self, connection: ConnectionId) -> Result<Option<Connection>> {
+        connection_rows::load(&self.inner.read, self.id, connection).await
+    }
+
+    pub async fn create_connection(&self, new: &NewConnection) -> Result<Connection> {
+        connection_rows::create(self, new).await
+    }
+
+    pub async fn update_connection(&self, connection: ConnectionId, change: &ConnectionChange) -> Result<Connection> {
+        connection_rows::update(&self.inner.write, self, connection, change).await
     }
 }

@@ -1,36 +1,230 @@
-//! Grants and the refreshing of their tokens.
+//! Grants: reading their tokens, and refreshing them single-flight with compare-and-swap.
+
+use super::convert;
+use super::sql::scoped;
+use super::tenant::find_in;
+use crate::connect::Inner;
+use crate::entity::grant;
+use crate::secret::SealedPlace;
 use crate::*;
-use domain::*;
+use domain::{AccountId, GrantId, Secret, Timestamp};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
 use std::time::Duration;
+
+const REFRESH_TOKEN: &str = "grant.refresh_token";
+const ACCESS_TOKEN: &str = "grant.access_token";
+
+#[derive(Debug, FromQueryResult)]
+struct TokenRow {
+    seal_uid: String,
+    token: Vec<u8>,
+    expires_at: i64,
+    version: i64,
+}
+
 impl AccountScope {
-    pub async fn grant(&self, _grant: GrantId) -> Result<Option<Grant>> {
-        todo!()
+    pub async fn grant(&self, grant: GrantId) -> Result<Option<Grant>> {
+        let row = find_in::<grant::Entity>(self.id).filter(grant::Column::Id.eq(grant.0)).one(&self.inner.read).await?;
+        row.map(convert::grant).transpose()
     }
-    pub async fn access_token(&self, _grant: GrantId, _resource: &str) -> Result<Option<AccessToken>> {
-        todo!()
+
+    /// The stored access token for a resource, however old.
+    pub async fn access_token(&self, grant: GrantId, resource: &str) -> Result<Option<AccessToken>> {
+        let row: Option<TokenRow> = self
+            .sql("SELECT * FROM grant_access_tokens WHERE account_id = :account AND grant_id = ? AND resource = ?")
+            .bind(grant.0)
+            .bind(resource)
+            .one(&self.inner.read)
+            .await?;
+        row.map(|row| {
+            let place = SealedPlace { account: self.id, purpose: ACCESS_TOKEN, uid: &row.seal_uid };
+            Ok(AccessToken {
+                token: self.inner.keys.open_text(&place, &row.token)?,
+                expires_at: Timestamp(row.expires_at),
+                version: row.version,
+            })
+        })
+        .transpose()
     }
+
     /// Single flight: `None` while somebody else refreshes, or when the grant is gone or waits for its owner.
-    pub async fn claim_refresh(&self, _grant: GrantId, _lease: Duration) -> Result<Option<RefreshClaim>> {
-        todo!()
+    pub async fn claim_refresh(&self, grant: GrantId, lease: Duration) -> Result<Option<RefreshClaim>> {
+        let token = self.inner.random_name();
+        let row: Option<grant::Model> = self
+            .sql(
+                "UPDATE grants SET lease_token = ?, lease_until = {now} + ? WHERE account_id = :account AND id = ? \
+                 AND status = 'active' AND lease_until <= {now} RETURNING *",
+            )
+            .bind(token.clone())
+            .bind(micros(lease))
+            .bind(grant.0)
+            .one(&self.inner.write)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let place = SealedPlace { account: self.id, purpose: REFRESH_TOKEN, uid: &row.seal_uid };
+        match self.inner.keys.open_text(&place, &row.refresh_token) {
+            Ok(refresh_token) => Ok(Some(RefreshClaim {
+                grant_id: grant,
+                version: row.version,
+                refresh_token,
+                tid: row.tid,
+                lease_token: token,
+            })),
+            Err(error) => {
+                self.free_refresh(grant, &token).await?;
+                Err(error)
+            }
+        }
     }
+
     /// Compare-and-swap on the version the claim saw; ends the claim. `false`: somebody stored newer tokens, nothing was written.
-    pub async fn store_refreshed(&self, _claim: &RefreshClaim, _tokens: &RefreshedTokens) -> Result<bool> {
-        todo!()
+    pub async fn store_refreshed(&self, claim: &RefreshClaim, tokens: &RefreshedTokens) -> Result<bool> {
+        let now = self.inner.now();
+        let sealed = tokens
+            .refresh_token
+            .as_ref()
+            .filter(|token| !token.is_empty())
+            .map(|token| seal(&self.inner, self.id, REFRESH_TOKEN, token));
+        let (uid, token) = sealed.unzip();
+        let tx = self.inner.begin().await?;
+        let stored = self
+            .sql(
+                "UPDATE grants SET version = version + 1, seal_uid = COALESCE(?, seal_uid), \
+                 refresh_token = COALESCE(?, refresh_token), refreshed_at = ?, updated_at = ?, lease_token = NULL, lease_until = 0 \
+                 WHERE account_id = :account AND id = ? AND version = ?",
+            )
+            .bind(uid)
+            .bind(token)
+            .bind(now.0)
+            .bind(now.0)
+            .bind(claim.grant_id.0)
+            .bind(claim.version)
+            .run(&tx)
+            .await?;
+        if stored == 0 {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        put_access_token(
+            &tx,
+            self,
+            claim.grant_id,
+            &tokens.resource,
+            &tokens.access_token,
+            tokens.expires_at,
+            claim.version + 1,
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(true)
     }
-    pub async fn release_refresh(&self, _claim: &RefreshClaim) -> Result<()> {
-        todo!()
+
+    pub async fn release_refresh(&self, claim: &RefreshClaim) -> Result<()> {
+        self.free_refresh(claim.grant_id, &claim.lease_token).await
     }
+
     /// The provider said that the owner must sign in again. Ends the claim; `false` when newer tokens were stored meanwhile.
-    pub async fn refresh_refused(&self, _claim: &RefreshClaim) -> Result<bool> {
-        todo!()
+    pub async fn refresh_refused(&self, claim: &RefreshClaim) -> Result<bool> {
+        let refused = self
+            .sql(
+                "UPDATE grants SET status = 'needs_reauth', lease_token = NULL, lease_until = 0, updated_at = ? \
+                 WHERE account_id = :account AND id = ? AND version = ?",
+            )
+            .bind(self.inner.now().0)
+            .bind(claim.grant_id.0)
+            .bind(claim.version)
+            .run(&self.inner.write)
+            .await?;
+        Ok(refused == 1)
     }
-    pub async fn connection(&self, _connection: ConnectionId) -> Result<Option<Connection>> {
-        todo!()
+
+    async fn free_refresh(&self, grant: GrantId, token: &str) -> Result<()> {
+        self.sql(
+            "UPDATE grants SET lease_token = NULL, lease_until = 0 WHERE account_id = :account AND id = ? AND lease_token = ?",
+        )
+        .bind(grant.0)
+        .bind(token)
+        .run(&self.inner.write)
+        .await?;
+        Ok(())
     }
-    pub async fn create_connection(&self, _new: &NewConnection) -> Result<Connection> {
-        todo!()
+}
+
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
+}
+
+fn seal(inner: &Inner, account: AccountId, purpose: &'static str, secret: &Secret) -> (String, Vec<u8>) {
+    let uid = inner.random_name();
+    let sealed = inner.keys.seal(
+        &SealedPlace { account, purpose, uid: &uid },
+        inner.entropy.as_ref(),
+        secret.expose().as_bytes(),
+    );
+    (uid, sealed)
+}
+
+pub(crate) async fn upsert_grant<C: ConnectionTrait>(on: &C, scope: &AccountScope, new: &NewGrant) -> Result<Grant> {
+    if new.refresh_token.is_empty() {
+        return Err(StoreError::Conflict("a grant needs a refresh token".to_owned()));
     }
-    pub async fn update_connection(&self, _connection: ConnectionId, _change: &ConnectionChange) -> Result<Connection> {
-        todo!()
-    }
+    let now = scope.inner.now().0;
+    let (uid, token) = seal(&scope.inner, scope.id, REFRESH_TOKEN, &new.refresh_token);
+    let row: Option<grant::Model> = scope
+        .sql(
+            "INSERT INTO grants (account_id, provider, tid, oid, sub, principal, status, scopes, seal_uid, refresh_token, version, \
+             refreshed_at, created_at, updated_at) VALUES (:account, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 1, ?, ?, ?) \
+             ON CONFLICT (account_id, provider, tid, oid) DO UPDATE SET sub = excluded.sub, principal = excluded.principal, \
+             status = 'active', scopes = excluded.scopes, seal_uid = excluded.seal_uid, refresh_token = excluded.refresh_token, \
+             version = grants.version + 1, refreshed_at = excluded.refreshed_at, updated_at = excluded.updated_at, \
+             lease_token = NULL, lease_until = 0 RETURNING *",
+        )
+        .bind(new.provider.as_str())
+        .bind(new.tid.clone())
+        .bind(new.oid.clone())
+        .bind(new.sub.clone())
+        .bind(new.principal.clone())
+        .bind(new.scopes.join(" "))
+        .bind(uid)
+        .bind(token)
+        .bind(now)
+        .bind(now)
+        .bind(now)
+        .one(on)
+        .await?;
+    let grant = convert::grant(row.ok_or(StoreError::NotFound("grant"))?)?;
+    // What was granted before says nothing about what is granted now.
+    scope
+        .sql("DELETE FROM grant_access_tokens WHERE account_id = :account AND grant_id = ?")
+        .bind(grant.id.0)
+        .run(on)
+        .await?;
+    Ok(grant)
+}
+
+pub(crate) async fn put_access_token<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    grant: GrantId,
+    resource: &str,
+    token: &Secret,
+    expires_at: Timestamp,
+    version: i64,
+) -> Result<()> {
+    let (uid, sealed) = seal(&scope.inner, scope.id, ACCESS_TOKEN, token);
+    scoped(
+        scope.id,
+        "INSERT INTO grant_access_tokens (account_id, grant_id, resource, seal_uid, token, expires_at, version) \
+         VALUES (:account, ?, ?, ?, ?, ?, ?) ON CONFLICT (account_id, grant_id, resource) DO UPDATE SET \
+         seal_uid = excluded.seal_uid, token = excluded.token, expires_at = excluded.expires_at, version = excluded.version",
+    )
+    .bind(grant.0)
+    .bind(resource)
+    .bind(uid)
+    .bind(sealed)
+    .bind(expires_at.0)
+    .bind(version)
+    .run(on)
+    .await?;
+    Ok(())
 }

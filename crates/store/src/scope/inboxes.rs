@@ -1,22 +1,163 @@
-//! Inboxes and their members.
+//! Inboxes with the channel behind each, and their members.
+
+use super::convert::{self, AGENT_COLUMNS, AgentRow, to_json};
+use super::sql::scoped;
+use super::tenant::{find_in, insert_in};
+use crate::entity::{email_channel, inbox};
 use crate::*;
+use domain::channel::ImportProgress;
 use domain::inbox::Inbox;
 use domain::user::Agent;
-use domain::*;
+use domain::{AccountId, InboxId, UserId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
+
 impl AccountScope {
-    pub async fn inboxes(&self, _visibility: &Visibility) -> Result<Vec<Inbox>> {
-        todo!()
+    /// By name, as the member may see them.
+    pub async fn inboxes(&self, visibility: &Visibility) -> Result<Vec<Inbox>> {
+        let mut select = find_in::<inbox::Entity>(self.id);
+        if let Visibility::Inboxes(seen) = visibility {
+            select = select.filter(inbox::Column::Id.is_in(seen.iter().map(|i| i.0)));
+        }
+        let rows =
+            select.order_by_asc(inbox::Column::Name).order_by_asc(inbox::Column::Id).all(&self.inner.read).await?;
+        let mut channels = find_in::<email_channel::Entity>(self.id).all(&self.inner.read).await?;
+        rows.into_iter()
+            .filter_map(|row| {
+                let at = channels.iter().position(|c| c.inbox_id == row.id)?;
+                Some(convert::inbox(row, channels.swap_remove(at)))
+            })
+            .collect()
     }
-    pub async fn inbox(&self, _inbox: InboxId) -> Result<Option<Inbox>> {
-        todo!()
+
+    pub async fn inbox(&self, inbox: InboxId) -> Result<Option<Inbox>> {
+        load_inbox(&self.inner.read, self.id, inbox).await
     }
-    pub async fn update_inbox(&self, _inbox: InboxId, _change: &InboxChange) -> Result<Option<Inbox>> {
-        todo!()
+
+    pub async fn update_inbox(&self, inbox: InboxId, change: &InboxChange) -> Result<Option<Inbox>> {
+        self.sql(
+            "UPDATE inboxes SET name = COALESCE(?, name), settings = COALESCE(?, settings), updated_at = ? \
+             WHERE account_id = :account AND id = ?",
+        )
+        .bind(change.name.clone())
+        .bind(change.settings.as_ref().map(to_json))
+        .bind(self.inner.now().0)
+        .bind(inbox.0)
+        .run(&self.inner.write)
+        .await?;
+        load_inbox(&self.inner.write, self.id, inbox).await
     }
-    pub async fn inbox_members(&self, _inbox: InboxId) -> Result<Vec<Agent>> {
-        todo!()
+
+    pub async fn inbox_members(&self, inbox: InboxId) -> Result<Vec<Agent>> {
+        self.sql(format!(
+            "SELECT {AGENT_COLUMNS} FROM inbox_members m \
+             JOIN account_users au ON au.account_id = m.account_id AND au.user_id = m.user_id \
+             JOIN users u ON u.id = au.user_id \
+             WHERE m.account_id = :account AND m.inbox_id = ? AND au.removed_at IS NULL ORDER BY u.name, u.id"
+        ))
+        .bind(inbox.0)
+        .all::<AgentRow, _>(&self.inner.read)
+        .await?
+        .into_iter()
+        .map(AgentRow::agent)
+        .collect()
     }
-    pub async fn set_inbox_members(&self, _inbox: InboxId, _users: &[UserId]) -> Result<()> {
-        todo!()
+
+    /// Exactly these. Somebody who is not in the account is a `Conflict`.
+    pub async fn set_inbox_members(&self, inbox: InboxId, users: &[UserId]) -> Result<()> {
+        let tx = self.inner.begin().await?;
+        self.sql("DELETE FROM inbox_members WHERE account_id = :account AND inbox_id = ?")
+            .bind(inbox.0)
+            .run(&tx)
+            .await?;
+        for user in users {
+            add_member(&tx, self, inbox, *user).await?;
+        }
+        tx.commit().await?;
+        Ok(())
     }
+}
+
+pub(crate) async fn load_inbox<C: ConnectionTrait>(on: &C, account: AccountId, id: InboxId) -> Result<Option<Inbox>> {
+    let Some(row) = find_in::<inbox::Entity>(account).filter(inbox::Column::Id.eq(id.0)).one(on).await? else {
+        return Ok(None);
+    };
+    let channel =
+        find_in::<email_channel::Entity>(account).filter(email_channel::Column::InboxId.eq(id.0)).one(on).await?;
+    convert::inbox(row, channel.ok_or(StoreError::NotFound("channel"))?).map(Some)
+}
+
+pub(crate) async fn add_member<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    inbox: InboxId,
+    user: UserId,
+) -> Result<()> {
+    scope
+        .sql(
+            "INSERT INTO inbox_members (account_id, inbox_id, user_id, created_at) VALUES (:account, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(inbox.0)
+        .bind(user.0)
+        .bind(scope.inner.now().0)
+        .run(on)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn create_inbox<C: ConnectionTrait>(on: &C, scope: &AccountScope, new: &NewInbox) -> Result<Inbox> {
+    let now = scope.inner.now().0;
+    let inbox_row = inbox::ActiveModel {
+        name: Set(new.name.clone()),
+        settings: Set(to_json(&new.settings)),
+        created_at: Set(now),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let inbox = insert_in(on, scope.id, inbox_row).await?;
+    let channel = &new.channel;
+    let channel_row = email_channel::ActiveModel {
+        inbox_id: Set(inbox.id),
+        provider: Set(channel.provider.as_str().to_owned()),
+        grant_id: Set(channel.grant_id.map(|g| g.0)),
+        principal: Set(channel.principal.clone()),
+        mailbox_address: Set(channel.mailbox_address.as_str().to_owned()),
+        mailbox_key: Set(channel.mailbox_address.key()),
+        from_address: Set(channel.from_address.as_str().to_owned()),
+        smtp_user: Set(channel.smtp_user.clone()),
+        fetch_state: Set(channel.fetch_health.state.as_str().to_owned()),
+        fetch_health: Set(to_json(&channel.fetch_health)),
+        send_state: Set(channel.send_health.state.as_str().to_owned()),
+        send_health: Set(to_json(&channel.send_health)),
+        import: Set(to_json(&ImportProgress::default())),
+        epoch: Set(0),
+        send_lease_until: Set(0),
+        created_at: Set(now),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let channel = insert_in(on, scope.id, channel_row).await?;
+    convert::inbox(inbox, channel)
+}
+
+/// Everything in it goes with it: conversations, messages, raw mail, deliveries, attempts. Contacts stay.
+pub(crate) async fn delete_inbox<C: ConnectionTrait>(on: &C, account: AccountId, inbox: InboxId) -> Result<bool> {
+    // Owed work refers to its subject by kind, so no foreign key takes it along.
+    for (kind, subjects) in [
+        (OwedKind::DeliverMessage, "SELECT id FROM deliveries WHERE account_id = :account AND inbox_id = ?"),
+        (OwedKind::ReconcileDelivery, "SELECT id FROM deliveries WHERE account_id = :account AND inbox_id = ?"),
+        (OwedKind::ImportWindow, "SELECT id FROM email_channels WHERE account_id = :account AND inbox_id = ?"),
+    ] {
+        scoped(
+            account,
+            format!("DELETE FROM owed_work WHERE account_id = :account AND kind = ? AND subject_id IN ({subjects})"),
+        )
+        .bind(kind.as_str())
+        .bind(inbox.0)
+        .run(on)
+        .await?;
+    }
+    let deleted =
+        scoped(account, "DELETE FROM inboxes WHERE account_id = :account AND id = ?").bind(inbox.0).run(on).await?;
+    Ok(deleted == 1)
 }

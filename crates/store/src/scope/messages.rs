@@ -1,26 +1,150 @@
-//! Messages and attachments.
+//! Messages in their order `(sent_at, id)`, attachments, and the map of Message-IDs.
+
+use super::convert;
+use super::sql::scoped;
+use super::tenant::find_in;
+use super::views;
+use crate::entity::{attachment, message};
 use crate::*;
 use domain::message::{Attachment, Message};
-use domain::*;
+use domain::{AccountId, AttachmentId, ConversationId, InboxId, MessageId};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
+
+#[derive(Debug, FromQueryResult)]
+struct KnownRow {
+    message_id: i64,
+    conversation_id: i64,
+    origin: String,
+    fingerprint: Option<String>,
+}
+
 impl AccountScope {
-    /// Oldest first. `before` and `after` are translated to the message's place `(sent_at, id)`.
-    pub async fn messages(&self, _conversation: ConversationId, _page: MessagePage) -> Result<Vec<Message>> {
-        todo!()
+    /// Oldest first: the latest `limit`; with `before`, the latest ones before that message; with `after`, the first ones after it;
+    /// with both, those from `after` (included) up to `before`. An id that is not in the conversation answers nothing.
+    pub async fn messages(&self, conversation: ConversationId, page: MessagePage) -> Result<Vec<Message>> {
+        let place = async |id: Option<MessageId>| -> Result<Option<Option<(i64, i64)>>> {
+            let Some(id) = id else { return Ok(Some(None)) };
+            let row = load_row(&self.inner.read, self.id, conversation, id).await?;
+            Ok(row.map(|row| Some((row.sent_at, row.id))))
+        };
+        let (Some(before), Some(after)) = (place(page.before).await?, place(page.after).await?) else {
+            return Ok(Vec::new());
+        };
+        let mut text = "SELECT * FROM messages WHERE account_id = :account AND conversation_id = ?".to_owned();
+        let mut values = vec![conversation.0];
+        if let Some((sent_at, id)) = before {
+            text.push_str(" AND (sent_at, id) < (?, ?)");
+            values.extend([sent_at, id]);
+        }
+        if let Some((sent_at, id)) = after {
+            text.push_str(if before.is_some() {
+                " AND (sent_at, id) >= (?, ?)"
+            } else {
+                " AND (sent_at, id) > (?, ?)"
+            });
+            values.extend([sent_at, id]);
+        }
+        if page.public_only {
+            text.push_str(" AND NOT private AND message_type <> 2");
+        }
+        let forwards = after.is_some();
+        text.push_str(if forwards {
+            " ORDER BY sent_at, id LIMIT ?"
+        } else {
+            " ORDER BY sent_at DESC, id DESC LIMIT ?"
+        });
+        let limit = if page.limit == 0 { MESSAGES_PER_PAGE } else { page.limit };
+        values.push(i64::from(limit));
+        let sql = values.into_iter().fold(self.sql(text), super::sql::Sql::bind);
+        let mut rows: Vec<message::Model> = sql.all(&self.inner.read).await?;
+        if !forwards {
+            rows.reverse();
+        }
+        views::messages(&self.inner.read, self.id, rows).await
     }
-    pub async fn message(&self, _conversation: ConversationId, _message: MessageId) -> Result<Option<Message>> {
-        todo!()
+
+    pub async fn message(&self, conversation: ConversationId, message: MessageId) -> Result<Option<Message>> {
+        let row = load_row(&self.inner.read, self.id, conversation, message).await?;
+        Ok(views::messages(&self.inner.read, self.id, row.into_iter().collect()).await?.pop())
     }
-    pub async fn message_by_id(&self, _message: MessageId) -> Result<Option<Message>> {
-        todo!()
+
+    pub async fn message_by_id(&self, message: MessageId) -> Result<Option<Message>> {
+        load_message(&self.inner.read, self.id, message).await
     }
-    pub async fn attachment(&self, _attachment: AttachmentId) -> Result<Option<Attachment>> {
-        todo!()
+
+    pub async fn attachment(&self, attachment: AttachmentId) -> Result<Option<Attachment>> {
+        let row = find_in::<attachment::Entity>(self.id)
+            .filter(attachment::Column::Id.eq(attachment.0))
+            .one(&self.inner.read)
+            .await?;
+        row.map(convert::attachment).transpose()
     }
-    /// Message-IDs of the conversation, oldest first: what a reply refers to.
-    pub async fn message_ids_of_conversation(&self, _conversation: ConversationId, _limit: u32) -> Result<Vec<String>> {
-        todo!()
+
+    /// The Message-IDs of the conversation's last `limit` messages that have one, oldest first: what a reply refers to.
+    pub async fn message_ids_of_conversation(&self, conversation: ConversationId, limit: u32) -> Result<Vec<String>> {
+        let mut ids: Vec<String> = self
+            .sql(
+                "SELECT source_id FROM messages WHERE account_id = :account AND conversation_id = ? AND source_id IS NOT NULL \
+                 AND NOT private ORDER BY sent_at DESC, id DESC LIMIT ?",
+            )
+            .bind(conversation.0)
+            .bind(i64::from(limit))
+            .column(&self.inner.read)
+            .await?;
+        ids.reverse();
+        Ok(ids)
     }
-    pub async fn messages_by_message_id(&self, _inbox: InboxId, _message_id: &str) -> Result<Vec<KnownMessage>> {
-        todo!()
+
+    pub async fn messages_by_message_id(&self, inbox: InboxId, message_id: &str) -> Result<Vec<KnownMessage>> {
+        known_messages(&self.inner.read, self.id, inbox, message_id).await
     }
+}
+
+async fn load_row<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    conversation: ConversationId,
+    id: MessageId,
+) -> Result<Option<message::Model>> {
+    Ok(find_in::<message::Entity>(account)
+        .filter(message::Column::ConversationId.eq(conversation.0))
+        .filter(message::Column::Id.eq(id.0))
+        .one(on)
+        .await?)
+}
+
+pub(crate) async fn load_message<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    id: MessageId,
+) -> Result<Option<Message>> {
+    let row = find_in::<message::Entity>(account).filter(message::Column::Id.eq(id.0)).one(on).await?;
+    Ok(views::messages(on, account, row.into_iter().collect()).await?.pop())
+}
+
+pub(crate) async fn known_messages<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    inbox: InboxId,
+    header: &str,
+) -> Result<Vec<KnownMessage>> {
+    scoped(
+        account,
+        "SELECT message_id, conversation_id, origin, fingerprint FROM message_ids \
+         WHERE account_id = :account AND inbox_id = ? AND header = ? ORDER BY id",
+    )
+    .bind(inbox.0)
+    .bind(header)
+    .all::<KnownRow, _>(on)
+    .await?
+    .into_iter()
+    .map(|row| {
+        Ok(KnownMessage {
+            message_id: MessageId(row.message_id),
+            conversation_id: ConversationId(row.conversation_id),
+            origin: convert::code("message id origin", &row.origin, MessageIdOrigin::parse)?,
+            fingerprint: row.fingerprint,
+        })
+    })
+    .collect()
 }

@@ -1,0 +1,195 @@
+//! Watched folders, their cursors, and UIDs that were announced and not delivered. Every write is under a fence.
+
+use super::convert;
+use super::grants::micros;
+use super::sql::scoped;
+use super::tenant::find_in;
+use crate::entity::channel_folder;
+use crate::*;
+use domain::{ChannelId, FolderId};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, QueryOrder};
+use std::time::Duration;
+
+#[derive(Debug, FromQueryResult)]
+struct PendingRow {
+    uid: i64,
+    attempts: i64,
+}
+
+impl AccountScope {
+    pub async fn folders(&self, channel: ChannelId) -> Result<Vec<Folder>> {
+        find_in::<channel_folder::Entity>(self.id)
+            .filter(channel_folder::Column::ChannelId.eq(channel.0))
+            .order_by_asc(channel_folder::Column::Id)
+            .all(&self.inner.read)
+            .await?
+            .into_iter()
+            .map(convert::folder)
+            .collect()
+    }
+
+    /// The watched folder of this role, made when it is missing; renamed when the server calls it otherwise now.
+    pub async fn open_folder(&self, channel: ChannelId, role: FolderRole, name: &str) -> Result<Folder> {
+        let now = self.inner.now().0;
+        let row: Option<channel_folder::Model> = self
+            .sql(
+                "INSERT INTO channel_folders (account_id, channel_id, role, name, created_at, updated_at) VALUES (:account, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (account_id, channel_id, role) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at \
+                 RETURNING *",
+            )
+            .bind(channel.0)
+            .bind(role.as_str())
+            .bind(name)
+            .bind(now)
+            .bind(now)
+            .one(&self.inner.write)
+            .await?;
+        convert::folder(row.ok_or(StoreError::NotFound("folder"))?)
+    }
+
+    /// The first opening, or a new UIDVALIDITY: sets the cursor outright, and where the import ends. What was pending under another
+    /// UIDVALIDITY means nothing any more and goes.
+    pub async fn set_cursor(
+        &self,
+        fence: Fence<'_>,
+        folder: FolderId,
+        uidvalidity: u32,
+        last_uid: u32,
+        import: FolderImport,
+    ) -> Result<()> {
+        let tx = self.inner.begin().await?;
+        check_fence(&tx, self, fence, folder).await?;
+        self.sql(
+            "UPDATE channel_folders SET uidvalidity = ?, last_uid = ?, import_uidvalidity = ?, import_before_uid = ?, \
+             import_reached_uid = ?, updated_at = ? WHERE account_id = :account AND id = ?",
+        )
+        .bind(i64::from(uidvalidity))
+        .bind(i64::from(last_uid))
+        .bind(import.uidvalidity.map(i64::from))
+        .bind(import.before_uid.map(i64::from))
+        .bind(import.reached_uid.map(i64::from))
+        .bind(self.inner.now().0)
+        .bind(folder.0)
+        .run(&tx)
+        .await?;
+        self.sql("DELETE FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity <> ?")
+            .bind(folder.0)
+            .bind(i64::from(uidvalidity))
+            .run(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whose time has come, lowest first.
+    pub async fn due_pending_uids(&self, folder: FolderId, uidvalidity: u32, limit: u32) -> Result<Vec<PendingUid>> {
+        self.sql(
+            "SELECT uid, attempts FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? \
+             AND next_at <= {now} ORDER BY uid LIMIT ?",
+        )
+        .bind(folder.0)
+        .bind(i64::from(uidvalidity))
+        .bind(i64::from(limit))
+        .all::<PendingRow, _>(&self.inner.read)
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(PendingUid {
+                uid: convert::number("uid", row.uid)?,
+                attempts: convert::number("attempts", row.attempts)?,
+            })
+        })
+        .collect()
+    }
+
+    /// Asked for again without an answer: counted, and next in `after`.
+    pub async fn defer_pending_uids(
+        &self,
+        fence: Fence<'_>,
+        folder: FolderId,
+        uidvalidity: u32,
+        uids: &[u32],
+        after: Duration,
+    ) -> Result<()> {
+        let tx = self.inner.begin().await?;
+        check_fence(&tx, self, fence, folder).await?;
+        self.sql(
+            "UPDATE pending_uids SET attempts = attempts + 1, next_at = {now} + ? \
+             WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? AND uid IN (??)",
+        )
+        .bind(micros(after))
+        .bind(folder.0)
+        .bind(i64::from(uidvalidity))
+        .list(uids.iter().map(|u| i64::from(*u)))
+        .run(&tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Gone from the server, or given up.
+    pub async fn drop_pending_uids(
+        &self,
+        fence: Fence<'_>,
+        folder: FolderId,
+        uidvalidity: u32,
+        uids: &[u32],
+    ) -> Result<()> {
+        let tx = self.inner.begin().await?;
+        check_fence(&tx, self, fence, folder).await?;
+        delete_pending(&tx, self, folder, uidvalidity, uids).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+pub(crate) async fn delete_pending<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    folder: FolderId,
+    uidvalidity: u32,
+    uids: &[u32],
+) -> Result<()> {
+    scope
+        .sql("DELETE FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? AND uid IN (??)")
+        .bind(folder.0)
+        .bind(i64::from(uidvalidity))
+        .list(uids.iter().map(|u| i64::from(*u)))
+        .run(on)
+        .await?;
+    Ok(())
+}
+
+/// Whoever writes still holds what they hold, and the folder is theirs. The row is locked against a takeover until we commit.
+pub(crate) async fn check_fence<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    fence: Fence<'_>,
+    folder: FolderId,
+) -> Result<()> {
+    let held = match fence {
+        Fence::Lease(lease) if lease.scope.id == scope.id => {
+            scoped(
+                scope.id,
+                "SELECT c.id FROM email_channels c WHERE c.account_id = :account AND c.id = ? AND c.epoch = ? AND c.worker_session_id = ? \
+                 AND EXISTS (SELECT 1 FROM channel_folders f WHERE f.account_id = c.account_id AND f.channel_id = c.id AND f.id = ?){share}",
+            )
+            .bind(lease.channel_id.0)
+            .bind(lease.epoch)
+            .bind(lease.session.0)
+            .bind(folder.0)
+            .value::<i64, _>(on)
+            .await?
+        }
+        Fence::Work(work) if work.scope.id == scope.id => {
+            let table = if work.kind == OwedKind::IngestRawEmail { "raw_emails" } else { "owed_work" };
+            scoped(scope.id, format!("SELECT id FROM {table} WHERE account_id = :account AND id = ? AND lease_token = ?{{share}}"))
+                .bind(work.owed_id.0)
+                .bind(work.token.clone())
+                .value::<i64, _>(on)
+                .await?
+        }
+        Fence::Lease(_) | Fence::Work(_) => None,
+    };
+    held.map(|_| ()).ok_or(StoreError::LeaseLost)
+}

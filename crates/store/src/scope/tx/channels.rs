@@ -1,0 +1,75 @@
+//! Inboxes, channels, grants and connection attempts inside a transaction.
+
+use super::Tx;
+use crate::scope::channels::{self, Side};
+use crate::scope::{connection_rows, grants, inboxes};
+use crate::*;
+use domain::channel::{Health, ImportProgress};
+use domain::inbox::Inbox;
+use domain::{ChannelId, ConnectionId, GrantId, InboxId, Secret, Timestamp, UserId};
+
+impl Tx {
+    /// With its channel. `Conflict` when the mailbox is connected in this account already.
+    pub async fn create_inbox(&mut self, new: &NewInbox) -> Result<Inbox> {
+        inboxes::create_inbox(&self.tx, &self.scope, new).await
+    }
+
+    /// With everything in it: conversations, messages, raw mail, deliveries, attempts, and the work owed for them. Contacts stay.
+    pub async fn delete_inbox(&mut self, inbox: InboxId) -> Result<bool> {
+        inboxes::delete_inbox(&self.tx, self.scope.id, inbox).await
+    }
+
+    pub async fn inbox(&mut self, inbox: InboxId) -> Result<Option<Inbox>> {
+        inboxes::load_inbox(&self.tx, self.scope.id, inbox).await
+    }
+
+    /// Signs an existing channel in again under this grant; both healths start anew, and its lease ends.
+    pub async fn reconnect_channel(
+        &mut self,
+        channel: ChannelId,
+        grant: GrantId,
+        principal: &str,
+        smtp_user: &str,
+    ) -> Result<()> {
+        channels::reconnect(&self.tx, &self.scope, channel, grant, principal, smtp_user).await
+    }
+
+    pub async fn add_inbox_member(&mut self, inbox: InboxId, user: UserId) -> Result<()> {
+        inboxes::add_member(&self.tx, &self.scope, inbox, user).await
+    }
+
+    pub async fn update_fetch_health(&mut self, channel: ChannelId, health: &Health) -> Result<()> {
+        channels::set_health(&self.tx, &self.scope, channel, Side::Fetch, health).await
+    }
+
+    pub async fn update_send_health(&mut self, channel: ChannelId, health: &Health) -> Result<()> {
+        channels::set_health(&self.tx, &self.scope, channel, Side::Send, health).await
+    }
+
+    pub async fn update_import(&mut self, channel: ChannelId, import: &ImportProgress) -> Result<()> {
+        channels::set_import(&self.tx, &self.scope, channel, import).await
+    }
+
+    /// One per (provider, tid, oid); signing in again renews it and makes it active.
+    pub async fn upsert_grant(&mut self, new: &NewGrant) -> Result<Grant> {
+        grants::upsert_grant(&self.tx, &self.scope, new).await
+    }
+
+    pub async fn store_access_token(
+        &mut self,
+        grant: &Grant,
+        resource: &str,
+        token: &Secret,
+        expires_at: Timestamp,
+    ) -> Result<()> {
+        grants::put_access_token(&self.tx, &self.scope, grant.id, resource, token, expires_at, grant.version).await
+    }
+
+    pub async fn update_connection(
+        &mut self,
+        connection: ConnectionId,
+        change: &ConnectionChange,
+    ) -> Result<Connection> {
+        connection_rows::update(&self.tx, &self.scope, connection, change).await
+    }
+}

@@ -1,0 +1,255 @@
+//! Owed work, events, and the numbers that are given last.
+
+use super::{Committed, Tx};
+use crate::scope::convert::to_json;
+use crate::scope::relay;
+use crate::scope::sql::rows_of;
+use crate::*;
+use domain::event::EventKind;
+use domain::{ConversationId, DisplayId, Entropy, Failure, InboxId, MessageId, OwedId, Timestamp, TokenId};
+use sea_orm::FromQueryResult;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Far below anything a payload could hold by chance.
+const PROVISIONAL: i64 = -(1 << 62);
+const IDEMPOTENCY_MICROS: i64 = 24 * 3600 * 1_000_000;
+
+pub(super) struct PendingEvent {
+    kind: EventKind,
+    inbox: Option<InboxId>,
+    conversation: Option<ConversationId>,
+    payload: Value,
+    at: Timestamp,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct CounterRow {
+    next_display_id: i64,
+    event_seq: i64,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct KeyRow {
+    request_hash: String,
+    message_id: Option<i64>,
+}
+
+/// The display id that a conversation's row carries until `commit`: random, so that no two transactions share one.
+pub(super) fn provisional(entropy: &dyn Entropy) -> i64 {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes);
+    PROVISIONAL - (i64::from_be_bytes(bytes) & ((1 << 61) - 1))
+}
+
+impl Tx {
+    /// Due at once by the database's clock, or at `due_at`.
+    pub async fn owe(
+        &mut self,
+        kind: OwedKind,
+        subject_id: i64,
+        payload: Value,
+        priority: OwedPriority,
+        due_at: Option<Timestamp>,
+    ) -> Result<OwedId> {
+        let now = self.scope.inner.now().0;
+        let id: Option<i64> = self
+            .sql(
+                "INSERT INTO owed_work (account_id, kind, subject_id, payload, priority, state, due_at, ready_at, created_at, updated_at) \
+                 VALUES (:account, ?, ?, ?, ?, 'waiting', COALESCE(?, {now}), COALESCE(?, {now}), ?, ?) RETURNING id",
+            )
+            .bind(kind.as_str())
+            .bind(subject_id)
+            .bind(payload.to_string())
+            .bind(priority as i64)
+            .bind(due_at.map(|t| t.0))
+            .bind(due_at.map(|t| t.0))
+            .bind(now)
+            .bind(now)
+            .value(&self.tx)
+            .await?;
+        id.map(OwedId).ok_or(StoreError::NotFound("owed work"))
+    }
+
+    /// `LeaseLost` when it is not this worker's any more.
+    pub async fn finish_work(&mut self, work: &ClaimedWork) -> Result<()> {
+        held(relay::finish(&self.tx, self.own(work)?).await?)
+    }
+
+    pub async fn retry_work(&mut self, work: &ClaimedWork, after: Duration, failure: &Failure) -> Result<()> {
+        held(relay::retry(&self.tx, self.own(work)?, after, failure).await?)
+    }
+
+    pub async fn fail_work(&mut self, work: &ClaimedWork, failure: &Failure) -> Result<()> {
+        held(relay::fail(&self.tx, self.own(work)?, failure).await?)
+    }
+
+    fn own<'a>(&self, work: &'a ClaimedWork) -> Result<&'a ClaimedWork> {
+        if work.scope.id == self.scope.id { Ok(work) } else { Err(StoreError::LeaseLost) }
+    }
+
+    /// Work that is not wanted any more (a deleted message's delivery), finished or not. How many rows.
+    pub async fn cancel_owed(&mut self, kind: OwedKind, subject_id: i64) -> Result<u64> {
+        self.sql("DELETE FROM owed_work WHERE account_id = :account AND kind = ? AND subject_id = ?")
+            .bind(kind.as_str())
+            .bind(subject_id)
+            .run(&self.tx)
+            .await
+    }
+
+    /// Numbered by `commit`. The payload is the event's own snapshot.
+    pub fn append_event(
+        &mut self,
+        kind: EventKind,
+        inbox: Option<InboxId>,
+        conversation: Option<ConversationId>,
+        payload: Value,
+    ) {
+        let at = self.scope.inner.now();
+        self.events.push(PendingEvent { kind, inbox, conversation, payload, at });
+    }
+
+    /// Takes display ids and event numbers from the account's counters: the last row that is locked, for as short as can be.
+    pub(super) async fn number(&mut self) -> Result<Committed> {
+        if self.events.is_empty() && self.new_conversations.is_empty() {
+            return Ok(Committed::default());
+        }
+        let conversations = count(self.new_conversations.len());
+        let events = count(self.events.len());
+        let counters: CounterRow = self
+            .sql(
+                "UPDATE account_counters SET next_display_id = next_display_id + ?, event_seq = event_seq + ? \
+                 WHERE account_id = :account RETURNING next_display_id, event_seq",
+            )
+            .bind(conversations)
+            .bind(events)
+            .one(&self.tx)
+            .await?
+            .ok_or(StoreError::NotFound("account"))?;
+        let mut display_ids = HashMap::new();
+        let mut finals: HashMap<i64, i64> = HashMap::new();
+        let made = std::mem::take(&mut self.new_conversations);
+        for (display_id, (id, provisional)) in (counters.next_display_id - conversations..).zip(made) {
+            self.sql("UPDATE conversations SET display_id = ? WHERE account_id = :account AND id = ?")
+                .bind(display_id)
+                .bind(id.0)
+                .run(&self.tx)
+                .await?;
+            display_ids.insert(id, DisplayId(display_id));
+            finals.insert(provisional, display_id);
+        }
+        let mut pending = std::mem::take(&mut self.events);
+        let mut seq = counters.event_seq - events;
+        for some in pending.chunks_mut(100) {
+            let mut sql = self.sql(format!(
+                "INSERT INTO events (account_id, seq, kind, inbox_id, conversation_id, payload, created_at) VALUES {}",
+                rows_of("(:account, ?, ?, ?, ?, ?, ?)", some.len())
+            ));
+            for event in some {
+                seq += 1;
+                replace(&mut event.payload, &finals);
+                sql = sql
+                    .bind(seq)
+                    .bind(event.kind.as_str())
+                    .bind(event.inbox.map(|i| i.0))
+                    .bind(event.conversation.map(|c| c.0))
+                    .bind(to_json(&event.payload))
+                    .bind(event.at.0);
+            }
+            sql.run(&self.tx).await?;
+        }
+        Ok(Committed { display_ids, last_event_seq: (events > 0).then_some(counters.event_seq) })
+    }
+
+    /// Takes the key, or says what it was taken for. Keys older than 24 hours are forgotten.
+    pub async fn claim_idempotency_key(
+        &mut self,
+        token: TokenId,
+        key: &str,
+        request: &TokenHash,
+        now: Timestamp,
+    ) -> Result<IdempotencyCheck> {
+        self.sql(
+            "DELETE FROM idempotency_keys WHERE account_id = :account AND token_id = ? AND key = ? AND created_at <= ?",
+        )
+        .bind(token.0)
+        .bind(key)
+        .bind(now.0 - IDEMPOTENCY_MICROS)
+        .run(&self.tx)
+        .await?;
+        let taken = self
+            .sql(
+                "INSERT INTO idempotency_keys (account_id, token_id, key, request_hash, created_at) VALUES (:account, ?, ?, ?, ?) \
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(token.0)
+            .bind(key)
+            .bind(request.hex())
+            .bind(now.0)
+            .run(&self.tx)
+            .await?;
+        if taken == 1 {
+            return Ok(IdempotencyCheck::New);
+        }
+        let row: KeyRow = self
+            .sql("SELECT request_hash, message_id FROM idempotency_keys WHERE account_id = :account AND token_id = ? AND key = ?")
+            .bind(token.0)
+            .bind(key)
+            .one(&self.tx)
+            .await?
+            .ok_or_else(|| StoreError::Unavailable("an idempotency key went while it was looked at".to_owned()))?;
+        Ok(match row.message_id {
+            _ if row.request_hash != request.hex() => IdempotencyCheck::OtherRequest,
+            Some(message) => IdempotencyCheck::Made(MessageId(message)),
+            None => IdempotencyCheck::MadeNothing,
+        })
+    }
+
+    /// What the request made, so that its repetition finds it.
+    pub async fn finish_idempotency_key(&mut self, token: TokenId, key: &str, message: MessageId) -> Result<()> {
+        self.sql("UPDATE idempotency_keys SET message_id = ? WHERE account_id = :account AND token_id = ? AND key = ?")
+            .bind(message.0)
+            .bind(token.0)
+            .bind(key)
+            .run(&self.tx)
+            .await?;
+        Ok(())
+    }
+}
+
+fn held(held: bool) -> Result<()> {
+    if held { Ok(()) } else { Err(StoreError::LeaseLost) }
+}
+
+fn count(length: usize) -> i64 {
+    i64::try_from(length).expect("a transaction holds few things")
+}
+
+/// Provisional display ids in a payload become the final ones.
+fn replace(value: &mut Value, finals: &HashMap<i64, i64>) {
+    match value {
+        Value::Number(number) => {
+            if let Some(display_id) = number.as_i64().and_then(|n| finals.get(&n)) {
+                *value = Value::from(*display_id);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, finals)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| replace(field, finals)),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn provisional_display_ids_are_replaced_wherever_they_stand() {
+        let given = PROVISIONAL - 7;
+        let finals = HashMap::from([(given, 3)]);
+        let mut payload = serde_json::json!({ "id": given, "messages": [{ "conversation_id": given, "id": 7 }] });
+        replace(&mut payload, &finals);
+        assert_eq!(payload, serde_json::json!({ "id": 3, "messages": [{ "conversation_id": 3, "id": 7 }] }));
+    }
+}

@@ -1,0 +1,221 @@
+//! Conversations and messages put together from rows: a fixed number of statements however many there are.
+
+use super::convert::{self, AGENT_COLUMNS, AgentRow};
+use super::sql::scoped;
+use super::tenant::find_in;
+use crate::entity::{attachment, contact, conversation, delivery, message, user};
+use crate::error::corrupt;
+use crate::*;
+use domain::contact::Contact;
+use domain::message::{Attachment, ContentType, Message, MessageType, Sender};
+use domain::user::Agent;
+use domain::{AccountId, ConversationId, DisplayId, InboxId, MessageId, Timestamp};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, QueryOrder};
+use std::collections::HashMap;
+
+#[derive(Debug, FromQueryResult)]
+struct LabelRow {
+    conversation_id: i64,
+    title: String,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct PlaceRow {
+    id: i64,
+    display_id: i64,
+    inbox_id: i64,
+}
+
+/// In the order of the rows.
+pub(crate) async fn conversation_views<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    rows: Vec<conversation::Model>,
+) -> Result<Vec<ConversationView>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let contacts = contacts(on, account, rows.iter().map(|c| c.contact_id)).await?;
+    let agents = agents(on, account, rows.iter().filter_map(|c| c.assignee_id)).await?;
+    let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
+    let label_rows = scoped(
+        account,
+        "SELECT conversation_id, title FROM conversation_labels WHERE account_id = :account AND conversation_id IN (??) ORDER BY title",
+    )
+    .list(rows.iter().map(|c| c.id))
+    .all::<LabelRow, _>(on)
+    .await?;
+    for row in label_rows {
+        labels.entry(row.conversation_id).or_default().push(row.title);
+    }
+    let wanted = rows.iter().flat_map(|c| [c.last_message_id, c.last_non_activity_message_id]).flatten();
+    let message_rows = find_in::<message::Entity>(account).filter(message::Column::Id.is_in(wanted)).all(on).await?;
+    let messages: HashMap<i64, Message> =
+        messages(on, account, message_rows).await?.into_iter().map(|m| (m.id.0, m)).collect();
+    rows.iter()
+        .map(|row| {
+            let contact = contacts.get(&row.contact_id).cloned();
+            Ok(ConversationView {
+                conversation: convert::conversation(row)?,
+                contact: contact.ok_or_else(|| corrupt("conversation without its contact", row.id))?,
+                assignee: row.assignee_id.and_then(|id| agents.get(&id).cloned()),
+                unread_count: convert::number("unread_count", row.unread_count)?,
+                last_message: row.last_message_id.and_then(|id| messages.get(&id).cloned()),
+                last_non_activity_message: row.last_non_activity_message_id.and_then(|id| messages.get(&id).cloned()),
+                labels: labels.remove(&row.id).unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn conversation_view<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    column: conversation::Column,
+    value: i64,
+) -> Result<Option<ConversationView>> {
+    let rows = find_in::<conversation::Entity>(account).filter(column.eq(value)).all(on).await?;
+    Ok(conversation_views(on, account, rows).await?.into_iter().next())
+}
+
+/// With senders, attachments and deliveries, in the order of the rows.
+pub(crate) async fn messages<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    rows: Vec<message::Model>,
+) -> Result<Vec<Message>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places: HashMap<i64, (DisplayId, InboxId)> = scoped(
+        account,
+        "SELECT id, display_id, inbox_id FROM conversations WHERE account_id = :account AND id IN (??)",
+    )
+    .list(distinct(rows.iter().map(|m| m.conversation_id)))
+    .all::<PlaceRow, _>(on)
+    .await?
+    .into_iter()
+    .map(|row| (row.id, (DisplayId(row.display_id), InboxId(row.inbox_id))))
+    .collect();
+    let contacts = contacts(on, account, rows.iter().filter_map(|m| m.sender_contact_id)).await?;
+    let users = users(on, account, rows.iter().filter_map(|m| m.sender_user_id)).await?;
+    let mut attachments: HashMap<i64, Vec<Attachment>> = HashMap::new();
+    let attachment_rows = find_in::<attachment::Entity>(account)
+        .filter(attachment::Column::MessageId.is_in(rows.iter().map(|m| m.id)))
+        .order_by_asc(attachment::Column::Id)
+        .all(on)
+        .await?;
+    for row in attachment_rows {
+        attachments.entry(row.message_id).or_default().push(convert::attachment(row)?);
+    }
+    let mut deliveries: HashMap<i64, delivery::Model> = HashMap::new();
+    let outgoing = rows.iter().filter(|m| m.message_type == i64::from(MessageType::Outgoing.number())).map(|m| m.id);
+    let outgoing: Vec<i64> = outgoing.collect();
+    if !outgoing.is_empty() {
+        let found =
+            find_in::<delivery::Entity>(account).filter(delivery::Column::MessageId.is_in(outgoing)).all(on).await?;
+        deliveries.extend(found.into_iter().map(|d| (d.message_id, d)));
+    }
+    rows.into_iter()
+        .map(|row| {
+            let (display_id, inbox_id) = places
+                .get(&row.conversation_id)
+                .copied()
+                .ok_or_else(|| corrupt("message without its conversation", row.id))?;
+            let sender = match (row.sender_contact_id, row.sender_user_id) {
+                (Some(id), _) => Sender::Contact(Box::new(
+                    contacts.get(&id).cloned().ok_or_else(|| corrupt("message without its contact", row.id))?,
+                )),
+                (None, Some(id)) => Sender::User(Box::new(
+                    users.get(&id).cloned().ok_or_else(|| corrupt("message without its user", row.id))?,
+                )),
+                (None, None) => Sender::System,
+            };
+            Ok(Message {
+                id: MessageId(row.id),
+                account_id: account,
+                inbox_id,
+                conversation_id: ConversationId(row.conversation_id),
+                display_id,
+                message_type: i32::try_from(row.message_type)
+                    .ok()
+                    .and_then(MessageType::from_number)
+                    .ok_or_else(|| corrupt("message_type", row.message_type))?,
+                private: row.private,
+                content: row.content,
+                content_type: convert::code("content_type", &row.content_type, ContentType::parse)?,
+                content_attributes: convert::json("content_attributes", &row.content_attributes)?,
+                source_id: row.source_id,
+                sender,
+                sent_at: Timestamp(row.sent_at),
+                created_at: Timestamp(row.created_at),
+                updated_at: Timestamp(row.updated_at),
+                deleted: row.deleted,
+                attachments: attachments.remove(&row.id).unwrap_or_default(),
+                delivery: deliveries.get(&row.id).map(convert::delivery).transpose()?,
+            })
+        })
+        .collect()
+}
+
+fn distinct(ids: impl Iterator<Item = i64>) -> Vec<i64> {
+    let mut ids: Vec<i64> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+async fn contacts<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    ids: impl Iterator<Item = i64>,
+) -> Result<HashMap<i64, Contact>> {
+    let ids = distinct(ids);
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = find_in::<contact::Entity>(account).filter(contact::Column::Id.is_in(ids)).all(on).await?;
+    rows.into_iter().map(|row| Ok((row.id, convert::contact(row)?))).collect()
+}
+
+/// Also those who left the account since: what they wrote stays theirs.
+async fn users<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    ids: impl Iterator<Item = i64>,
+) -> Result<HashMap<i64, domain::user::User>> {
+    let ids = distinct(ids);
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<user::Model> = scoped(
+        account,
+        "SELECT u.* FROM users u JOIN account_users au ON au.user_id = u.id WHERE au.account_id = :account AND u.id IN (??)",
+    )
+    .list(ids)
+    .all(on)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, convert::user(row))).collect())
+}
+
+async fn agents<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    ids: impl Iterator<Item = i64>,
+) -> Result<HashMap<i64, Agent>> {
+    let ids = distinct(ids);
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<AgentRow> = scoped(
+        account,
+        format!(
+            "SELECT {AGENT_COLUMNS} FROM account_users au JOIN users u ON u.id = au.user_id \
+             WHERE au.account_id = :account AND au.user_id IN (??)"
+        ),
+    )
+    .list(ids)
+    .all(on)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.user_id, row.agent()?))).collect()
+}

@@ -1,0 +1,225 @@
+//! Contacts, conversations, messages, and the map of Message-IDs.
+
+use crate::dialect;
+use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
+
+pub(crate) struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        "m0003_conversations"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::run(manager, STATEMENTS).await
+    }
+}
+
+const STATEMENTS: &[&str] = &[
+    "CREATE TABLE contacts (
+        {id},
+        {account},
+        name TEXT NOT NULL,
+        email TEXT,
+        phone_number TEXT,
+        identifier TEXT,
+        blocked BOOLEAN NOT NULL,
+        additional_attributes TEXT NOT NULL,
+        custom_attributes TEXT NOT NULL,
+        last_activity_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        UNIQUE (account_id, id),
+        UNIQUE (account_id, identifier)
+    )",
+    "CREATE INDEX contacts_name ON contacts (account_id, name, id)",
+    "CREATE INDEX contacts_activity ON contacts (account_id, last_activity_at, id)",
+    "CREATE TABLE contact_addresses (
+        {id},
+        {account},
+        contact_id BIGINT NOT NULL,
+        address TEXT NOT NULL,
+        address_key TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        UNIQUE (account_id, id),
+        UNIQUE (account_id, address_key),
+        FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id) ON DELETE CASCADE
+    )",
+    "CREATE INDEX contact_addresses_contact ON contact_addresses (account_id, contact_id)",
+    "CREATE TABLE contact_inboxes (
+        {account},
+        contact_id BIGINT NOT NULL,
+        inbox_id BIGINT NOT NULL,
+        source_id TEXT NOT NULL,
+        last_activity_at BIGINT NOT NULL,
+        created_at BIGINT NOT NULL,
+        PRIMARY KEY (account_id, contact_id, inbox_id),
+        FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, inbox_id) REFERENCES inboxes (account_id, id) ON DELETE CASCADE
+    )",
+    "CREATE INDEX contact_inboxes_inbox ON contact_inboxes (account_id, inbox_id)",
+    "CREATE TABLE conversations (
+        {id},
+        {account},
+        display_id BIGINT NOT NULL,
+        uuid TEXT NOT NULL,
+        inbox_id BIGINT NOT NULL,
+        contact_id BIGINT NOT NULL,
+        status TEXT NOT NULL,
+        priority BIGINT,
+        assignee_id BIGINT,
+        subject TEXT,
+        muted BOOLEAN NOT NULL,
+        additional_attributes TEXT NOT NULL,
+        custom_attributes TEXT NOT NULL,
+        snoozed_until BIGINT,
+        waiting_since BIGINT,
+        first_reply_at BIGINT,
+        last_activity_at BIGINT NOT NULL,
+        agent_last_seen_at BIGINT,
+        assignee_last_seen_at BIGINT,
+        contact_last_seen_at BIGINT,
+        unread_count BIGINT NOT NULL,
+        last_message_id BIGINT,
+        last_message_at BIGINT,
+        last_non_activity_message_id BIGINT,
+        last_non_activity_at BIGINT,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        UNIQUE (account_id, id),
+        UNIQUE (account_id, display_id),
+        UNIQUE (account_id, uuid),
+        FOREIGN KEY (account_id, inbox_id) REFERENCES inboxes (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id) ON DELETE RESTRICT,
+        FOREIGN KEY (account_id, assignee_id) REFERENCES account_users (account_id, user_id) ON DELETE RESTRICT
+    )",
+    "CREATE INDEX conversations_list ON conversations (account_id, status, last_activity_at, id)",
+    "CREATE INDEX conversations_all ON conversations (account_id, last_activity_at, id)",
+    "CREATE INDEX conversations_inbox ON conversations (account_id, inbox_id, status, last_activity_at, id)",
+    "CREATE INDEX conversations_counts ON conversations (account_id, status, assignee_id, inbox_id)",
+    "CREATE INDEX conversations_assignee ON conversations (account_id, assignee_id, status, last_activity_at, id)",
+    "CREATE INDEX conversations_contact ON conversations (account_id, contact_id)",
+    "CREATE TABLE labels (
+        {id},
+        {account},
+        title TEXT NOT NULL,
+        description TEXT,
+        color TEXT NOT NULL,
+        show_on_sidebar BOOLEAN NOT NULL,
+        created_at BIGINT NOT NULL,
+        UNIQUE (account_id, id),
+        UNIQUE (account_id, title)
+    )",
+    "CREATE TABLE conversation_labels (
+        {account},
+        conversation_id BIGINT NOT NULL,
+        title TEXT NOT NULL,
+        PRIMARY KEY (account_id, conversation_id, title),
+        FOREIGN KEY (account_id, conversation_id) REFERENCES conversations (account_id, id) ON DELETE CASCADE
+    )",
+    "CREATE INDEX conversation_labels_title ON conversation_labels (account_id, title, conversation_id)",
+    "CREATE TABLE messages (
+        {id},
+        {account},
+        conversation_id BIGINT NOT NULL,
+        message_type BIGINT NOT NULL,
+        private BOOLEAN NOT NULL,
+        content TEXT,
+        content_type TEXT NOT NULL,
+        content_attributes TEXT NOT NULL,
+        source_id TEXT,
+        sender_contact_id BIGINT,
+        sender_user_id BIGINT,
+        deleted BOOLEAN NOT NULL,
+        sent_at BIGINT NOT NULL,
+        created_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        UNIQUE (account_id, id),
+        FOREIGN KEY (account_id, conversation_id) REFERENCES conversations (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, sender_contact_id) REFERENCES contacts (account_id, id) ON DELETE RESTRICT,
+        FOREIGN KEY (account_id, sender_user_id) REFERENCES account_users (account_id, user_id) ON DELETE RESTRICT,
+        CHECK (sender_contact_id IS NULL OR sender_user_id IS NULL)
+    )",
+    "CREATE INDEX messages_place ON messages (account_id, conversation_id, sent_at, id)",
+    "CREATE TABLE message_ids (
+        {id},
+        {account},
+        inbox_id BIGINT NOT NULL,
+        conversation_id BIGINT NOT NULL,
+        message_id BIGINT NOT NULL,
+        header TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        fingerprint TEXT,
+        created_at BIGINT NOT NULL,
+        UNIQUE (account_id, id),
+        FOREIGN KEY (account_id, inbox_id) REFERENCES inboxes (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, conversation_id) REFERENCES conversations (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, message_id) REFERENCES messages (account_id, id) ON DELETE CASCADE
+    )",
+    "CREATE INDEX message_ids_header ON message_ids (account_id, inbox_id, header)",
+    "CREATE INDEX message_ids_conversation ON message_ids (account_id, conversation_id)",
+    "CREATE INDEX message_ids_message ON message_ids (account_id, message_id)",
+    "CREATE TABLE attachments (
+        {id},
+        {account},
+        message_id BIGINT NOT NULL,
+        blob_id BIGINT NOT NULL,
+        file_name TEXT NOT NULL,
+        content_type TEXT NOT NULL,
+        size_bytes BIGINT NOT NULL,
+        content_id TEXT,
+        inline BOOLEAN NOT NULL,
+        created_at BIGINT NOT NULL,
+        UNIQUE (account_id, id),
+        FOREIGN KEY (account_id, message_id) REFERENCES messages (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, blob_id) REFERENCES blobs (account_id, id) ON DELETE RESTRICT
+    )",
+    "CREATE INDEX attachments_message ON attachments (account_id, message_id)",
+    "CREATE INDEX attachments_blob ON attachments (account_id, blob_id)",
+    "CREATE TABLE raw_emails (
+        {id},
+        {account},
+        inbox_id BIGINT NOT NULL,
+        channel_id BIGINT NOT NULL,
+        folder_id BIGINT NOT NULL,
+        uidvalidity BIGINT NOT NULL,
+        uid BIGINT NOT NULL,
+        blob_id BIGINT NOT NULL,
+        size_bytes BIGINT NOT NULL,
+        internal_date BIGINT,
+        message_id_header TEXT,
+        fingerprint TEXT,
+        source TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempts BIGINT NOT NULL DEFAULT 0,
+        reason TEXT,
+        message_id BIGINT,
+        ready_at BIGINT NOT NULL,
+        lease_token TEXT,
+        lease_worker TEXT,
+        lease_until BIGINT NOT NULL DEFAULT 0,
+        received_at BIGINT NOT NULL,
+        UNIQUE (account_id, id),
+        UNIQUE (account_id, folder_id, uidvalidity, uid),
+        FOREIGN KEY (account_id, inbox_id) REFERENCES inboxes (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, channel_id) REFERENCES email_channels (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, folder_id) REFERENCES channel_folders (account_id, id) ON DELETE CASCADE,
+        FOREIGN KEY (account_id, blob_id) REFERENCES blobs (account_id, id) ON DELETE RESTRICT,
+        FOREIGN KEY (account_id, message_id) REFERENCES messages (account_id, id) ON DELETE CASCADE
+    )",
+    "CREATE INDEX raw_emails_ready ON raw_emails (account_id, ready_at, id) WHERE state = 'waiting'",
+    "CREATE INDEX raw_emails_listed ON raw_emails (account_id, inbox_id, state, id)",
+    "CREATE INDEX raw_emails_channel ON raw_emails (account_id, channel_id)",
+    "CREATE INDEX raw_emails_message ON raw_emails (account_id, message_id)",
+    "CREATE INDEX raw_emails_blob ON raw_emails (account_id, blob_id)",
+    "CREATE TABLE tombstones (
+        {account},
+        kind TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        PRIMARY KEY (account_id, kind, hash)
+    )",
+];
