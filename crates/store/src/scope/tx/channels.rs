@@ -57,12 +57,18 @@ impl Tx {
 
     pub async fn store_access_token(
         &mut self,
-        grant: &Grant,
+        grant: GrantId,
         resource: &str,
         token: &Secret,
         expires_at: Timestamp,
     ) -> Result<()> {
-        grants::put_access_token(&self.tx, &self.scope, grant.id, resource, token, expires_at, grant.version).await
+        let version: Option<i64> = self
+            .sql("SELECT version FROM grants WHERE account_id = :account AND id = ?")
+            .bind(grant.0)
+            .value(&self.tx)
+            .await?;
+        let version = version.ok_or(StoreError::NotFound("grant"))?;
+        grants::put_access_token(&self.tx, &self.scope, grant, resource, token, expires_at, version).await
     }
 
     pub async fn update_connection(
