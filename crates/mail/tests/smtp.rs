@@ -340,16 +340,23 @@ async fn sizes_and_characters_are_announced_or_refused_here() {
 
 #[tokio::test]
 async fn a_probe_signs_in_and_asks_whether_it_may_send_as_the_mailbox() {
-    for (reply, expected) in [
-        ("250 2.1.0 ok", None),
+    let not_owned = "553 5.7.1 <support@acme.example>: Sender address rejected: not owned by user x";
+    for (at_mail, at_recipient, expected) in [
+        ("250 2.1.0 ok", "250 2.1.5 ok", None),
+        ("250 2.1.0 ok", "550 5.1.1 no such recipient", None),
+        ("250 2.1.0 ok", not_owned, Some(FailureClass::SenderNotAllowed)),
         (
             "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+            "",
             Some(FailureClass::SenderNotAllowed),
         ),
     ] {
         let (endpoint, server) = serve(move |mut peer| async move {
             peer.smtp_sign_in().await;
-            peer.reply("MAIL FROM:<support@acme.example>", reply).await;
+            peer.reply("MAIL FROM:<support@acme.example>", at_mail).await;
+            if !at_recipient.is_empty() {
+                peer.reply("RCPT TO:<support@acme.example>", at_recipient).await;
+            }
             if expected.is_none() {
                 peer.reply("RSET", "250 2.0.0 ok").await;
             }
@@ -361,6 +368,24 @@ async fn a_probe_signs_in_and_asks_whether_it_may_send_as_the_mailbox() {
         assert_eq!(outcome.err().map(|f| f.class), expected);
         server.await.expect("the script played");
     }
+}
+
+#[tokio::test]
+async fn a_sender_refused_at_the_recipient_is_no_refused_recipient() {
+    let (mut session, server) = signed_in(|mut peer| async move {
+        peer.reply("MAIL FROM", "250 2.1.0 ok").await;
+        peer.reply("RCPT TO:<bob", "553 5.7.1 <support@acme.example>: Sender address rejected: not owned by user x")
+            .await;
+        peer.reply("RSET", "250 2.0.0 ok").await;
+    })
+    .await;
+    match session.send(&envelope(), MAIL).await {
+        SendOutcome::Rejected { failure, refused } => {
+            assert_eq!((failure.class, refused.len()), (FailureClass::SenderNotAllowed, 0));
+        }
+        other => panic!("{other:?}"),
+    }
+    server.await.expect("the script played");
 }
 
 #[tokio::test]

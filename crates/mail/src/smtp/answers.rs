@@ -27,7 +27,7 @@ const QUOTA_WAIT: Duration = Duration::from_secs(3600);
 pub fn refused(during: During, code: u16, text: &str) -> Failure {
     let lower = text.to_ascii_lowercase();
     let enhanced = enhanced_code(text);
-    let class = by_words(&lower)
+    let class = by_words(&lower, during)
         .or_else(|| enhanced.and_then(|e| by_enhanced_code(e, during, &lower)))
         .unwrap_or_else(|| by_code(code, during));
     let failure = Failure::new(class).said(format!("{code} {text}"));
@@ -35,6 +35,20 @@ pub fn refused(during: During, code: u16, text: &str) -> Failure {
         FailureClass::SendingQuotaExceeded => failure.after(QUOTA_WAIT),
         _ => failure,
     }
+}
+
+/// A refusal of a recipient that is not about the recipient.
+pub(super) fn concerns_all(class: FailureClass) -> bool {
+    matches!(
+        class,
+        FailureClass::SenderNotAllowed
+            | FailureClass::SenderBlocked
+            | FailureClass::SendingRefused
+            | FailureClass::SmtpAuthDisabled
+            | FailureClass::SendingQuotaExceeded
+            | FailureClass::TooManyConnections
+            | FailureClass::MessageTooLarge
+    )
 }
 
 /// The new Message-ID in `250 2.0.0 OK <XX1PR01MB0000@XX1PR01MB0000.prod.outlook.com> [Hostname=…]`. Only Exchange's form is believed: other
@@ -59,7 +73,7 @@ fn enhanced_code(text: &str) -> Option<(u16, u16, u16)> {
 }
 
 /// Exchange's exceptions and sentences are more exact than its codes.
-fn by_words(lower: &str) -> Option<FailureClass> {
+fn by_words(lower: &str, during: During) -> Option<FailureClass> {
     let has = |words: &[&str]| words.iter().any(|w| lower.contains(w));
     Some(if has(&["duplicatedelivery"]) {
         FailureClass::AlreadySent
@@ -80,7 +94,7 @@ fn by_words(lower: &str) -> Option<FailureClass> {
         "daily user sending",
     ]) {
         FailureClass::SendingQuotaExceeded
-    } else if has(&["quotaexceededexception", "mailbox full"]) {
+    } else if during != During::Recipient && has(&["quotaexceededexception", "mailbox full"]) {
         FailureClass::MailboxFull
     } else if has(&[
         "concurrent connections limit",
@@ -142,6 +156,7 @@ fn by_code(code: u16, during: During) -> FailureClass {
         (During::Authenticate, _) => FailureClass::SendingRefused,
         (_, 530 | 535) => FailureClass::SendingRefused,
         (_, 421) => FailureClass::ServerUnavailable,
+        (During::Recipient, 552) => FailureClass::RecipientRefused,
         (_, 552) => FailureClass::MessageTooLarge,
         (_, 450..453 | 432) => FailureClass::Throttled,
         (_, 400..500) => FailureClass::ServerUnavailable,
@@ -254,6 +269,7 @@ mod tests {
             (During::Recipient, 550, "5.1.1 <x@y>: Recipient address rejected: User unknown", RecipientRefused),
             (During::Recipient, 450, "4.2.0 <x@y>: Recipient address rejected: Greylisted", Throttled),
             (During::Mail, 553, "5.7.1 <b@x>: Sender address rejected: not owned by user a@x", SenderNotAllowed),
+            (During::Recipient, 552, "5.2.2 <x@y>: Mailbox full", RecipientRefused),
             (During::Content, 550, "no thanks", MessageRefused),
         ] {
             let failure = refused(during, code, text);

@@ -93,8 +93,8 @@ impl Session {
                 continue;
             }
             let failure = answers::refused(During::Recipient, reply.code, &reply.text());
-            // A throttle or a closing server is not about this recipient: nobody gets the mail now, and all of them later.
-            if reply.code == 421 || (reply.code / 100 == 4 && taken == 0) || failure.class == FailureClass::Throttled {
+            // What is not about this recipient (Postfix judges the sender only here) concerns them all: nobody gets the mail now.
+            if reply.code == 421 || (reply.code / 100 == 4 && taken == 0) || answers::concerns_all(failure.class) {
                 refused.clear();
                 return Err(failure);
             }

@@ -81,6 +81,13 @@ impl Session {
         })?;
         let reply = self.conversation.ask(format!("MAIL FROM:<{address}>\r\n"), self.timeouts.command).await?;
         positive(reply, During::Mail)?;
+        // Postfix judges the sender when it hears a recipient; without DATA nothing is sent to anybody.
+        let reply = self.conversation.ask(format!("RCPT TO:<{address}>\r\n"), self.timeouts.command).await?;
+        if let Err(failure) = positive(reply, During::Recipient)
+            && answers::concerns_all(failure.class)
+        {
+            return Err(failure);
+        }
         self.conversation.ask(Rset, self.timeouts.command).await.map(drop)
     }
 
