@@ -7,6 +7,7 @@
 //! - [`inbound`]: a mail ENTERS (pull), and BECOMES a message in a conversation (ingest).
 //! - [`conversations`], [`contacts`], [`attachments`]: what agents see and do.
 //! - [`outbound`]: a reply LEAVES (reply, deliver, reconcile).
+//! - [`tending`]: which mailboxes this process looks after.
 //! - [`owed`]: what is due is named for the queue. [`job`]: what the queue hands back is run.
 //!
 //! This crate never names poem, apalis or Redis, and no network call is made while a transaction is open.
@@ -26,11 +27,7 @@ pub mod conversations;
 pub mod outbound;
 
 pub mod job;
-pub mod jobs;
 pub mod owed;
+pub mod tending;
 
 pub use context::{App, AppParts, Environment, Hint, Settings, Wake};
-
-/// What callers of the use cases must be able to name.
-pub use net::TlsMode;
-pub use store::StoreError;

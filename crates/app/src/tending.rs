@@ -1,0 +1,82 @@
+//! Which mailboxes a process looks after: its session and heartbeat, the leases, and what it says of a mailbox while it reads it.
+//!
+//! The leases are the store's; this is the door through which the worker, which knows no database, reaches them. It decides nothing about
+//! when to try again: it is told, and remembers.
+
+use crate::App;
+use crate::channels::{health, refresh};
+use domain::{Failure, WorkerSessionId};
+use oauth::Resource;
+use std::time::Duration;
+pub use store::ChannelLease;
+use store::StoreError;
+
+/// A refresh token dies after 90 days without use ("Refresh tokens in the Microsoft identity platform"); one of a mailbox that is not read
+/// for a while is used long before.
+const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const GRANTS_AT_ONCE: u32 = 100;
+
+/// A worker's life in the database begins. It is thought dead when its heart has not beaten for half a minute.
+pub async fn begin_session(app: &App, name: &str) -> Result<WorkerSessionId, StoreError> {
+    app.store().sync().start_session(name).await
+}
+
+/// `false`: the session is gone, and its mailboxes with it.
+pub async fn heartbeat(app: &App, session: WorkerSessionId) -> Result<bool, StoreError> {
+    app.store().sync().heartbeat(session).await
+}
+
+/// Gives all mailboxes of the session back at once.
+pub async fn end_session(app: &App, session: WorkerSessionId) -> Result<(), StoreError> {
+    app.store().sync().end_session(session).await
+}
+
+/// Up to `most` mailboxes that nobody alive looks after and that can be read without a person's help.
+pub async fn lease_mailboxes(app: &App, session: WorkerSessionId, most: u32) -> Result<Vec<ChannelLease>, StoreError> {
+    app.store().sync().lease_channels(session, most).await
+}
+
+pub async fn release(app: &App, lease: &ChannelLease) -> Result<(), StoreError> {
+    app.store().sync().release(lease).await
+}
+
+/// The mailbox is still ours, and may still be read.
+pub async fn holds(app: &App, lease: &ChannelLease) -> Result<bool, StoreError> {
+    app.store().sync().holds(lease).await
+}
+
+/// The mailbox was read. As [`holds`].
+pub async fn fetching_works(app: &App, lease: &ChannelLease) -> Result<bool, StoreError> {
+    health::record_fetch(app, &lease.scope, lease.channel_id, Ok(()), None).await?;
+    holds(app, lease).await
+}
+
+/// The mailbox could not be read and is tried again after `wait`. `false`: it is not to be tried, because a person must act first, or it is
+/// no longer ours.
+pub async fn fetching_failed(
+    app: &App,
+    lease: &ChannelLease,
+    failure: &Failure,
+    wait: Duration,
+) -> Result<bool, StoreError> {
+    // Of a mailbox that was taken over, only its new keeper says how it is doing.
+    if !holds(app, lease).await? {
+        return Ok(false);
+    }
+    let next_try_at = app.now().plus(wait);
+    health::record_fetch(app, &lease.scope, lease.channel_id, Err(failure), Some(next_try_at)).await?;
+    holds(app, lease).await
+}
+
+/// Refreshes grants that nothing used for two weeks, so that they do not die of it. How many were; a refused one is recorded with its
+/// mailbox like any other refusal.
+pub async fn keep_grants_alive(app: &App) -> Result<u32, StoreError> {
+    let mut kept = 0;
+    for (scope, grant) in app.store().sync().idle_grants(IDLE, GRANTS_AT_ONCE).await? {
+        match refresh::fresh_access_token(app, &scope, grant, Resource::Outlook).await {
+            Ok(_) => kept += 1,
+            Err(failure) => tracing::info!(grant.id = %grant, %failure, "an idle grant could not be kept alive"),
+        }
+    }
+    Ok(kept)
+}
