@@ -33,7 +33,7 @@ pub(crate) fn ask(state: &State, segment: &str, asked: &Parameters, purpose: Pur
     } else if flow.scopes.is_empty() {
         return flow.answer_error(state, &EntraError::missing_parameter("scope"));
     }
-    authorize::first_page(state, flow)
+    authorize::first_page(state, &flow)
 }
 
 pub(crate) fn accepted(state: &State, flow: &Flow, admin: &TenantUser) -> Response {

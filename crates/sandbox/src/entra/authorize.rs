@@ -64,9 +64,7 @@ pub(crate) fn authorize(state: &State, segment: &str, asked: &Parameters) -> Res
         let text = "Session information is not sufficient for single-sign-on.";
         return flow.answer_error(state, &EntraError::new("login_required", 50_058, text));
     }
-    let users = admitted(state, &flow);
-    let id = state.flows.open(flow.clone());
-    pages::accounts(&id, &flow, &users, None)
+    first_page(state, &flow)
 }
 
 fn sign_in_error(fault: &Fault) -> Option<(String, String)> {
@@ -142,10 +140,10 @@ fn admitted(state: &State, flow: &Flow) -> Vec<TenantUser> {
 }
 
 /// The page for a new flow of an administrator's consent.
-pub(crate) fn first_page(state: &State, flow: Flow) -> Response {
-    let users = admitted(state, &flow);
+pub(crate) fn first_page(state: &State, flow: &Flow) -> Response {
+    let users = admitted(state, flow);
     let id = state.flows.open(flow.clone());
-    pages::accounts(&id, &flow, &users, None)
+    pages::accounts(&id, flow, &users, None)
 }
 
 fn expired_page(state: &State) -> Response {

@@ -54,13 +54,15 @@ pub(crate) struct AccessGrant {
     pub(crate) expires_at: i64,
 }
 
+/// Tenant, and the user in it unless the whole organisation consents.
+type Consenting = (String, Option<String>);
+
 #[derive(Default)]
 pub(crate) struct Grants {
     codes: Mutex<HashMap<String, CodeGrant>>,
     refresh: Mutex<HashMap<String, RefreshGrant>>,
     access: Mutex<HashMap<String, AccessGrant>>,
-    /// `(tid, Some(oid))` for a user, `(tid, None)` for an organisation, with the scopes consented to.
-    consents: Mutex<HashMap<(String, Option<String>), HashSet<String>>>,
+    consents: Mutex<HashMap<Consenting, HashSet<String>>>,
 }
 
 /// Why a code was not taken.

@@ -8,6 +8,7 @@ pub(crate) mod errors;
 pub(crate) mod flow;
 pub(crate) mod grants;
 mod id_token;
+mod issue;
 pub(crate) mod keys;
 mod pages;
 mod scopes;

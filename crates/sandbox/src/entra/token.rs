@@ -7,24 +7,18 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use poem::http::{HeaderMap, StatusCode, header};
 use poem::{Body, Response};
 use ring::digest;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::errors::{EntraError, json_answer};
-use super::grants::{AccessGrant, CodeGrant, CodeRefusal, Principal, RefreshGrant};
-use super::{authorize, id_token, scopes};
-use crate::ambient::{random_between, random_guid};
-use crate::directory::{Audience, TenantUser};
+use super::grants::{CodeGrant, CodeRefusal, Principal};
+use super::issue::{Extra, Success, consented, first_resource, lifetime, success, user_of};
+use super::scopes;
+use crate::ambient::random_guid;
+use crate::directory::Audience;
 use crate::faults::{Fault, TokenFault};
 use crate::html::Parameters;
 use crate::journal::Event;
 use crate::state::State;
-
-/// Everything a success says.
-struct Success {
-    body: Map<String, Value>,
-    /// The connection ends instead.
-    lost: bool,
-}
 
 pub(crate) fn token(state: &State, segment: &str, headers: &HeaderMap, form: &Parameters) -> Response {
     let grant_type = form.get("grant_type").unwrap_or_default().to_owned();
@@ -246,144 +240,6 @@ fn by_client_credentials(
     let body = json!({"token_type": "Bearer", "expires_in": expires_in, "ext_expires_in": expires_in, "access_token": access_token});
     let Value::Object(body) = body else { unreachable!("an object was written") };
     Ok(Success { body, lost: false })
-}
-
-struct Extra {
-    openid: bool,
-    offline: bool,
-    nonce: Option<String>,
-    client_info: bool,
-    /// The refresh token that was used, for a server that does not rotate.
-    kept: Option<(String, RefreshGrant)>,
-}
-
-fn success(state: &State, user: &TenantUser, granted: &[String], extra: &Extra) -> Result<Success, EntraError> {
-    let take = |pick: fn(&TokenFault) -> bool| {
-        state.faults.take(Some(&user.address), |fault| match fault {
-            Fault::Token(fault) if pick(fault) => Some(fault.clone()),
-            _ => None,
-        })
-    };
-    let now = state.clock.now();
-    let mut full: Vec<String> = granted.iter().map(|scope| scopes::full_name(scope)).collect();
-    if let Some(TokenFault::MissingScope(missing)) = take(|fault| matches!(fault, TokenFault::MissingScope(_))) {
-        full.retain(|scope| *scope != missing);
-    }
-    let expires_in = match take(|fault| matches!(fault, TokenFault::ExpiresIn(_))) {
-        Some(TokenFault::ExpiresIn(seconds)) => seconds,
-        _ => lifetime(state, user.is_personal()),
-    };
-    let mut rights: Vec<String> = full.iter().filter(|scope| !scopes::is_openid(scope)).cloned().collect();
-    if take(|fault| *fault == TokenFault::WrongAudience).is_some() {
-        rights = vec![format!("{}/IMAP.AccessAsUser.All", scopes::GRAPH)];
-    }
-    let principal = Principal::User { tid: user.tid.clone(), oid: user.oid.clone() };
-    let access_token = match &state.config.jwt_access_tokens {
-        Some(issuer) => {
-            let token = id_token::access_token(state, user, issuer, now + i64::from(expires_in));
-            let grant = AccessGrant { principal, scopes: rights, expires_at: now + i64::from(expires_in) };
-            state.grants.keep_access_token(token, grant)
-        }
-        None => state.grants.issue_access_token(principal, rights, now + i64::from(expires_in)),
-    };
-
-    let mut body = Map::new();
-    body.insert("token_type".into(), json!("Bearer"));
-    // `offline_access` is asked for but not listed among what was granted.
-    let listed: Vec<&str> = full.iter().map(String::as_str).filter(|scope| *scope != "offline_access").collect();
-    body.insert("scope".into(), json!(listed.join(" ")));
-    body.insert("expires_in".into(), json!(expires_in));
-    body.insert("ext_expires_in".into(), json!(expires_in));
-    body.insert("access_token".into(), json!(access_token));
-    if extra.offline && take(|fault| *fault == TokenFault::NoRefreshToken).is_none() {
-        let kept = extra.kept.as_ref().filter(|_| take(|fault| *fault == TokenFault::NoRotation).is_some());
-        let refresh_token = kept.map(|(token, _)| token.clone()).unwrap_or_else(|| {
-            let scopes = extra.kept.as_ref().map_or_else(|| granted.to_vec(), |(_, grant)| grant.scopes.clone());
-            let (tid, oid) = (user.tid.clone(), user.oid.clone());
-            let scopes = with_offline(scopes);
-            state.grants.issue_refresh_token(RefreshGrant {
-                tid,
-                oid,
-                scopes,
-                issued_at: now,
-                used_at: now,
-                revoked: false,
-            })
-        });
-        body.insert("refresh_token".into(), json!(refresh_token));
-    }
-    if extra.openid && take(|fault| *fault == TokenFault::NoIdToken).is_none() {
-        let wrong = state.faults.take(Some(&user.address), |fault| match fault {
-            Fault::IdToken(fault) => Some(*fault),
-            _ => None,
-        });
-        body.insert("id_token".into(), json!(id_token::issue(state, user, extra.nonce.as_deref(), wrong)));
-    }
-    if extra.client_info {
-        body.insert("client_info".into(), json!(authorize::client_info(&user.tid, &user.oid)));
-    }
-    let lost = take(|fault| *fault == TokenFault::AnswerLost).is_some();
-    Ok(Success { body, lost })
-}
-
-fn with_offline(mut scopes: Vec<String>) -> Vec<String> {
-    if !scopes.iter().any(|scope| scope == "offline_access") {
-        scopes.push("offline_access".into());
-    }
-    scopes
-}
-
-/// Random between 60 and 90 minutes for organisations, an hour for personal accounts.
-fn lifetime(state: &State, personal: bool) -> u32 {
-    state.config.token_lifetime_seconds.unwrap_or_else(|| if personal { 3600 } else { random_between(3600, 5399) })
-}
-
-/// The scopes of the first resource among those asked for at sign-in, with OpenID's.
-fn first_resource(scopes: &[String]) -> Result<Vec<String>, EntraError> {
-    let mut first = None;
-    let mut chosen = Vec::new();
-    for scope in scopes {
-        match scopes::resource_of(scope)? {
-            Some(resource) if *first.get_or_insert(resource) != resource => {}
-            _ => chosen.push(scope.clone()),
-        }
-    }
-    Ok(chosen)
-}
-
-fn consented(state: &State, user: &TenantUser, granted: &[String]) -> Result<(), EntraError> {
-    let wanted = scopes::needing_consent(granted);
-    if state.grants.consented(&user.tid, &user.oid, &wanted) {
-        return Ok(());
-    }
-    if user.is_personal() {
-        let text = "The request was denied because one or more scopes requested are unauthorized or expired. The user \
-                    must first sign in and grant the client application access to the requested scope.";
-        let mut error = EntraError::new("invalid_grant", 70_000, text);
-        error.with_uri = false;
-        return Err(error);
-    }
-    let text = format!(
-        "The user or administrator has not consented to use the application with ID '{}' named 'Postroom'. Send an \
-         interactive authorization request for this user and resource.",
-        state.config.client_id
-    );
-    Err(EntraError::new("invalid_grant", 65_001, text).suberror("consent_required"))
-}
-
-fn user_of(state: &State, audience: &Audience, tid: &str, oid: &str) -> Result<TenantUser, EntraError> {
-    let user = state.directory().user_by_id(tid, oid).cloned().ok_or_else(|| {
-        let text = format!("The user account {{EUII Hidden}} does not exist in the {tid} directory.");
-        EntraError::new("invalid_grant", 50_034, text)
-    })?;
-    if !audience.admits(&user) {
-        let text = "User account from another tenant does not exist in this tenant and cannot access the application.";
-        return Err(EntraError::new("invalid_grant", 50_020, text));
-    }
-    if user.disabled {
-        return Err(EntraError::new("invalid_grant", 50_057, "The user account is disabled."));
-    }
-    Ok(user)
 }
 
 /// Personal accounts say little, and without `error_uri`.

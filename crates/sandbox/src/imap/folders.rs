@@ -79,7 +79,7 @@ impl Session {
             return self.done(tag, verb).await;
         }
         let nothing = self.take(|fault| (*fault == ImapFault::EmptyList).then_some(())).is_some();
-        let folders = self.mailbox.as_ref().map(|mailbox| mailbox.folders()).unwrap_or_default();
+        let folders = self.mailbox.as_ref().map(crate::mailbox::Mailbox::folders).unwrap_or_default();
         let pattern = format!("{reference}{pattern}");
         for folder in folders.iter().filter(|_| !nothing) {
             if matches(pattern.as_bytes(), encoded_name(&folder.name).as_bytes()) {

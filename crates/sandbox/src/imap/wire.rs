@@ -100,8 +100,7 @@ impl Wire {
         let mut gathered = Gatherer::default();
         let mut piece = rest.to_owned();
         let mut size = first.len();
-        loop {
-            let Some((octets, open, waits)) = announced_literal(&piece) else { break };
+        while let Some((octets, open, waits)) = announced_literal(&piece) {
             if gathered.text(&piece[..open]).is_err() || octets > MAX_LITERAL {
                 return bad("Command Argument Error. 12");
             }

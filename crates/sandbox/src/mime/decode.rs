@@ -106,7 +106,7 @@ fn one_word(candidate: &str) -> Option<(String, usize)> {
     let mut parts = candidate[2..].splitn(3, '?');
     let (name, encoding, tail) = (parts.next()?, parts.next()?, parts.next()?);
     let end = tail.find("?=")?;
-    let payload = tail[..end].as_bytes();
+    let payload = &tail.as_bytes()[..end];
     let bytes = match encoding {
         "B" | "b" => base64_lenient(payload),
         "Q" | "q" => quoted_printable(payload, true),

@@ -64,13 +64,13 @@ impl Session {
     }
 
     async fn take_mail(&mut self, mail: Vec<u8>, bare_linefeeds: bool) -> Flow {
-        let (Some(access), Some(from)) = (self.access.clone(), self.from.clone()) else { return OVER };
+        let (Some(account), Some(from)) = (self.account(), self.from.clone()) else { return OVER };
         let recipients = self.recipients.clone();
         self.reset();
         if let Some(flow) = self.fault_at(SmtpPoint::EndOfData).await? {
             return Ok(flow);
         }
-        self.slow_down(&access.user.address).await;
+        self.slow_down(&account.address).await;
         let behind_dot = self.take(|fault| match fault {
             SmtpFault::DropAfterDot { .. } | SmtpFault::StallAfterDot { .. } => Some(fault.clone()),
             _ => None,
@@ -80,8 +80,7 @@ impl Session {
         let reply = if lost {
             String::new()
         } else {
-            let handed =
-                Handed { user: &access.user, from: &from, recipients: &recipients, mail: &mail, bare_linefeeds };
+            let handed = Handed { user: &account, from: &from, recipients: &recipients, mail: &mail, bare_linefeeds };
             submit(&self.state, &handed)
         };
         match behind_dot {

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use super::wire::Wire;
 use super::{HOST, Planned, SEND_AS_DENIED, planned};
 use crate::config::UnknownRecipients;
+use crate::directory::TenantUser;
 use crate::entra::access::MailAccess;
 use crate::faults::{SmtpFault, SmtpPoint};
 use crate::state::{Place, State};
@@ -54,6 +55,12 @@ impl Session {
 
     pub(super) fn user(&self) -> Option<&str> {
         self.access.as_ref().map(|access| access.user.address.as_str())
+    }
+
+    /// The signed-in account as it is now: what an administrator changes holds from the next command on.
+    pub(super) fn account(&self) -> Option<TenantUser> {
+        let user = &self.access.as_ref()?.user;
+        Some(self.state.directory().user_by_id(&user.tid, &user.oid).unwrap_or(user).clone())
     }
 
     pub(super) fn take<T>(&self, pick: impl Fn(&SmtpFault) -> Option<T>) -> Option<T> {
@@ -197,7 +204,7 @@ impl Session {
         if !self.encrypted {
             return self.reply(&format!("451 5.7.3 STARTTLS is required to send mail [{HOST}]")).await;
         }
-        let Some(access) = &self.access else {
+        let Some(account) = self.account() else {
             return self.reply(&format!("530 5.7.57 Client not authenticated to send mail. [{HOST}]")).await;
         };
         if self.from.is_some() {
@@ -212,7 +219,7 @@ impl Session {
         if size.is_some_and(|size: usize| size > LARGEST_MAIL) {
             return self.reply("552 5.3.4 Message size exceeds fixed maximum message size").await;
         }
-        if !access.user.may_send_as(&address) {
+        if !account.may_send_as(&address) {
             return self.reply(SEND_AS_DENIED).await;
         }
         self.from = Some(address);

@@ -1,0 +1,12 @@
+//! The sandbox over its sockets: every client here is written for these tests, none is the product's.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
+mod customer_page;
+mod id_tokens;
+mod imap;
+mod imap_faults;
+mod sign_in;
+mod smtp;
+mod support;
+mod tokens;
