@@ -128,6 +128,8 @@ pub struct Settings {
     pub proof_lifetime: Duration,
     /// The largest body of a reply with its attachments.
     pub max_upload_bytes: usize,
+    /// How long to wait before each look into Sent for a message whose outcome is unknown; after the last it is decided.
+    pub reconcile_looks: Vec<Duration>,
 }
 
 impl Settings {
@@ -144,6 +146,7 @@ impl Settings {
             connection_lifetime: Duration::from_secs(15 * 60),
             proof_lifetime: Duration::from_secs(15 * 60),
             max_upload_bytes: 40 * 1024 * 1024,
+            reconcile_looks: [10, 60, 300].map(Duration::from_secs).to_vec(),
         }
     }
 

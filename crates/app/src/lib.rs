@@ -27,7 +27,12 @@ pub mod conversations;
 pub mod outbound;
 
 pub mod job;
+pub mod jobs;
 pub mod owed;
 pub mod tending;
 
 pub use context::{App, AppParts, Environment, Hint, Settings, Wake};
+
+/// What callers of the use cases must be able to name.
+pub use net::TlsMode;
+pub use store::StoreError;

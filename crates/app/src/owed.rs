@@ -1,1 +1,16 @@
-//! To be written (app B).
+//! What is due, named for the queue.
+
+use crate::App;
+use crate::job::JobEnvelope;
+use std::time::Duration;
+use store::StoreError;
+
+/// For this long a row that was handed over is not handed over again, unless whoever took it gives it back. A job that died in the
+/// queue (Redis was flushed) comes again after it.
+pub const HOLD: Duration = Duration::from_secs(60);
+
+/// Up to `window` due rows, round-robin by account, human replies first.
+pub async fn due(app: &App, window: u32) -> Result<Vec<JobEnvelope>, StoreError> {
+    let due = app.store().relay().hand_over(window, HOLD).await?;
+    Ok(due.into_iter().map(|work| JobEnvelope::new(work.kind, work.account_id, work.owed_id)).collect())
+}

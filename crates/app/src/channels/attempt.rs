@@ -89,3 +89,29 @@ impl Browser {
 pub(super) fn state_of_confirmation(token: &str) -> Option<&str> {
     token.split_once('.').map(|(state, _)| state).filter(|state| !state.is_empty() && state.len() <= 128)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_follows_from_the_link_and_says_nothing_about_it() {
+        let state = state_of("a link");
+        assert_eq!(state, state_of("a link"));
+        assert_ne!(state, state_of("another link"));
+        assert_eq!(state.len(), 43, "256 bits");
+    }
+
+    #[test]
+    fn a_confirmation_is_made_by_its_own_browser_for_its_own_attempt() {
+        let browser = |value: &str| Browser { value: value.to_owned() };
+        let ours = browser("ours").confirmation("state");
+        assert_eq!(ours, browser("ours").confirmation("state"));
+        assert_ne!(ours, browser("theirs").confirmation("state"));
+        assert_ne!(ours, browser("ours").confirmation("other"));
+        assert_eq!(state_of_confirmation(ours.expose()), Some("state"));
+        for nonsense in ["", ".", "no dot", ".token"] {
+            assert_eq!(state_of_confirmation(nonsense), None, "{nonsense}");
+        }
+    }
+}

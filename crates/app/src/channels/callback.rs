@@ -16,7 +16,7 @@ use store::{Connection, StateProof, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 /// The query of the callback, as far as anything in it is read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct CallbackQuery {
     pub code: Option<Secret>,
     pub state: Option<String>,
@@ -25,6 +25,13 @@ pub struct CallbackQuery {
     pub error_description: Option<String>,
     /// Present when this comes from the admin-consent page; its value is believed in nothing.
     pub admin_consent: Option<String>,
+}
+
+/// Neither code nor state belongs into a log.
+impl std::fmt::Debug for CallbackQuery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallbackQuery").field("error", &self.error).finish_non_exhaustive()
+    }
 }
 
 /// What the person sees. All texts are for the API to escape.
@@ -213,6 +220,9 @@ async fn page(app: &App, connection: Connection, state: &str, browser: &Browser)
                 // What proving left on the attempt: reading works, sending was refused.
                 sending: connection.failure,
             })
+        }
+        ConnectionStatus::AwaitingConfirmation if app.now() >= connection.expires_at => {
+            Ok(failed(FailureClass::StateExpired.into()))
         }
         ConnectionStatus::AwaitingConfirmation => {
             // The name comes with the rights of whoever asked for the connection; if those are gone, so is the attempt.

@@ -20,10 +20,17 @@ pub struct Begin {
     pub inbox_id: Option<InboxId>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Begun {
     pub url: String,
     pub connection_id: ConnectionId,
+}
+
+/// Whoever knows the link may open it.
+impl std::fmt::Debug for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Begun").field("connection_id", &self.connection_id).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +90,17 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
 }
 
 /// Where the browser goes, and what it keeps.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OpenedLink {
     pub redirect: Url,
     pub cookie: BrowserCookie,
+}
+
+/// The redirect carries state and nonce.
+impl std::fmt::Debug for OpenedLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenedLink").field("cookie", &self.cookie).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

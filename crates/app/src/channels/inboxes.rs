@@ -3,11 +3,13 @@
 use super::snapshot;
 use crate::accounts::Member;
 use crate::{App, Hint};
+use domain::account::Role;
 use domain::channel::EmailChannel;
 use domain::event::EventKind;
 use domain::inbox::{Inbox, InboxSettings};
 use domain::user::Agent;
 use domain::{InboxId, UserId};
+use std::collections::BTreeSet;
 use store::{Grant, StoreError};
 
 /// `None` leaves it.
@@ -98,6 +100,21 @@ pub async fn members(app: &App, member: &Member, inbox: InboxId) -> Result<Vec<A
     Ok(member.scope.inbox_members(inbox).await?)
 }
 
+/// Who may be given a conversation of any of these inboxes: their members, and every administrator.
+pub async fn assignable_agents(app: &App, member: &Member, inboxes: &[InboxId]) -> Result<Vec<Agent>, InboxError> {
+    let mut assignable = member.scope.agents().await?;
+    for inbox in inboxes {
+        let members = members(app, member, *inbox).await?;
+        assignable.retain(|agent| {
+            agent.role == Role::Administrator || members.iter().any(|known| known.user.id == agent.user.id)
+        });
+    }
+    if inboxes.is_empty() {
+        assignable.retain(|agent| agent.role == Role::Administrator);
+    }
+    Ok(assignable)
+}
+
 /// The list replaces the one that was.
 pub async fn set_members(
     _app: &App,
@@ -111,7 +128,8 @@ pub async fn set_members(
     if users.iter().any(|user| !agents.iter().any(|agent| agent.user.id == *user)) {
         return Err(InboxError::AgentNotFound);
     }
-    member.scope.set_inbox_members(inbox, users).await?;
+    let users: Vec<UserId> = users.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    member.scope.set_inbox_members(inbox, &users).await?;
     Ok(member.scope.inbox_members(inbox).await?)
 }
 

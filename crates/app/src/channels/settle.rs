@@ -225,3 +225,43 @@ async fn owe_proof(app: &App, tx: &mut store::Tx, connection: &Connection) -> Re
     tx.owe(OwedKind::ProveConnection, connection.id.0, payload, OwedPriority::Human, None).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oauth::Claims;
+
+    fn identity(claims: Claims) -> Identity {
+        Identity { tid: "t".into(), oid: "o".into(), sub: "s".into(), claims }
+    }
+
+    fn named(name: &str, email: Option<&str>) -> Claims {
+        Claims { preferred_username: Some(name.to_owned()), email: email.map(str::to_owned), ..Claims::default() }
+    }
+
+    #[test]
+    fn mail_comes_from_the_email_claim_only_when_its_domain_is_the_sign_ins_or_vouched_for() {
+        let from = |claims| who(&identity(claims), None).expect("an address").mailbox;
+        assert_eq!(from(named("ada@contoso.com", Some("support@contoso.com"))), "support@contoso.com");
+        assert_eq!(from(named("ada@evil.example", Some("ceo@victim.example"))), "ada@evil.example");
+        let mut vouched = named("ada@contoso.onmicrosoft.com", Some("ada@contoso.com"));
+        assert_eq!(from(vouched.clone()), "ada@contoso.onmicrosoft.com");
+        vouched.email_domain_owner_verified = Some(true);
+        assert_eq!(from(vouched.clone()), "ada@contoso.com");
+        vouched.email_domain_owner_verified = Some(false);
+        assert_eq!(from(vouched), "ada@contoso.onmicrosoft.com");
+    }
+
+    #[test]
+    fn the_sign_in_name_opens_the_mailbox_whatever_the_email_claim_says() {
+        let found = who(&identity(named("ada@contoso.com", Some("alias@contoso.com"))), Some("other@contoso.com"));
+        assert_eq!(found.expect("an address").principal, "ada@contoso.com");
+    }
+
+    #[test]
+    fn a_sign_in_without_any_address_takes_the_expected_one_or_asks() {
+        let nameless = || identity(named("ada", None));
+        assert_eq!(who(&nameless(), Some("ada@contoso.com")).expect("expected").principal, "ada@contoso.com");
+        assert_eq!(who(&nameless(), None).expect_err("asks").class, FailureClass::AddressUnknown);
+    }
+}

@@ -325,3 +325,20 @@ async fn again_or_never(
     app.changed();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_760_000_000);
+
+    #[test]
+    fn sending_that_is_refused_while_connecting_waits_for_a_person_and_trouble_that_passes_does_not() {
+        let state = |class: FailureClass| sending_health(&Err(class.into()), NOW).state;
+        assert_eq!(state(FailureClass::SmtpAuthDisabled), HealthState::Blocked);
+        assert_eq!(state(FailureClass::SendingRefused), HealthState::Blocked);
+        assert_eq!(state(FailureClass::SenderNotAllowed), HealthState::Blocked);
+        assert_eq!(state(FailureClass::TimedOut), HealthState::Failing);
+        assert_eq!(sending_health(&Ok(()), NOW).state, HealthState::Connected);
+    }
+}

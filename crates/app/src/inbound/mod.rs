@@ -1,1 +1,68 @@
-//! To be written (app B).
+//! A mail ENTERS and BECOMES a message in a conversation.
+//!
+//! - [`mailbox`]: opens the mailbox: token, session, folder, cursor.
+//! - [`pull`]: announced UIDs → stored raw mail and a moved cursor, in one transaction.
+//! - [`import`]: the past, apart from new mail, resumable.
+//! - [`ingest`]: stored raw mail → contact → conversation → message, in one transaction.
+//! - [`filing`]: one mail, inside the transaction.
+//! - [`bounce`]: a report marks the delivery it is about.
+//! - [`reading`]: what a mail says, in the words of our rows. Pure.
+//! - [`placing`]: which conversation it belongs to, and whether it is the same mail as one we have.
+
+mod bounce;
+pub mod filing;
+pub mod import;
+pub mod ingest;
+pub mod mailbox;
+pub mod placing;
+pub mod pull;
+pub mod reading;
+
+use domain::{Failure, FailureClass};
+pub use mailbox::OpenMailbox;
+use store::StoreError;
+
+/// Why a mailbox could not be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// The server, the network or the sign-in: [`Failure::class`] says what to do and for whom.
+    #[error("{0}")]
+    Failure(Failure),
+    /// Another worker holds the mailbox now; whoever reads this stops.
+    #[error("the mailbox's lease is lost")]
+    LeaseLost,
+    /// The database: nothing about the mailbox.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl PullError {
+    /// What to show and to reason about; `None` when it says nothing about the mailbox.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failure(failure) => Some(failure),
+            Self::LeaseLost | Self::Store(_) => None,
+        }
+    }
+}
+
+impl From<Failure> for PullError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<FailureClass> for PullError {
+    fn from(class: FailureClass) -> Self {
+        Self::Failure(class.into())
+    }
+}
+
+impl From<StoreError> for PullError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::LeaseLost => Self::LeaseLost,
+            other => Self::Store(other),
+        }
+    }
+}

@@ -1,1 +1,24 @@
-//! To be written (app B).
+//! A reply LEAVES.
+//!
+//! - [`reply`]: message, delivery and owed work in one transaction, before anybody is answered.
+//! - [`draft`]: what an agent may send, checked. Pure.
+//! - [`envelope`]: who gets it and what it refers to.
+//! - [`deliver`]: one attempt to hand it to the mail server.
+//! - [`composing`]: the bytes that leave. [`settle`]: how an attempt ended, written down.
+//! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
+//! - [`retry`]: a person asks again, cancels, or deletes a message.
+//! - [`pace`]: how fast a mailbox may send.
+
+mod composing;
+pub mod deliver;
+pub mod draft;
+pub mod envelope;
+pub mod pace;
+pub mod reconcile;
+pub mod reply;
+pub mod retry;
+pub(crate) mod settle;
+
+pub use draft::{Draft, IdempotencyKey, Invalid, UploadedFile};
+pub use reply::{ReplyError, reply};
+pub use retry::{RetryError, delete_message, retry};

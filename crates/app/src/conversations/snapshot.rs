@@ -1,0 +1,179 @@
+//! Conversations and messages as events carry them: a picture of the moment, not a reference.
+//!
+//! Versioned (`v`): event streams and webhooks render from these, also from ones that were written by an older version. Long bodies are
+//! cut; whoever wants all of a mail asks for the message.
+
+use domain::Timestamp;
+use domain::contact::Contact;
+use domain::message::{Attachment, Delivery, Message, Sender};
+use domain::user::User;
+use serde_json::{Map, Value, json};
+use store::ConversationView;
+
+pub const VERSION: u32 = 1;
+
+/// The longest text of a mail inside an event.
+const MAX_TEXT_BYTES: usize = 32 * 1024;
+
+pub fn conversation(view: &ConversationView) -> Value {
+    let c = &view.conversation;
+    json!({
+        "v": VERSION,
+        "conversation": {
+            "id": c.id.0,
+            "display_id": c.display_id.0,
+            "account_id": c.account_id.0,
+            "inbox_id": c.inbox_id.0,
+            "uuid": c.uuid,
+            "status": c.status.as_str(),
+            "priority": c.priority.map(domain::conversation::Priority::as_str),
+            "subject": c.subject,
+            "muted": c.muted,
+            "labels": view.labels,
+            "unread_count": view.unread_count,
+            "additional_attributes": c.additional_attributes,
+            "custom_attributes": c.custom_attributes,
+            "snoozed_until": micros(c.snoozed_until),
+            "waiting_since": micros(c.waiting_since),
+            "first_reply_at": micros(c.first_reply_at),
+            "last_activity_at": c.last_activity_at.0,
+            "agent_last_seen_at": micros(c.agent_last_seen_at),
+            "assignee_last_seen_at": micros(c.assignee_last_seen_at),
+            "contact_last_seen_at": micros(c.contact_last_seen_at),
+            "created_at": c.created_at.0,
+            "updated_at": c.updated_at.0,
+            "contact": contact(&view.contact),
+            "assignee": view.assignee.as_ref().map(|agent| user(&agent.user)),
+            "last_message": view.last_non_activity_message.as_ref().map(|m| message_body(m, None)),
+        },
+    })
+}
+
+/// `echo_id`: what the client that made the message calls it.
+pub fn message(message: &Message, echo_id: Option<&str>) -> Value {
+    json!({ "v": VERSION, "message": message_body(message, echo_id) })
+}
+
+pub fn contact_event(contact: &Contact) -> Value {
+    json!({ "v": VERSION, "contact": self::contact(contact) })
+}
+
+fn message_body(message: &Message, echo_id: Option<&str>) -> Value {
+    json!({
+        "id": message.id.0,
+        "account_id": message.account_id.0,
+        "inbox_id": message.inbox_id.0,
+        "conversation_id": message.conversation_id.0,
+        "display_id": message.display_id.0,
+        "message_type": message.message_type.number(),
+        "private": message.private,
+        "content": message.content,
+        "content_type": message.content_type.as_str(),
+        "content_attributes": shortened(&message.content_attributes),
+        "source_id": message.source_id,
+        "status": message.delivery.as_ref().map_or("sent", |d| d.state.chatwoot_status()),
+        "delivery": message.delivery.as_ref().map(delivery),
+        "sender": sender(&message.sender),
+        "attachments": message.attachments.iter().map(attachment).collect::<Vec<_>>(),
+        "echo_id": echo_id,
+        "deleted": message.deleted,
+        "sent_at": message.sent_at.0,
+        "created_at": message.created_at.0,
+        "updated_at": message.updated_at.0,
+    })
+}
+
+fn delivery(delivery: &Delivery) -> Value {
+    json!({
+        "state": delivery.state.as_str(),
+        "attempts": delivery.attempts,
+        "queued_at": delivery.queued_at.0,
+        "sent_at": micros(delivery.sent_at),
+        "next_try_at": micros(delivery.next_try_at),
+        "failure": delivery.failure,
+        "refused_recipients": delivery.refused_recipients,
+    })
+}
+
+fn sender(sender: &Sender) -> Value {
+    match sender {
+        Sender::Contact(person) => contact(person),
+        Sender::User(agent) => user(agent),
+        Sender::System => Value::Null,
+    }
+}
+
+fn contact(contact: &Contact) -> Value {
+    json!({
+        "type": "contact",
+        "id": contact.id.0,
+        "name": contact.name,
+        "email": contact.email,
+        "phone_number": contact.phone_number,
+        "identifier": contact.identifier,
+        "blocked": contact.blocked,
+        "additional_attributes": contact.additional_attributes,
+        "custom_attributes": contact.custom_attributes,
+        "last_activity_at": micros(contact.last_activity_at),
+        "created_at": contact.created_at.0,
+    })
+}
+
+fn user(user: &User) -> Value {
+    json!({ "type": "user", "id": user.id.0, "name": user.name, "available_name": user.available_name() })
+}
+
+fn attachment(attachment: &Attachment) -> Value {
+    json!({
+        "id": attachment.id.0,
+        "message_id": attachment.message_id.0,
+        "file_type": attachment.file_type().as_str(),
+        "file_name": attachment.file_name,
+        "content_type": attachment.content_type,
+        "size_bytes": attachment.size_bytes,
+        "content_id": attachment.content_id,
+        "inline": attachment.inline,
+    })
+}
+
+fn micros(at: Option<Timestamp>) -> Option<i64> {
+    at.map(Timestamp::micros)
+}
+
+/// The attributes with every long text cut, and a mark that they were.
+fn shortened(attributes: &Value) -> Value {
+    let mut cut = false;
+    let mut short = shorten(attributes, &mut cut);
+    if let (true, Value::Object(object)) = (cut, &mut short) {
+        object.insert("shortened".to_owned(), Value::Bool(true));
+    }
+    short
+}
+
+fn shorten(value: &Value, cut: &mut bool) -> Value {
+    match value {
+        Value::String(text) if text.len() > MAX_TEXT_BYTES => {
+            *cut = true;
+            let end = (0..=MAX_TEXT_BYTES).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+            Value::String(text[..end].to_owned())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(|item| shorten(item, cut)).collect()),
+        Value::Object(object) => Value::Object(
+            object.iter().map(|(key, item)| (key.clone(), shorten(item, cut))).collect::<Map<String, Value>>(),
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_mail_is_cut_in_an_event_and_says_so() {
+        let long = shortened(&json!({ "email": { "html_content": { "full": "é".repeat(40_000) } }, "to": ["a@b.c"] }));
+        assert!(long["email"]["html_content"]["full"].as_str().expect("text").len() <= MAX_TEXT_BYTES);
+        assert_eq!((&long["shortened"], &long["to"]), (&json!(true), &json!(["a@b.c"])));
+        assert_eq!(shortened(&json!({ "a": 1 })), json!({ "a": 1 }));
+    }
+}

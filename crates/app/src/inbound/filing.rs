@@ -1,0 +1,264 @@
+//! One mail becomes rows, inside the transaction: contact → conversation → message → ids → events.
+
+use super::ingest::Prepared;
+use super::{bounce, placing};
+use crate::App;
+use crate::conversations::status::{announce, set_status};
+use crate::conversations::{new_uuid, snapshot};
+use domain::contact::Contact;
+use domain::conversation::threading::Evidence;
+use domain::conversation::{Conversation, ConversationStatus};
+use domain::event::EventKind;
+use domain::inbox::Inbox;
+use domain::message::{ContentType, MessageType};
+use domain::{ConversationId, EmailAddress, Secret, Timestamp};
+use mail::parse::MailKind;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use store::{
+    MessageIdOrigin, NewContact, NewConversation, NewMessage, NewSender, RawEmail, RawEmailSource, RawOutcome,
+    StoreError, Tx,
+};
+
+/// What became of a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filed {
+    Message,
+    /// Not a message; the raw mail's row says why.
+    LeftOut,
+    /// Somebody else was faster.
+    NotWaiting,
+}
+
+/// What filing the mails of one inbox needs.
+pub(super) struct Filing<'a> {
+    pub app: &'a App,
+    pub inbox: &'a Inbox,
+    pub keys: &'a [(i64, Secret)],
+}
+
+impl Filing<'_> {
+    /// Locks what the mails will touch, in the order that every transaction keeps: contacts by address, then conversations by id.
+    pub async fn lock_all(&self, tx: &mut Tx, mails: &[Prepared]) -> Result<(), StoreError> {
+        let mut senders: BTreeMap<String, &EmailAddress> = BTreeMap::new();
+        for mail in mails {
+            if let Some(sender) = &mail.reading.sender {
+                senders.insert(sender.address.key(), &sender.address);
+            }
+        }
+        for key in senders.keys() {
+            tx.find_contact_by_address(key).await?;
+        }
+        let mut conversations = BTreeSet::new();
+        for mail in mails {
+            if let Some((id, _)) = placing::conversation(tx, self.inbox.id, &mail.reading, self.keys).await? {
+                conversations.insert(id);
+            }
+        }
+        for id in conversations {
+            tx.lock_conversation(id).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn file(&self, tx: &mut Tx, mail: &Prepared) -> Result<Filed, StoreError> {
+        let Some(raw) = tx.lock_raw_email(mail.id).await? else { return Ok(Filed::NotWaiting) };
+        let reading = &mail.reading;
+        let channel = &self.inbox.channel;
+        let ours = [&channel.from_address, &channel.mailbox_address];
+        if let Some(same) = placing::same_mail(tx, self.inbox.id, reading, &ours).await? {
+            let outcome = RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_owned() };
+            tx.mark_raw_email(mail.id, &outcome, Some(&reading.fingerprint)).await?;
+            return Ok(Filed::LeftOut);
+        }
+        if let Some(reason) = self.reason_to_leave_out(&raw, mail) {
+            let outcome = RawOutcome::Dropped { reason: reason.to_owned() };
+            tx.mark_raw_email(mail.id, &outcome, Some(&reading.fingerprint)).await?;
+            return Ok(Filed::LeftOut);
+        }
+        let contact = self.contact(tx, mail).await?;
+        let place = placing::conversation(tx, self.inbox.id, reading, self.keys).await?;
+        let (mut conversation, evidence, is_new) = self.conversation(tx, mail, &raw, &contact, place).await?;
+        let message = tx
+            .insert_message(&NewMessage {
+                conversation_id: conversation.id,
+                message_type: MessageType::Incoming,
+                private: false,
+                content: Some(reading.content.clone()),
+                content_type: ContentType::IncomingEmail,
+                content_attributes: attributes(mail, &raw, evidence),
+                source_id: Some(reading.message_id.clone()),
+                sender: NewSender::Contact(contact.id),
+                sent_at: reading.sent_at,
+            })
+            .await?;
+        for file in &mail.files {
+            tx.insert_attachment(message.id, file).await?;
+        }
+        let mut ids = vec![&reading.message_id];
+        ids.extend(&reading.other_ids);
+        for id in ids {
+            let origin = MessageIdOrigin::Incoming;
+            let fingerprint = Some(reading.fingerprint.as_str());
+            tx.remember_message_id(self.inbox.id, conversation.id, message.id, id, origin, fingerprint).await?;
+        }
+        bounce::mark(tx, self.inbox.id, reading).await?;
+        tx.mark_raw_email(mail.id, &RawOutcome::Ingested(message.id), Some(&reading.fingerprint)).await?;
+        let reopened = after_incoming(&mut conversation, mail, &raw, is_new || contact.blocked);
+        let conversation = tx.update_conversation(&conversation).await?;
+        if is_new {
+            announce(tx, &conversation, EventKind::ConversationCreated).await?;
+        }
+        let message = tx.message(message.id).await?.ok_or(StoreError::NotFound("message"))?;
+        let payload = snapshot::message(&message, None);
+        tx.append_event(EventKind::MessageCreated, Some(self.inbox.id), Some(conversation.id), payload);
+        if reopened {
+            announce(tx, &conversation, EventKind::ConversationStatusChanged).await?;
+        }
+        if !is_new {
+            announce(tx, &conversation, EventKind::ConversationUpdated).await?;
+        }
+        Ok(Filed::Message)
+    }
+
+    /// After a new UIDVALIDITY the folder's past is looked at again: what is older than anything we ever imported stays out.
+    fn reason_to_leave_out(&self, raw: &RawEmail, mail: &Prepared) -> Option<&'static str> {
+        let begin = self.begin_of_past();
+        let is_past = mail.reading.sent_at < begin && mail.arrived_at < begin;
+        match raw.source {
+            RawEmailSource::Resync if is_past => Some("older than what was imported"),
+            RawEmailSource::Resync | RawEmailSource::Live | RawEmailSource::Import => None,
+        }
+    }
+
+    /// What is older than this was never imported.
+    fn begin_of_past(&self) -> Timestamp {
+        let days = u64::from(self.app.settings().import_days);
+        self.inbox.channel.created_at.minus(Duration::from_secs((days + 1) * 24 * 3600))
+    }
+
+    /// The real sender, whoever the conversation is with: a colleague in Cc is shown as themself.
+    async fn contact(&self, tx: &mut Tx, mail: &Prepared) -> Result<Contact, StoreError> {
+        let seen_at = mail.reading.sent_at;
+        let (contact, is_new) = match &mail.reading.sender {
+            Some(sender) => {
+                let new = NewContact {
+                    last_activity_at: Some(seen_at),
+                    ..NewContact::with_address(sender.display_name(), sender.address.clone())
+                };
+                tx.find_or_create_contact(&new).await?
+            }
+            // Nobody who could be written to: each such mail has an unknown sender of its own, since nothing says they are the same.
+            None => (tx.create_contact(&unknown_sender(seen_at)).await?, true),
+        };
+        tx.touch_contact(contact.id, self.inbox.id, seen_at).await?;
+        if is_new {
+            let payload = snapshot::contact_event(&contact);
+            tx.append_event(EventKind::ContactCreated, Some(self.inbox.id), None, payload);
+        }
+        Ok(contact)
+    }
+
+    /// The conversation the mail answers, if it is still there; else a new one.
+    async fn conversation(
+        &self,
+        tx: &mut Tx,
+        mail: &Prepared,
+        raw: &RawEmail,
+        contact: &Contact,
+        place: Option<(ConversationId, Evidence)>,
+    ) -> Result<(Conversation, Option<Evidence>, bool), StoreError> {
+        if let Some((id, evidence)) = place
+            && let Some(conversation) = tx.lock_conversation(id).await?
+            && conversation.inbox_id == self.inbox.id
+        {
+            return Ok((conversation, Some(evidence), false));
+        }
+        let reading = &mail.reading;
+        // Servers that renumber a folder may date all its mail anew: what says that it is old is kept, and disturbs nobody.
+        let looks_old = raw.source == RawEmailSource::Resync && reading.sent_at < self.begin_of_past();
+        let quiet = contact.blocked || looks_old;
+        let waits = !quiet && reading.kind != MailKind::Bounce && !reading.auto_reply;
+        let conversation = tx
+            .create_conversation(&NewConversation {
+                uuid: new_uuid(self.app.entropy()),
+                inbox_id: self.inbox.id,
+                contact_id: contact.id,
+                status: if quiet { ConversationStatus::Resolved } else { ConversationStatus::Open },
+                priority: None,
+                assignee_id: None,
+                subject: reading.subject.clone(),
+                additional_attributes: json!({
+                    "source": "email",
+                    "mail_subject": reading.subject,
+                    "in_reply_to": reading.in_reply_to.first(),
+                    "auto_reply": reading.auto_reply,
+                    "initiated_at": { "timestamp": reading.sent_at.to_iso() },
+                }),
+                waiting_since: waits.then_some(reading.sent_at),
+                last_activity_at: activity_at(mail, raw),
+            })
+            .await?;
+        Ok((conversation, None, true))
+    }
+}
+
+/// What an incoming mail changes on its conversation. `quiet`: it is new, or its sender is blocked. Whether the status changed.
+fn after_incoming(conversation: &mut Conversation, mail: &Prepared, raw: &RawEmail, quiet: bool) -> bool {
+    conversation.last_activity_at = conversation.last_activity_at.max(activity_at(mail, raw));
+    // The past neither reopens nor waits: whoever imports it has answered it elsewhere.
+    let past = raw.source == RawEmailSource::Import;
+    if quiet || past || !speaks_for_a_person(mail.reading.kind, mail.reading.auto_reply) {
+        return false;
+    }
+    let before = conversation.status;
+    let after = before.after_incoming();
+    if after != before {
+        set_status(conversation, after, None);
+    }
+    if conversation.waiting_since.is_none() {
+        conversation.waiting_since = Some(mail.reading.sent_at);
+    }
+    after != before
+}
+
+/// Robots, absences and reports neither reopen a conversation nor wait for an answer; a list's members are people.
+fn speaks_for_a_person(kind: MailKind, auto_reply: bool) -> bool {
+    match kind {
+        MailKind::Human => !auto_reply,
+        MailKind::List => true,
+        MailKind::AutoReply | MailKind::OutOfOffice | MailKind::Bounce | MailKind::Complaint => false,
+    }
+}
+
+/// New mail is activity when it arrives, however long it travelled; imported mail when it was written.
+fn activity_at(mail: &Prepared, raw: &RawEmail) -> Timestamp {
+    match raw.source {
+        RawEmailSource::Live => mail.reading.sent_at.max(mail.arrived_at),
+        RawEmailSource::Import | RawEmailSource::Resync => mail.reading.sent_at,
+    }
+}
+
+/// The mail's attributes, and why it is where it is.
+fn attributes(mail: &Prepared, raw: &RawEmail, evidence: Option<Evidence>) -> Value {
+    let mut attributes = mail.reading.attributes.clone();
+    if let Some(email) = attributes.get_mut("email").and_then(Value::as_object_mut) {
+        email.insert("threaded_by".to_owned(), json!(evidence.map(Evidence::as_str)));
+        email.insert("raw_email_id".to_owned(), json!(raw.id.0));
+        email.insert("imported".to_owned(), json!(raw.source == RawEmailSource::Import));
+    }
+    attributes
+}
+
+fn unknown_sender(seen_at: Timestamp) -> NewContact {
+    NewContact {
+        name: "Unknown sender".to_owned(),
+        email: None,
+        phone_number: None,
+        identifier: None,
+        additional_attributes: json!({}),
+        custom_attributes: json!({}),
+        last_activity_at: Some(seen_at),
+    }
+}

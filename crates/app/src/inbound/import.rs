@@ -1,0 +1,161 @@
+//! Imports the past of a mailbox, in a session of its own, so that new mail never waits for it.
+//!
+//! It goes from the oldest mail of the window to where new mail begins, so that answers find what they answer, and remembers nothing but
+//! what is stored: a mail whose UID is stored or pending is not fetched again, so it can stop anywhere and go on. One run imports a
+//! slice and asks for the next, so that many imports share the workers.
+
+use super::PullError;
+use super::ingest::ingest_arrived;
+use super::mailbox::{INBOX, sign_in};
+use super::pull::{blames_mail, pair, raw_batch};
+use crate::{App, Hint, jobs};
+use domain::account::AccountStatus;
+use domain::channel::{EmailChannel, ImportProgress, ImportState};
+use domain::failure::backoff;
+use domain::{ChannelId, Failure, FailureClass, Retry};
+use mail::imap::Session;
+use std::collections::HashSet;
+use std::time::Duration;
+use store::{ClaimedWork, Fence, Folder, FolderRole, RawEmailSource, StoreError};
+use tracing::{info, warn};
+
+/// Mails of one run.
+const SLICE_MAILS: usize = 500;
+/// Mails of one transaction.
+const BATCH_MAILS: usize = 50;
+/// Attempts that end in the middle of a fetch before its mails are left to the mailbox's actor.
+const ATTEMPTS_BEFORE_BLAME: u32 = 3;
+/// How soon to look again whether the mailbox's actor has opened it.
+const UNTIL_OPENED: Duration = Duration::from_secs(2);
+/// How soon to look again whether somebody has mended the mailbox.
+const UNTIL_MENDED: Duration = Duration::from_secs(60);
+
+/// How one slice of an import ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// The whole window is stored.
+    Done,
+    /// There is more.
+    More,
+    /// The mailbox was not opened by its actor yet, or has new UIDs it does not know of: where new mail begins is not known.
+    NotYet,
+    /// The mailbox is gone.
+    Removed,
+}
+
+/// The job: a slice, and what follows from it.
+pub async fn run(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
+    let relay = app.store().relay();
+    match import_window(app, work).await {
+        Ok(Imported::Done | Imported::Removed) => relay.finish(work).await?,
+        Ok(Imported::More) => relay.release(work, Duration::ZERO).await?,
+        Ok(Imported::NotYet) => relay.release(work, UNTIL_OPENED).await?,
+        Err(PullError::LeaseLost) => return Err(StoreError::LeaseLost),
+        Err(PullError::Store(error)) => return Err(error),
+        Err(PullError::Failure(failure)) => {
+            let wait = match failure.class.retry() {
+                // The actor of the mailbox has the same trouble and says so; when it is mended, we go on.
+                Retry::Never => UNTIL_MENDED,
+                Retry::Later | Retry::FreshToken | Retry::Done => failure.retry_after().unwrap_or_else(|| {
+                    backoff(work.attempts, Duration::from_secs(5), Duration::from_secs(900), app.jitter())
+                }),
+            };
+            warn!(channel.id = work.subject_id, %failure, "the import of a mailbox waits");
+            relay.retry(work, wait, &failure).await?
+        }
+    };
+    app.wake(Hint::Owed);
+    Ok(())
+}
+
+/// Stores and ingests the next slice of the window.
+pub async fn import_window(app: &App, work: &ClaimedWork) -> Result<Imported, PullError> {
+    let scope = &work.scope;
+    let Some(channel) = scope.channel(ChannelId(work.subject_id)).await? else { return Ok(Imported::Removed) };
+    if channel.import.state == ImportState::Done {
+        return Ok(Imported::Done);
+    }
+    if scope.account().await?.status == AccountStatus::Suspended {
+        return Err(FailureClass::AccountSuspended.into());
+    }
+    if !channel.fetch_health.state.is_tried() {
+        let failure = channel.fetch_health.failure.unwrap_or_else(|| Failure::new(FailureClass::AuthenticationRefused));
+        return Err(failure.into());
+    }
+    let folders = scope.folders(channel.id).await?;
+    let Some(folder) = folders.into_iter().find(|folder| folder.role == FolderRole::Inbox) else {
+        return Ok(Imported::NotYet);
+    };
+    if folder.uidvalidity.is_none() {
+        return Ok(Imported::NotYet);
+    }
+    let (mut session, status) = sign_in(app, scope, &channel, INBOX).await?;
+    if folder.uidvalidity != Some(status.uidvalidity) {
+        session.logout().await;
+        return Ok(Imported::NotYet);
+    }
+    let ended = slice(app, work, &channel, &folder, &mut session).await;
+    session.logout().await;
+    ended
+}
+
+async fn slice(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    folder: &Folder,
+    session: &mut Session,
+) -> Result<Imported, PullError> {
+    let scope = &work.scope;
+    let uidvalidity = folder.uidvalidity.unwrap_or_default();
+    let days = u64::from(app.settings().import_days);
+    let since = channel.created_at.minus(Duration::from_secs(days * 24 * 3600));
+    let before = folder.import.before_uid.unwrap_or(u32::MAX);
+    let window: Vec<u32> = session.uids_since(since).await?.into_iter().filter(|uid| *uid < before).collect();
+    let known: HashSet<u32> = scope.stored_uids(folder.id, uidvalidity, &window).await?.into_iter().collect();
+    let todo: Vec<u32> = window.iter().copied().filter(|uid| !known.contains(uid)).collect();
+    let total = count(window.len());
+    let mut progress = ImportProgress { state: ImportState::Running, total: Some(total), done: count(known.len()) };
+    scope.update_import(channel.id, &progress).await?;
+    let mut stored_now = 0;
+    for uids in todo.chunks(BATCH_MAILS) {
+        if stored_now >= SLICE_MAILS {
+            return Ok(Imported::More);
+        }
+        for batch in session.plan(uids).await? {
+            let fetched = match session.fetch_batch(&batch).await {
+                Ok(fetched) => fetched,
+                Err(failure) => {
+                    // Perhaps one of these mails breaks the session whenever it is fetched: the actor tries them one by one.
+                    if blames_mail(&failure) && work.attempts >= ATTEMPTS_BEFORE_BLAME {
+                        let raw = raw_batch(uidvalidity, RawEmailSource::Import, &[], batch.uids.clone(), None);
+                        scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
+                    }
+                    return Err(failure.into());
+                }
+            };
+            // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
+            let missing: Vec<u32> =
+                batch.uids.iter().copied().filter(|uid| !fetched.iter().any(|mail| mail.uid == *uid)).collect();
+            let raw = raw_batch(uidvalidity, RawEmailSource::Import, &fetched, missing, None);
+            let stored = scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
+            stored_now += stored.len();
+            if let Err(error) = ingest_arrived(app, scope, pair(&stored, fetched, app.now())).await {
+                warn!(channel.id = %channel.id, %error, "imported mail is left to the queue");
+            }
+            progress.done = (progress.done + count(batch.uids.len())).min(total);
+            scope.update_import(channel.id, &progress).await?;
+            if !app.store().relay().extend(work, jobs::import_window::LEASE).await? {
+                return Err(PullError::LeaseLost);
+            }
+        }
+    }
+    progress = ImportProgress { state: ImportState::Done, total: Some(total), done: total };
+    scope.update_import(channel.id, &progress).await?;
+    info!(channel.id = %channel.id, mails = total, "imported the mailbox's past");
+    Ok(Imported::Done)
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

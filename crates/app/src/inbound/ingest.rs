@@ -1,0 +1,199 @@
+//! Stored raw mail becomes contact, conversation and message, in one transaction with its events.
+//!
+//! A mail that cannot be ingested stops nothing: it is left to the queue, and after [`MAX_ATTEMPTS`] stands in the quarantine with the
+//! reason. Every mail that is not made a message has a row that says why. HTML is not sanitised here, and nothing is answered.
+
+use super::filing::{Filed, Filing};
+use super::reading::{self, Reading};
+use crate::{App, Hint};
+use domain::failure::backoff;
+use domain::{Failure, FailureClass, RawEmailId, Timestamp};
+use std::time::Duration;
+use store::{AccountScope, ClaimedWork, NewAttachment, RawOutcome, StoreError, Tx};
+use tracing::{error, info, warn};
+
+/// Attempts before a mail goes to the quarantine. With the waits between them, a little over a day.
+pub const MAX_ATTEMPTS: u32 = 10;
+const FIRST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
+/// Mails longer than this are read on a thread of their own.
+const LONG_MAIL_BYTES: usize = 64 * 1024;
+
+/// How many of a batch became what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ingested {
+    pub messages: u32,
+    /// The same mail was a message already, or it was left out for a reason that its row tells.
+    pub left_out: u32,
+    /// Left to the queue, or quarantined after too many attempts.
+    pub failed: u32,
+}
+
+/// A stored mail whose bytes are at hand.
+#[derive(Debug)]
+pub struct Arrived {
+    pub id: RawEmailId,
+    /// INTERNALDATE, else when we got it.
+    pub arrived_at: Timestamp,
+    pub bytes: Vec<u8>,
+}
+
+/// A mail that was read, with its files stored.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub id: RawEmailId,
+    pub arrived_at: Timestamp,
+    pub reading: Reading,
+    pub files: Vec<NewAttachment>,
+}
+
+/// Ingests stored mails in order, by their ids.
+pub async fn ingest_batch(app: &App, scope: &AccountScope, emails: &[RawEmailId]) -> Result<Ingested, StoreError> {
+    let mut arrived = Vec::new();
+    for id in emails {
+        if let Some(mail) = load(app, scope, *id).await? {
+            arrived.push(mail);
+        }
+    }
+    ingest_arrived(app, scope, arrived).await
+}
+
+/// Ingests mails that were stored a moment ago, in order, a savepoint each.
+pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrived>) -> Result<Ingested, StoreError> {
+    let mut prepared = Vec::with_capacity(arrived.len());
+    for mail in arrived {
+        prepared.push(prepare(app, scope, mail).await?);
+    }
+    let Some(first) = prepared.first() else { return Ok(Ingested::default()) };
+    let Some(raw) = scope.raw_email(first.id).await? else { return Ok(Ingested::default()) };
+    let Some(inbox) = scope.inbox(raw.inbox_id).await? else { return Ok(Ingested::default()) };
+    let filing = Filing { app, inbox: &inbox, keys: &scope.message_id_keys().await? };
+    let mut tx = scope.begin().await?;
+    // Rows are locked in one order whatever the mails' order is, so that two batches never wait for each other.
+    filing.lock_all(&mut tx, &prepared).await?;
+    let mut ingested = Ingested::default();
+    for mail in &prepared {
+        tx.savepoint().await?;
+        match filing.file(&mut tx, mail).await {
+            Ok(filed) => {
+                tx.release_savepoint().await?;
+                count(&mut ingested, filed);
+            }
+            // The database is away: nothing of this batch will be committed, and nothing is the mail's fault.
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                tx.rollback_to().await?;
+                warn!(raw_email.id = %mail.id, %error, "a mail could not be ingested");
+                put_off(app, &mut tx, mail, &error.to_string()).await?;
+                ingested.failed += 1;
+            }
+        }
+    }
+    tx.commit().await?;
+    app.wake(Hint::Account(scope.account_id()));
+    if ingested.messages > 0 {
+        info!(inbox.id = %inbox.id, messages = ingested.messages, left_out = ingested.left_out, "ingested mail");
+    }
+    Ok(ingested)
+}
+
+/// The queue's way: one mail that was left over.
+pub async fn ingest_raw_email(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
+    let id = RawEmailId(work.subject_id);
+    let relay = app.store().relay();
+    let Some(mail) = load(app, &work.scope, id).await? else {
+        relay.finish(work).await?;
+        return Ok(());
+    };
+    let mail = prepare(app, &work.scope, mail).await?;
+    match ingest_alone(app, work, &mail).await {
+        Ok(()) => {
+            app.wake(Hint::Account(work.scope.account_id()));
+            Ok(())
+        }
+        Err(error) if error.is_transient() => {
+            relay.retry(work, FIRST_WAIT, &Failure::new(FailureClass::Internal).detail(error.to_string())).await?;
+            Ok(())
+        }
+        Err(error) if work.attempts < MAX_ATTEMPTS => {
+            warn!(raw_email.id = %id, attempts = work.attempts, %error, "a mail could not be ingested");
+            let wait = backoff(work.attempts, FIRST_WAIT, LONGEST_WAIT, app.jitter());
+            relay.retry(work, wait, &Failure::new(FailureClass::Internal).detail(error.to_string())).await?;
+            Ok(())
+        }
+        Err(error) => {
+            error!(raw_email.id = %id, attempts = work.attempts, %error, "a mail goes to the quarantine");
+            let mut tx = work.scope.begin().await?;
+            if tx.lock_raw_email(id).await?.is_some() {
+                tx.mark_raw_email(id, &RawOutcome::Quarantined { reason: error.to_string() }, None).await?;
+            }
+            tx.commit().await?;
+            Ok(())
+        }
+    }
+}
+
+async fn ingest_alone(app: &App, work: &ClaimedWork, mail: &Prepared) -> Result<(), StoreError> {
+    let scope = &work.scope;
+    let Some(raw) = scope.raw_email(mail.id).await? else { return Ok(()) };
+    let inbox = scope.inbox(raw.inbox_id).await?.ok_or(StoreError::NotFound("inbox"))?;
+    let filing = Filing { app, inbox: &inbox, keys: &scope.message_id_keys().await? };
+    let mut tx = scope.begin().await?;
+    filing.lock_all(&mut tx, std::slice::from_ref(mail)).await?;
+    filing.file(&mut tx, mail).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn count(ingested: &mut Ingested, filed: Filed) {
+    match filed {
+        Filed::Message => ingested.messages += 1,
+        Filed::LeftOut => ingested.left_out += 1,
+        Filed::NotWaiting => {}
+    }
+}
+
+async fn put_off(app: &App, tx: &mut Tx, mail: &Prepared, reason: &str) -> Result<(), StoreError> {
+    match tx.lock_raw_email(mail.id).await? {
+        Some(raw) if raw.attempts + 1 >= MAX_ATTEMPTS => {
+            tx.mark_raw_email(mail.id, &RawOutcome::Quarantined { reason: reason.to_owned() }, None).await
+        }
+        Some(raw) => {
+            let wait = backoff(raw.attempts + 1, FIRST_WAIT, LONGEST_WAIT, app.jitter());
+            tx.defer_raw_email(mail.id, reason, wait).await
+        }
+        None => Ok(()),
+    }
+}
+
+async fn load(app: &App, scope: &AccountScope, id: RawEmailId) -> Result<Option<Arrived>, StoreError> {
+    let Some(raw) = scope.raw_email(id).await? else { return Ok(None) };
+    let bytes =
+        scope.read_blob(raw.blob_id).await?.ok_or_else(|| StoreError::Corrupt("a raw mail has no bytes".to_owned()))?;
+    Ok(Some(Arrived { id, arrived_at: raw.internal_date.unwrap_or(raw.received_at).min(app.now()), bytes }))
+}
+
+/// Reads the mail and stores its files, outside any transaction: a blob is durable before a row names it.
+async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepared, StoreError> {
+    let Arrived { id, arrived_at, bytes } = mail;
+    let limit = app.settings().full_parse_limit_bytes;
+    let mut reading = if bytes.len() < LONG_MAIL_BYTES {
+        reading::read(&bytes, arrived_at, limit)
+    } else {
+        tokio::task::spawn_blocking(move || reading::read(&bytes, arrived_at, limit))
+            .await
+            .map_err(|_| StoreError::Corrupt("reading a mail was cut short".to_owned()))?
+    };
+    let mut files = Vec::with_capacity(reading.attachments.len());
+    for file in std::mem::take(&mut reading.attachments) {
+        files.push(NewAttachment {
+            blob_id: scope.put_blob(&file.bytes).await?,
+            size_bytes: file.bytes.len() as u64,
+            file_name: file.file_name,
+            content_type: file.content_type,
+            content_id: file.content_id,
+            inline: file.inline,
+        });
+    }
+    Ok(Prepared { id, arrived_at, reading, files })
+}

@@ -1,0 +1,159 @@
+//! Opens a mailbox for reading: a token, an IMAP session, the folder and its cursor.
+//!
+//! New mail begins at the folder's UIDNEXT when it is opened for the first time; the past is [`super::import`]'s. When the server has
+//! given the folder a new UIDVALIDITY, every UID we know is void: the mails that arrived since the folder was last read become pending,
+//! and [`super::ingest`] finds out which of them are messages already.
+
+use super::PullError;
+use crate::{App, channels};
+use domain::channel::EmailChannel;
+use domain::{Failure, FailureClass, Retry, Timestamp};
+use mail::imap::{FolderStatus, IdleEnd, ImapLogin, Limits, Session};
+use oauth::Resource;
+use std::time::Duration;
+use store::{AccountScope, ChannelLease, Fence, Folder, FolderImport, FolderRole, RawBatch, RawEmailSource};
+use tracing::info;
+
+/// Every server calls it so (RFC 9051 §5.1).
+pub const INBOX: &str = "INBOX";
+/// What arrived this long before the last good fetch is looked at again after a new UIDVALIDITY: servers compare days without a zone.
+const RESYNC_MARGIN: Duration = Duration::from_secs(2 * 24 * 3600);
+
+/// A session with one mailbox's INBOX, opened read-only.
+#[derive(Debug)]
+pub struct OpenMailbox {
+    pub(super) session: Session,
+    pub(super) folder: Folder,
+    pub(super) uidvalidity: u32,
+}
+
+/// Signs in and opens INBOX. A refused sign-in is tried once more with a fresh token. Health is the caller's to record: only the caller
+/// knows when it will try again.
+pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, PullError> {
+    let channel = lease.scope.channel(lease.channel_id).await?.ok_or(FailureClass::ChannelRemoved)?;
+    let (mut session, status) = sign_in(app, &lease.scope, &channel, INBOX).await?;
+    let folder = lease.scope.open_folder(lease.channel_id, FolderRole::Inbox, INBOX).await?;
+    let folder = match folder.uidvalidity {
+        Some(known) if known == status.uidvalidity => folder,
+        None => begin(lease, folder, &status, &mut session).await?,
+        Some(known) => {
+            info!(folder.id = %folder.id, known, new = status.uidvalidity, "the server gave the folder new UIDs");
+            resync(lease, &channel, folder, &status, &mut session).await?
+        }
+    };
+    Ok(OpenMailbox { session, folder, uidvalidity: status.uidvalidity })
+}
+
+/// A session with the folder opened; a refused sign-in is tried once more with a fresh token.
+pub(crate) async fn sign_in(
+    app: &App,
+    scope: &AccountScope,
+    channel: &EmailChannel,
+    folder: &str,
+) -> Result<(Session, FolderStatus), PullError> {
+    let grant = channel.grant_id.ok_or(FailureClass::ChannelRemoved)?;
+    let token = channels::refresh::access_token(app, scope, grant, Resource::Outlook).await?;
+    let refused = match sign_in_with(app, channel, folder, token).await {
+        Err(failure) if failure.class.retry() == Retry::FreshToken => failure,
+        ended => return Ok(ended?),
+    };
+    info!(channel.id = %channel.id, failure = %refused, "the sign-in was refused; trying once with a fresh token");
+    let token = channels::refresh::fresh_access_token(app, scope, grant, Resource::Outlook).await?;
+    Ok(sign_in_with(app, channel, folder, token).await?)
+}
+
+async fn sign_in_with(
+    app: &App,
+    channel: &EmailChannel,
+    folder: &str,
+    token: domain::Secret,
+) -> Result<(Session, FolderStatus), Failure> {
+    let login =
+        ImapLogin { endpoint: app.settings().imap.clone(), user: channel.mailbox_address.as_str().to_owned(), token };
+    let limits = Limits { command_bytes: channel.provider.capabilities().imap_command_bytes, ..Limits::default() };
+    let mut session = Session::open_with(app.connector(), &login, limits).await?;
+    let status = session.examine(folder).await?;
+    Ok((session, status))
+}
+
+/// The first opening: new mail is what comes from here on.
+async fn begin(
+    lease: &ChannelLease,
+    folder: Folder,
+    status: &FolderStatus,
+    session: &mut Session,
+) -> Result<Folder, PullError> {
+    let next = next_uid(status, session).await?;
+    set_cursor(lease, folder, status.uidvalidity, next, Vec::new()).await
+}
+
+/// The first UID that no mail has yet. Servers may leave UIDNEXT out of their answer.
+async fn next_uid(status: &FolderStatus, session: &mut Session) -> Result<u32, PullError> {
+    match status.uidnext {
+        Some(next) => Ok(next.max(1)),
+        None => Ok(session.uids_after(0).await?.last().copied().unwrap_or(0).saturating_add(1)),
+    }
+}
+
+/// New UIDs for everything. What arrived since the folder was last read well becomes pending: fetched again, and a message only if it is
+/// not one already.
+async fn resync(
+    lease: &ChannelLease,
+    channel: &EmailChannel,
+    folder: Folder,
+    status: &FolderStatus,
+    session: &mut Session,
+) -> Result<Folder, PullError> {
+    let next = next_uid(status, session).await?;
+    let last_read: Timestamp = channel.fetch_health.last_ok_at.unwrap_or(channel.created_at);
+    let since = last_read.minus(RESYNC_MARGIN);
+    let uids = session.uids_since(since).await?.into_iter().filter(|uid| *uid < next).collect();
+    set_cursor(lease, folder, status.uidvalidity, next, uids).await
+}
+
+/// Sets the cursor below `next`, after `pending` was noted under the new UIDVALIDITY: a crash in between does it all again.
+async fn set_cursor(
+    lease: &ChannelLease,
+    folder: Folder,
+    uidvalidity: u32,
+    next: u32,
+    pending: Vec<u32>,
+) -> Result<Folder, PullError> {
+    let fence = Fence::Lease(lease);
+    if !pending.is_empty() {
+        let batch = RawBatch {
+            uidvalidity,
+            source: RawEmailSource::Resync,
+            emails: Vec::new(),
+            missing: pending,
+            last_uid: None,
+            import_reached_uid: None,
+        };
+        lease.scope.store_raw_emails(fence, folder.id, batch).await?;
+    }
+    let import = FolderImport { uidvalidity: Some(uidvalidity), before_uid: Some(next), reached_uid: None };
+    let last_uid = next.saturating_sub(1);
+    lease.scope.set_cursor(fence, folder.id, uidvalidity, last_uid, import).await?;
+    Ok(Folder { uidvalidity: Some(uidvalidity), last_uid, import, ..folder })
+}
+
+impl OpenMailbox {
+    /// The server offers IDLE.
+    pub fn can_idle(&self) -> bool {
+        self.session.can_idle()
+    }
+
+    /// Waits until the folder changes, `max` has passed or `stop` is ready.
+    pub async fn idle(&mut self, max: Duration, stop: impl Future<Output = ()> + Send) -> Result<IdleEnd, PullError> {
+        Ok(self.session.idle(max, stop).await?)
+    }
+
+    /// Asks whether the folder changed since the last command.
+    pub async fn noop(&mut self) -> Result<bool, PullError> {
+        Ok(self.session.noop().await?)
+    }
+
+    pub async fn close(self) {
+        self.session.logout().await;
+    }
+}

@@ -1,0 +1,70 @@
+//! Which conversation a mail belongs to, and whether it is the same mail as one we have. Only the mail's own inbox is ever asked.
+//!
+//! The same Message-ID alone proves nothing: ids are re-used in the wild, and an attacker could take one in advance. Only the same id
+//! *and* the same fingerprint (From, Date, Subject, words) are the same mail. A raw hash would not do: Exchange rebuilds the MIME at every
+//! fetch (docs/COMPATIBILITY.md).
+
+use super::reading::Reading;
+use domain::conversation::threading::{self, Evidence};
+use domain::{ConversationId, EmailAddress, InboxId, MessageId, Secret};
+use mail::message_token;
+use std::collections::HashMap;
+use store::{MessageIdOrigin, StoreError, Tx};
+
+/// The same mail is known already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Same {
+    pub message: MessageId,
+    /// Why we think so; kept in the raw mail's row.
+    pub reason: &'static str,
+}
+
+/// `ours`: the addresses the inbox sends as.
+pub async fn same_mail(
+    tx: &mut Tx,
+    inbox: InboxId,
+    reading: &Reading,
+    ours: &[&EmailAddress],
+) -> Result<Option<Same>, StoreError> {
+    let from_us = reading.sender.as_ref().is_some_and(|sender| ours.iter().any(|our| our.same_as(&sender.address)));
+    for id in std::iter::once(&reading.message_id).chain(&reading.other_ids) {
+        for known in tx.messages_by_message_id(inbox, id).await? {
+            match known.origin {
+                MessageIdOrigin::Incoming if known.fingerprint.as_deref() == Some(&reading.fingerprint) => {
+                    return Ok(Some(Same { message: known.message_id, reason: "same Message-ID and fingerprint" }));
+                }
+                // A copy of what left here: a list or a rule sent it back, or somebody wrote to themselves.
+                MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten if from_us => {
+                    return Ok(Some(Same { message: known.message_id, reason: "our own message came back" }));
+                }
+                MessageIdOrigin::Incoming | MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten => {}
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The conversation a mail answers, by its ids.
+pub async fn conversation(
+    tx: &mut Tx,
+    inbox: InboxId,
+    reading: &Reading,
+    keys: &[(i64, Secret)],
+) -> Result<Option<(ConversationId, Evidence)>, StoreError> {
+    let referred = threading::referred_ids(&reading.in_reply_to, &reading.references);
+    if referred.is_empty() {
+        return Ok(None);
+    }
+    let keys: Vec<&[u8]> = keys.iter().map(|(_, key)| key.expose().as_bytes()).collect();
+    let mut signed = HashMap::new();
+    for id in referred.iter().filter(|id| message_token::looks_like_ours(id)) {
+        // A forged token reads as `None`; a real one of another inbox finds no conversation in this one.
+        if let Some(uuid) = message_token::read(id, &keys)
+            && let Some(conversation) = tx.conversation_by_uuid(inbox, &uuid).await?
+        {
+            signed.insert(id.clone(), conversation);
+        }
+    }
+    let stored = tx.conversations_by_message_ids(inbox, &referred).await?;
+    Ok(threading::choose(&referred, &signed, &stored))
+}

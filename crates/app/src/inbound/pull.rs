@@ -1,0 +1,267 @@
+//! Announced UIDs become stored raw mail, and the cursor moves, in one transaction; then the mail is ingested at once.
+//!
+//! The cursor never runs ahead of what is stored or noted as pending, so a connection that dies anywhere loses nothing. A mail that
+//! kills the connection whenever it is fetched is soon fetched alone and ever more rarely: it holds up nobody.
+
+use super::ingest::{Arrived, ingest_arrived};
+use super::{OpenMailbox, PullError};
+use crate::App;
+use domain::failure::backoff;
+use domain::{Failure, FailureClass, Timestamp};
+use mail::imap::{Batch, FetchedEmail};
+use mail::parse::{Defect, parse};
+use std::collections::HashSet;
+use std::time::Duration;
+use store::{ChannelLease, Fence, NewRawEmail, PendingUid, RawBatch, RawEmailSource};
+use tracing::{debug, warn};
+
+pub use super::mailbox::open;
+
+/// Mails of one transaction.
+const BATCH_MAILS: usize = 100;
+/// New UIDs whose sizes are asked for at once.
+const PLANNED_UIDS: usize = 500;
+/// Pending UIDs looked at in one pull.
+const PENDING_UIDS: u32 = 200;
+/// From this attempt on a pending mail is fetched alone, after everything else.
+const ALONE_FROM: u32 = 2;
+
+/// After so many attempts Exchange's note that it cannot convert a mail is taken for the mail: better that than nothing.
+const PLACEHOLDER_TAKEN_AT: u32 = 6;
+
+const PLACEHOLDER_SENDER: &[u8] = b"microsoft@unknown";
+/// Such a note is short; only the beginning of a mail is looked at.
+const PLACEHOLDER_BYTES: usize = 8 * 1024;
+
+/// What one pull did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulled {
+    /// Mails that were stored.
+    pub stored: u32,
+    /// Mails that became messages at once.
+    pub ingested: u32,
+    /// UIDs that were announced and not delivered; they are asked for again.
+    pub pending: u32,
+}
+
+/// Fetches everything after the cursor and every pending UID that is due, stores it, and ingests it.
+pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) -> Result<Pulled, PullError> {
+    let mut pulled = Pulled::default();
+    let due = lease.scope.due_pending_uids(mailbox.folder.id, mailbox.uidvalidity, PENDING_UIDS).await?;
+    let (suspects, pending): (Vec<PendingUid>, Vec<PendingUid>) =
+        due.into_iter().partition(|p| p.attempts >= ALONE_FROM);
+    // Older mail first: an answer then finds what it answers.
+    if !pending.is_empty() {
+        pull_pending(app, lease, mailbox, &pending, &mut pulled).await?;
+    }
+    let new = mailbox.session.uids_after(mailbox.folder.last_uid).await?;
+    for uids in new.chunks(PLANNED_UIDS) {
+        for batch in plan(mailbox, uids).await? {
+            pull_new(app, lease, mailbox, &batch, &mut pulled).await?;
+        }
+    }
+    for suspect in suspects {
+        pull_pending(app, lease, mailbox, &[suspect], &mut pulled).await?;
+    }
+    Ok(pulled)
+}
+
+/// Batches of bounded bytes and counts, in ascending order.
+async fn plan(mailbox: &mut OpenMailbox, uids: &[u32]) -> Result<Vec<Batch>, PullError> {
+    let mut batches = Vec::new();
+    for some in uids.chunks(BATCH_MAILS) {
+        batches.extend(mailbox.session.plan(some).await?);
+    }
+    Ok(batches)
+}
+
+async fn pull_new(
+    app: &App,
+    lease: &ChannelLease,
+    mailbox: &mut OpenMailbox,
+    batch: &Batch,
+    pulled: &mut Pulled,
+) -> Result<(), PullError> {
+    let up_to = batch.uids.iter().copied().max();
+    let fetched = match mailbox.session.fetch_batch(batch).await {
+        Ok(fetched) => fetched,
+        Err(failure) => {
+            if blames_mail(&failure) {
+                // Perhaps one of these mails did it. They become pending, so that the next session is not stuck before them.
+                warn!(channel.id = %lease.channel_id, mails = batch.uids.len(), %failure, "a fetch failed; its mails are pending");
+                note_missing(lease, mailbox, batch.uids.clone(), up_to).await?;
+            }
+            return Err(failure.into());
+        }
+    };
+    let (fetched, placeholders) = without_placeholders(fetched, |_| true);
+    let mut missing = missing_of(mailbox, &not_in(&batch.uids, placeholders.iter().copied()), &fetched).await?;
+    missing.extend(placeholders);
+    store_and_ingest(app, lease, mailbox, RawEmailSource::Live, fetched, missing, up_to, pulled).await
+}
+
+async fn pull_pending(
+    app: &App,
+    lease: &ChannelLease,
+    mailbox: &mut OpenMailbox,
+    pending: &[PendingUid],
+    pulled: &mut Pulled,
+) -> Result<(), PullError> {
+    let mut uids: Vec<u32> = pending.iter().map(|p| p.uid).collect();
+    uids.sort_unstable();
+    let wait = backoff(
+        pending.iter().map(|p| p.attempts).max().unwrap_or(0) + 1,
+        Duration::from_secs(30),
+        Duration::from_secs(6 * 3600),
+        app.jitter(),
+    );
+    let fence = Fence::Lease(lease);
+    for batch in plan(mailbox, &uids).await? {
+        let fetched = match mailbox.session.fetch_batch(&batch).await {
+            Ok(fetched) => fetched,
+            Err(failure) => {
+                if blames_mail(&failure) {
+                    // The first time round at once, alone: then it is known which one it was.
+                    let wait = if batch.uids.len() > 1 { Duration::ZERO } else { wait };
+                    let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
+                    lease.scope.defer_pending_uids(fence, folder, validity, &batch.uids, wait).await?;
+                }
+                return Err(failure.into());
+            }
+        };
+        let may_wait = |uid| pending.iter().any(|p| p.uid == uid && p.attempts < PLACEHOLDER_TAKEN_AT);
+        let (fetched, placeholders) = without_placeholders(fetched, may_wait);
+        let mut missing = missing_of(mailbox, &not_in(&batch.uids, placeholders.iter().copied()), &fetched).await?;
+        missing.extend(placeholders);
+        let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
+        let vanished: Vec<u32> =
+            not_in(&batch.uids, fetched.iter().map(|mail| mail.uid).chain(missing.iter().copied()));
+        if !vanished.is_empty() {
+            debug!(channel.id = %lease.channel_id, mails = vanished.len(), "pending mails are gone from the mailbox");
+            lease.scope.drop_pending_uids(fence, folder, validity, &vanished).await?;
+        }
+        if !missing.is_empty() {
+            lease.scope.defer_pending_uids(fence, folder, validity, &missing, wait).await?;
+        }
+        // Below where new mail begins there is only what a new UIDVALIDITY made us look at again.
+        let begin = mailbox.folder.import.before_uid.unwrap_or(0);
+        let (again, late): (Vec<_>, Vec<_>) = fetched.into_iter().partition(|mail| mail.uid < begin);
+        for (source, mails) in [(RawEmailSource::Resync, again), (RawEmailSource::Live, late)] {
+            if !mails.is_empty() {
+                store_and_ingest(app, lease, mailbox, source, mails, Vec::new(), None, pulled).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a mail could be to blame for a session that broke while it was fetched. What the server says about us or itself is not.
+pub(super) fn blames_mail(failure: &Failure) -> bool {
+    matches!(
+        failure.class,
+        FailureClass::ConnectionLost
+            | FailureClass::ProtocolError
+            | FailureClass::TimedOut
+            | FailureClass::ServerUnavailable
+    )
+}
+
+/// The UIDs that were not delivered although the folder still announces them. The others were deleted in between: nothing is missing.
+async fn missing_of(mailbox: &mut OpenMailbox, asked: &[u32], fetched: &[FetchedEmail]) -> Result<Vec<u32>, PullError> {
+    let absent = not_in(asked, fetched.iter().map(|mail| mail.uid));
+    let Some(first) = absent.iter().min() else { return Ok(Vec::new()) };
+    let there: HashSet<u32> = mailbox.session.uids_after(first.saturating_sub(1)).await?.into_iter().collect();
+    Ok(absent.into_iter().filter(|uid| there.contains(uid)).collect())
+}
+
+/// Sets Exchange's notes that a mail could not be retrieved apart (docs/COMPATIBILITY.md): the mail itself may come later.
+fn without_placeholders(fetched: Vec<FetchedEmail>, may_wait: impl Fn(u32) -> bool) -> (Vec<FetchedEmail>, Vec<u32>) {
+    let (set_apart, mails): (Vec<_>, Vec<_>) =
+        fetched.into_iter().partition(|mail| is_placeholder(&mail.bytes) && may_wait(mail.uid));
+    (mails, set_apart.into_iter().map(|mail| mail.uid).collect())
+}
+
+fn is_placeholder(mail: &[u8]) -> bool {
+    // Looked for before the mail is parsed, because nearly none is one.
+    let begin = &mail[..mail.len().min(PLACEHOLDER_BYTES)];
+    begin.windows(PLACEHOLDER_SENDER.len()).any(|at| at.eq_ignore_ascii_case(PLACEHOLDER_SENDER))
+        && parse(begin, PLACEHOLDER_BYTES).defects.contains(&Defect::Placeholder)
+}
+
+fn not_in(all: &[u32], known: impl Iterator<Item = u32>) -> Vec<u32> {
+    let known: HashSet<u32> = known.collect();
+    all.iter().copied().filter(|uid| !known.contains(uid)).collect()
+}
+
+async fn note_missing(
+    lease: &ChannelLease,
+    mailbox: &mut OpenMailbox,
+    missing: Vec<u32>,
+    last_uid: Option<u32>,
+) -> Result<(), PullError> {
+    let batch = RawBatch {
+        uidvalidity: mailbox.uidvalidity,
+        source: RawEmailSource::Live,
+        emails: Vec::new(),
+        missing,
+        last_uid,
+        import_reached_uid: None,
+    };
+    lease.scope.store_raw_emails(Fence::Lease(lease), mailbox.folder.id, batch).await?;
+    mailbox.folder.last_uid = last_uid.unwrap_or(0).max(mailbox.folder.last_uid);
+    Ok(())
+}
+
+async fn store_and_ingest(
+    app: &App,
+    lease: &ChannelLease,
+    mailbox: &mut OpenMailbox,
+    source: RawEmailSource,
+    fetched: Vec<FetchedEmail>,
+    missing: Vec<u32>,
+    last_uid: Option<u32>,
+    pulled: &mut Pulled,
+) -> Result<(), PullError> {
+    pulled.pending += u32::try_from(missing.len()).unwrap_or(u32::MAX);
+    let batch = raw_batch(mailbox.uidvalidity, source, &fetched, missing, last_uid);
+    let stored = lease.scope.store_raw_emails(Fence::Lease(lease), mailbox.folder.id, batch).await?;
+    mailbox.folder.last_uid = last_uid.unwrap_or(0).max(mailbox.folder.last_uid);
+    pulled.stored += u32::try_from(stored.len()).unwrap_or(u32::MAX);
+    let arrived = pair(&stored, fetched, app.now());
+    match ingest_arrived(app, &lease.scope, arrived).await {
+        Ok(ingested) => pulled.ingested += ingested.messages,
+        // Stored is stored: the queue ingests what could not be ingested here.
+        Err(error) => warn!(channel.id = %lease.channel_id, %error, "stored mail is left to the queue"),
+    }
+    Ok(())
+}
+
+pub(super) fn raw_batch(
+    uidvalidity: u32,
+    source: RawEmailSource,
+    fetched: &[FetchedEmail],
+    missing: Vec<u32>,
+    last_uid: Option<u32>,
+) -> RawBatch {
+    let emails = fetched
+        .iter()
+        .map(|mail| NewRawEmail {
+            uid: mail.uid,
+            internal_date: mail.internal_date,
+            message_id: None,
+            bytes: mail.bytes.clone(),
+        })
+        .collect();
+    RawBatch { uidvalidity, source, emails, missing, last_uid, import_reached_uid: None }
+}
+
+/// The bytes of what was stored just now, so that they need not be read again.
+pub(super) fn pair(stored: &[store::StoredRawEmail], fetched: Vec<FetchedEmail>, now: Timestamp) -> Vec<Arrived> {
+    fetched
+        .into_iter()
+        .filter_map(|mail| {
+            let id = stored.iter().find(|row| row.uid == mail.uid)?.id;
+            Some(Arrived { id, arrived_at: mail.internal_date.unwrap_or(now), bytes: mail.bytes })
+        })
+        .collect()
+}

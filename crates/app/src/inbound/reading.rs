@@ -1,0 +1,257 @@
+//! What a mail says, in the words of our rows. Pure: bytes and dates in, a [`Reading`] out; never fails.
+//!
+//! The visible reply becomes the message's content, everything else stays in `content_attributes.email`, under Chatwoot's names. HTML is
+//! kept as it came: it is sanitised when somebody looks at it.
+
+use domain::message::MAX_CONTENT_CHARS;
+use domain::{Mailbox, Timestamp};
+use mail::compose::html_to_text;
+use mail::parse::{self, Defect, InboundAttachment, InboundEmail, MailKind, Report};
+use mail::quote::split_reply;
+use ring::digest::{SHA256, digest};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The longest body kept in the row, in bytes; all of it stays in the raw mail.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The longest subject and name kept.
+const MAX_LINE_CHARS: usize = 1000;
+const MAX_NAME_CHARS: usize = 255;
+/// The most addresses and references kept in the row; mails with thousands exist.
+const MAX_LISTED: usize = 500;
+/// How far a sender's clock may be ahead of the server's before we believe the server.
+const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+/// 1990-01-01: no mail that is fetched today was written before.
+const EARLIEST: Timestamp = Timestamp::from_seconds(631_152_000);
+
+/// A mail, ready to become a message.
+#[derive(Debug)]
+pub struct Reading {
+    /// The Message-ID without angle brackets: the mail's own, or one made from what the mail is.
+    pub message_id: String,
+    pub fingerprint: String,
+    /// From, as it is; `None` when there is none that could be an address.
+    pub sender: Option<Mailbox>,
+    pub subject: Option<String>,
+    pub content: String,
+    pub attributes: Value,
+    pub kind: MailKind,
+    /// What a delivery report is about.
+    pub report: Option<Report>,
+    pub auto_reply: bool,
+    pub in_reply_to: Vec<String>,
+    pub references: Vec<String>,
+    /// Other names the mail goes by, such as the one it had before Outlook.com renamed it.
+    pub other_ids: Vec<String>,
+    pub sent_at: Timestamp,
+    pub attachments: Vec<InboundAttachment>,
+}
+
+/// Reads a mail. `arrived_at`: INTERNALDATE, or when we got it.
+pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize) -> Reading {
+    let mut email = parse::parse(raw, limit_bytes);
+    let fingerprint = parse::fingerprint(&email);
+    let message_id = match email.message_id.take().map(|id| clean(&id)).filter(|id| !id.trim().is_empty()) {
+        Some(id) => id,
+        None => made_up_id(&fingerprint, arrived_at),
+    };
+    let attachments = std::mem::take(&mut email.attachments);
+    let sender = email.from.first().or(email.original_sender.as_ref()).cloned().map(tidy);
+    let (content, attributes) = body(&email, &message_id, attachments.len());
+    Reading {
+        fingerprint,
+        sender,
+        subject: email.subject.as_deref().map(|s| cut_chars(&clean(s), MAX_LINE_CHARS)).filter(|s| !s.is_empty()),
+        content,
+        attributes,
+        kind: email.kind,
+        report: email.report.clone(),
+        auto_reply: email.auto_reply,
+        in_reply_to: email.in_reply_to.iter().map(|id| clean(id)).collect(),
+        references: referred(&email),
+        other_ids: email.original_message_id.iter().map(|id| clean(id)).filter(|id| *id != message_id).collect(),
+        sent_at: plausible(email.date, arrived_at),
+        attachments,
+        message_id,
+    }
+}
+
+/// References; a report's own subject comes before them, so that it counts only when nothing else is known.
+fn referred(email: &InboundEmail) -> Vec<String> {
+    let about = email.report.iter().flat_map(|report| &report.about);
+    about.chain(&email.references).map(|id| clean(id)).collect()
+}
+
+/// The Date when it can be true, else when the mail arrived: nobody writes a mail after it was received.
+fn plausible(claimed: Option<Timestamp>, arrived_at: Timestamp) -> Timestamp {
+    match claimed {
+        Some(date) if date >= EARLIEST && date <= arrived_at.plus(CLOCK_SKEW) => date,
+        Some(_) | None => arrived_at,
+    }
+}
+
+/// The same mail gets the same id however often it is fetched, under whatever UID.
+fn made_up_id(fingerprint: &str, arrived_at: Timestamp) -> String {
+    let hash = digest(&SHA256, format!("{fingerprint}\0{}", arrived_at.seconds()).as_bytes());
+    let hex = hash.as_ref()[..16].iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    // RFC 6761: ".invalid" can never be anybody's.
+    format!("{hex}@made-up.postroom.invalid")
+}
+
+fn tidy(sender: Mailbox) -> Mailbox {
+    let name = sender.name.map(|name| cut_chars(clean(&name).trim(), MAX_NAME_CHARS)).filter(|name| !name.is_empty());
+    Mailbox { name, address: sender.address }
+}
+
+/// The message's content, and `content_attributes` with Chatwoot's names. There `reply` is the whole text and `quoted` the visible reply:
+/// the names mislead, but clients read them so (docs/COMPATIBILITY.md).
+fn body(email: &InboundEmail, message_id: &str, attachments: usize) -> (String, Value) {
+    let text = email.text.as_deref().map(clean);
+    let html = email.html.as_deref().map(clean);
+    let html_text = html.as_deref().map(|html| html_to_text(cut_bytes(html, MAX_BODY_BYTES)));
+    let visible = |text: &str| {
+        let reply = split_reply(text).reply;
+        // Nothing but quotes: better all of it than an empty message.
+        if reply.trim().is_empty() { text.trim().to_owned() } else { reply.trim().to_owned() }
+    };
+    let text_reply = text.as_deref().filter(|text| !text.trim().is_empty()).map(visible);
+    let html_reply = html_text.as_deref().filter(|text| !text.trim().is_empty()).map(visible);
+    let content = text_reply.clone().or_else(|| html_reply.clone()).unwrap_or_default();
+    let cut = [&text, &html].iter().any(|body| body.as_ref().is_some_and(|b| b.len() > MAX_BODY_BYTES));
+    let kept = |text: &Option<String>| text.as_deref().map(|text| cut_bytes(text, MAX_BODY_BYTES).to_owned());
+    let addresses =
+        |list: &[Mailbox]| list.iter().take(MAX_LISTED).map(|m| m.address.as_str().to_owned()).collect::<Vec<_>>();
+    let listed = |list: &[Mailbox]| if list.is_empty() { Value::Null } else { json!(addresses(list)) };
+    let names = |list: &[Mailbox]| list.iter().take(MAX_LISTED).map(named).collect::<Vec<_>>();
+    let attributes = json!({
+        "email": {
+            "from": addresses(&email.from),
+            "to": listed(&email.to),
+            "cc": listed(&email.cc),
+            "bcc": listed(&email.bcc),
+            "subject": email.subject.as_deref().map(|s| cut_chars(&clean(s), MAX_LINE_CHARS)),
+            "date": email.date.map(Timestamp::to_iso),
+            "message_id": message_id,
+            "in_reply_to": email.in_reply_to.first().map(|id| clean(id)),
+            "references": email.references.iter().rev().take(MAX_LISTED).rev().map(|id| clean(id)).collect::<Vec<_>>(),
+            "content_type": clean(&email.content_type),
+            "multipart": email.multipart,
+            "number_of_attachments": attachments,
+            "auto_reply": email.auto_reply,
+            "headers": Value::Null,
+            "text_content": text_reply.map(|reply| json!({ "full": kept(&text), "reply": kept(&text), "quoted": reply })),
+            "html_content": html_reply
+                .or_else(|| html.as_ref().map(|_| String::new()))
+                .map(|reply| json!({ "full": kept(&html), "reply": kept(&html_text), "quoted": reply })),
+            // Ours, beside Chatwoot's.
+            "kind": email.kind.as_str(),
+            "reply_to": addresses(&email.reply_to),
+            "original_sender": email.original_sender.as_ref().map(|m| m.address.as_str()),
+            "people": { "from": names(&email.from), "reply_to": names(&email.reply_to), "to": names(&email.to), "cc": names(&email.cc) },
+            "answers_unwanted": email.answers_unwanted,
+            "defects": defects(&email.defects, cut),
+        },
+        "cc_email": listed(&email.cc),
+        "bcc_email": listed(&email.bcc),
+    });
+    (cut_chars(&content, MAX_CONTENT_CHARS), attributes)
+}
+
+fn named(mailbox: &Mailbox) -> Value {
+    json!({ "name": mailbox.name.as_deref().map(|n| cut_chars(&clean(n), MAX_NAME_CHARS)), "address": mailbox.address.as_str() })
+}
+
+fn defects(defects: &[Defect], cut: bool) -> Vec<String> {
+    let mut words: Vec<String> = defects
+        .iter()
+        .take(50)
+        .map(|defect| match defect {
+            Defect::Truncated => "truncated".to_owned(),
+            Defect::NoHeaders => "no_headers".to_owned(),
+            Defect::NoFrom => "no_from".to_owned(),
+            Defect::SeveralFrom => "several_from".to_owned(),
+            Defect::NoMessageId => "no_message_id".to_owned(),
+            Defect::NoDate => "no_date".to_owned(),
+            Defect::UnusableAddress(written) => format!("unusable_address: {}", cut_chars(&clean(written), 200)),
+            Defect::HeadersTooLong => "headers_too_long".to_owned(),
+            Defect::TooManyParts => "too_many_parts".to_owned(),
+            Defect::CharsetMismatch => "charset_mismatch".to_owned(),
+            Defect::BrokenEncoding => "broken_encoding".to_owned(),
+            Defect::Placeholder => "placeholder".to_owned(),
+        })
+        .collect();
+    if cut {
+        words.push("body_shortened".to_owned());
+    }
+    words
+}
+
+/// PostgreSQL keeps no NUL in text or JSON.
+fn clean(text: &str) -> String {
+    if text.contains('\0') { text.replace('\0', "") } else { text.to_owned() }
+}
+
+fn cut_chars(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+fn cut_bytes(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARRIVED: Timestamp = Timestamp::from_seconds(1_760_000_000);
+    const LIMIT: usize = 1 << 20;
+
+    fn reading(raw: &str) -> Reading {
+        read(raw.replace('\n', "\r\n").as_bytes(), ARRIVED, LIMIT)
+    }
+
+    #[test]
+    fn a_date_that_cannot_be_true_is_replaced_by_the_arrival() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(plausible(Some(ARRIVED.minus(hour)), ARRIVED), ARRIVED.minus(hour));
+        for wrong in [Some(ARRIVED.plus(hour)), Some(Timestamp::from_seconds(86_400)), None] {
+            assert_eq!(plausible(wrong, ARRIVED), ARRIVED);
+        }
+    }
+
+    #[test]
+    fn a_mail_without_message_id_gets_the_same_one_each_time_and_another_mail_another() {
+        let one = reading("From: a@x.example\nSubject: hello\n\nwords\n");
+        assert_eq!(one.message_id, reading("From: a@x.example\nSubject: hello\n\nwords\n").message_id);
+        assert_ne!(one.message_id, reading("From: a@x.example\nSubject: hello\n\nother words\n").message_id);
+        assert!(one.message_id.ends_with(".invalid"));
+    }
+
+    #[test]
+    fn nothing_at_all_is_still_a_mail() {
+        let empty = read(b"", ARRIVED, LIMIT);
+        assert_eq!((empty.sender, empty.content.as_str(), empty.sent_at), (None, "", ARRIVED));
+    }
+
+    #[test]
+    fn the_attributes_have_the_shapes_that_clients_read() {
+        let mail = reading(
+            "From: Ada <ada@x.example>\nTo: help@us.example\nSubject: Hi\nMessage-ID: <1@x.example>\nDate: Thu, 09 Oct 2025 08:00:00 +0000\n\nhello\n",
+        );
+        let email = &mail.attributes["email"];
+        assert_eq!(email["from"], json!(["ada@x.example"]));
+        assert_eq!(email["to"], json!(["help@us.example"]));
+        assert_eq!(email["cc"], Value::Null);
+        assert_eq!(email["message_id"], "1@x.example");
+        assert_eq!(email["text_content"]["quoted"], "hello");
+        assert_eq!((mail.content.as_str(), mail.subject.as_deref()), ("hello", Some("Hi")));
+    }
+}

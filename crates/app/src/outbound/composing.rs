@@ -1,0 +1,121 @@
+//! A delivery's mail: built once, from what the message says, and kept; every further attempt sends the same bytes.
+
+use super::deliver::envelope;
+use domain::channel::EmailChannel;
+use domain::message::{Message, Sender};
+use domain::{Failure, FailureClass, Mailbox};
+use mail::compose::{ComposeError, Outgoing, OutgoingAttachment, compose};
+use mail::smtp::Envelope;
+use serde_json::Value;
+use store::{AccountScope, DeliveryRecord, StoreError};
+
+use crate::App;
+
+/// Why there is no mail to send.
+pub(super) enum Unbuildable {
+    Failure(Failure),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Unbuildable {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<FailureClass> for Unbuildable {
+    fn from(class: FailureClass) -> Self {
+        Self::Failure(class.into())
+    }
+}
+
+/// Who gets it, and the bytes.
+pub(super) async fn composed(
+    _app: &App,
+    scope: &AccountScope,
+    channel: &EmailChannel,
+    record: DeliveryRecord,
+) -> Result<(Envelope, Vec<u8>), Unbuildable> {
+    let message = scope.message_by_id(record.delivery.message_id).await?.ok_or(FailureClass::MessageUnbuildable)?;
+    let mail = outgoing(scope, channel, &record, message).await?;
+    let recipients = mail.recipients();
+    if recipients.is_empty() {
+        return Err(FailureClass::NoRecipients.into());
+    }
+    let envelope = envelope(&channel.from_address, recipients);
+    let kept = match record.composed_blob_id {
+        Some(blob) => scope.read_blob(blob).await?,
+        None => None,
+    };
+    if let Some(bytes) = kept {
+        return Ok((envelope, bytes));
+    }
+    let bytes = compose(&mail).map_err(|error| unbuildable(&error))?;
+    let most = channel.provider.capabilities().max_message_bytes;
+    if bytes.len() as u64 > most {
+        let detail = format!("{} bytes, {most} are accepted", bytes.len());
+        return Err(Unbuildable::Failure(Failure::new(FailureClass::MessageTooLarge).detail(detail)));
+    }
+    let blob = scope.put_blob(&bytes).await?;
+    let mut tx = scope.begin().await?;
+    if let Some(mut record) = tx.lock_delivery(record.delivery.id).await? {
+        record.composed_blob_id = Some(blob);
+        tx.update_delivery(&record).await?;
+    }
+    tx.commit().await?;
+    Ok((envelope, bytes))
+}
+
+async fn outgoing(
+    scope: &AccountScope,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    message: Message,
+) -> Result<Outgoing, Unbuildable> {
+    let inbox = scope.inbox(record.inbox_id).await?.ok_or(FailureClass::ChannelRemoved)?;
+    let agent = match &message.sender {
+        Sender::User(user) => Some(user.available_name()),
+        Sender::Contact(_) | Sender::System => None,
+    };
+    let mut attachments = Vec::with_capacity(message.attachments.len());
+    // With the mail composed and kept, the files need not be read again.
+    if record.composed_blob_id.is_none() {
+        for file in &message.attachments {
+            let bytes = scope.read_blob(file.blob_id).await?.ok_or(FailureClass::MessageUnbuildable)?;
+            attachments.push(OutgoingAttachment {
+                file_name: file.file_name.clone(),
+                content_type: file.content_type.clone(),
+                content_id: file.content_id.clone(),
+                bytes,
+            });
+        }
+    }
+    let email = &message.content_attributes["email"];
+    let text = |name: &str| email.get(name).and_then(Value::as_str).map(str::to_owned);
+    let references = email["references"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    Ok(Outgoing {
+        from: Mailbox { name: Some(inbox.sender_name(agent)), address: channel.from_address.clone() },
+        reply_to: Vec::new(),
+        to: record.envelope.to.clone(),
+        cc: record.envelope.cc.clone(),
+        bcc: record.envelope.bcc.clone(),
+        subject: text("subject").unwrap_or_default(),
+        message_id: record.message_id_header.clone(),
+        in_reply_to: text("in_reply_to"),
+        references: references.map(str::to_owned).collect(),
+        date: message.sent_at,
+        markdown: message.content.clone().unwrap_or_default(),
+        html: email.pointer("/html_content/full").and_then(Value::as_str).map(str::to_owned),
+        attachments,
+        auto_submitted: false,
+    })
+}
+
+fn unbuildable(error: &ComposeError) -> Unbuildable {
+    match error {
+        ComposeError::NoRecipients => FailureClass::NoRecipients.into(),
+        ComposeError::BadMessageId | ComposeError::BadAddress => {
+            Unbuildable::Failure(Failure::new(FailureClass::MessageUnbuildable).detail(error.to_string()))
+        }
+    }
+}

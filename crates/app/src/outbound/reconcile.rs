@@ -1,0 +1,144 @@
+//! The outcome of a submission is unknown: the connection was lost behind DATA, or the worker died.
+//!
+//! The mail is looked for in Sent, under our Message-ID and under the one the provider may have given it. Found: it was sent. Not found
+//! proves nothing, because copies come late or not at all; after some looks it is sent again with the same Message-ID where the
+//! provider swallows a second copy, and else waits for a person.
+
+use super::settle::{self, Settled};
+use crate::App;
+use crate::inbound::PullError;
+use crate::inbound::mailbox::{INBOX, sign_in};
+use domain::channel::EmailChannel;
+use domain::message::DeliveryState;
+use domain::{DeliveryId, Failure, FailureClass};
+use mail::imap::Session;
+use mail::parse;
+use std::time::Duration;
+use store::{ClaimedWork, DeliveryRecord, StoreError};
+use tracing::{info, warn};
+
+/// Bytes of a Sent copy that are read to learn its Message-ID: its headers are within.
+const HEADER_BYTES: usize = 256 * 1024;
+/// What Outlook.com keeps of our Message-ID when it gives the mail another (docs/COMPATIBILITY.md).
+const ORIGINAL_ID: &str = "X-Microsoft-Original-Message-ID";
+/// Copies read in one look: there is one, or by accident two.
+const COPIES_READ: usize = 3;
+/// How soon to look again when the mailbox could not be opened.
+const UNTIL_OPENED: Duration = Duration::from_secs(60);
+
+/// The delivery's outcome is unknown from here on, and somebody owes a look.
+pub(super) async fn begin(app: &App, work: &ClaimedWork, id: DeliveryId, failure: Failure) -> Result<(), StoreError> {
+    let failure = match failure.class {
+        FailureClass::OutcomeUnknown => failure,
+        class => Failure { class: FailureClass::OutcomeUnknown, ..failure }.detail(class.code()),
+    };
+    warn!(delivery.id = %id, %failure, "it is not known whether a message was sent");
+    let look_in = Some(app.settings().reconcile_looks.first().copied().unwrap_or_default());
+    settle::settle(app, work, id, Settled::Unknown { failure, look_in }).await
+}
+
+/// The job: one look.
+pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
+    let relay = app.store().relay();
+    let id = DeliveryId(work.subject_id);
+    let record = work.scope.delivery(id).await?.filter(|r| r.delivery.state == DeliveryState::OutcomeUnknown);
+    let Some(record) = record else {
+        relay.finish(work).await?;
+        return Ok(());
+    };
+    let channel = match record.channel_id {
+        Some(channel) => work.scope.channel(channel).await?,
+        None => None,
+    };
+    let failure = record.delivery.failure.clone().unwrap_or_else(|| FailureClass::OutcomeUnknown.into());
+    let Some(channel) = channel else {
+        return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
+    };
+    match look(app, work, &channel, &record).await {
+        Ok(Some(found)) => {
+            info!(delivery.id = %id, "the message was found in Sent");
+            settle::settle(app, work, id, Settled::Sent { rewritten: found.rewritten, refused: Vec::new() }).await
+        }
+        Ok(None) => not_found(app, work, &channel, record, failure).await,
+        Err(PullError::Store(error)) => Err(error),
+        Err(PullError::LeaseLost) => Err(StoreError::LeaseLost),
+        Err(PullError::Failure(trouble)) => {
+            // No look was taken, so none is counted.
+            warn!(delivery.id = %id, failure = %trouble, "Sent could not be looked into");
+            relay.retry(work, trouble.retry_after().unwrap_or(UNTIL_OPENED), &trouble).await?;
+            Ok(())
+        }
+    }
+}
+
+async fn not_found(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: DeliveryRecord,
+    failure: Failure,
+) -> Result<(), StoreError> {
+    let id = record.delivery.id;
+    let looks = record.looks + 1;
+    let mut tx = work.scope.begin().await?;
+    if let Some(mut record) = tx.lock_delivery(id).await? {
+        record.looks = looks;
+        tx.update_delivery(&record).await?;
+    }
+    tx.commit().await?;
+    let plan = &app.settings().reconcile_looks;
+    let settled = match plan.get(looks as usize) {
+        Some(wait) => Settled::Unknown { failure, look_in: Some(*wait) },
+        None if channel.provider.capabilities().dedupes_by_message_id => {
+            info!(delivery.id = %id, looks, "not found in Sent: sending again with the same Message-ID");
+            Settled::Queued { failure, wait: Some(Duration::ZERO) }
+        }
+        None => Settled::Unknown { failure, look_in: None },
+    };
+    settle::settle(app, work, id, settled).await
+}
+
+/// A copy in Sent.
+struct Found {
+    /// Its Message-ID, when it is not ours.
+    rewritten: Option<String>,
+}
+
+async fn look(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+) -> Result<Option<Found>, PullError> {
+    let (mut session, _) = sign_in(app, &work.scope, channel, INBOX).await?;
+    let found = look_with(&mut session, record).await;
+    session.logout().await;
+    Ok(found?)
+}
+
+async fn look_with(session: &mut Session, record: &DeliveryRecord) -> Result<Option<Found>, Failure> {
+    let Some(sent) = session.sent_folder().await? else { return Ok(None) };
+    session.examine(&sent.name).await?;
+    let ours = &record.message_id_header;
+    let mut uids = session.search_message_id(ours).await?;
+    uids.extend(session.search_header(ORIGINAL_ID, ours).await?);
+    if let Some(rewritten) = &record.rewritten_message_id {
+        uids.extend(session.search_message_id(rewritten).await?);
+    }
+    uids.sort_unstable();
+    uids.dedup();
+    let newest = uids.len().saturating_sub(COPIES_READ);
+    // What the server found is not believed (some search by substring): the mail itself must say so.
+    for mail in session.fetch(&uids[newest..]).await? {
+        let copy = parse::parse(&mail.bytes, HEADER_BYTES);
+        let original = copy.original_message_id.as_ref() == Some(ours);
+        match copy.message_id {
+            Some(found) if found == *ours => return Ok(Some(Found { rewritten: None })),
+            Some(found) if original || Some(&found) == record.rewritten_message_id.as_ref() => {
+                return Ok(Some(Found { rewritten: Some(found) }));
+            }
+            Some(_) | None => {}
+        }
+    }
+    Ok(None)
+}

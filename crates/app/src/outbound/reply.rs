@@ -1,0 +1,272 @@
+//! An agent answers, or leaves a note.
+//!
+//! Message, delivery, the ids it will be known by, the work that is owed and the events are one transaction; whoever asked is answered
+//! after it. From then on nothing but a refusal by the mail server keeps the reply from leaving.
+
+use super::draft::Recipients;
+use super::envelope::{self, Parent};
+use super::{Draft, IdempotencyKey, Invalid};
+use crate::accounts::Member;
+use crate::conversations::status::announce;
+use crate::conversations::{self, ReadError, snapshot};
+use crate::{App, Hint};
+use domain::event::EventKind;
+use domain::inbox::Inbox;
+use domain::message::{ContentType, Message, MessageType};
+use domain::{DisplayId, Mailbox, MessageId};
+use mail::compose::{markdown_to_html, markdown_to_text};
+use mail::message_token;
+use mail::sanitize::{SanitizeOptions, sanitize};
+use serde_json::{Map, Value, json};
+use store::{
+    ConversationView, DeliveryEnvelope, IdempotencyCheck, MessageIdOrigin, MessagePage, NewAttachment, NewDelivery,
+    NewMessage, NewSender, OwedKind, OwedPriority, StoreError, TokenHash,
+};
+
+/// How far back the mail is looked for that a reply answers.
+const LOOKED_BACK: u32 = 200;
+/// A transaction that the database gave up because of another one is made again this often.
+const TRIES: u32 = 3;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReplyError {
+    /// No such conversation, or not one the member sees.
+    #[error("the conversation could not be found")]
+    NotFound,
+    #[error("the message cannot be sent as it is")]
+    Invalid(Vec<Invalid>),
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The same request, and its message is gone.
+    #[error("the message made with this idempotency key was deleted")]
+    MessageGone,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ReadError> for ReplyError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound => Self::NotFound,
+            ReadError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Everything that the transaction writes, made before it begins.
+struct Ready {
+    new: NewMessage,
+    files: Vec<NewAttachment>,
+    /// `None`: a note.
+    leaves: Option<(DeliveryEnvelope, String)>,
+    echo_id: Option<String>,
+    key: Option<(IdempotencyKey, TokenHash)>,
+}
+
+/// The message with its delivery, as committed. The same idempotency key and draft give the same message.
+pub async fn reply(
+    app: &App,
+    member: &Member,
+    conversation: DisplayId,
+    mut draft: Draft,
+) -> Result<Message, ReplyError> {
+    let view = conversations::show(app, member, conversation).await?;
+    let inbox = member.scope.inbox(view.conversation.inbox_id).await?.ok_or(ReplyError::NotFound)?;
+    let recipients = draft.checked(&inbox.channel.provider.capabilities()).map_err(ReplyError::Invalid)?;
+    let key = draft.idempotency.take().map(|key| (key, draft.request_hash(conversation.0)));
+    let mut files = Vec::new();
+    for file in draft.take_files() {
+        files.push(NewAttachment {
+            blob_id: member.scope.put_blob(&file.bytes).await?,
+            size_bytes: file.bytes.len() as u64,
+            file_name: file.file_name,
+            content_type: file.content_type,
+            content_id: None,
+            inline: false,
+        });
+    }
+    let ready = prepare(app, member, &view, &inbox, draft, recipients, files, key).await?;
+    let mut tries = 1;
+    let (id, is_new) = loop {
+        match write(app, member, &view, &inbox, &ready).await {
+            Err(ReplyError::Store(error)) if error.is_transient() && tries < TRIES => tries += 1,
+            ended => break ended?,
+        }
+    };
+    if is_new {
+        app.wake(Hint::Account(member.scope.account_id()));
+        if ready.leaves.is_some() {
+            app.wake(Hint::Owed);
+        }
+    }
+    member.scope.message_by_id(id).await?.ok_or(ReplyError::MessageGone)
+}
+
+async fn prepare(
+    app: &App,
+    member: &Member,
+    view: &ConversationView,
+    inbox: &Inbox,
+    draft: Draft,
+    recipients: Recipients,
+    files: Vec<NewAttachment>,
+    key: Option<(IdempotencyKey, TokenHash)>,
+) -> Result<Ready, ReplyError> {
+    let content = draft.content.replace('\0', "");
+    let mut attributes = match draft.content_attributes {
+        Value::Object(object) => without_nul(object),
+        _ => Map::new(),
+    };
+    let mut source_id = None;
+    let mut leaves = None;
+    if !draft.private {
+        let page = MessagePage { limit: LOOKED_BACK, public_only: true, ..MessagePage::default() };
+        let messages = member.scope.messages(view.conversation.id, page).await?;
+        let (last_incoming, last_outgoing) = envelope::last_of(&messages);
+        let ours = [&inbox.channel.from_address, &inbox.channel.mailbox_address];
+        let to =
+            recipients.to.unwrap_or_else(|| envelope::default_to(last_incoming, view.contact.email.as_deref(), &ours));
+        let sent = DeliveryEnvelope { to, cc: recipients.cc, bcc: recipients.bcc };
+        if sent.to.is_empty() && sent.cc.is_empty() && sent.bcc.is_empty() {
+            let message = "The contact has no email address: name a recipient".to_owned();
+            return Err(ReplyError::Invalid(vec![Invalid { field: "to_emails", message }]));
+        }
+        let parent = envelope::parent(last_incoming, last_outgoing);
+        let id = message_id(app, member, view, inbox).await?;
+        mail_attributes(&mut attributes, &content, draft.html.as_deref(), &sent, &parent, view, &id);
+        source_id = Some(id.clone());
+        leaves = Some((sent, id));
+    }
+    let new = NewMessage {
+        conversation_id: view.conversation.id,
+        message_type: MessageType::Outgoing,
+        private: draft.private,
+        content: Some(content),
+        content_type: ContentType::Text,
+        content_attributes: Value::Object(attributes),
+        source_id,
+        sender: NewSender::User(member.agent.user.id),
+        sent_at: app.now(),
+    };
+    Ok(Ready { new, files, leaves, echo_id: draft.echo_id, key })
+}
+
+/// A Message-ID that carries the conversation's signed token.
+async fn message_id(app: &App, member: &Member, view: &ConversationView, inbox: &Inbox) -> Result<String, StoreError> {
+    let keys = member.scope.message_id_keys().await?;
+    let (_, key) = keys.first().ok_or_else(|| StoreError::Corrupt("the account has no signing key".to_owned()))?;
+    let mut nonce = [0u8; 12];
+    app.entropy().fill(&mut nonce);
+    let address = inbox.channel.from_address.key();
+    let domain = address.rsplit_once('@').map_or("postroom.invalid", |(_, domain)| domain);
+    Ok(message_token::make(key.expose().as_bytes(), &view.conversation.uuid, &nonce, domain))
+}
+
+/// Chatwoot's names, and what the composer needs so that a retry sends the same mail.
+fn mail_attributes(
+    attributes: &mut Map<String, Value>,
+    content: &str,
+    html: Option<&str>,
+    sent: &DeliveryEnvelope,
+    parent: &Parent,
+    view: &ConversationView,
+    message_id: &str,
+) {
+    let shown_remote = SanitizeOptions { block_remote_images: false, ..SanitizeOptions::default() };
+    let html = match html {
+        Some(html) => sanitize(&html.replace('\0', ""), &shown_remote).html,
+        None => markdown_to_html(content),
+    };
+    let text = markdown_to_text(content);
+    let subject = envelope::subject(
+        view.conversation.subject.as_deref(),
+        view.conversation.display_id.0,
+        parent.in_reply_to.is_some(),
+    );
+    attributes.insert(
+        "email".to_owned(),
+        json!({
+            "html_content": { "full": html, "reply": html },
+            "text_content": { "full": text, "reply": text },
+            "subject": subject,
+            "message_id": message_id,
+            "in_reply_to": parent.in_reply_to,
+            "references": parent.references,
+        }),
+    );
+    for (name, list) in [("to_emails", &sent.to), ("cc_emails", &sent.cc), ("bcc_emails", &sent.bcc)] {
+        let addresses: Vec<&str> = list.iter().map(|m: &Mailbox| m.address.as_str()).collect();
+        attributes.insert(name.to_owned(), json!(addresses));
+    }
+    for ours in ["external_error", "deleted"] {
+        attributes.remove(ours);
+    }
+}
+
+/// The message's id, and whether it was made here.
+async fn write(
+    app: &App,
+    member: &Member,
+    view: &ConversationView,
+    inbox: &Inbox,
+    ready: &Ready,
+) -> Result<(MessageId, bool), ReplyError> {
+    let now = app.now();
+    let mut tx = member.scope.begin().await?;
+    if let Some((key, request)) = &ready.key {
+        match tx.claim_idempotency_key(key.token_id, &key.key, request, now).await? {
+            IdempotencyCheck::New => {}
+            IdempotencyCheck::Made(message) => return Ok((message, false)),
+            IdempotencyCheck::MadeNothing => return Err(ReplyError::MessageGone),
+            IdempotencyCheck::OtherRequest => return Err(ReplyError::KeyReused),
+        }
+    }
+    let mut conversation = tx.lock_conversation(view.conversation.id).await?.ok_or(ReplyError::NotFound)?;
+    let message = tx.insert_message(&ready.new).await?;
+    for file in &ready.files {
+        tx.insert_attachment(message.id, file).await?;
+    }
+    if let Some((sent, id)) = &ready.leaves {
+        let delivery = tx
+            .insert_delivery(&NewDelivery {
+                message_id: message.id,
+                conversation_id: conversation.id,
+                inbox_id: inbox.id,
+                channel_id: Some(inbox.channel.id),
+                envelope: sent.clone(),
+                message_id_header: id.clone(),
+                queued_at: now,
+            })
+            .await?;
+        tx.remember_message_id(inbox.id, conversation.id, message.id, id, MessageIdOrigin::Outgoing, None).await?;
+        let owed = delivery.delivery.id.0;
+        tx.owe(OwedKind::DeliverMessage, owed, json!({}), OwedPriority::Human, None).await?;
+        conversation.waiting_since = None;
+        conversation.first_reply_at = conversation.first_reply_at.or(Some(now));
+    }
+    conversation.last_activity_at = conversation.last_activity_at.max(now);
+    let conversation = tx.update_conversation(&conversation).await?;
+    let message = tx.message(message.id).await?.ok_or(ReplyError::MessageGone)?;
+    let payload = snapshot::message(&message, ready.echo_id.as_deref());
+    tx.append_event(EventKind::MessageCreated, Some(inbox.id), Some(conversation.id), payload);
+    announce(&mut tx, &conversation, EventKind::ConversationUpdated).await?;
+    if let Some((key, _)) = &ready.key {
+        tx.finish_idempotency_key(key.token_id, &key.key, message.id).await?;
+    }
+    tx.commit().await?;
+    Ok((message.id, true))
+}
+
+/// PostgreSQL keeps no NUL in JSON.
+fn without_nul(object: Map<String, Value>) -> Map<String, Value> {
+    fn clean(value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(text.replace('\0', "")),
+            Value::Array(items) => Value::Array(items.into_iter().map(clean).collect()),
+            Value::Object(object) => Value::Object(without_nul(object)),
+            plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
+        }
+    }
+    object.into_iter().map(|(key, value)| (key.replace('\0', ""), clean(value))).collect()
+}

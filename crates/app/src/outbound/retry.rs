@@ -1,0 +1,133 @@
+//! A person asks for another try, or deletes a message.
+
+use crate::accounts::Member;
+use crate::conversations::{self, ReadError, snapshot};
+use crate::{App, Hint};
+use domain::event::EventKind;
+use domain::message::{DeliveryState, Message, MessageType};
+use domain::{DisplayId, MessageId};
+use serde_json::{Value, json};
+use store::{MessageChange, OwedKind, OwedPriority, StoreError, Tx};
+
+/// What stands where the words of a deleted message stood; Chatwoot's.
+const DELETED: &str = "This message was deleted";
+
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    #[error("the message could not be found")]
+    NotFound,
+    /// It is on its way, was sent, or never leaves.
+    #[error("there is nothing to retry")]
+    NothingToRetry,
+    /// Activity lines say what happened: they stay.
+    #[error("this message cannot be deleted")]
+    NotDeletable,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ReadError> for RetryError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound => Self::NotFound,
+            ReadError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Queued again with the same recipients, HTML, attachments and Message-ID.
+pub async fn retry(
+    app: &App,
+    member: &Member,
+    conversation: DisplayId,
+    message: MessageId,
+) -> Result<Message, RetryError> {
+    let message = find(app, member, conversation, message).await?;
+    if message.deleted {
+        return Err(RetryError::NothingToRetry);
+    }
+    let record = member.scope.delivery_of_message(message.id).await?.ok_or(RetryError::NothingToRetry)?;
+    let mut tx = member.scope.begin().await?;
+    let mut record = tx.lock_delivery(record.delivery.id).await?.ok_or(RetryError::NothingToRetry)?;
+    if !record.delivery.state.may_be_retried() {
+        return Err(RetryError::NothingToRetry);
+    }
+    // Nobody looks for it any more: it is sent again, under the same Message-ID.
+    tx.cancel_owed(OwedKind::ReconcileDelivery, record.delivery.id.0).await?;
+    record.looks = 0;
+    record.delivery.state = DeliveryState::Queued;
+    record.delivery.queued_at = app.now();
+    record.delivery.next_try_at = None;
+    record.delivery.failure = None;
+    record.delivery.refused_recipients.clear();
+    tx.update_delivery(&record).await?;
+    tx.owe(OwedKind::DeliverMessage, record.delivery.id.0, json!({}), OwedPriority::Human, None).await?;
+    let attributes = without_error(message.content_attributes);
+    let change = MessageChange { content_attributes: Some(attributes), ..MessageChange::default() };
+    tx.update_message(message.id, &change).await?;
+    let message = say_updated(&mut tx, message.id, EventKind::DeliveryUpdated).await?;
+    tx.commit().await?;
+    app.wake(Hint::Owed);
+    app.wake(Hint::Account(member.scope.account_id()));
+    Ok(message)
+}
+
+/// Soft: the row stays, its words and files go; a delivery that has not begun is cancelled. What has left cannot be called back.
+pub async fn delete_message(
+    app: &App,
+    member: &Member,
+    conversation: DisplayId,
+    message: MessageId,
+) -> Result<Message, RetryError> {
+    let message = find(app, member, conversation, message).await?;
+    match message.message_type {
+        MessageType::Activity => return Err(RetryError::NotDeletable),
+        MessageType::Incoming | MessageType::Outgoing | MessageType::Template => {}
+    }
+    if message.deleted {
+        return Ok(message);
+    }
+    let mut tx = member.scope.begin().await?;
+    if tx.lock_conversation(message.conversation_id).await?.is_none() {
+        return Err(RetryError::NotFound);
+    }
+    if let Some(record) = member.scope.delivery_of_message(message.id).await?
+        && let Some(mut record) = tx.lock_delivery(record.delivery.id).await?
+        && record.delivery.state == DeliveryState::Queued
+    {
+        tx.cancel_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
+        record.delivery.state = DeliveryState::Failed;
+        record.delivery.next_try_at = None;
+        tx.update_delivery(&record).await?;
+    }
+    let change = MessageChange {
+        content: Some(Some(DELETED.to_owned())),
+        content_attributes: Some(json!({ "deleted": true })),
+        deleted: Some(true),
+        ..MessageChange::default()
+    };
+    tx.update_message(message.id, &change).await?;
+    let message = say_updated(&mut tx, message.id, EventKind::MessageUpdated).await?;
+    tx.commit().await?;
+    app.wake(Hint::Account(member.scope.account_id()));
+    Ok(message)
+}
+
+async fn find(app: &App, member: &Member, conversation: DisplayId, message: MessageId) -> Result<Message, RetryError> {
+    let view = conversations::show(app, member, conversation).await?;
+    member.scope.message(view.conversation.id, message).await?.ok_or(RetryError::NotFound)
+}
+
+/// The message as it is now, told to whoever listens.
+pub(super) async fn say_updated(tx: &mut Tx, message: MessageId, kind: EventKind) -> Result<Message, StoreError> {
+    let message = tx.message(message).await?.ok_or(StoreError::NotFound("message"))?;
+    tx.append_event(kind, Some(message.inbox_id), Some(message.conversation_id), snapshot::message(&message, None));
+    Ok(message)
+}
+
+pub(super) fn without_error(mut attributes: Value) -> Value {
+    if let Some(object) = attributes.as_object_mut() {
+        object.remove("external_error");
+    }
+    attributes
+}

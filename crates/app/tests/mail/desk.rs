@@ -1,0 +1,264 @@
+//! One account with one connected mailbox at the sandbox, and the steps that a worker and an agent would take.
+
+use app::accounts::{Caller, Member};
+use app::conversations::{self, ConversationQuery, ConversationView};
+use app::inbound::ingest::{Ingested, ingest_batch};
+use app::inbound::{OpenMailbox, PullError, pull};
+use app::outbound::{Draft, reply};
+use app::system::{SystemClock, SystemEntropy};
+use app::{App, AppParts, Environment, Hint, Settings, Wake, accounts, job, owed};
+use domain::channel::{Health, Provider};
+use domain::inbox::{Inbox, InboxSettings};
+use domain::message::{DeliveryState, Message};
+use domain::{Clock, DisplayId, EmailAddress, MessageId, RawEmailId, Secret, Timestamp};
+use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
+use sandbox::{INBOX, Sandbox, SandboxConfig};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use store::{
+    AccountScope, ChannelLease, Fence, FolderImport, FolderRole, KeyRing, NewChannel, NewGrant, NewInbox, NewRawEmail,
+    OwedKind, OwedPriority, RawBatch, RawEmail, RawEmailFilter, RawEmailSource, Store, StoreConfig,
+};
+
+pub const SUPPORT: &str = "support@contoso.example";
+pub const ADA: &str = "ada@customer.example";
+
+#[derive(Debug)]
+struct NobodyWakes;
+
+impl Wake for NobodyWakes {
+    fn wake(&self, _hint: Hint) {}
+}
+
+pub struct Desk {
+    pub app: App,
+    pub sandbox: Sandbox,
+    pub scope: AccountScope,
+    pub member: Member,
+    pub inbox: Inbox,
+    pub lease: ChannelLease,
+    next_uid: AtomicU32,
+    _data: tempfile::TempDir,
+}
+
+impl Desk {
+    pub async fn new() -> Self {
+        Self::with(SandboxConfig::default()).await
+    }
+
+    pub async fn with(config: SandboxConfig) -> Self {
+        let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
+        let data = tempfile::tempdir().expect("a folder");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy = Arc::new(SystemEntropy::new());
+        let store = Store::connect(StoreConfig {
+            url: format!("sqlite://{}", data.path().join("postroom.db").display()),
+            data_dir: data.path().to_owned(),
+            keys: KeyRing::parse(&Secret::new("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")).expect("a key"),
+            max_connections: 4,
+            clock: Arc::clone(&clock),
+            entropy: entropy.clone(),
+        })
+        .await
+        .expect("the store opens");
+        store.migrate().await.expect("the schema is made");
+        let endpoint = |port: u16, tls| Endpoint::new("localhost", port, tls);
+        let mut settings = Settings::new(
+            Environment::Development,
+            "http://localhost:3000".parse().expect("an address"),
+            endpoint(sandbox.imap_addr().port(), TlsMode::Implicit),
+            endpoint(sandbox.smtp_addr().port(), TlsMode::StartTls),
+        );
+        settings.reconcile_looks = vec![Duration::ZERO; 3];
+        let ca = sandbox.ca_pem().into_bytes();
+        let connector = Connector::new(ConnectorConfig { extra_ca_pem: Some(ca), ..ConnectorConfig::default() });
+        let app = App::new(AppParts {
+            store: store.clone(),
+            clock,
+            entropy,
+            connector: connector.expect("a connector"),
+            microsoft: None,
+            settings,
+            wake: Arc::new(NobodyWakes),
+            login_throttle: None,
+        });
+        let created = accounts::create_account(
+            &app,
+            accounts::NewAccount {
+                name: "Contoso".to_owned(),
+                admin_email: "agnes@contoso.example".to_owned(),
+                admin_name: Some("Agnes Agent".to_owned()),
+                admin_password: Secret::new("correct horse battery"),
+            },
+        )
+        .await
+        .expect("an account");
+        let scope = store.operator().account(created.account_id).await.expect("answers").expect("there");
+        let token = store::TokenHash::of(created.access_token.expose());
+        let known = store.sign_in().authenticate_token(&token, app.now()).await.expect("answers").expect("known");
+        let caller =
+            Caller { user: known.user, token_id: known.token_id, kind: known.kind, account_id: known.account_id };
+        let inbox = connect(&scope, &sandbox, SUPPORT).await;
+        let member = accounts::enter(&app, &caller, created.account_id).await.expect("a member");
+        let session = store.sync().start_session("test").await.expect("a session");
+        let lease = store.sync().lease_channels(session, 1).await.expect("leases").remove(0);
+        Self { app, sandbox, scope, member, inbox, lease, next_uid: AtomicU32::new(1), _data: data }
+    }
+
+    /// As if the mailbox had delivered these bytes just now; no server is asked.
+    pub async fn take_in(&self, raw: &str) -> Ingested {
+        self.take_in_bytes(raw.replace("\r\n", "\n").replace('\n', "\r\n").as_bytes()).await
+    }
+
+    pub async fn take_in_bytes(&self, raw: &[u8]) -> Ingested {
+        let ids = self.store_raw(raw).await;
+        ingest_batch(&self.app, &self.scope, &ids).await.expect("the store works")
+    }
+
+    pub async fn store_raw(&self, raw: &[u8]) -> Vec<RawEmailId> {
+        let folder = self.scope.open_folder(self.lease.channel_id, FolderRole::Inbox, INBOX).await.expect("a folder");
+        if folder.uidvalidity.is_none() {
+            let fence = Fence::Lease(&self.lease);
+            self.scope.set_cursor(fence, folder.id, 7, 0, FolderImport::default()).await.expect("a cursor");
+        }
+        let uid = self.next_uid.fetch_add(1, Ordering::Relaxed);
+        let email = NewRawEmail { uid, internal_date: Some(self.app.now()), message_id: None, bytes: raw.to_vec() };
+        let batch = RawBatch {
+            uidvalidity: 7,
+            source: RawEmailSource::Live,
+            emails: vec![email],
+            missing: Vec::new(),
+            last_uid: Some(uid),
+            import_reached_uid: None,
+        };
+        let stored = self.scope.store_raw_emails(Fence::Lease(&self.lease), folder.id, batch).await.expect("stored");
+        stored.into_iter().map(|row| row.id).collect()
+    }
+
+    pub async fn open(&self) -> Result<OpenMailbox, PullError> {
+        pull::open(&self.app, &self.lease).await
+    }
+
+    /// One connection: open, pull, close.
+    pub async fn pull(&self) -> Result<pull::Pulled, PullError> {
+        let mut mailbox = self.open().await?;
+        let pulled = pull::pull(&self.app, &self.lease, &mut mailbox).await?;
+        mailbox.close().await;
+        Ok(pulled)
+    }
+
+    /// Runs what is due until nothing is; a job that waits for its time is left.
+    pub async fn work(&self) {
+        for _ in 0..200 {
+            let due = owed::due(&self.app, 50).await.expect("the store works");
+            if due.is_empty() {
+                return;
+            }
+            for envelope in due {
+                job::run(&self.app, &envelope, "test").await;
+            }
+        }
+        panic!("the work does not end");
+    }
+
+    pub async fn conversations(&self) -> Vec<ConversationView> {
+        let query = ConversationQuery { status: None, ..ConversationQuery::default() };
+        let mut found = conversations::list(&self.app, &self.member, &query).await.expect("a list").items;
+        found.sort_by_key(|view| view.conversation.display_id);
+        found
+    }
+
+    /// The only conversation.
+    pub async fn conversation(&self) -> ConversationView {
+        let mut all = self.conversations().await;
+        assert_eq!(all.len(), 1, "one conversation");
+        all.remove(0)
+    }
+
+    pub async fn messages(&self, conversation: DisplayId) -> Vec<Message> {
+        conversations::messages(&self.app, &self.member, conversation, None, None, false)
+            .await
+            .expect("messages")
+            .messages
+    }
+
+    pub async fn message(&self, conversation: DisplayId, id: MessageId) -> Message {
+        self.messages(conversation).await.into_iter().find(|m| m.id == id).expect("the message is there")
+    }
+
+    pub async fn state(&self, conversation: DisplayId, id: MessageId) -> DeliveryState {
+        self.message(conversation, id).await.delivery.expect("a delivery").state
+    }
+
+    pub async fn reply(&self, conversation: DisplayId, text: &str) -> Message {
+        let draft = Draft { content: text.to_owned(), ..Draft::default() };
+        reply(&self.app, &self.member, conversation, draft).await.expect("accepted")
+    }
+
+    pub async fn raw_emails(&self) -> Vec<RawEmail> {
+        let filter = RawEmailFilter { inbox_id: None, state: None, page: 1 };
+        let (mut rows, _) = self.scope.raw_emails(&filter).await.expect("rows");
+        rows.sort_by_key(|row| row.id);
+        rows
+    }
+
+    pub async fn owe_import(&self) {
+        let mut tx = self.scope.begin().await.expect("a transaction");
+        let channel = self.inbox.channel.id.0;
+        tx.owe(OwedKind::ImportWindow, channel, serde_json::json!({}), OwedPriority::Bulk, None).await.expect("owed");
+        tx.commit().await.expect("committed");
+    }
+
+    /// Delivers into the sandbox's mailbox.
+    pub fn arrives(&self, raw: &str) -> u32 {
+        self.sandbox.deliver(SUPPORT, raw.replace('\n', "\r\n").as_bytes())
+    }
+}
+
+/// An inbox whose mailbox is a user's of the sandbox, with an access token and no way to another.
+pub async fn connect(scope: &AccountScope, sandbox: &Sandbox, address: &str) -> Inbox {
+    let mailbox = EmailAddress::parse(address).expect("an address");
+    let token = sandbox.mint_access_token(address).expect("a user of the sandbox");
+    let mut tx = scope.begin().await.expect("a transaction");
+    let grant = tx
+        .upsert_grant(&NewGrant {
+            provider: Provider::Microsoft,
+            tid: "tid".to_owned(),
+            oid: address.to_owned(),
+            sub: address.to_owned(),
+            principal: address.to_owned(),
+            refresh_token: Secret::new("none"),
+            scopes: Vec::new(),
+        })
+        .await
+        .expect("a grant");
+    let later = Timestamp::from_seconds(4_000_000_000);
+    tx.store_access_token(grant.id, "outlook", &Secret::new(token), later).await.expect("a token");
+    let inbox = tx
+        .create_inbox(&NewInbox {
+            name: "Support".to_owned(),
+            settings: InboxSettings::default(),
+            channel: NewChannel {
+                provider: Provider::Microsoft,
+                grant_id: Some(grant.id),
+                principal: address.to_owned(),
+                mailbox_address: mailbox.clone(),
+                from_address: mailbox,
+                smtp_user: address.to_owned(),
+                fetch_health: Health::default(),
+                send_health: Health::default(),
+            },
+        })
+        .await
+        .expect("an inbox");
+    tx.commit().await.expect("committed");
+    inbox
+}
+
+/// A plain mail from a customer.
+pub fn mail(from: &str, id: &str, subject: &str, more_headers: &str, body: &str) -> String {
+    format!(
+        "From: {from}\nTo: {SUPPORT}\nSubject: {subject}\nMessage-ID: <{id}>\nDate: Thu, 09 Oct 2025 08:00:00 +0000\n{more_headers}\n{body}\n"
+    )
+}

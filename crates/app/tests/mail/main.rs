@@ -1,0 +1,7 @@
+//! Mail in and out, driven through the use cases, on a SQLite store and the sandbox's IMAP and SMTP servers.
+
+mod desk;
+mod flow;
+mod ingest;
+mod pulling;
+mod sending;

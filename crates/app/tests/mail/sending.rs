@@ -1,0 +1,199 @@
+//! A reply on its way: retries, refusals, unknown outcomes, and what people do about them.
+
+use crate::desk::{ADA, Desk, mail};
+use app::outbound::{self, Draft, IdempotencyKey, ReplyError, UploadedFile};
+use domain::message::{DeliveryState, Message};
+use domain::{DisplayId, FailureClass};
+use sandbox::{INBOX, SmtpFault, SmtpPoint};
+
+async fn written_to() -> (Desk, DisplayId) {
+    let desk = Desk::new().await;
+    desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
+    let id = desk.conversation().await.conversation.display_id;
+    (desk, id)
+}
+
+fn received(desk: &Desk, address: &str) -> usize {
+    desk.sandbox.mailbox(address).messages(INBOX).len()
+}
+
+fn failure(message: &Message) -> Option<FailureClass> {
+    message.delivery.as_ref().and_then(|d| d.failure.as_ref()).map(|f| f.class)
+}
+
+#[tokio::test]
+async fn a_note_never_leaves() {
+    let (desk, id) = written_to().await;
+    let draft = Draft { content: "between us".to_owned(), private: true, ..Draft::default() };
+    let note = outbound::reply(&desk.app, &desk.member, id, draft).await.expect("kept");
+    desk.work().await;
+    assert!(note.private && note.delivery.is_none());
+    assert_eq!(received(&desk, ADA), 0);
+    assert!(desk.conversation().await.conversation.first_reply_at.is_none());
+}
+
+#[tokio::test]
+async fn cc_and_bcc_get_it_and_bcc_is_not_told() {
+    let (desk, id) = written_to().await;
+    let draft = Draft {
+        content: "hello".to_owned(),
+        cc: Some(vec!["grace@customer.example".to_owned()]),
+        bcc: Some(vec!["linus@elsewhere.example".to_owned()]),
+        attachments: vec![UploadedFile {
+            file_name: "a.txt".to_owned(),
+            content_type: "text/plain".to_owned(),
+            bytes: b"file".to_vec(),
+        }],
+        ..Draft::default()
+    };
+    outbound::reply(&desk.app, &desk.member, id, draft).await.expect("accepted");
+    desk.work().await;
+    for address in [ADA, "grace@customer.example", "linus@elsewhere.example"] {
+        assert_eq!(received(&desk, address), 1, "{address}");
+    }
+    let bytes = desk.sandbox.mailbox(ADA).messages(INBOX)[0].bytes.to_vec();
+    assert!(!String::from_utf8_lossy(&bytes).contains("linus@elsewhere.example"));
+    let got = ::mail::parse::parse(&bytes, usize::MAX);
+    assert_eq!((got.attachments[0].file_name.as_str(), got.attachments[0].bytes.as_slice()), ("a.txt", &b"file"[..]));
+}
+
+#[tokio::test]
+async fn a_reply_goes_where_reply_to_says() {
+    let desk = Desk::new().await;
+    desk.take_in(&mail(ADA, "1@x.example", "One", "Reply-To: Desk <grace@customer.example>\n", "first")).await;
+    let id = desk.conversation().await.conversation.display_id;
+    desk.reply(id, "hello").await;
+    desk.work().await;
+    assert_eq!((received(&desk, ADA), received(&desk, "grace@customer.example")), (0, 1));
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_makes_one_message_and_another_body_is_refused() {
+    let (desk, id) = written_to().await;
+    let draft = |content: &str| Draft {
+        content: content.to_owned(),
+        idempotency: Some(IdempotencyKey { token_id: desk.member.token_id, key: "k".to_owned() }),
+        ..Draft::default()
+    };
+    let first = outbound::reply(&desk.app, &desk.member, id, draft("hello")).await.expect("accepted");
+    let second = outbound::reply(&desk.app, &desk.member, id, draft("hello")).await.expect("the same");
+    assert_eq!(first.id, second.id);
+    let other = outbound::reply(&desk.app, &desk.member, id, draft("something else")).await;
+    assert!(matches!(other, Err(ReplyError::KeyReused)), "{other:?}");
+    desk.work().await;
+    assert_eq!(received(&desk, ADA), 1);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_tried_again_later_and_says_so_meanwhile() {
+    let (desk, id) = written_to().await;
+    desk.sandbox.faults().once(SmtpFault::server_busy());
+    let sent = desk.reply(id, "hello").await;
+    desk.work().await;
+    let message = desk.message(id, sent.id).await;
+    let delivery = message.delivery.clone().expect("a delivery");
+    assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Queued, 1));
+    assert!(delivery.next_try_at.is_some_and(|at| at > desk.app.now()));
+    assert!(message.content_attributes["external_error"].is_string());
+}
+
+#[tokio::test]
+async fn a_refused_message_fails_with_a_reason_and_a_retry_sends_the_same_mail() {
+    let (desk, id) = written_to().await;
+    desk.sandbox.faults().once(SmtpFault::Answer {
+        at: SmtpPoint::EndOfData,
+        reply: "550 5.6.0 message refused for its content".to_owned(),
+    });
+    let draft =
+        Draft { content: "hello".to_owned(), cc: Some(vec!["grace@customer.example".to_owned()]), ..Draft::default() };
+    let sent = outbound::reply(&desk.app, &desk.member, id, draft).await.expect("accepted");
+    desk.work().await;
+    let failed = desk.message(id, sent.id).await;
+    assert_eq!(failed.delivery.as_ref().map(|d| d.state), Some(DeliveryState::Failed));
+    assert!(failure(&failed).is_some());
+    let again = outbound::retry(&desk.app, &desk.member, id, sent.id).await.expect("queued");
+    assert_eq!(
+        (again.delivery.as_ref().map(|d| d.state), again.source_id),
+        (Some(DeliveryState::Queued), sent.source_id)
+    );
+    assert!(again.content_attributes.get("external_error").is_none());
+    desk.work().await;
+    assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
+    assert_eq!((received(&desk, ADA), received(&desk, "grace@customer.example")), (1, 1));
+    let twice = outbound::retry(&desk.app, &desk.member, id, sent.id).await;
+    assert!(matches!(twice, Err(outbound::RetryError::NothingToRetry)), "{twice:?}");
+}
+
+#[tokio::test]
+async fn one_refused_recipient_does_not_stop_the_others() {
+    let (desk, id) = written_to().await;
+    desk.sandbox.faults().once(SmtpFault::recipient_unknown("grace@customer.example"));
+    let draft =
+        Draft { content: "hello".to_owned(), cc: Some(vec!["grace@customer.example".to_owned()]), ..Draft::default() };
+    let sent = outbound::reply(&desk.app, &desk.member, id, draft).await.expect("accepted");
+    desk.work().await;
+    let message = desk.message(id, sent.id).await;
+    let delivery = message.delivery.clone().expect("a delivery");
+    assert_eq!(delivery.state, DeliveryState::Sent);
+    assert_eq!(failure(&message), Some(FailureClass::SomeRecipientsRefused));
+    assert_eq!(delivery.refused_recipients[0].address, "grace@customer.example");
+    assert_eq!(received(&desk, ADA), 1);
+}
+
+#[tokio::test]
+async fn switched_off_sending_keeps_the_message_and_says_who_must_act() {
+    let (desk, id) = written_to().await;
+    desk.sandbox.faults().once(SmtpFault::smtp_auth_disabled_for_tenant());
+    let sent = desk.reply(id, "hello").await;
+    desk.work().await;
+    let message = desk.message(id, sent.id).await;
+    assert_eq!(message.delivery.as_ref().map(|d| d.state), Some(DeliveryState::Queued));
+    assert_eq!(failure(&message), Some(FailureClass::SmtpAuthDisabled));
+    let channel = desk.scope.channel(desk.inbox.channel.id).await.expect("answers").expect("there");
+    assert_eq!(channel.send_health.state, domain::channel::HealthState::Blocked);
+    assert_ne!(channel.fetch_health.state, domain::channel::HealthState::Blocked);
+}
+
+#[tokio::test]
+async fn a_message_whose_outcome_is_unknown_is_found_in_sent_and_not_sent_twice() {
+    let (desk, id) = written_to().await;
+    desk.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: true });
+    let sent = desk.reply(id, "hello").await;
+    desk.work().await;
+    assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
+    assert_eq!(received(&desk, ADA), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_in_sent_after_the_looks_is_sent_again_with_the_same_id() {
+    let (desk, id) = written_to().await;
+    desk.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: false });
+    let sent = desk.reply(id, "hello").await;
+    desk.work().await;
+    assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
+    let mails = desk.sandbox.mailbox(ADA).messages(INBOX);
+    assert_eq!(mails.len(), 1);
+    assert_eq!(::mail::parse::parse(&mails[0].bytes, usize::MAX).message_id, sent.source_id);
+}
+
+#[tokio::test]
+async fn a_deleted_message_that_has_not_left_stays() {
+    let (desk, id) = written_to().await;
+    let sent = desk.reply(id, "a mistake").await;
+    let deleted = outbound::delete_message(&desk.app, &desk.member, id, sent.id).await.expect("deleted");
+    assert!(deleted.deleted && deleted.content.as_deref() != Some("a mistake"));
+    assert_eq!(deleted.content_attributes["deleted"], true);
+    desk.work().await;
+    assert_eq!(received(&desk, ADA), 0);
+}
+
+#[tokio::test]
+async fn a_reply_to_nobody_is_refused_before_anything_is_written() {
+    let desk = Desk::new().await;
+    desk.take_in("Subject: no sender\nMessage-ID: <1@x.example>\n\nhello\n").await;
+    let id = desk.conversation().await.conversation.display_id;
+    let draft = Draft { content: "who are you?".to_owned(), ..Draft::default() };
+    let refused = outbound::reply(&desk.app, &desk.member, id, draft).await;
+    assert!(matches!(&refused, Err(ReplyError::Invalid(wrong)) if wrong[0].field == "to_emails"), "{refused:?}");
+    assert_eq!(desk.messages(id).await.len(), 1);
+}
