@@ -1,0 +1,6 @@
+//! The use cases on a real database and at the sandbox's Microsoft, one file a theme.
+
+mod accounts;
+mod connect;
+mod refresh;
+mod support;

@@ -1,0 +1,100 @@
+//! Access tokens stay fresh, one refresh at a time, and only a definitive answer asks anybody to sign in again.
+
+use crate::support::{World, connected, world};
+use app::channels::{inboxes, refresh};
+use domain::channel::{EmailChannel, HealthState};
+use domain::{FailureClass, InboxId};
+use oauth::Resource;
+use sandbox::{Event, TokenFault};
+use std::time::Duration;
+
+const SUPPORT: &str = "support@contoso.example";
+const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
+
+fn refreshes(world: &World) -> usize {
+    let is_refresh =
+        |event: &&Event| matches!(event, Event::TokenRequested { grant_type, .. } if grant_type == "refresh_token");
+    world.sandbox.events().iter().filter(is_refresh).count()
+}
+
+async fn channel(world: &World, inbox: InboxId) -> EmailChannel {
+    inboxes::show(&world.app, &world.admin().await, inbox).await.expect("the inbox").channel
+}
+
+#[tokio::test]
+async fn many_who_need_a_token_at_once_make_one_refresh() {
+    let world = world().await;
+    let channel = channel(&world, connected(&world.connect(SUPPORT, None).await)).await;
+    let (scope, grant) = (world.admin().await.scope, channel.grant_id.expect("a grant"));
+    let first = refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await.expect("a token");
+    assert_eq!(refreshes(&world), 0, "the token of the sign-in is still good");
+
+    world.advance(TWO_HOURS);
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let (app, scope) = (world.app.clone(), scope.clone());
+        asking.spawn(async move { refresh::access_token(&app, &scope, grant, Resource::Outlook).await });
+    }
+    let tokens = asking.join_all().await;
+    let fresh = tokens[0].clone().expect("a token");
+    assert_ne!(fresh, first);
+    assert!(tokens.iter().all(|token| token.as_ref() == Ok(&fresh)));
+    assert_eq!(refreshes(&world), 1);
+}
+
+#[tokio::test]
+async fn a_revoked_grant_asks_its_owner_and_nobody_else_is_asked_again() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let channel_before = channel(&world, inbox).await;
+    let (scope, grant) = (world.admin().await.scope, channel_before.grant_id.expect("a grant"));
+    world.sandbox.revoke_refresh_tokens(SUPPORT);
+    world.advance(TWO_HOURS);
+    for _ in 0..3 {
+        let refused = refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await;
+        assert_eq!(refused.expect_err("refused").class, FailureClass::GrantRevoked);
+    }
+    assert_eq!(refreshes(&world), 1, "a refused refresh token is not tried again");
+    let now = channel(&world, inbox).await;
+    assert_eq!(now.fetch_health.state, HealthState::NeedsReauth);
+    assert_eq!(now.send_health.state, HealthState::NeedsReauth);
+
+    assert_eq!(connected(&world.connect(SUPPORT, Some(inbox)).await), inbox);
+    let again = channel(&world, inbox).await;
+    assert_eq!((again.fetch_health.state, again.send_health.state), (HealthState::Connected, HealthState::Connected));
+    refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await.expect("a token");
+}
+
+#[tokio::test]
+async fn a_wrong_secret_of_ours_or_a_bad_day_at_microsoft_leaves_the_mailbox_alone() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let (scope, grant) = (world.admin().await.scope, channel(&world, inbox).await.grant_id.expect("a grant"));
+    world.advance(TWO_HOURS);
+    for (fault, class) in [
+        (TokenFault::client_secret_expired(), FailureClass::AppCredentialExpired),
+        (TokenFault::invalid_client_secret(), FailureClass::AppCredentialRefused),
+        (TokenFault::AnswerLost, FailureClass::SignInUnavailable),
+    ] {
+        world.sandbox.faults().once(fault);
+        let refused = refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await;
+        assert_eq!(refused.expect_err("refused").class, class);
+        let now = channel(&world, inbox).await;
+        assert_eq!((now.fetch_health.state, now.send_health.state), (HealthState::Connected, HealthState::Connected));
+    }
+    refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await.expect("a token");
+}
+
+#[tokio::test]
+async fn after_a_refusal_the_token_is_a_new_one_once() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let (scope, grant) = (world.admin().await.scope, channel(&world, inbox).await.grant_id.expect("a grant"));
+    world.advance(Duration::from_secs(600));
+    let stored = refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await.expect("a token");
+    let fresh = refresh::fresh_access_token(&world.app, &scope, grant, Resource::Outlook).await.expect("a token");
+    assert_ne!(stored, fresh);
+    let again = refresh::fresh_access_token(&world.app, &scope, grant, Resource::Outlook).await.expect("a token");
+    assert_eq!(again, fresh, "refreshed a moment ago");
+    assert_eq!(refreshes(&world), 1);
+}

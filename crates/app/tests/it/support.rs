@@ -1,0 +1,268 @@
+//! An app on a SQLite file of its own, the sandbox as its Microsoft, a prover in place of the worker, and a browser's cookie jar.
+//!
+//! Time is the machine's plus what a test adds, so that tokens grow old without anybody waiting.
+
+use app::accounts::{self, Caller, Credential, Member, NewAccount, SessionKind, SignIn};
+use app::channels::callback::{self, CallbackPage, CallbackQuery};
+use app::channels::connect::{self, Begin, OpenLinkError};
+use app::system::{SystemClock, SystemEntropy};
+use app::{App, AppParts, Environment, Hint, Settings, Wake};
+use domain::{AccountId, Clock, ConnectionId, Entropy, InboxId, Secret, Timestamp};
+use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
+use oauth::{Microsoft, MicrosoftSettings};
+use sandbox::{Sandbox, SandboxConfig};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::{KeyRing, OwedKind, Store, StoreConfig};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use url::Url;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// The machine's clock, moved by hand.
+#[derive(Debug, Default)]
+pub struct MovedClock(AtomicI64);
+
+impl MovedClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_micros()).expect("not that long"), Ordering::SeqCst);
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().0 + self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[derive(Debug, Default)]
+struct WakeProver(Notify);
+
+impl Wake for WakeProver {
+    fn wake(&self, _: Hint) {
+        self.0.notify_one();
+    }
+}
+
+pub struct World {
+    pub app: App,
+    pub sandbox: Sandbox,
+    pub clock: Arc<MovedClock>,
+    pub account: AccountId,
+    prover: JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.prover.abort();
+    }
+}
+
+pub async fn world() -> World {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Arc::new(MovedClock::default());
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let store = Store::connect(StoreConfig {
+        url: format!("sqlite://{}", folder.path().join("postroom.db").display()),
+        data_dir: folder.path().to_owned(),
+        keys: KeyRing::parse(&Secret::new("test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")).expect("a key"),
+        max_connections: 4,
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    })
+    .await
+    .expect("a database");
+    store.migrate().await.expect("the schema");
+
+    let frontend = Url::parse("http://127.0.0.1:3000/").expect("a URL");
+    let redirect_uri = frontend.join("microsoft/callback").expect("a URL");
+    let sandbox =
+        Sandbox::start(SandboxConfig { redirect_uris: vec![redirect_uri.to_string()], ..SandboxConfig::default() })
+            .await
+            .expect("a sandbox");
+    let connector = Connector::new(ConnectorConfig {
+        extra_ca_pem: Some(sandbox.ca_pem().into_bytes()),
+        plain_http: true,
+        ..ConnectorConfig::default()
+    })
+    .expect("a connector");
+    let microsoft = Microsoft::new(
+        MicrosoftSettings {
+            login_url: Url::parse(&sandbox.login_url()).expect("a URL"),
+            authority: "common".to_owned(),
+            client_id: sandbox.client_id().to_owned(),
+            client_secret: Secret::new(sandbox.client_secret()),
+            redirect_uri,
+            production: false,
+        },
+        connector.clone(),
+        clock.clone(),
+    )
+    .expect("settings that fit");
+    let imap = Endpoint::new("127.0.0.1", sandbox.imap_addr().port(), TlsMode::Implicit);
+    let smtp = Endpoint::new("127.0.0.1", sandbox.smtp_addr().port(), TlsMode::StartTls);
+    let wake = Arc::new(WakeProver::default());
+    let app = App::new(AppParts {
+        store,
+        clock: clock.clone(),
+        entropy,
+        connector,
+        microsoft: Some(microsoft),
+        settings: Settings::new(Environment::Development, frontend, imap, smtp),
+        wake: wake.clone(),
+        login_throttle: None,
+    });
+    let account = new_account(&app, "Contoso", "admin@contoso.example").await;
+    let prover = tokio::spawn(prove_whatever_is_owed(app.clone(), wake));
+    World { app, sandbox, clock, account, prover, _folder: folder }
+}
+
+pub async fn new_account(app: &App, name: &str, email: &str) -> AccountId {
+    let new = NewAccount {
+        name: name.to_owned(),
+        admin_email: email.to_owned(),
+        admin_name: None,
+        admin_password: Secret::new(PASSWORD),
+    };
+    accounts::create_account(app, new).await.expect("an account").account_id
+}
+
+/// What the relay and the runner do, for the one kind of work these stories end with.
+async fn prove_whatever_is_owed(app: App, wake: Arc<WakeProver>) {
+    loop {
+        let _ = tokio::time::timeout(Duration::from_millis(500), wake.0.notified()).await;
+        let due = app.store().relay().hand_over(16, Duration::from_secs(60)).await.expect("the relay");
+        for work in due.into_iter().filter(|work| work.kind == OwedKind::ProveConnection) {
+            let lease = Duration::from_secs(300);
+            let claimed = app.store().relay().claim(work.account_id, work.kind, work.owed_id, "test", lease).await;
+            if let Some(claimed) = claimed.expect("the relay") {
+                app::channels::verify::prove(&app, &claimed).await.expect("the database");
+            }
+        }
+    }
+}
+
+pub async fn signed_in(app: &App, email: &str) -> Caller {
+    let ask = SignIn {
+        email: email.to_owned(),
+        password: Secret::new(PASSWORD),
+        ip: "192.0.2.1".to_owned(),
+        kind: SessionKind::Browser,
+    };
+    let session = accounts::sign_in(app, ask).await.expect("the right password");
+    let credential = Credential::Session(session.token.expose());
+    accounts::authenticate(app, credential).await.expect("the database").expect("a session")
+}
+
+impl World {
+    pub async fn admin(&self) -> Member {
+        accounts::enter(&self.app, &self.session().await, self.account).await.expect("a member")
+    }
+
+    pub async fn session(&self) -> Caller {
+        signed_in(&self.app, "admin@contoso.example").await
+    }
+
+    /// Time passes here and at Microsoft.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.sandbox.advance(by);
+    }
+
+    /// A link, and the browser that opened it first.
+    pub async fn begin(&self, inbox_id: Option<InboxId>) -> Attempt<'_> {
+        let begun = connect::begin(&self.app, &self.admin().await, Begin { email: None, inbox_id }).await;
+        let begun = begun.expect("a link");
+        let link = begun.url.rsplit('/').next().expect("a token").to_owned();
+        Attempt { world: self, link, id: begun.connection_id, browser: Browser::default() }
+    }
+
+    /// All of it, in a browser with the administrator's session.
+    pub async fn connect(&self, user: &str, inbox_id: Option<InboxId>) -> CallbackPage {
+        let attempt = self.begin(inbox_id).await;
+        let url = attempt.sign_in(user).await;
+        attempt.come_back(&url, Some(&self.session().await)).await
+    }
+}
+
+/// A jar of cookies.
+#[derive(Debug, Default)]
+pub struct Browser(Mutex<HashMap<String, String>>);
+
+impl Browser {
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.0.lock().expect("a jar").get(name).cloned()
+    }
+}
+
+pub struct Attempt<'a> {
+    pub world: &'a World,
+    pub link: String,
+    pub id: ConnectionId,
+    pub browser: Browser,
+}
+
+impl Attempt<'_> {
+    /// Where the browser is sent; keeps the cookie.
+    pub async fn open_in(&self, browser: &Browser) -> Result<Url, OpenLinkError> {
+        let opened = connect::open_link(&self.world.app, &self.link, &|name| browser.cookie(name)).await?;
+        browser.0.lock().expect("a jar").insert(opened.cookie.name, opened.cookie.value);
+        Ok(opened.redirect)
+    }
+
+    /// Where Microsoft sends the browser after the sign-in.
+    pub async fn sign_in(&self, user: &str) -> Url {
+        let authorize = self.open_in(&self.browser).await.expect("a link that opens");
+        let back = self.world.sandbox.sign_in(authorize.as_str(), user).await.expect("a sign-in");
+        Url::parse(&back).expect("a URL")
+    }
+
+    pub async fn come_back(&self, url: &Url, caller: Option<&Caller>) -> CallbackPage {
+        self.come_back_in(&self.browser, url, caller).await
+    }
+
+    pub async fn come_back_in(&self, browser: &Browser, url: &Url, caller: Option<&Caller>) -> CallbackPage {
+        let cookies = |name: &str| browser.cookie(name);
+        callback::handle(&self.world.app, query(url), &cookies, caller).await.expect("the database")
+    }
+
+    pub async fn follow(&self, state: &str) -> CallbackPage {
+        let cookies = |name: &str| self.browser.cookie(name);
+        callback::follow(&self.world.app, state, &cookies).await.expect("the database")
+    }
+
+    pub async fn confirm(&self, token: &Secret) -> CallbackPage {
+        let cookies = |name: &str| self.browser.cookie(name);
+        callback::confirm(&self.world.app, token.expose(), &cookies).await.expect("the database")
+    }
+}
+
+pub fn query(url: &Url) -> CallbackQuery {
+    let of = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+    CallbackQuery {
+        code: of("code").map(Secret::new),
+        state: of("state"),
+        error: of("error"),
+        error_subcode: of("error_subcode"),
+        error_description: of("error_description"),
+        admin_consent: of("admin_consent"),
+    }
+}
+
+pub fn connected(page: &CallbackPage) -> InboxId {
+    match page {
+        CallbackPage::Connected { inbox_id, .. } => *inbox_id,
+        other => panic!("not connected: {other:?}"),
+    }
+}
+
+pub fn failed(page: &CallbackPage) -> domain::FailureClass {
+    match page {
+        CallbackPage::Failed { failure, .. } => failure.class,
+        other => panic!("did not fail: {other:?}"),
+    }
+}
