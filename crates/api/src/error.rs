@@ -123,6 +123,10 @@ impl Problem {
         if let Some(reason) = error.downcast_ref::<ParseMultipartError>() {
             return Self::new(StatusCode::BAD_REQUEST, "invalid_body", shortened(&reason.reason));
         }
+        if let Some(reason) = error.downcast_ref::<poem::error::ParseMultipartError>() {
+            // A part that names no boundary at all is no form, whatever it calls itself.
+            return Self::new(StatusCode::BAD_REQUEST, "invalid_body", shortened(&reason.to_string()));
+        }
         if error.is::<ContentTypeError>() {
             return Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -179,12 +183,13 @@ fn shortened(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_WORDS_CHARS).collect()
 }
 
-/// Travels to the outside as a response that carries the problem beside it.
+/// Travels to the outside as an error that carries the problem beside it. Not inside the response: poem replaces a response's
+/// extensions with the error's own.
 impl From<Problem> for poem::Error {
     fn from(problem: Problem) -> Self {
-        let mut response = problem.status.into_response();
-        response.extensions_mut().insert(problem);
-        poem::Error::from_response(response)
+        let mut error = poem::Error::from_response(problem.status.into_response());
+        error.set_data(problem);
+        error
     }
 }
 

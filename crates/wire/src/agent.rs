@@ -48,9 +48,9 @@ pub struct AgentList {
 /// `password` is our addition: without a mailer, an administrator hands the first password over.
 #[derive(Clone, Debug, Object)]
 pub struct NewAgent {
-    #[oai(validator(min_length = 1, max_length = 255))]
+    #[oai(deserialize_with = "crate::json::text", validator(min_length = 1, max_length = 255))]
     pub name: String,
-    #[oai(validator(min_length = 3, max_length = 320))]
+    #[oai(deserialize_with = "crate::json::text", validator(min_length = 3, max_length = 320))]
     pub email: String,
     pub role: Option<Role>,
     pub availability: Option<Availability>,

@@ -201,20 +201,20 @@ pub struct InboxList {
 /// What an administrator may change. Absent leaves as it is; null clears where that makes sense.
 #[derive(Clone, Debug, Object)]
 pub struct InboxUpdate {
-    #[oai(validator(min_length = 1, max_length = 255))]
+    #[oai(deserialize_with = "crate::json::optional_text", validator(min_length = 1, max_length = 255))]
     pub name: Option<String>,
     pub greeting_enabled: Option<bool>,
-    #[oai(nullable, validator(max_length = 10_000))]
+    #[oai(deserialize_with = "crate::json::changed_text", nullable, validator(max_length = 10_000))]
     pub greeting_message: MaybeUndefined<String>,
     pub enable_auto_assignment: Option<bool>,
     pub working_hours_enabled: Option<bool>,
-    #[oai(nullable, validator(max_length = 10_000))]
+    #[oai(deserialize_with = "crate::json::changed_text", nullable, validator(max_length = 10_000))]
     pub out_of_office_message: MaybeUndefined<String>,
-    #[oai(validator(min_length = 1, max_length = 64))]
+    #[oai(deserialize_with = "crate::json::optional_text", validator(min_length = 1, max_length = 64))]
     pub timezone: Option<String>,
     pub allow_messages_after_resolved: Option<bool>,
     pub lock_to_single_conversation: Option<bool>,
     pub sender_name_type: Option<SenderNameType>,
-    #[oai(nullable, validator(max_length = 255))]
+    #[oai(deserialize_with = "crate::json::changed_text", nullable, validator(max_length = 255))]
     pub business_name: MaybeUndefined<String>,
 }

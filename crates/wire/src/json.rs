@@ -3,7 +3,7 @@
 //! Always an object on the wire: a null or a list in a stored row is shown as `{}`, and a client that sends one is told so.
 
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
-use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
+use poem_openapi::types::{MaybeUndefined, ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -115,6 +115,31 @@ impl ParseFromJSON for AlwaysNull {
 impl ToJSON for AlwaysNull {
     fn to_json(&self) -> Option<Value> {
         Some(Value::Null)
+    }
+}
+
+/// Text in a request: text, and nothing that could be read as text. (poem-openapi alone would take `5` and `true`.)
+pub fn text(value: Option<Value>) -> ParseResult<String> {
+    match value {
+        Some(Value::String(text)) => Ok(text),
+        other => Err(ParseError::expected_type(other.unwrap_or_default())),
+    }
+}
+
+/// The same, or nothing.
+pub fn optional_text(value: Option<Value>) -> ParseResult<Option<String>> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        given => text(given).map(Some).map_err(ParseError::propagate),
+    }
+}
+
+/// The same, where null clears and absence leaves.
+pub fn changed_text(value: Option<Value>) -> ParseResult<MaybeUndefined<String>> {
+    match value {
+        None => Ok(MaybeUndefined::Undefined),
+        Some(Value::Null) => Ok(MaybeUndefined::Null),
+        given => text(given).map(MaybeUndefined::Value).map_err(ParseError::propagate),
     }
 }
 

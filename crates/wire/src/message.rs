@@ -214,13 +214,13 @@ pub enum NewMessageType {
 #[derive(Clone, Debug, Object)]
 pub struct NewMessage {
     /// Markdown.
-    #[oai(validator(max_length = 150_000))]
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 150_000))]
     pub content: Option<String>,
     pub message_type: Option<NewMessageType>,
     /// True for a note, which never leaves.
     pub private: Option<bool>,
     /// Given back in the answer, so that a client recognises its own message.
-    #[oai(validator(max_length = 255))]
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 255))]
     pub echo_id: Option<String>,
     pub content_attributes: Option<JsonObject>,
     /// Further recipients; `To` replaces the contact's address when it is given.
@@ -228,7 +228,7 @@ pub struct NewMessage {
     pub cc_emails: Option<OneOrMany>,
     pub bcc_emails: Option<OneOrMany>,
     /// HTML to send instead of what `content` renders to.
-    #[oai(validator(max_length = 600_000))]
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 600_000))]
     pub email_html_content: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use poem_openapi::Object;
 #[derive(Clone, Debug, Default, Object)]
 pub struct MicrosoftAuthorization {
     /// The mailbox's address, when it is known: Microsoft's page proposes it.
-    #[oai(validator(max_length = 320))]
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 320))]
     pub email: Option<String>,
     /// The inbox to sign in again; absent for a new one.
     pub inbox_id: Option<i64>,

@@ -6,7 +6,7 @@ use poem_openapi::types::Password;
 
 #[derive(Clone, Debug, Object)]
 pub struct SignIn {
-    #[oai(validator(max_length = 320))]
+    #[oai(deserialize_with = "crate::json::text", validator(max_length = 320))]
     pub email: String,
     #[oai(validator(max_length = 1024))]
     pub password: Password,

@@ -1,0 +1,9 @@
+//! The API over real requests, on a real SQLite store in a temporary folder. Nothing is mocked; nothing leaves the process.
+
+mod bodies;
+mod document;
+mod pages;
+mod permissions;
+mod refusals;
+mod session;
+mod world;
