@@ -5,12 +5,177 @@
 //! - `relay`: rows that are due → the queue. `runner`: the queue → `app::job::run`, on apalis.
 //! - `schedule`: this process's session, its heartbeat, and which mailboxes it looks after. `mailbox`: one mailbox, as long as it is ours.
 
+mod mailbox;
 pub mod queue;
 mod relay;
 mod runner;
+mod schedule;
 #[cfg(test)]
 mod tests;
 pub mod wake;
 
-pub use queue::{Queue, QueueError};
+pub use queue::{Queue, QueueError, ping};
 pub use wake::Hints;
+
+use app::job::{self, JobEnd, JobEnvelope};
+use app::{App, owed};
+use domain::Secret;
+use futures_util::FutureExt;
+use queue::{MemoryQueue, Payload, RedisQueue};
+use runner::{Handler, RunnerConfig};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+/// How a worker runs.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Names this process in leases and logs; another one at every start.
+    pub name: String,
+    /// `None`: jobs wait in memory, for this process alone.
+    pub redis_url: Option<Secret>,
+    /// Where hints are heard; the same that `App` was given as its `Wake`.
+    pub hints: Hints,
+    /// Jobs that run at the same time.
+    pub concurrency: usize,
+    /// Mailboxes that this process looks after at most.
+    pub max_mailboxes: usize,
+}
+
+/// Jobs that wait in the queue: enough that no slot is idle between two looks of the relay, few enough that a human reply which comes late
+/// overtakes what is still in the database.
+const QUEUE_CAPACITY: usize = 64;
+/// The net under jobs, each of which bounds its own time: nothing runs for ever.
+const JOB_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// How long a stop waits for what runs.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Starts workers.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker;
+
+/// A worker that runs until it is stopped.
+#[derive(Debug)]
+pub struct RunningWorker {
+    stop: CancellationToken,
+    parts: JoinSet<&'static str>,
+}
+
+impl Worker {
+    /// Starts relay, runner and schedule within the present tokio runtime. Neither database nor Redis need be there yet.
+    pub fn start(app: App, config: WorkerConfig) -> Result<RunningWorker, QueueError> {
+        let queue: Arc<dyn Queue> = match &config.redis_url {
+            Some(url) => Arc::new(RedisQueue::new(url.expose(), QUEUE_CAPACITY)?),
+            None => Arc::new(MemoryQueue::new(QUEUE_CAPACITY)),
+        };
+        let stop = CancellationToken::new();
+        let mut parts = JoinSet::new();
+        {
+            let (due, queue, hints, stop) = (due(app.clone()), queue.clone(), config.hints.clone(), stop.clone());
+            parts.spawn(async move {
+                relay::run(due, queue, hints, stop).await;
+                "relay"
+            });
+        }
+        {
+            let settings =
+                RunnerConfig { name: config.name.clone(), concurrency: config.concurrency, timeout: JOB_TIMEOUT };
+            let (handler, stop) = (handler(app.clone(), config.name.clone()), stop.clone());
+            parts.spawn(async move {
+                runner::run(queue, settings, handler, stop).await;
+                "runner"
+            });
+        }
+        {
+            let schedule = schedule::Schedule::new(app, config.name, config.hints, config.max_mailboxes);
+            let stop = stop.clone();
+            parts.spawn(async move {
+                schedule.run(stop).await;
+                "schedule"
+            });
+        }
+        Ok(RunningWorker { stop, parts })
+    }
+}
+
+impl RunningWorker {
+    /// Takes nothing new, lets what runs come to its end, closes the mailboxes and gives their leases back. What has not ended after
+    /// [`DRAIN_TIMEOUT`] is dropped; its rows and leases come free by themselves. `false`: something was dropped.
+    pub async fn stop(mut self) -> bool {
+        self.stop.cancel();
+        let draining = async {
+            let mut well = true;
+            while let Some(ended) = self.parts.join_next().await {
+                match ended {
+                    Ok(part) => debug!(part, "stopped"),
+                    Err(error) => {
+                        error!(%error, "a part of the worker broke down");
+                        well = false;
+                    }
+                }
+            }
+            well
+        };
+        if let Ok(well) = tokio::time::timeout(DRAIN_TIMEOUT, draining).await {
+            return well;
+        }
+        warn!(parts = self.parts.len(), "the worker did not come to rest in time");
+        self.parts.abort_all();
+        false
+    }
+
+    /// Waits until a part of the worker ends although nobody stopped it, which is a bug.
+    pub async fn broken(&mut self) {
+        match self.parts.join_next().await {
+            Some(Ok(part)) => error!(part, "a part of the worker ended by itself"),
+            Some(Err(error)) => error!(%error, "a part of the worker broke down"),
+            None => {}
+        }
+    }
+}
+
+fn due(app: App) -> relay::Due {
+    Arc::new(move |window| {
+        let app = app.clone();
+        async move {
+            let jobs = owed::due(&app, window).await.map_err(|error| error.to_string())?;
+            Ok(jobs.iter().map(|job| Payload(job.encode())).collect())
+        }
+        .boxed()
+    })
+}
+
+fn handler(app: App, worker: String) -> Handler {
+    Arc::new(move |payload: Payload| {
+        let (app, worker) = (app.clone(), worker.clone());
+        async move { run(&app, &payload, &worker).await }.boxed()
+    })
+}
+
+async fn run(app: &App, payload: &Payload, worker: &str) {
+    let envelope = match JobEnvelope::decode(payload.0.as_bytes()) {
+        Ok(envelope) => envelope,
+        Err(refused) => {
+            // No row says this: rows are handed over by us, and come again if their envelope was spoilt on the way.
+            error!(
+                reason = refused.reason,
+                text = refused.text,
+                "the queue holds something that is no job; it is dropped"
+            );
+            return;
+        }
+    };
+    let (name, account, owed) = (&envelope.name, envelope.account_id, envelope.owed_id);
+    match job::run(app, &envelope, worker).await {
+        JobEnd::Ran => info!(job = name, account.id = %account, owed.id = %owed, "a job ran"),
+        JobEnd::NothingToDo => debug!(job = name, account.id = %account, owed.id = %owed, "nothing to do for a job"),
+        JobEnd::UnknownName => {
+            warn!(job = name, account.id = %account, owed.id = %owed, "a job of another version; it waits for that version");
+        }
+        JobEnd::StoreFailed(error) => {
+            warn!(job = name, account.id = %account, owed.id = %owed, %error, "the database failed under a job; it comes again");
+        }
+    }
+}

@@ -12,6 +12,7 @@ pub(crate) mod redis_line;
 pub(crate) use backend::QueueBackend;
 pub use memory::MemoryQueue;
 pub use redis::{JOBS_KEY, RedisQueue};
+pub use redis_line::ping;
 
 use async_trait::async_trait;
 

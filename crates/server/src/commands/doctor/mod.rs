@@ -1,0 +1,168 @@
+//! `postroom doctor`: checks what this installation needs, one line each, and says how to mend what is wrong. It changes nothing.
+//!
+//! It ends with 1 when something is wrong that must be mended; a warning is not.
+
+mod servers;
+
+use crate::config::{Config, Reader, redirect_uri};
+use crate::output::say;
+use crate::parts::open_store;
+use anyhow::Result;
+use app::system::SystemEntropy;
+use net::Connector;
+use std::process::ExitCode;
+use std::time::Duration;
+use store::SchemaState;
+
+/// The longest one check may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Report {
+    failures: u32,
+}
+
+impl Report {
+    fn ok(&mut self, what: &str, found: &str) {
+        say(format!("ok    {what:<14} {found}"));
+    }
+
+    fn note(&mut self, what: &str, found: &str) {
+        say(format!("note  {what:<14} {found}"));
+    }
+
+    fn fail(&mut self, what: &str, found: &str, cure: &str) {
+        self.failures += 1;
+        say(format!("FAIL  {what:<14} {found}"));
+        say(format!("      {:<14} {cure}", "→"));
+    }
+}
+
+pub async fn run() -> Result<ExitCode> {
+    let mut report = Report::default();
+    match Config::read(Reader::from_environment(), &SystemEntropy::new()) {
+        Ok(config) => {
+            report.ok("configuration", "every variable can be used");
+            check(&config, &mut report).await;
+        }
+        Err(problems) => {
+            for problem in problems.0 {
+                let (name, rest) = problem.split_once(": ").unwrap_or(("configuration", &problem));
+                report.fail("configuration", name, rest);
+            }
+        }
+    }
+    say(match report.failures {
+        0 => "Nothing is wrong.".to_owned(),
+        1 => "One thing is wrong.".to_owned(),
+        many => format!("{many} things are wrong."),
+    });
+    Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn check(config: &Config, report: &mut Report) {
+    data_dir(config, report);
+    database(config, report).await;
+    redis(config, report).await;
+    let connector = match Connector::new(config.connector()) {
+        Ok(connector) => connector,
+        Err(error) => {
+            report.fail("certificates", &error.to_string(), "Correct EXTRA_CA_FILE: it must hold certificates in PEM.");
+            return;
+        }
+    };
+    match &config.microsoft.settings {
+        Some(settings) => {
+            report
+                .ok("microsoft app", &format!("client id {}, sign-in for {}", settings.client_id, settings.authority));
+            report.note(
+                "redirect URI",
+                &format!("the app registration must have exactly {}", redirect_uri(&config.web.frontend_url)),
+            );
+        }
+        None => report.note(
+            "microsoft app",
+            "AZURE_APP_ID and AZURE_APP_SECRET are not set: nobody can connect a Microsoft mailbox",
+        ),
+    }
+    servers::sign_in(&connector, config, report).await;
+    servers::imap(&connector, &config.microsoft.imap, report).await;
+    servers::smtp(&connector, &config.microsoft.smtp, report).await;
+}
+
+fn data_dir(config: &Config, report: &mut Report) {
+    let dir = &config.database.data_dir;
+    let shown = dir.display().to_string();
+    // A folder that is not there yet is made by the first start, in the nearest parent that is.
+    let existing = dir.ancestors().find(|folder| folder.is_dir()).unwrap_or(dir);
+    match tempfile::NamedTempFile::new_in(if existing.as_os_str().is_empty() { ".".as_ref() } else { existing }) {
+        Ok(_) => report.ok("data folder", &format!("{shown} can be written")),
+        Err(error) if config.database.is_sqlite => report.fail(
+            "data folder",
+            &format!("{shown} cannot be written ({error})"),
+            "Give the user that runs postroom the right to write there, or set POSTROOM_DATA_DIR.",
+        ),
+        Err(error) => {
+            report.note("data folder", &format!("{shown} cannot be written ({error}); PostgreSQL needs none"))
+        }
+    }
+}
+
+async fn database(config: &Config, report: &mut Report) {
+    const WHAT: &str = "database";
+    let kind = if config.database.is_sqlite { "SQLite" } else { "PostgreSQL" };
+    let looked = async {
+        let store = open_store(config).await?;
+        store.ping().await?;
+        let schema = store.schema().await?;
+        store.close().await;
+        anyhow::Ok(schema)
+    };
+    match tokio::time::timeout(PATIENCE, looked).await {
+        Ok(Ok(SchemaState::Current)) => report.ok(WHAT, &format!("{kind} answers and its schema is up to date")),
+        Ok(Ok(SchemaState::NewerCompatible { found })) => {
+            report
+                .ok(WHAT, &format!("{kind} answers; its schema is newer ({found} migrations) and can be worked with"));
+        }
+        Ok(Ok(SchemaState::Empty)) => {
+            report.note(WHAT, &format!("{kind} answers and is empty; `postroom migrate` (or `run`) makes the schema"))
+        }
+        Ok(Ok(SchemaState::TooOld { found, wanted })) => {
+            report.fail(
+                WHAT,
+                &format!("the schema has {found} migrations and needs {wanted}"),
+                "Run `postroom migrate`.",
+            );
+        }
+        Ok(Ok(SchemaState::TooNew { found, known })) => report.fail(
+            WHAT,
+            &format!("the schema has {found} migrations, and this version knows {known}"),
+            "Run the newer version that made it.",
+        ),
+        Ok(Err(error)) => report.fail(
+            WHAT,
+            &format!("{error:#}"),
+            "Check that it runs, and address, user, password and rights in DATABASE_URL.",
+        ),
+        Err(_) => report.fail(WHAT, "no answer in time", "Check address and firewall (DATABASE_URL)."),
+    }
+}
+
+async fn redis(config: &Config, report: &mut Report) {
+    let Some(url) = &config.database.redis_url else {
+        let found = if config.database.is_sqlite {
+            "not used: one process needs none"
+        } else {
+            "not used: with more than one process, work is found up to a second later (REDIS_URL)"
+        };
+        report.note("redis", found);
+        return;
+    };
+    match worker::ping(url.expose()).await {
+        Ok(()) => report.ok("redis", "it answers"),
+        Err(error) => {
+            report.fail("redis", &error.to_string(), "Check that it runs, and address and password in REDIS_URL.")
+        }
+    }
+}

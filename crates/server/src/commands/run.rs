@@ -1,0 +1,52 @@
+//! `postroom run`: the API and the worker in one process. On SQLite the only way; on PostgreSQL any number of these is safe.
+//!
+//! It brings the schema up to date itself: who runs everything in one process has nobody else to do it, and a second such process waits for
+//! the first at the migrations' lock.
+
+use crate::config::Config;
+use crate::parts::Parts;
+use crate::shutdown;
+use anyhow::{Result, anyhow};
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use worker::RunningWorker;
+
+pub async fn run(config: Config) -> Result<ExitCode> {
+    let stop = shutdown::on_signal()?;
+    let parts = Parts::assemble(config, "run").await?;
+    let _lock = parts.app.store().lock_for_serving()?;
+    parts.app.store().migrate().await?;
+    let listening = parts.listen().await?;
+    let worker = parts.start_worker()?;
+    serve_and_work(listening.serve(stop.clone()), worker, stop).await?;
+    parts.app.store().close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Both until `stop`; the end of either ends both.
+pub async fn serve_and_work(
+    serving: impl Future<Output = Result<()>>,
+    mut worker: RunningWorker,
+    stop: CancellationToken,
+) -> Result<()> {
+    let supervised = async {
+        let broken = tokio::select! {
+            () = stop.cancelled() => false,
+            () = worker.broken() => true,
+        };
+        stop.cancel();
+        (broken, worker.stop().await)
+    };
+    let (served, (broken, rested)) = tokio::join!(
+        async {
+            let served = serving.await;
+            stop.cancel();
+            served
+        },
+        supervised
+    );
+    info!(rested, "stopped");
+    served?;
+    if broken { Err(anyhow!("the worker broke down; see the log")) } else { Ok(()) }
+}

@@ -1,0 +1,122 @@
+//! Microsoft: the app registration, the sign-in host, the mail servers, and authorities trusted beside the public ones.
+
+use super::reader::Reader;
+use super::web::Web;
+use app::Environment;
+use domain::Secret;
+use net::{Endpoint, TlsMode};
+use oauth::MicrosoftSettings;
+use url::Url;
+
+#[derive(Clone, Debug)]
+pub struct MicrosoftConfig {
+    /// `None`: no app registration, so nobody can connect a mailbox.
+    pub settings: Option<MicrosoftSettings>,
+    pub login_url: Url,
+    pub authority: String,
+    pub imap: Endpoint,
+    pub smtp: Endpoint,
+    pub extra_ca_pem: Option<Vec<u8>>,
+}
+
+impl MicrosoftConfig {
+    pub fn read(reader: &mut Reader, web: &Web) -> Self {
+        let production = web.environment == Environment::Production;
+        let login_url = reader.parsed(
+            "MICROSOFT_LOGIN_URL",
+            Url::parse("https://login.microsoftonline.com").expect("a URL"),
+            "Remove it, or write the host of your cloud.",
+        );
+        let authority = reader.text("AZURE_TENANT").unwrap_or_else(|| "common".to_owned());
+        let settings = match (reader.text("AZURE_APP_ID"), reader.text("AZURE_APP_SECRET")) {
+            (Some(client_id), Some(client_secret)) => Some(MicrosoftSettings {
+                login_url: login_url.clone(),
+                authority: authority.clone(),
+                client_id,
+                client_secret: Secret::new(client_secret),
+                redirect_uri: redirect_uri(&web.frontend_url),
+                production,
+            }),
+            (None, None) => None,
+            (Some(_), None) => {
+                reader.problem(
+                    "AZURE_APP_SECRET",
+                    "AZURE_APP_ID is set and this is not",
+                    "Set the value of a client secret of the app registration.",
+                );
+                None
+            }
+            (None, Some(_)) => {
+                reader.problem(
+                    "AZURE_APP_ID",
+                    "AZURE_APP_SECRET is set and this is not",
+                    "Set the application (client) id of the app registration.",
+                );
+                None
+            }
+        };
+        if let Some(settings) = &settings
+            && let Err(error) = settings.validate(production)
+        {
+            reader.problem(
+                "the sign-in at Microsoft",
+                &error.to_string(),
+                "Correct the variable, or remove it for its default.",
+            );
+        }
+        Self {
+            settings,
+            login_url,
+            authority,
+            imap: endpoint(reader, "MICROSOFT_IMAP", "outlook.office365.com:993", TlsMode::Implicit),
+            smtp: endpoint(reader, "MICROSOFT_SMTP", "smtp.office365.com:587", TlsMode::StartTls),
+            extra_ca_pem: extra_ca(reader),
+        }
+    }
+}
+
+/// What must stand in the app registration. A FRONTEND_URL with a path keeps it.
+pub fn redirect_uri(frontend_url: &Url) -> Url {
+    let text = format!("{}/microsoft/callback", frontend_url.as_str().trim_end_matches('/'));
+    Url::parse(&text).unwrap_or_else(|_| frontend_url.clone())
+}
+
+fn endpoint(reader: &mut Reader, name: &str, default: &str, tls: TlsMode) -> Endpoint {
+    if let Some(text) = reader.text(name) {
+        match Endpoint::parse(&text, tls) {
+            Ok(endpoint) => return endpoint,
+            Err(error) => {
+                reader.problem(
+                    name,
+                    &format!("{text:?} cannot be used ({error})"),
+                    &format!("Write HOST:PORT, or remove it for {default}."),
+                );
+            }
+        }
+    }
+    Endpoint::parse(default, tls).expect("the default can be used")
+}
+
+fn extra_ca(reader: &mut Reader) -> Option<Vec<u8>> {
+    const NAME: &str = "EXTRA_CA_FILE";
+    let path = reader.text(NAME)?;
+    match std::fs::read(&path) {
+        Ok(pem) if pem.windows(17).any(|window| window == b"BEGIN CERTIFICATE") => Some(pem),
+        Ok(_) => {
+            reader.problem(
+                NAME,
+                &format!("{path:?} holds no PEM certificate"),
+                "Name a file that begins with -----BEGIN CERTIFICATE-----.",
+            );
+            None
+        }
+        Err(error) => {
+            reader.problem(
+                NAME,
+                &format!("{path:?} cannot be read ({error})"),
+                "Correct the path, or remove the variable.",
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The configuration: read from the environment and from `.env`, checked all at once, and never read again.
+//!
+//! Whatever is wrong is said together, each with what to do about it. No value of a secret appears in a message.
+
+mod database;
+mod logging;
+mod microsoft;
+mod reader;
+mod secrets;
+#[cfg(test)]
+mod tests;
+mod variables;
+mod web;
+mod work;
+
+pub use database::Database;
+pub use logging::{LogFormat, Logging};
+pub use microsoft::{MicrosoftConfig, redirect_uri};
+pub use reader::Reader;
+pub use variables::described;
+pub use web::Web;
+pub use work::Work;
+
+use app::Settings;
+use domain::Entropy;
+use net::ConnectorConfig;
+use store::KeyRing;
+
+/// Everything the program was told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub web: Web,
+    pub database: Database,
+    pub keys: KeyRing,
+    pub microsoft: MicrosoftConfig,
+    pub work: Work,
+    pub logging: Logging,
+}
+
+/// What is wrong with the configuration; one line each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<String>);
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "the configuration cannot be used:")?;
+        for problem in &self.0 {
+            writeln!(f, "  - {problem}")?;
+        }
+        write!(f, "`postroom --help` lists every variable.")
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Config {
+    pub fn read(mut reader: Reader, entropy: &dyn Entropy) -> Result<Self, Problems> {
+        let web = Web::read(&mut reader);
+        let logging = Logging::read(&mut reader, web.environment);
+        let database = Database::read(&mut reader);
+        let keys = secrets::read(&mut reader, web.environment, &database.data_dir, entropy);
+        let microsoft = MicrosoftConfig::read(&mut reader, &web);
+        let work = Work::read(&mut reader);
+        match (keys, reader.into_problems()) {
+            (Some(keys), problems) if problems.is_empty() => Ok(Self { web, database, keys, microsoft, work, logging }),
+            (_, problems) => Err(Problems(problems)),
+        }
+    }
+
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings::new(
+            self.web.environment,
+            self.web.frontend_url.clone(),
+            self.microsoft.imap.clone(),
+            self.microsoft.smtp.clone(),
+        );
+        settings.poll_interval = self.work.poll_interval;
+        settings.import_days = self.work.import_days;
+        settings.full_parse_limit_bytes = self.work.full_parse_limit_bytes;
+        settings
+    }
+
+    pub fn connector(&self) -> ConnectorConfig {
+        ConnectorConfig {
+            extra_ca_pem: self.microsoft.extra_ca_pem.clone(),
+            // Only the sign-in host may be plain, and only in development: validated with it.
+            plain_http: self.microsoft.login_url.scheme() == "http",
+            ..ConnectorConfig::default()
+        }
+    }
+}

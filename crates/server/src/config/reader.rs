@@ -1,0 +1,86 @@
+//! Reads variables one by one and collects everything that is wrong with them, so that a person mends all of it at once.
+
+use super::variables::VARIABLES;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// Variables by name, and the problems found so far.
+#[derive(Debug, Default)]
+pub struct Reader {
+    values: BTreeMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    /// From the process's environment, and from `.env` for what is not set there.
+    pub fn from_environment() -> Self {
+        let mut reader = Self::default();
+        match dotenvy::dotenv_iter() {
+            Ok(lines) => {
+                for line in lines {
+                    match line {
+                        Ok((name, value)) => {
+                            reader.values.insert(name, value);
+                        }
+                        Err(error) => reader.problem(".env", &error.to_string(), "Correct that line of the file."),
+                    }
+                }
+            }
+            Err(error) if error.not_found() => {}
+            Err(error) => reader.problem(".env", &error.to_string(), "Make the file readable, or remove it."),
+        }
+        for (name, value) in std::env::vars_os() {
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+                reader.values.insert(name.to_owned(), value.to_owned());
+            } else if let Some(variable) = VARIABLES.iter().find(|v| name == v.name) {
+                reader.problem(variable.name, "the value is not UTF-8 text", "Set it anew.");
+            }
+        }
+        reader
+    }
+
+    /// From these variables alone.
+    pub fn from_values<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { values, problems: Vec::new() }
+    }
+
+    pub fn problem(&mut self, name: &str, what: &str, cure: &str) {
+        self.problems.push(format!("{name}: {what}. {cure}"));
+    }
+
+    pub fn into_problems(self) -> Vec<String> {
+        self.problems
+    }
+
+    /// The value; an empty one is none.
+    pub fn text(&self, name: &str) -> Option<String> {
+        debug_assert!(VARIABLES.iter().any(|v| v.name == name), "{name} is not in the table of variables");
+        self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
+    /// The value read as a `T`, or `default` when there is none or it is no `T` (which is a problem).
+    pub fn parsed<T>(&mut self, name: &str, default: T, cure: &str) -> T
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let Some(text) = self.text(name) else { return default };
+        text.parse().unwrap_or_else(|error: T::Err| {
+            self.problem(name, &format!("{text:?} cannot be read ({error})"), cure);
+            default
+        })
+    }
+
+    /// A number from `least` to `most`.
+    pub fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
+        let cure = format!("Set a whole number from {least} to {most}, or remove it for {default}.");
+        let number = self.parsed(name, default, &cure);
+        if (least..=most).contains(&number) {
+            return number;
+        }
+        self.problem(name, &format!("{number} is out of range"), &cure);
+        default
+    }
+}

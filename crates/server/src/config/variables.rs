@@ -1,0 +1,135 @@
+//! The table of every variable this program reads: what `--help` and `.env.example` show, and what the tidy test compares.
+//!
+//! Reading one that does not stand here panics in the tests of `config`, so the table cannot fall behind.
+
+/// One variable of the environment.
+#[derive(Debug)]
+pub struct Variable {
+    pub name: &'static str,
+    /// What holds when it is not set; empty when nothing does.
+    pub default: &'static str,
+    pub help: &'static str,
+}
+
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "POSTROOM_ENV",
+        default: "production",
+        help: "development or production. Development forgives plain http, a missing secret key and a sign-in host that is not Microsoft's.",
+    },
+    Variable {
+        name: "LISTEN_ADDR",
+        default: "127.0.0.1:3000",
+        help: "Address and port the API listens on. Put a proxy that speaks TLS in front of it; in a container use 0.0.0.0:3000.",
+    },
+    Variable {
+        name: "FRONTEND_URL",
+        default: "in development http://LISTEN_ADDR",
+        help: "Where people and Microsoft reach this installation, such as https://desk.example.com. Required in production, and https there.",
+    },
+    Variable {
+        name: "POSTROOM_DATA_DIR",
+        default: "./data",
+        help: "Folder for the SQLite database, its attachments and raw mails, and a development key. Must survive restarts; back it up.",
+    },
+    Variable {
+        name: "DATABASE_URL",
+        default: "sqlite://POSTROOM_DATA_DIR/postroom.sqlite3",
+        help: "sqlite://PATH for one process, or postgres://USER:PASSWORD@HOST/NAME for any number of them (PostgreSQL 15 or newer).",
+    },
+    Variable {
+        name: "DATABASE_CONNECTIONS",
+        default: "10",
+        help: "Connections to PostgreSQL that one process opens at most, or readers of the SQLite file. Each process counts on its own.",
+    },
+    Variable {
+        name: "REDIS_URL",
+        default: "",
+        help: "redis://HOST:PORT/DB or rediss://…: carries jobs and hints between processes. Without it they wait in memory. Nothing is kept there.",
+    },
+    Variable {
+        name: "POSTROOM_SECRET_KEY",
+        default: "in development a key kept in POSTROOM_DATA_DIR",
+        help: "Key ring NAME:BASE64,NAME:BASE64 that seals tokens at rest; the first seals, all open. A key is 32 bytes: openssl rand -base64 32. Required in production.",
+    },
+    Variable {
+        name: "AZURE_APP_ID",
+        default: "",
+        help: "Application (client) id of the app registration at Microsoft whose redirect URI is FRONTEND_URL/microsoft/callback.",
+    },
+    Variable {
+        name: "AZURE_APP_SECRET",
+        default: "",
+        help: "The value (not the id) of a client secret of that app registration. Without both nobody can connect a Microsoft mailbox.",
+    },
+    Variable {
+        name: "AZURE_TENANT",
+        default: "common",
+        help: "Who may sign in: common, organizations, consumers, or one tenant's id or domain, as the app registration's account types say.",
+    },
+    Variable {
+        name: "MICROSOFT_LOGIN_URL",
+        default: "https://login.microsoftonline.com",
+        help: "Microsoft's sign-in host: in production one of Microsoft's own clouds; http and any other host in development only.",
+    },
+    Variable {
+        name: "MICROSOFT_IMAP",
+        default: "outlook.office365.com:993",
+        help: "HOST:PORT where mailboxes are read, with TLS from the first byte. It applies to every kind of Microsoft account.",
+    },
+    Variable {
+        name: "MICROSOFT_SMTP",
+        default: "smtp.office365.com:587",
+        help: "HOST:PORT where replies are submitted, with STARTTLS. It applies to every kind of Microsoft account. Always verified.",
+    },
+    Variable {
+        name: "EXTRA_CA_FILE",
+        default: "",
+        help: "PEM file with certificate authorities that are trusted beside the public ones, for servers with a private authority.",
+    },
+    Variable {
+        name: "POLL_INTERVAL_SECONDS",
+        default: "60",
+        help: "How often a mailbox without IDLE is looked into; one with IDLE is looked into nine times less often, as a net. 1 to 3600.",
+    },
+    Variable {
+        name: "IMPORT_DAYS",
+        default: "7",
+        help: "How many days of old mail become conversations when a mailbox is connected. 0 imports nothing; at most 3650 days.",
+    },
+    Variable {
+        name: "FULL_PARSE_LIMIT_MB",
+        default: "32",
+        help: "A mail larger than so many megabytes is shown from its beginning only, and says so. Its raw bytes are always kept. 1 to 150.",
+    },
+    Variable {
+        name: "WORKER_CONCURRENCY",
+        default: "8",
+        help: "Jobs (deliveries, imports, proofs of mailboxes) that one worker process runs at the same time. From 1 to 1000.",
+    },
+    Variable {
+        name: "WORKER_MAILBOXES",
+        default: "10000",
+        help: "Mailboxes that one worker process looks after at most. Further ones are left to the other worker processes.",
+    },
+    Variable {
+        name: "RUST_LOG",
+        default: "info",
+        help: "What is logged, such as info or worker=debug. Libraries that print credentials when asked to stay at warn whatever is set.",
+    },
+    Variable {
+        name: "LOG_FORMAT",
+        default: "json in production, pretty in development",
+        help: "json (one object a line) or pretty (for people). Logs hold ids and causes, never addresses, tokens or bodies of mails.",
+    },
+];
+
+/// The table as text, for `--help`.
+pub fn described() -> String {
+    let mut text = String::from("Environment (also read from the file .env in the working directory):\n");
+    for variable in VARIABLES {
+        let default = if variable.default.is_empty() { String::new() } else { format!(" [{}]", variable.default) };
+        text.push_str(&format!("  {}{default}\n      {}\n", variable.name, variable.help));
+    }
+    text
+}

@@ -1,0 +1,127 @@
+//! Puts the parts together from the configuration: store, ways out, Microsoft, hints, app, worker, HTTP server.
+
+use crate::config::Config;
+use anyhow::{Context, Result};
+use app::system::{SystemClock, SystemEntropy};
+use app::{App, AppParts};
+use domain::Entropy;
+use net::Connector;
+use oauth::Microsoft;
+use poem::Server;
+use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Store, StoreConfig};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use worker::{Hints, RunningWorker, Worker, WorkerConfig};
+
+/// How long a stop waits for requests that are being answered.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What every command but the simplest works with.
+pub struct Parts {
+    pub config: Config,
+    pub app: App,
+    pub hints: Hints,
+    /// Names this process in leases, hints and logs.
+    pub name: String,
+}
+
+impl Parts {
+    pub async fn assemble(config: Config, role: &str) -> Result<Self> {
+        let store = open_store(&config).await?;
+        let name = process_name(role);
+        let hints = Hints::new(config.database.redis_url.as_ref().map(domain::Secret::expose), &name)?;
+        let connector = Connector::new(config.connector()).context("EXTRA_CA_FILE")?;
+        let clock = Arc::new(SystemClock);
+        let microsoft = match config.microsoft.settings.clone() {
+            Some(settings) => Some(Microsoft::new(settings, connector.clone(), clock.clone())?),
+            None => None,
+        };
+        let app = App::new(AppParts {
+            store,
+            clock,
+            entropy: Arc::new(SystemEntropy::new()),
+            connector,
+            microsoft,
+            settings: config.settings(),
+            wake: Arc::new(hints.clone()),
+            login_throttle: None,
+        });
+        Ok(Self { config, app, hints, name })
+    }
+
+    pub fn start_worker(&self) -> Result<RunningWorker> {
+        if self.app.microsoft().is_none() {
+            warn!("AZURE_APP_ID and AZURE_APP_SECRET are not set: nobody can connect a Microsoft mailbox");
+        }
+        let config = WorkerConfig {
+            name: self.name.clone(),
+            redis_url: self.config.database.redis_url.clone(),
+            hints: self.hints.clone(),
+            concurrency: self.config.work.concurrency,
+            max_mailboxes: self.config.work.max_mailboxes,
+        };
+        Ok(Worker::start(self.app.clone(), config)?)
+    }
+
+    /// Takes the port, so that whoever asks from now on waits for an answer instead of being refused.
+    pub async fn listen(&self) -> Result<Listening> {
+        let addr = self.config.web.listen_addr;
+        let acceptor = TcpListener::bind(addr)
+            .into_acceptor()
+            .await
+            .with_context(|| format!("LISTEN_ADDR: cannot listen on {addr}"))?;
+        let addr = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(addr);
+        Ok(Listening { acceptor, addr, app: self.app.clone() })
+    }
+}
+
+/// A port that is taken and not yet served.
+pub struct Listening {
+    acceptor: TcpAcceptor,
+    addr: SocketAddr,
+    app: App,
+}
+
+impl Listening {
+    /// Serves until `stop`, then answers what was asked already.
+    pub async fn serve(self, stop: CancellationToken) -> Result<()> {
+        info!(address = %self.addr, "serving");
+        Server::new_with_acceptor(self.acceptor)
+            .run_with_graceful_shutdown(
+                api::routes(api::ApiConfig::new(self.app)),
+                async move { stop.cancelled().await },
+                Some(DRAIN_TIMEOUT),
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// Opens the database without looking at its schema.
+pub async fn open_store(config: &Config) -> Result<Store> {
+    if config.database.is_sqlite {
+        std::fs::create_dir_all(&config.database.data_dir)
+            .with_context(|| format!("POSTROOM_DATA_DIR: cannot make {}", config.database.data_dir.display()))?;
+    }
+    Store::connect(StoreConfig {
+        url: config.database.url.expose().to_owned(),
+        data_dir: config.database.data_dir.clone(),
+        keys: config.keys.clone(),
+        max_connections: config.database.connections,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy::new()),
+    })
+    .await
+    .context("DATABASE_URL: the database cannot be opened")
+}
+
+/// Another one at every start: a worker that comes back is not the one that died.
+fn process_name(role: &str) -> String {
+    let mut random = [0; 4];
+    SystemEntropy::new().fill(&mut random);
+    format!("{role}-{}-{:08x}", std::process::id(), u32::from_be_bytes(random))
+}

@@ -1,0 +1,198 @@
+//! One mailbox, as long as this process holds its lease: open → pull → wait for news → pull …, and after trouble again, later each time.
+//!
+//! It decides when, never what: what a mail becomes is `app::inbound`'s, and what a failure means for the mailbox's health is
+//! `app::channels::health`'s. Everything it writes is fenced by the lease's epoch, so a slow actor whose mailbox was taken over can do no
+//! harm. One actor never waits for another, except for its turn to sign in.
+
+use app::App;
+use app::inbound::{OpenMailbox, PullError, mailbox, pull};
+use app::tending::{self, ChannelLease};
+use domain::failure::backoff;
+use domain::{Failure, FailureClass};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// A connection that stayed this long and read the mailbox lived; only that makes the waits short again. A server that lets us in and
+/// throws us out is not well.
+const LIVED: Duration = Duration::from_secs(60);
+/// With IDLE the poll is only a net, and is cast this many times less often. With the default of a minute that is nine minutes, well below
+/// the 29 after which RFC 2177 wants an IDLE renewed.
+const IDLE_NET_POLLS: u32 = 9;
+const LONGEST_IDLE: Duration = Duration::from_secs(25 * 60);
+/// How often a mailbox that is well says so in its row.
+const WELL_EVERY: Duration = Duration::from_secs(60);
+/// The database is asked again after this long at most.
+const LONGEST_STORE_WAIT: Duration = Duration::from_secs(30);
+
+/// What an actor is given.
+pub(crate) struct Actor {
+    pub app: App,
+    pub lease: ChannelLease,
+    /// Somebody says that this mailbox should be looked at now.
+    pub signal: Arc<Notify>,
+    pub stop: CancellationToken,
+    /// Turns at signing in, so that a thousand mailboxes do not arrive at a server together.
+    pub turns: Arc<Semaphore>,
+}
+
+/// Why the actor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Stopped,
+    /// The mailbox is somebody else's now, or nobody's: gone, suspended, or waiting for a person.
+    NotOurs,
+}
+
+/// How one connection ended.
+enum Ended {
+    Stopped,
+    NotOurs,
+    Trouble(PullError),
+}
+
+impl Actor {
+    /// Looks after the mailbox until it is stopped or the mailbox is no longer ours.
+    pub(crate) async fn run(self) -> End {
+        let mut failures = 0u32;
+        loop {
+            let begun = Instant::now();
+            let mut read = false;
+            let ended = self.connection(&mut read).await;
+            let lived = read && begun.elapsed() >= LIVED;
+            if lived {
+                failures = 0;
+            }
+            let error = match ended {
+                Ended::Stopped => return End::Stopped,
+                Ended::NotOurs => return End::NotOurs,
+                Ended::Trouble(error) => error,
+            };
+            failures = failures.saturating_add(1);
+            let wait = match error {
+                PullError::LeaseLost => return End::NotOurs,
+                PullError::Store(error) => {
+                    warn!(channel.id = %self.lease.channel_id, %error, "the database failed while reading a mailbox");
+                    backoff(failures, FIRST_WAIT, LONGEST_STORE_WAIT, self.app.jitter())
+                }
+                // A token runs out after an hour or so, in the middle of a session: nothing is wrong.
+                PullError::Failure(failure) if lived && failure.class == FailureClass::SessionExpired => {
+                    failures = 0;
+                    debug!(channel.id = %self.lease.channel_id, "the session's token ran out; signing in again");
+                    continue;
+                }
+                PullError::Failure(failure) => {
+                    let wait = wait_after(&failure, failures, self.app.jitter());
+                    info!(channel.id = %self.lease.channel_id, failure = %failure, failures, wait_s = wait.as_secs(), "a mailbox cannot be read");
+                    match tending::fetching_failed(&self.app, &self.lease, &failure, wait).await {
+                        Ok(true) => wait,
+                        Ok(false) => return End::NotOurs,
+                        Err(error) => {
+                            warn!(channel.id = %self.lease.channel_id, %error, "a mailbox's health could not be written");
+                            wait
+                        }
+                    }
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return End::Stopped,
+                () = self.signal.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One connection from opening to its end. `read` tells whether the mailbox was read over it.
+    async fn connection(&self, read: &mut bool) -> Ended {
+        match self.connected(read).await {
+            Ok(ended) => ended,
+            Err(error) => Ended::Trouble(error),
+        }
+    }
+
+    async fn connected(&self, read: &mut bool) -> Result<Ended, PullError> {
+        let opened = {
+            let turn = self.turns.acquire();
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(Ended::Stopped),
+                opened = async { let _turn = turn.await; mailbox::open(&self.app, &self.lease).await } => opened?,
+            }
+        };
+        let mut open = opened;
+        let mut said_well: Option<Instant> = None;
+        let ended = loop {
+            // Not interrupted by a stop: a pull ends by itself, with all it fetched stored.
+            let pulled = pull::pull(&self.app, &self.lease, &mut open).await?;
+            *read = true;
+            debug!(channel.id = %self.lease.channel_id, ?pulled, "looked into a mailbox");
+            if said_well.is_none_or(|at| at.elapsed() >= WELL_EVERY) {
+                if !tending::fetching_works(&self.app, &self.lease).await? {
+                    break Ended::NotOurs;
+                }
+                said_well = Some(Instant::now());
+            }
+            if self.stop.is_cancelled() {
+                break Ended::Stopped;
+            }
+            if self.news(&mut open).await? == News::Signal && !tending::holds(&self.app, &self.lease).await? {
+                break Ended::NotOurs;
+            }
+            if self.stop.is_cancelled() {
+                break Ended::Stopped;
+            }
+        };
+        open.close().await;
+        Ok(ended)
+    }
+
+    /// Waits until there may be news: the server says so, somebody says so, or it is time to look.
+    async fn news(&self, open: &mut OpenMailbox) -> Result<News, PullError> {
+        let poll = self.app.settings().poll_interval;
+        let (mut signalled, stop) = (false, &self.stop);
+        let until = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.signal.notified() => signalled = true,
+            }
+        };
+        if open.can_idle() {
+            open.idle((poll * IDLE_NET_POLLS).min(LONGEST_IDLE), until).await?;
+        } else {
+            // Spread, so that mailboxes that came together do not poll together.
+            let _ = tokio::time::timeout(poll.mul_f64(0.9 + 0.1 * self.app.jitter()), until).await;
+        }
+        Ok(if signalled { News::Signal } else { News::Look })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    Look,
+    Signal,
+}
+
+/// What the server asked for, or our own growing wait when that is longer.
+fn wait_after(failure: &Failure, failures: u32, jitter: f64) -> Duration {
+    let own = backoff(failures, FIRST_WAIT, LONGEST_WAIT, jitter);
+    failure.retry_after().map_or(own, |asked| asked.max(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stated_wait_is_obeyed_and_our_own_grows_beyond_it() {
+        let throttled = Failure::new(FailureClass::Throttled).after(Duration::from_millis(299_961));
+        assert_eq!(wait_after(&throttled, 1, 0.0), Duration::from_secs(300));
+        assert_eq!(wait_after(&throttled, 30, 1.0), LONGEST_WAIT);
+        let lost = Failure::new(FailureClass::ConnectionLost);
+        assert_eq!(wait_after(&lost, 1, 1.0), FIRST_WAIT);
+        assert!(wait_after(&lost, 3, 0.0) >= Duration::from_secs(4));
+    }
+}

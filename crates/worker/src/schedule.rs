@@ -1,0 +1,221 @@
+//! This process's session: its heartbeat, the mailboxes it looks after, and the grants it keeps alive.
+//!
+//! A mailbox is leased by a session, and a session is alive while its heart beats; so a process that dies loses all its mailboxes at once,
+//! and none is renewed one by one. Leasing takes what nobody holds and never takes from the living.
+
+use crate::mailbox::{Actor, End};
+use crate::wake::Hints;
+use app::tending::{self, ChannelLease};
+use app::{App, Hint};
+use domain::{ChannelId, WorkerSessionId};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Mailboxes taken at once; the next ones follow with the next beat, or at once when another process takes its share meanwhile.
+const LEASES_AT_ONCE: u32 = 200;
+const SIGN_INS_AT_ONCE: usize = 20;
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+pub(crate) struct Schedule {
+    app: App,
+    name: String,
+    hints: Hints,
+    max_mailboxes: usize,
+    turns: Arc<Semaphore>,
+    session: Option<WorkerSessionId>,
+    held: HashMap<ChannelId, Held>,
+    actors: JoinSet<(ChannelLease, End)>,
+    /// Ends every actor of the present session.
+    session_stop: CancellationToken,
+    database_failures: u32,
+}
+
+struct Held {
+    epoch: i64,
+    signal: Arc<Notify>,
+}
+
+impl Schedule {
+    pub(crate) fn new(app: App, name: String, hints: Hints, max_mailboxes: usize) -> Self {
+        Self {
+            app,
+            name,
+            hints,
+            max_mailboxes,
+            turns: Arc::new(Semaphore::new(SIGN_INS_AT_ONCE)),
+            session: None,
+            held: HashMap::new(),
+            actors: JoinSet::new(),
+            session_stop: CancellationToken::new(),
+            database_failures: 0,
+        }
+    }
+
+    /// Runs until `stop`; then lets every actor finish what it is at, and gives all mailboxes back.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut heard = self.hints.subscribe();
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut keep_alive_at = Instant::now();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = beat.tick() => {
+                    self.beat().await;
+                    if Instant::now() >= keep_alive_at {
+                        keep_alive_at = Instant::now() + KEEP_ALIVE_EVERY;
+                        tokio::spawn(keep_alive(self.app.clone()));
+                    }
+                }
+                hint = heard.recv() => match hint {
+                    Ok(Hint::Channel(channel)) => self.look_at(channel).await,
+                    Ok(Hint::Owed | Hint::Account(_)) => {}
+                    // Some were lost, perhaps one of a channel: look at all of them.
+                    Err(RecvError::Lagged(_)) => {
+                        for held in self.held.values() {
+                            held.signal.notify_one();
+                        }
+                        self.lease().await;
+                    }
+                    // Cannot be: the sender is in our hands.
+                    Err(RecvError::Closed) => break,
+                },
+                Some(ended) = self.actors.join_next() => self.ended(ended).await,
+            }
+        }
+        self.finish().await;
+    }
+
+    async fn beat(&mut self) {
+        let alive = match self.session {
+            None => self.begin().await,
+            Some(session) => match tending::heartbeat(&self.app, session).await {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    // Others take our mailboxes now. What our actors still write is fenced off; end them and begin anew.
+                    warn!(mailboxes = self.held.len(), "this worker was thought dead; beginning a new session");
+                    self.forget_session();
+                    self.begin().await
+                }
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        match alive {
+            Ok(()) => {
+                if self.database_failures > 0 {
+                    info!("the database answers again");
+                    self.database_failures = 0;
+                }
+                self.lease().await;
+            }
+            Err(error) => {
+                self.database_failures = self.database_failures.saturating_add(1);
+                if self.database_failures == 1 {
+                    error!(%error, "the database does not answer; mailboxes wait");
+                }
+            }
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), String> {
+        let session = tending::begin_session(&self.app, &self.name).await.map_err(|error| error.to_string())?;
+        debug!(session.id = %session, "the worker's session begins");
+        self.session = Some(session);
+        self.session_stop = CancellationToken::new();
+        Ok(())
+    }
+
+    fn forget_session(&mut self) {
+        self.session = None;
+        self.session_stop.cancel();
+        self.held.clear();
+    }
+
+    async fn look_at(&mut self, channel: ChannelId) {
+        match self.held.get(&channel) {
+            Some(held) => held.signal.notify_one(),
+            None => self.lease().await,
+        }
+    }
+
+    async fn lease(&mut self) {
+        let Some(session) = self.session else { return };
+        let free = u32::try_from(self.max_mailboxes.saturating_sub(self.held.len())).unwrap_or(u32::MAX);
+        if free == 0 {
+            return;
+        }
+        match tending::lease_mailboxes(&self.app, session, free.min(LEASES_AT_ONCE)).await {
+            Ok(leases) => {
+                for lease in leases {
+                    self.tend(lease);
+                }
+            }
+            Err(error) => warn!(%error, "mailboxes could not be leased"),
+        }
+    }
+
+    fn tend(&mut self, lease: ChannelLease) {
+        let signal = Arc::new(Notify::new());
+        let held = Held { epoch: lease.epoch, signal: signal.clone() };
+        self.held.insert(lease.channel_id, held);
+        debug!(channel.id = %lease.channel_id, lease.epoch, "looking after a mailbox");
+        let actor = Actor {
+            app: self.app.clone(),
+            lease: lease.clone(),
+            signal,
+            stop: self.session_stop.clone(),
+            turns: self.turns.clone(),
+        };
+        self.actors.spawn(async move { (lease, actor.run().await) });
+    }
+
+    async fn ended(&mut self, ended: Result<(ChannelLease, End), tokio::task::JoinError>) {
+        let (lease, end) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                // Its lease stays ours and nobody reads the mailbox: give everything back and begin anew.
+                error!(%error, "a mailbox's actor broke down");
+                if let Some(session) = self.session {
+                    self.forget_session();
+                    if let Err(error) = tending::end_session(&self.app, session).await {
+                        warn!(%error, "the worker's session could not be ended");
+                    }
+                }
+                return;
+            }
+        };
+        debug!(channel.id = %lease.channel_id, ?end, "no longer looking after a mailbox");
+        if self.held.get(&lease.channel_id).is_some_and(|held| held.epoch == lease.epoch) {
+            self.held.remove(&lease.channel_id);
+        }
+        if let Err(error) = tending::release(&self.app, &lease).await {
+            debug!(channel.id = %lease.channel_id, %error, "a lease could not be given back; it ends with the session");
+        }
+    }
+
+    async fn finish(&mut self) {
+        self.session_stop.cancel();
+        while self.actors.join_next().await.is_some() {}
+        if let Some(session) = self.session
+            && let Err(error) = tending::end_session(&self.app, session).await
+        {
+            warn!(%error, "the worker's session could not be ended; its mailboxes are free in half a minute");
+        }
+    }
+}
+
+async fn keep_alive(app: App) {
+    match tending::keep_grants_alive(&app).await {
+        Ok(0) => {}
+        Ok(count) => info!(count, "idle grants were kept alive"),
+        Err(error) => warn!(%error, "idle grants could not be kept alive; trying again in an hour"),
+    }
+}
