@@ -13,7 +13,8 @@ use crate::ambient::Clock;
 use crate::config::SandboxConfig;
 use crate::directory::{Directory, TenantUser};
 use crate::entra::flow::Flows;
-use crate::entra::grants::{Grants, Principal};
+use crate::entra::grants::Grants;
+use crate::entra::id_token;
 use crate::entra::keys::Keys;
 use crate::faults::Faults;
 use crate::journal::Journal;
@@ -144,7 +145,7 @@ impl State {
         let scopes = ["https://outlook.office.com/IMAP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send"];
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let expires_at = self.clock.now() + i64::from(self.config.token_lifetime_seconds.unwrap_or(3600));
-        Some(self.grants.issue_access_token(Principal::User { tid: user.tid, oid: user.oid }, scopes, expires_at))
+        Some(id_token::access_token_for(self, &user, scopes, expires_at))
     }
 
     pub(crate) fn kick_idlers(&self) {

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde_json::{Value, json};
 
+use super::grants::{AccessGrant, Principal};
 use super::keys::{ANOTHER_TENANT, KeyMaterial};
 use crate::ambient::{random_guid, random_token, stable_guid};
 use crate::directory::TenantUser;
@@ -228,9 +229,21 @@ fn signed(claims: &Claims, key: &KeyMaterial, kid: Option<&str>) -> String {
     format!("{message}.{signature}")
 }
 
+/// An access token with these rights: opaque, or a JWT where the configuration wants one.
+pub(crate) fn access_token_for(state: &State, user: &TenantUser, rights: Vec<String>, expires_at: i64) -> String {
+    let principal = Principal::User { tid: user.tid.clone(), oid: user.oid.clone() };
+    match &state.config.jwt_access_tokens {
+        Some(issuer) => {
+            let token = access_token(state, user, issuer, expires_at);
+            state.grants.keep_access_token(token, AccessGrant { principal, scopes: rights, expires_at })
+        }
+        None => state.grants.issue_access_token(principal, rights, expires_at),
+    }
+}
+
 /// An access token as a JWT, as long as Microsoft's are, for mail servers that validate RS256 tokens by themselves (Dovecot with
 /// local validation). Outlook's own access tokens are opaque.
-pub(crate) fn access_token(state: &State, user: &TenantUser, issuer: &str, expires_at: i64) -> String {
+fn access_token(state: &State, user: &TenantUser, issuer: &str, expires_at: i64) -> String {
     let now = state.clock.now();
     let mut claims = Claims(Vec::new());
     claims.set("iss", issuer);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::errors::EntraError;
-use super::grants::{AccessGrant, Principal, RefreshGrant};
+use super::grants::RefreshGrant;
 use super::{authorize, id_token, scopes};
 use crate::ambient::random_between;
 use crate::directory::{Audience, TenantUser};
@@ -51,15 +51,7 @@ pub(super) fn success(
     if take(|fault| *fault == TokenFault::WrongAudience).is_some() {
         rights = vec![format!("{}/IMAP.AccessAsUser.All", scopes::GRAPH)];
     }
-    let principal = Principal::User { tid: user.tid.clone(), oid: user.oid.clone() };
-    let access_token = match &state.config.jwt_access_tokens {
-        Some(issuer) => {
-            let token = id_token::access_token(state, user, issuer, now + i64::from(expires_in));
-            let grant = AccessGrant { principal, scopes: rights, expires_at: now + i64::from(expires_in) };
-            state.grants.keep_access_token(token, grant)
-        }
-        None => state.grants.issue_access_token(principal, rights, now + i64::from(expires_in)),
-    };
+    let access_token = id_token::access_token_for(state, user, rights, now + i64::from(expires_in));
 
     let mut body = Map::new();
     body.insert("token_type".into(), json!("Bearer"));

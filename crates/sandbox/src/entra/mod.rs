@@ -7,7 +7,7 @@ mod discovery;
 pub(crate) mod errors;
 pub(crate) mod flow;
 pub(crate) mod grants;
-mod id_token;
+pub(crate) mod id_token;
 mod issue;
 pub(crate) mod keys;
 mod pages;

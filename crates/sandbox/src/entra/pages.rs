@@ -15,20 +15,20 @@ background:linear-gradient(135deg,#e8eef7,#f6f0ea 60%,#e9f3ee);display:flex;flex
 justify-content:center;padding:24px}\
 main{background:#fff;width:100%;max-width:440px;padding:40px 44px 32px;box-shadow:0 2px 10px rgba(0,0,0,.16)}\
 .brand{display:flex;align-items:center;gap:10px;color:#5e5e5e;font-size:17px;font-weight:600;margin-bottom:18px}\
-.brand i{display:grid;grid-template-columns:9px 9px;gap:2px}.brand i b{width:9px;height:9px;display:block}\
+.brand i{width:20px;height:20px;border-radius:5px;background:#1f6f54}\
 .ribbon{background:#7a4b00;color:#fff;font-size:12px;padding:6px 14px;margin-bottom:16px;border-radius:3px;text-align:center}\
 h1{font-size:24px;font-weight:600;margin:0 0 14px}p{margin:0 0 14px}.error{color:#a80000}\
 .account{display:block;width:100%;text-align:left;background:none;border:0;border-top:1px solid #eee;padding:12px 6px;\
 font:inherit;cursor:pointer}.account:hover,.account:focus{background:#f2f2f2}.account small{display:block;color:#666}\
-.account.hinted{background:#eef5fc}input[type=email],input[type=text]{width:100%;border:0;border-bottom:1px solid #666;\
+.account.hinted{background:#eef5fc}form+form{margin-top:22px}input[type=email],input[type=text]{width:100%;border:0;border-bottom:1px solid #666;\
 padding:7px 2px;font:inherit;margin:8px 0 16px}ul{padding-left:20px}li{margin-bottom:8px}\
 .row{display:flex;justify-content:flex-end;gap:8px;margin-top:18px;flex-wrap:wrap}\
 .button{border:0;padding:7px 20px;min-width:108px;font:inherit;cursor:pointer;background:#ccc}\
 .button.primary{background:#0067b8;color:#fff}code{font-size:12px;word-break:break-all}";
 
 const BRAND: &str = "<div class=\"ribbon\">Postroom sandbox: this is not Microsoft. No password is asked for.</div>";
-const LOGO: &str = "<div class=\"brand\"><i><b style=\"background:#f25022\"></b><b style=\"background:#7fba00\"></b>\
-<b style=\"background:#00a4ef\"></b><b style=\"background:#ffb900\"></b></i>Sandbox account</div>";
+/// A mark of its own: the page must work like the real one and never pass for it.
+const LOGO: &str = "<div class=\"brand\"><i></i>Sandbox account</div>";
 
 fn framed(status: StatusCode, title: &str, content: &str) -> Response {
     page(status, title, STYLE, "", &format!("{BRAND}<main>{LOGO}{content}</main>"))

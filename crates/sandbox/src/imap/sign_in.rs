@@ -10,6 +10,7 @@ use super::session::{Flow, ON, Session};
 use super::wire::Line;
 use crate::entra::access::read_xoauth2;
 use crate::faults::ImapFault;
+use crate::journal::Event;
 use crate::state::Server;
 
 const REFUSED: &str = "NO AUTHENTICATE failed.";
@@ -40,6 +41,7 @@ impl Session {
         let Some((user, token)) = STANDARD.decode(&response).ok().and_then(|blob| read_xoauth2(&blob)) else {
             return self.tagged(tag, REFUSED).await;
         };
+        self.state.journal.note(Event::ImapCommand { user: user.clone(), command: "AUTHENTICATE".to_owned() });
         let planned = self.state.faults.take_imap(Some(&user), |fault| match fault {
             ImapFault::AuthenticateFailed | ImapFault::AuthenticateChallenged => Some(fault.clone()),
             _ => None,

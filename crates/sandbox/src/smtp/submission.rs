@@ -199,3 +199,17 @@ fn deliver(state: &State, handed: &Handed<'_>, stored: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mail_over_the_minutes_count_waits_and_other_users_do_not() {
+        let submissions = Submissions::default();
+        assert_eq!(submissions.wait("a@x", 2), None);
+        assert_eq!(submissions.wait("A@x", 2), None);
+        assert!(submissions.wait("a@x", 2).is_some_and(|wait| wait > Duration::from_secs(50) && wait <= MINUTE));
+        assert_eq!(submissions.wait("b@x", 2), None);
+    }
+}
