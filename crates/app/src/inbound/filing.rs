@@ -80,7 +80,7 @@ impl Filing<'_> {
         let contact = self.contact(tx, mail).await?;
         let place = placing::conversation(tx, self.inbox.id, reading, self.keys).await?;
         let (mut conversation, evidence, is_new) = self.conversation(tx, mail, &raw, &contact, place).await?;
-        let message = tx
+        let mut message = tx
             .insert_message(&NewMessage {
                 conversation_id: conversation.id,
                 message_type: MessageType::Incoming,
@@ -94,7 +94,7 @@ impl Filing<'_> {
             })
             .await?;
         for file in &mail.files {
-            tx.insert_attachment(message.id, file).await?;
+            message.attachments.push(tx.insert_attachment(message.id, file).await?);
         }
         let mut ids = vec![&reading.message_id];
         ids.extend(&reading.other_ids);
@@ -110,7 +110,6 @@ impl Filing<'_> {
         if is_new {
             announce(tx, &conversation, EventKind::ConversationCreated).await?;
         }
-        let message = tx.message(message.id).await?.ok_or(StoreError::NotFound("message"))?;
         let payload = snapshot::message(&message, None);
         tx.append_event(EventKind::MessageCreated, Some(self.inbox.id), Some(conversation.id), payload);
         if reopened {
