@@ -122,7 +122,15 @@ async fn slice(
         if stored_now >= SLICE_MAILS {
             return Ok(Imported::More);
         }
-        for batch in session.plan(uids).await? {
+        let batches = session.plan(uids).await?;
+        // A UID without a size is in no batch: the mailbox's actor asks for it again, and finds out whether it is still there.
+        let unplanned: Vec<u32> =
+            uids.iter().copied().filter(|uid| !batches.iter().any(|batch| batch.uids.contains(uid))).collect();
+        if !unplanned.is_empty() {
+            let raw = raw_batch(uidvalidity, RawEmailSource::Import, &[], unplanned, None);
+            scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
+        }
+        for batch in batches {
             let fetched = match session.fetch_batch(&batch).await {
                 Ok(fetched) => fetched,
                 Err(failure) => {

@@ -17,10 +17,8 @@ use tracing::{debug, warn};
 
 pub use super::mailbox::open;
 
-/// Mails of one transaction.
+/// New UIDs whose sizes are asked for at once, and at most the mails of one transaction.
 const BATCH_MAILS: usize = 100;
-/// New UIDs whose sizes are asked for at once.
-const PLANNED_UIDS: usize = 500;
 /// Pending UIDs looked at in one pull.
 const PENDING_UIDS: u32 = 200;
 /// From this attempt on a pending mail is fetched alone, after everything else.
@@ -55,8 +53,16 @@ pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) ->
         pull_pending(app, lease, mailbox, &pending, &mut pulled).await?;
     }
     let new = mailbox.session.uids_after(mailbox.folder.last_uid).await?;
-    for uids in new.chunks(PLANNED_UIDS) {
-        for batch in plan(mailbox, uids).await? {
+    for uids in new.chunks(BATCH_MAILS) {
+        let batches = mailbox.session.plan(uids).await?;
+        // A UID without a size is in no batch. It is noted before the cursor passes it.
+        let planned = batches.iter().flat_map(|batch| batch.uids.iter().copied());
+        let unplanned = still_there(mailbox, not_in(uids, planned)).await?;
+        if !unplanned.is_empty() {
+            pulled.pending += count(unplanned.len());
+            note_missing(lease, mailbox, unplanned, None).await?;
+        }
+        for batch in batches {
             pull_new(app, lease, mailbox, &batch, &mut pulled).await?;
         }
     }
@@ -64,15 +70,6 @@ pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) ->
         pull_pending(app, lease, mailbox, &[suspect], &mut pulled).await?;
     }
     Ok(pulled)
-}
-
-/// Batches of bounded bytes and counts, in ascending order.
-async fn plan(mailbox: &mut OpenMailbox, uids: &[u32]) -> Result<Vec<Batch>, PullError> {
-    let mut batches = Vec::new();
-    for some in uids.chunks(BATCH_MAILS) {
-        batches.extend(mailbox.session.plan(some).await?);
-    }
-    Ok(batches)
 }
 
 async fn pull_new(
@@ -116,7 +113,13 @@ async fn pull_pending(
         app.jitter(),
     );
     let fence = Fence::Lease(lease);
-    for batch in plan(mailbox, &uids).await? {
+    // Those without a size are asked for all the same; the answer tells whether they are still there.
+    let mut batches = mailbox.session.plan(&uids).await?;
+    let unplanned = not_in(&uids, batches.iter().flat_map(|batch| batch.uids.iter().copied()));
+    if !unplanned.is_empty() {
+        batches.push(Batch { uids: unplanned, claimed_bytes: 0, in_parts: false });
+    }
+    for batch in batches {
         let fetched = match mailbox.session.fetch_batch(&batch).await {
             Ok(fetched) => fetched,
             Err(failure) => {
@@ -168,10 +171,13 @@ pub(super) fn blames_mail(failure: &Failure) -> bool {
 
 /// The UIDs that were not delivered although the folder still announces them. The others were deleted in between: nothing is missing.
 async fn missing_of(mailbox: &mut OpenMailbox, asked: &[u32], fetched: &[FetchedEmail]) -> Result<Vec<u32>, PullError> {
-    let absent = not_in(asked, fetched.iter().map(|mail| mail.uid));
-    let Some(first) = absent.iter().min() else { return Ok(Vec::new()) };
+    still_there(mailbox, not_in(asked, fetched.iter().map(|mail| mail.uid))).await
+}
+
+async fn still_there(mailbox: &mut OpenMailbox, uids: Vec<u32>) -> Result<Vec<u32>, PullError> {
+    let Some(first) = uids.iter().min() else { return Ok(Vec::new()) };
     let there: HashSet<u32> = mailbox.session.uids_after(first.saturating_sub(1)).await?.into_iter().collect();
-    Ok(absent.into_iter().filter(|uid| there.contains(uid)).collect())
+    Ok(uids.into_iter().filter(|uid| there.contains(uid)).collect())
 }
 
 /// Sets Exchange's notes that a mail could not be retrieved apart (docs/COMPATIBILITY.md): the mail itself may come later.
@@ -222,11 +228,11 @@ async fn store_and_ingest(
     last_uid: Option<u32>,
     pulled: &mut Pulled,
 ) -> Result<(), PullError> {
-    pulled.pending += u32::try_from(missing.len()).unwrap_or(u32::MAX);
+    pulled.pending += count(missing.len());
     let batch = raw_batch(mailbox.uidvalidity, source, &fetched, missing, last_uid);
     let stored = lease.scope.store_raw_emails(Fence::Lease(lease), mailbox.folder.id, batch).await?;
     mailbox.folder.last_uid = last_uid.unwrap_or(0).max(mailbox.folder.last_uid);
-    pulled.stored += u32::try_from(stored.len()).unwrap_or(u32::MAX);
+    pulled.stored += count(stored.len());
     let arrived = pair(&stored, fetched, app.now());
     match ingest_arrived(app, &lease.scope, arrived).await {
         Ok(ingested) => pulled.ingested += ingested.messages,
@@ -264,4 +270,8 @@ pub(super) fn pair(stored: &[store::StoredRawEmail], fetched: Vec<FetchedEmail>,
             Some(Arrived { id, arrived_at: mail.internal_date.unwrap_or(now), bytes: mail.bytes })
         })
         .collect()
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }

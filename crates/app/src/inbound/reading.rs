@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// The longest body kept in the row, in bytes; all of it stays in the raw mail.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How much of what is no mail is shown.
+const MAX_STRANGE_BYTES: usize = 64 * 1024;
 /// The longest subject and name kept.
 const MAX_LINE_CHARS: usize = 1000;
 const MAX_NAME_CHARS: usize = 255;
@@ -51,6 +53,10 @@ pub struct Reading {
 /// Reads a mail. `arrived_at`: INTERNALDATE, or when we got it.
 pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize) -> Reading {
     let mut email = parse::parse(raw, limit_bytes);
+    if says_nothing(&email) && !raw.trim_ascii().is_empty() {
+        // Bytes that are no mail are shown as they are: somebody may make sense of them.
+        email.text = Some(String::from_utf8_lossy(&raw[..raw.len().min(MAX_STRANGE_BYTES)]).into_owned());
+    }
     let fingerprint = parse::fingerprint(&email);
     let message_id = match email.message_id.take().map(|id| clean(&id)).filter(|id| !id.trim().is_empty()) {
         Some(id) => id,
@@ -75,6 +81,12 @@ pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize) -> Reading {
         attachments,
         message_id,
     }
+}
+
+/// Nothing that a person would see.
+fn says_nothing(email: &InboundEmail) -> bool {
+    let no_head = email.from.is_empty() && email.subject.is_none() && email.date.is_none();
+    no_head && email.text.is_none() && email.html.is_none() && email.attachments.is_empty()
 }
 
 /// References; a report's own subject comes before them, so that it counts only when nothing else is known.

@@ -256,9 +256,10 @@ pub async fn connect(scope: &AccountScope, sandbox: &Sandbox, address: &str) -> 
     inbox
 }
 
-/// A plain mail from a customer.
+/// A plain mail from a customer, written a moment ago.
 pub fn mail(from: &str, id: &str, subject: &str, more_headers: &str, body: &str) -> String {
+    let date = chrono::DateTime::from_timestamp(SystemClock.now().seconds(), 0).expect("a date").to_rfc2822();
     format!(
-        "From: {from}\nTo: {SUPPORT}\nSubject: {subject}\nMessage-ID: <{id}>\nDate: Thu, 09 Oct 2025 08:00:00 +0000\n{more_headers}\n{body}\n"
+        "From: {from}\nTo: {SUPPORT}\nSubject: {subject}\nMessage-ID: <{id}>\nDate: {date}\n{more_headers}\n{body}\n"
     )
 }

@@ -56,7 +56,8 @@ async fn an_answer_to_an_id_that_the_provider_made_up_finds_its_conversation() {
 async fn a_bounce_marks_the_message_it_is_about_and_reopens_nothing() {
     let desk = Desk::new().await;
     desk.pull().await.expect("opens");
-    desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
+    desk.arrives(&mail(ADA, "1@x.example", "One", "", "first"));
+    desk.pull().await.expect("pulls");
     let id = desk.conversation().await.conversation.display_id;
     desk.sandbox.faults().once(SmtpFault::BounceLater {
         status: "5.1.1".to_owned(),

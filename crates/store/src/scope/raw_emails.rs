@@ -12,8 +12,6 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, FromQueryResult
 
 /// How long the relay leaves a new row alone, so that whoever stored it can ingest it at once.
 const HEAD_START_MICROS: i64 = 60_000_000;
-/// When a UID that was announced and not delivered is asked for first.
-const PENDING_FIRST_MICROS: i64 = 30_000_000;
 const PER_PAGE: i64 = 25;
 
 #[derive(Debug, FromQueryResult)]
@@ -126,10 +124,10 @@ impl AccountScope {
         for rows in uids.chunks(500) {
             let mut sql = self.sql(format!(
                 "INSERT INTO pending_uids (account_id, folder_id, uidvalidity, uid, attempts, next_at) VALUES {} ON CONFLICT DO NOTHING",
-                rows_of("(:account, ?, ?, ?, 0, {now} + ?)", rows.len())
+                rows_of("(:account, ?, ?, ?, 0, {now})", rows.len())
             ));
             for uid in rows {
-                sql = sql.bind(folder.0).bind(i64::from(uidvalidity)).bind(i64::from(*uid)).bind(PENDING_FIRST_MICROS);
+                sql = sql.bind(folder.0).bind(i64::from(uidvalidity)).bind(i64::from(*uid));
             }
             sql.run(tx).await?;
         }
