@@ -68,9 +68,15 @@ pub async fn fetching_failed(
     holds(app, lease).await
 }
 
-/// Refreshes grants that nothing used for two weeks, so that they do not die of it. How many were; a refused one is recorded with its
+/// Attempts that nobody finished expire, and grants that nobody uses are forgotten; then refreshes grants that nothing used for two weeks, so that they do not die of it. How many were; a refused one is recorded with its
 /// mailbox like any other refusal.
 pub async fn keep_grants_alive(app: &App) -> Result<u32, StoreError> {
+    let connections = app.store().connections();
+    connections.expire_old(app.now()).await?;
+    let forgotten = connections.forget_unused_grants().await?;
+    if forgotten > 0 {
+        tracing::info!(forgotten, "forgot grants that no inbox uses");
+    }
     let mut kept = 0;
     for (scope, grant) in app.store().sync().idle_grants(IDLE, GRANTS_AT_ONCE).await? {
         match refresh::fresh_access_token(app, &scope, grant, Resource::Outlook).await {

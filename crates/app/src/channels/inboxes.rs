@@ -60,13 +60,16 @@ pub async fn update(app: &App, member: &Member, inbox: InboxId, change: InboxCha
     Ok(updated)
 }
 
-/// The inbox goes with everything in it. Its mailbox's actor notices that its lease is gone.
+/// The inbox goes with everything in it, and the permission to read its mailbox unless another inbox uses it. Its mailbox's actor notices that its lease is gone.
 pub async fn delete(app: &App, member: &Member, inbox: InboxId) -> Result<(), InboxError> {
     manage(member, inbox)?;
     let mut tx = member.scope.begin().await?;
     let found = tx.inbox(inbox).await?.ok_or(InboxError::NotFound)?;
     if !tx.delete_inbox(inbox).await? {
         return Err(InboxError::NotFound);
+    }
+    if let Some(grant) = found.channel.grant_id {
+        tx.forget_unused_grant(grant).await?;
     }
     tx.append_event(EventKind::InboxDeleted, None, None, snapshot::inbox(&found));
     tx.commit().await?;

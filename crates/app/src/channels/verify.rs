@@ -321,6 +321,10 @@ async fn again_or_never(
         tx.finish_work(work).await?;
     }
     tx.update_connection(connection.id, &change).await?;
+    // What could not be proved is not kept.
+    if let (false, Some(grant)) = (again, connection.grant_id) {
+        tx.forget_unused_grant(grant).await?;
+    }
     tx.commit().await?;
     app.changed();
     Ok(())

@@ -208,7 +208,9 @@ async fn a_deleted_inbox_is_gone_and_its_mailbox_can_be_connected_anew() {
     let world = world().await;
     let inbox = connected(&world.connect("support@contoso.example", None).await);
     let admin = world.admin().await;
+    let grant = inboxes::health(&world.app, &admin, inbox).await.expect("the inbox").grant.expect("a grant");
     inboxes::delete(&world.app, &admin, inbox).await.expect("deleted");
+    assert!(admin.scope.grant(grant.id).await.expect("the database").is_none(), "its tokens are not kept");
     assert!(matches!(inboxes::show(&world.app, &admin, inbox).await, Err(inboxes::InboxError::NotFound)));
     assert_ne!(connected(&world.connect("support@contoso.example", None).await), inbox);
 }
@@ -265,4 +267,25 @@ async fn a_person_whose_organisation_wants_an_administrator_gets_the_link_for_on
     let page = attempt.come_back(&Url::parse(&back).expect("a URL"), None).await;
     assert!(matches!(page, CallbackPage::ConsentReturned { declined: false }), "{page:?}");
     connected(&world.connect("help@fabrikam.example", None).await);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_nobody_confirmed_is_forgotten_with_its_tokens() {
+    let world = world().await;
+    let attempt = world.begin(None).await;
+    let back = attempt.sign_in("support@contoso.example").await;
+    let CallbackPage::Confirm { token, .. } = attempt.come_back(&back, None).await else { panic!("not asked") };
+    let admin = world.admin().await;
+    let grant = async || {
+        let attempt = admin.scope.connection(attempt.id).await.expect("the database").expect("the attempt");
+        (attempt.status, attempt.grant_id)
+    };
+    app::tending::keep_grants_alive(&world.app).await.expect("the database");
+    let (ConnectionStatus::AwaitingConfirmation, Some(stored)) = grant().await else { panic!("not waiting") };
+
+    world.advance(std::time::Duration::from_secs(16 * 60));
+    app::tending::keep_grants_alive(&world.app).await.expect("the database");
+    assert_eq!(grant().await, (ConnectionStatus::Expired, None));
+    assert!(admin.scope.grant(stored).await.expect("the database").is_none());
+    assert_eq!(failed(&attempt.confirm(&token).await), FailureClass::StateExpired);
 }

@@ -3,8 +3,8 @@
 //! Whoever holds a state, link or confirmation token and that browser's cookie has proved enough to act for this one attempt.
 
 use super::connection_rows::{self, open_handshake};
-use super::convert;
 use super::sql::system;
+use super::{convert, grants};
 use crate::connect::Inner;
 use crate::entity::connection;
 use crate::*;
@@ -139,6 +139,14 @@ impl Connections {
         .bind(now.0)
         .run(&self.inner.write)
         .await
+    }
+
+    /// Grants that no channel uses and no attempt waits with are forgotten, tokens and all. How many.
+    pub async fn forget_unused_grants(&self) -> Result<u64> {
+        let tx = self.inner.begin().await?;
+        let forgotten = grants::forget_all_unused(&tx).await?;
+        tx.commit().await?;
+        Ok(forgotten)
     }
 
     async fn proof(

@@ -1,7 +1,7 @@
 //! Grants: reading their tokens, and refreshing them single-flight with compare-and-swap.
 
 use super::convert;
-use super::sql::scoped;
+use super::sql::{scoped, system};
 use super::tenant::find_in;
 use crate::connect::Inner;
 use crate::entity::grant;
@@ -228,3 +228,37 @@ pub(crate) async fn put_access_token<C: ConnectionTrait>(
     .await?;
     Ok(())
 }
+
+/// Forgets a grant that no channel uses and no attempt is waiting with. Attempts that are over let go of it.
+pub(crate) async fn forget_unused<C: ConnectionTrait>(on: &C, scope: &AccountScope, grant: GrantId) -> Result<bool> {
+    scope
+        .sql(
+            "UPDATE connections SET grant_id = NULL WHERE account_id = :account AND grant_id = ? \
+             AND status NOT IN ('awaiting_confirmation', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
+             WHERE c.account_id = connections.account_id AND c.grant_id = connections.grant_id)",
+        )
+        .bind(grant.0)
+        .run(on)
+        .await?;
+    let forgotten = scope
+        .sql(format!("DELETE FROM grants WHERE account_id = :account AND id = ? AND {NOBODY_USES_IT}"))
+        .bind(grant.0)
+        .run(on)
+        .await?;
+    Ok(forgotten == 1)
+}
+
+/// The same for every account: what was signed in and never confirmed, or whose inbox is gone.
+pub(crate) async fn forget_all_unused<C: ConnectionTrait>(on: &C) -> Result<u64> {
+    system(
+        "UPDATE connections SET grant_id = NULL WHERE grant_id IS NOT NULL \
+         AND status NOT IN ('awaiting_confirmation', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
+         WHERE c.account_id = connections.account_id AND c.grant_id = connections.grant_id)",
+    )
+    .run(on)
+    .await?;
+    system(format!("DELETE FROM grants WHERE {NOBODY_USES_IT}")).run(on).await
+}
+
+const NOBODY_USES_IT: &str = "NOT EXISTS (SELECT 1 FROM email_channels c WHERE c.account_id = grants.account_id AND c.grant_id = grants.id) \
+     AND NOT EXISTS (SELECT 1 FROM connections n WHERE n.account_id = grants.account_id AND n.grant_id = grants.id)";

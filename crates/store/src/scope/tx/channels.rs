@@ -55,6 +55,11 @@ impl Tx {
         grants::upsert_grant(&self.tx, &self.scope, new).await
     }
 
+    /// Its tokens go with it. `false`: a channel or an attempt still needs it.
+    pub async fn forget_unused_grant(&mut self, grant: GrantId) -> Result<bool> {
+        grants::forget_unused(&self.tx, &self.scope, grant).await
+    }
+
     pub async fn store_access_token(
         &mut self,
         grant: GrantId,
