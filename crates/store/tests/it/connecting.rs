@@ -1,0 +1,198 @@
+//! Connection attempts are consumed once, by the browser that opened them; tokens are refreshed once.
+
+use crate::world::{START, Tenant, each, new_grant};
+use domain::channel::{ConnectionStatus, Provider};
+use domain::{Secret, Timestamp};
+use std::time::Duration;
+use store::*;
+
+const BROWSER: &str = "browser";
+
+async fn attempt(tenant: &Tenant, state: &str) -> Connection {
+    let new = NewConnection {
+        purpose: ConnectionPurpose::Connect,
+        provider: Provider::Microsoft,
+        inbox_id: None,
+        created_by: tenant.admin.id,
+        email: Some("support@ours.example".to_owned()),
+        handshake: Handshake {
+            state: Secret::new(state),
+            nonce: Secret::new("nonce"),
+            pkce_verifier: Secret::new("verifier"),
+        },
+        link_hash: TokenHash::of(&format!("link-{state}")),
+        expires_at: Timestamp(START.0 + 900_000_000),
+    };
+    tenant.scope.create_connection(&new).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_twenty_callbacks_with_the_same_state_one_consumes_it() {
+    each(async |w| {
+        let made = attempt(&w.ours, "s1").await;
+        let browser = TokenHash::of(BROWSER);
+        w.store.connections().open_link(&TokenHash::of("link-s1"), &browser, START).await.unwrap().unwrap();
+        let tasks: Vec<_> = (0..20)
+            .map(|_| {
+                let connections = w.store.connections();
+                tokio::spawn(async move {
+                    connections.consume_state(&TokenHash::of("s1"), Some(&browser), START).await.unwrap()
+                })
+            })
+            .collect();
+        let mut consumed = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(proof) => {
+                    consumed += 1;
+                    assert_eq!(proof.connection.id, made.id);
+                    assert_eq!(proof.scope.account_id(), w.ours.scope.account_id());
+                    assert_eq!(proof.handshake.pkce_verifier.expose(), "verifier");
+                }
+                Err(StateRefusal::AlreadyUsed(first)) => assert_eq!(first.id, made.id),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(consumed, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_browser_that_first_opened_the_link_may_go_on() {
+    each(async |w| {
+        let made = attempt(&w.ours, "s1").await;
+        let connections = w.store.connections();
+        let (link, state) = (TokenHash::of("link-s1"), TokenHash::of("s1"));
+        let (browser, other) = (TokenHash::of(BROWSER), TokenHash::of("other"));
+        // Nobody opened it yet.
+        let early = connections.consume_state(&state, Some(&browser), START).await.unwrap();
+        assert!(matches!(early, Err(StateRefusal::OtherBrowser)));
+        let opened = connections.open_link(&link, &browser, START).await.unwrap().unwrap();
+        assert_eq!(opened.handshake.state.expose(), "s1");
+        connections.open_link(&link, &browser, START).await.unwrap().unwrap();
+        assert!(matches!(connections.open_link(&link, &other, START).await.unwrap(), Err(StateRefusal::OtherBrowser)));
+        for stranger in [None, Some(&other)] {
+            let refused = connections.consume_state(&state, stranger, START).await.unwrap();
+            assert!(matches!(refused, Err(StateRefusal::OtherBrowser)));
+        }
+        assert!(matches!(
+            connections.consume_state(&link, Some(&browser), START).await.unwrap(),
+            Err(StateRefusal::Unknown)
+        ));
+        let late = Timestamp(START.0 + 900_000_000);
+        assert!(matches!(
+            connections.consume_state(&state, Some(&browser), late).await.unwrap(),
+            Err(StateRefusal::Expired)
+        ));
+        connections.consume_state(&state, Some(&browser), START).await.unwrap().unwrap();
+        assert!(matches!(
+            connections.open_link(&link, &browser, START).await.unwrap(),
+            Err(StateRefusal::AlreadyUsed(_))
+        ));
+
+        assert_eq!(connections.id_of_state(&state).await.unwrap(), Some(made.id));
+        assert_eq!(connections.id_of_link(&link).await.unwrap(), Some(made.id));
+        assert!(connections.seen_by_browser(made.id, &browser).await.unwrap().is_some());
+        assert!(connections.seen_by_browser(made.id, &other).await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_is_consumed_once_and_old_attempts_expire() {
+    each(async |w| {
+        let made = attempt(&w.ours, "s1").await;
+        let old = attempt(&w.ours, "s2").await;
+        let connections = w.store.connections();
+        let browser = TokenHash::of(BROWSER);
+        connections.open_link(&TokenHash::of("link-s1"), &browser, START).await.unwrap().unwrap();
+        connections.consume_state(&TokenHash::of("s1"), Some(&browser), START).await.unwrap().unwrap();
+        let confirm = TokenHash::of("confirm");
+        let change = ConnectionChange {
+            status: Some(ConnectionStatus::AwaitingConfirmation),
+            confirm_hash: Some(confirm),
+            ..ConnectionChange::default()
+        };
+        w.ours.scope.update_connection(made.id, &change).await.unwrap();
+        assert_eq!(connections.id_of_confirmation(&confirm).await.unwrap(), Some(made.id));
+        let stranger = connections.consume_confirmation(&confirm, None, START).await.unwrap();
+        assert!(matches!(stranger, Err(StateRefusal::OtherBrowser)));
+        connections.consume_confirmation(&confirm, Some(&browser), START).await.unwrap().unwrap();
+        let again = connections.consume_confirmation(&confirm, Some(&browser), START).await.unwrap();
+        assert!(matches!(again, Err(StateRefusal::AlreadyUsed(_))), "{again:?}");
+        let proving = ConnectionChange { status: Some(ConnectionStatus::Proving), ..ConnectionChange::default() };
+        w.ours.scope.update_connection(made.id, &proving).await.unwrap();
+        assert_eq!(connections.expire_old(Timestamp(START.0 + 900_000_000)).await.unwrap(), 1);
+        let old = w.ours.scope.connection(old.id).await.unwrap().unwrap();
+        assert_eq!(old.status, ConnectionStatus::Expired);
+        let failed = Some(Some(domain::FailureClass::TimedOut.into()));
+        let change = ConnectionChange { failure: failed, ..ConnectionChange::default() };
+        let failed = w.ours.scope.update_connection(made.id, &change).await.unwrap();
+        assert_eq!(failed.failure.unwrap().class, domain::FailureClass::TimedOut);
+    })
+    .await;
+}
+
+fn refreshed(access: &str, refresh: Option<&str>) -> RefreshedTokens {
+    RefreshedTokens {
+        resource: "outlook".to_owned(),
+        access_token: Secret::new(access),
+        expires_at: Timestamp(START.0 + 3_600_000_000),
+        refresh_token: refresh.map(Secret::new),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_refreshed_by_one_and_never_loses_its_refresh_token() {
+    each(async |w| {
+        let scope = &w.ours.scope;
+        let grant = w.ours.grant("me").await;
+        let lease = Duration::from_secs(30);
+        let claim = scope.claim_refresh(grant.id, lease).await.unwrap().unwrap();
+        assert!(scope.claim_refresh(grant.id, lease).await.unwrap().is_none(), "single flight");
+        assert!(scope.store_refreshed(&claim, &refreshed("a1", Some("refresh-2"))).await.unwrap());
+        assert!(!scope.store_refreshed(&claim, &refreshed("late", Some("stale"))).await.unwrap(), "compare-and-swap");
+        let token = scope.access_token(grant.id, "outlook").await.unwrap().unwrap();
+        assert_eq!((token.token.expose(), token.version), ("a1", 2));
+        assert!(scope.access_token(grant.id, "graph").await.unwrap().is_none());
+        // An answer without a refresh token keeps the stored one; an empty one is none.
+        for nothing in [None, Some("")] {
+            let claim = scope.claim_refresh(grant.id, lease).await.unwrap().unwrap();
+            assert_eq!(claim.refresh_token.expose(), "refresh-2");
+            assert!(scope.store_refreshed(&claim, &refreshed("a2", nothing)).await.unwrap());
+        }
+        let claim = scope.claim_refresh(grant.id, lease).await.unwrap().unwrap();
+        scope.release_refresh(&claim).await.unwrap();
+        let claim = scope.claim_refresh(grant.id, lease).await.unwrap().unwrap();
+        // Meanwhile the owner signed in again: the refusal of the old token says nothing about the new one.
+        let mut tx = scope.begin().await.unwrap();
+        let renewed = tx.upsert_grant(&new_grant("me", "refresh-9")).await.unwrap();
+        tx.store_access_token(grant.id, "outlook", &Secret::new("a9"), START).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(renewed.id, grant.id);
+        assert!(!scope.refresh_refused(&claim).await.unwrap());
+        assert_eq!(scope.grant(grant.id).await.unwrap().unwrap().status, GrantStatus::Active);
+        let claim = scope.claim_refresh(grant.id, lease).await.unwrap().unwrap();
+        assert_eq!(claim.refresh_token.expose(), "refresh-9");
+        assert!(scope.refresh_refused(&claim).await.unwrap());
+        assert!(scope.claim_refresh(grant.id, lease).await.unwrap().is_none(), "it waits for its owner");
+        let mut tx = scope.begin().await.unwrap();
+        assert!(matches!(tx.upsert_grant(&new_grant("me", "")).await, Err(StoreError::Conflict(_))));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_whose_worker_died_is_claimed_again_when_its_lease_ends() {
+    each(async |w| {
+        let grant = w.ours.grant("me").await;
+        let dead = w.ours.scope.claim_refresh(grant.id, Duration::ZERO).await.unwrap().unwrap();
+        let claim = w.ours.scope.claim_refresh(grant.id, Duration::from_secs(30)).await.unwrap().unwrap();
+        // The dead worker comes back with its answer: what it brings was true, and the other's claim is then the stale one.
+        assert!(w.ours.scope.store_refreshed(&dead, &refreshed("a1", None)).await.unwrap());
+        assert!(!w.ours.scope.store_refreshed(&claim, &refreshed("a2", None)).await.unwrap());
+        assert_eq!(w.ours.scope.access_token(grant.id, "outlook").await.unwrap().unwrap().token.expose(), "a1");
+    })
+    .await;
+}

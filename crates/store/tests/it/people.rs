@@ -1,0 +1,96 @@
+//! Signing in, agents, inbox members.
+
+use crate::world::{START, address, each};
+use domain::account::{AccountStatus, Availability, Role};
+use domain::{Timestamp, TokenId};
+use store::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_what_its_user_may_enter_until_it_expires_or_is_revoked() {
+    each(async |w| {
+        let sign_in = w.store.sign_in();
+        let (user, hash) = sign_in.user_by_email(&address("ADA@ours.example").key()).await.unwrap().unwrap();
+        assert_eq!((user.id, hash), (w.ours.admin.id, Some(PasswordHash("hash".to_owned()))));
+        let hash = TokenHash::of("token");
+        let new = NewToken {
+            user_id: user.id,
+            kind: TokenKind::Client,
+            hash,
+            account_id: None,
+            client_id: Some("client".to_owned()),
+            name: None,
+            expires_at: Some(Timestamp(START.0 + 1_000_000_000)),
+        };
+        let id = sign_in.create_token(&new).await.unwrap();
+        assert!(matches!(sign_in.create_token(&new).await, Err(StoreError::Conflict(_))));
+        let known = sign_in.authenticate_token(&hash, START).await.unwrap().unwrap();
+        assert_eq!((known.user.id, known.token_id, known.kind), (user.id, id, TokenKind::Client));
+        assert_eq!(known.client_id.as_deref(), Some("client"));
+        assert!(sign_in.authenticate_token(&TokenHash::of("another"), START).await.unwrap().is_none());
+        assert!(sign_in.authenticate_token(&hash, Timestamp(START.0 + 1_000_000_000)).await.unwrap().is_none());
+        assert_eq!(sign_in.tokens(user.id, START).await.unwrap().len(), 1);
+        assert!(!sign_in.revoke_token(w.theirs.admin.id, id, START).await.unwrap());
+        assert!(sign_in.revoke_token(user.id, id, START).await.unwrap());
+        assert!(sign_in.authenticate_token(&hash, START).await.unwrap().is_none());
+        assert_ne!(id, TokenId(0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_sees_the_inboxes_they_belong_to_and_an_administrator_all() {
+    each(async |w| {
+        let sign_in = w.store.sign_in();
+        let account = w.ours.scope.account_id();
+        let first = w.ours.inbox("a@ours.example").await;
+        let second = w.ours.inbox("b@ours.example").await;
+        let agent = w.ours.agent("bob@ours.example").await;
+        w.ours.scope.set_inbox_members(second.id, &[agent.id]).await.unwrap();
+        let member = sign_in.member(account, agent.id).await.unwrap().unwrap();
+        assert_eq!(member.visibility, Visibility::Inboxes(vec![second.id]));
+        assert!(member.visibility.sees(second.id) && !member.visibility.sees(first.id));
+        let seen = member.scope.inboxes(&member.visibility).await.unwrap();
+        assert_eq!(seen.iter().map(|i| i.id).collect::<Vec<_>>(), [second.id]);
+        let admin = sign_in.member(account, w.ours.admin.id).await.unwrap().unwrap();
+        assert_eq!(admin.visibility, Visibility::All);
+        assert_eq!(admin.scope.inboxes(&Visibility::All).await.unwrap().len(), 2);
+        assert!(admin.scope.inboxes(&Visibility::Inboxes(Vec::new())).await.unwrap().is_empty());
+        assert_eq!(w.ours.scope.inbox_members(second.id).await.unwrap().len(), 1);
+
+        let bob = NewUser { email: address("bob@ours.example"), name: "Bob".to_owned(), password: None };
+        let again = w.ours.scope.create_agent(&bob, Role::Agent).await;
+        assert!(matches!(again, Err(StoreError::Conflict(_))));
+        let change =
+            AgentChange { availability: Some(Availability::Busy), auto_offline: Some(false), ..AgentChange::default() };
+        let changed = w.ours.scope.update_agent(agent.id, &change).await.unwrap().unwrap();
+        assert_eq!(
+            (changed.availability, changed.auto_offline, changed.role),
+            (Availability::Busy, false, Role::Agent)
+        );
+        assert!(w.ours.scope.remove_agent(agent.id).await.unwrap());
+        assert!(sign_in.member(account, agent.id).await.unwrap().is_none());
+        assert_eq!(w.ours.scope.agents().await.unwrap().len(), 1);
+        // Invited again, the same person comes back.
+        assert_eq!(w.ours.agent("bob@ours.example").await.id, agent.id);
+        assert_eq!(sign_in.memberships(agent.id).await.unwrap().len(), 1);
+        let renamed = UserChange { display_name: Some(Some("Bobby".to_owned())), ..UserChange::default() };
+        assert_eq!(sign_in.update_user(agent.id, &renamed).await.unwrap().unwrap().available_name(), "Bobby");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_account_is_entered_as_such_and_its_keys_stay() {
+    each(async |w| {
+        let account = w.ours.scope.account_id();
+        assert!(w.store.operator().set_account_status(account, AccountStatus::Suspended).await.unwrap());
+        let member = w.store.sign_in().member(account, w.ours.admin.id).await.unwrap().unwrap();
+        assert_eq!(member.account.status, AccountStatus::Suspended);
+        let keys = w.ours.scope.message_id_keys().await.unwrap();
+        assert_eq!(keys.len(), 1);
+        assert_ne!(keys, w.theirs.scope.message_id_keys().await.unwrap());
+        let scope = w.store.operator().account(account).await.unwrap().unwrap();
+        assert_eq!(scope.account().await.unwrap().name, "Ours");
+    })
+    .await;
+}
