@@ -80,6 +80,7 @@ impl Filing<'_> {
         let contact = self.contact(tx, mail).await?;
         let place = placing::conversation(tx, self.inbox.id, reading, self.keys).await?;
         let (mut conversation, evidence, is_new) = self.conversation(tx, mail, &raw, &contact, place).await?;
+        let earliest = placing::not_before(tx, self.inbox.id, conversation.id, reading).await?;
         let mut message = tx
             .insert_message(&NewMessage {
                 conversation_id: conversation.id,
@@ -90,7 +91,7 @@ impl Filing<'_> {
                 content_attributes: attributes(mail, &raw, evidence),
                 source_id: Some(reading.message_id.clone()),
                 sender: NewSender::Contact(contact.id),
-                sent_at: reading.sent_at,
+                sent_at: earliest.map_or(reading.sent_at, |earliest| reading.sent_at.max(earliest)),
             })
             .await?;
         for file in &mail.files {

@@ -6,7 +6,7 @@
 
 use super::reading::Reading;
 use domain::conversation::threading::{self, Evidence};
-use domain::{ConversationId, EmailAddress, InboxId, MessageId, Secret};
+use domain::{ConversationId, EmailAddress, InboxId, MessageId, Secret, Timestamp};
 use mail::message_token;
 use std::collections::HashMap;
 use store::{MessageIdOrigin, StoreError, Tx};
@@ -67,4 +67,23 @@ pub async fn conversation(
     }
     let stored = tx.conversations_by_message_ids(inbox, &referred).await?;
     Ok(threading::choose(&referred, &signed, &stored))
+}
+
+/// When a message of this conversation may stand at the earliest: nobody answers what was not written yet, but a Date counts whole
+/// seconds, and clocks are wrong.
+pub async fn not_before(
+    tx: &mut Tx,
+    inbox: InboxId,
+    conversation: ConversationId,
+    reading: &Reading,
+) -> Result<Option<Timestamp>, StoreError> {
+    let Some(answered) = reading.in_reply_to.first().or(reading.references.last()) else { return Ok(None) };
+    for known in tx.messages_by_message_id(inbox, answered).await? {
+        if known.conversation_id == conversation
+            && let Some(message) = tx.message(known.message_id).await?
+        {
+            return Ok(Some(Timestamp(message.sent_at.0.saturating_add(1))));
+        }
+    }
+    Ok(None)
 }

@@ -193,3 +193,17 @@ async fn a_date_in_the_future_does_not_put_a_message_below_what_follows_it() {
     let messages = desk.messages(id).await;
     assert_eq!(messages[1].message_type, MessageType::Outgoing);
 }
+
+#[tokio::test]
+async fn an_answer_stands_below_what_it_answers_whatever_its_clock_says() {
+    let desk = Desk::new().await;
+    desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
+    let id = desk.conversation().await.conversation.display_id;
+    let sent = desk.reply(id, "hello").await.source_id.expect("an id");
+    let slow = format!(
+        "From: {ADA}\nMessage-ID: <2@x.example>\nIn-Reply-To: <{sent}>\nDate: Thu, 09 Oct 2025 08:00:00 +0000\n\nthanks\n"
+    );
+    desk.take_in(&slow).await;
+    let kinds: Vec<_> = desk.messages(id).await.iter().map(|m| m.message_type).collect();
+    assert_eq!(kinds, [MessageType::Incoming, MessageType::Outgoing, MessageType::Incoming]);
+}
