@@ -12,7 +12,9 @@ const REFRESH_SECONDS: u32 = 3;
 
 pub fn page(shown: CallbackPage) -> Page {
     match shown {
-        CallbackPage::Connected { inbox_id, sending, .. } => connected(&inbox_id.to_string(), sending.as_ref()),
+        CallbackPage::Connected { inbox_id, mailbox, sending, .. } => {
+            connected(&mailbox, &inbox_id.to_string(), sending.as_ref())
+        }
         CallbackPage::Proving { follow, trouble, .. } => proving(&follow, trouble.as_ref()),
         CallbackPage::Confirm { token, account_name, mailbox, .. } => confirm(token.expose(), &account_name, &mailbox),
         CallbackPage::Failed { failure, admin_consent_url, .. } => {
@@ -23,15 +25,17 @@ pub fn page(shown: CallbackPage) -> Page {
     }
 }
 
-fn connected(inbox: &str, sending: Option<&Failure>) -> Page {
+fn connected(mailbox: &str, inbox: &str, sending: Option<&Failure>) -> Page {
     let Some(failure) = sending else {
         return Page::new("Connected", Tone::Good)
             .text("The mailbox is connected, and mail of the last days is being brought in.")
+            .fact("Mailbox", mailbox)
             .fact("Inbox", inbox)
             .link("Go to Postroom", "/");
     };
     let mut page = Page::new("Connected for reading; sending is refused", Tone::Waiting)
         .text("The mailbox is connected and its mail is being brought in. Answers cannot leave through it yet.")
+        .fact("Mailbox", mailbox)
         .fact("Inbox", inbox)
         .fact("What happened", failure.class.text())
         .fact("Who must act", who(failure.class.actor()))
@@ -111,7 +115,7 @@ mod tests {
     #[test]
     fn a_mailbox_that_cannot_send_says_who_must_act() {
         let failure = Failure::new(FailureClass::SmtpAuthDisabled).said("535 5.7.139");
-        let html = connected("7", Some(&failure)).render();
+        let html = connected("ada@contoso.example", "7", Some(&failure)).render();
         assert!(html.contains("535 5.7.139") && html.contains("administrator") && html.contains("smtp_auth_disabled"));
     }
 

@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::error::{Reading, Refusal, Writing};
+use crate::optional_json::OptionalJson;
 use crate::tags::Tag;
 use app::channels::connect::{Begin, begin};
 use app::channels::{ConnectionView, connection_status};
@@ -31,7 +32,7 @@ impl ConnectionsApi {
         &self,
         auth: Auth,
         account_id: Path<i64>,
-        body: Json<MicrosoftAuthorization>,
+        body: OptionalJson<MicrosoftAuthorization>,
     ) -> Result<Json<MicrosoftAuthorizationStarted>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
         let ask = Begin { email: body.0.email, inbox_id: body.0.inbox_id.map(InboxId) };

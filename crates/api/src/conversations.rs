@@ -3,6 +3,7 @@
 use crate::auth::Auth;
 use crate::conversation_query::{AssigneeWord, SortWord, StatusWord};
 use crate::error::{Acting, Problem, Reading, Refusal, Writing};
+use crate::optional_json::OptionalJson;
 use crate::shape::{self, SignedLinks};
 use crate::tags::Tag;
 use app::accounts::Member;
@@ -13,6 +14,7 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use std::time::Duration;
 use wire::agent::Agent;
+use wire::attachment::{Attachment, AttachmentList, AttachmentMeta};
 
 use wire::conversation::{
     Assignment, Conversation, ConversationList, ConversationMetaAnswer, ConversationPage, StatusToggled,
@@ -159,7 +161,7 @@ impl ConversationsApi {
         auth: Auth,
         account_id: Path<i64>,
         conversation_id: Path<i64>,
-        body: Json<ToggleStatus>,
+        body: OptionalJson<ToggleStatus>,
     ) -> Result<Json<StatusToggledAnswer>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
         let view = conversations::toggle_status(
@@ -218,6 +220,33 @@ impl ConversationsApi {
         let member = auth.enter(account_id.0).await?;
         let view = conversations::update_last_seen(auth.app(), &member, DisplayId(conversation_id.0)).await?;
         Ok(Json(shape::conversation(&view, &links(&auth, &member).await?)))
+    }
+
+    /// List a conversation's files
+    ///
+    /// Newest first, 100 a page; images that stand inside a mail's HTML are left out.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/attachments",
+        method = "get",
+        operation_id = "list_conversation_attachments"
+    )]
+    async fn attachments(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        /// From 1.
+        page: Query<Option<u32>>,
+    ) -> Result<Json<AttachmentList>, Refusal<Reading>> {
+        let member = auth.enter(account_id.0).await?;
+        let conversation = DisplayId(conversation_id.0);
+        let (found, count) =
+            app::attachments::of_conversation(auth.app(), &member, conversation, page.0.unwrap_or(1)).await?;
+        let links = links(&auth, &member).await?;
+        Ok(Json(AttachmentList {
+            meta: AttachmentMeta { total_count: i64::try_from(count).unwrap_or(i64::MAX) },
+            payload: found.iter().map(|attachment| Attachment::new(attachment, &links)).collect(),
+        }))
     }
 }
 

@@ -48,9 +48,11 @@ pub fn with_database(app: App, more: Option<Readiness>) -> Readiness {
                 Some(more) => more().await,
                 None => Vec::new(),
             };
-            if let Err(error) = app.store().ping().await {
-                tracing::warn!(%error, "the database does not answer");
-                missing.push(Missing { part: "database".to_owned(), problem: "it does not answer".to_owned() });
+            if let Err(error) = app.store().check_schema().await {
+                tracing::warn!(%error, "the database cannot be worked with");
+                let problem =
+                    if error.is_transient() { "it does not answer" } else { "its schema is not this version's" };
+                missing.push(Missing { part: "database".to_owned(), problem: problem.to_owned() });
             }
             missing
         })

@@ -25,6 +25,7 @@ mod landing;
 mod message_body;
 mod messages;
 mod microsoft_callback;
+mod optional_json;
 mod profile;
 mod refusals;
 mod same_origin;

@@ -4,10 +4,12 @@
 //! has it can read the file until it ends, as with any signed link; the API gives it only to members who see the conversation.
 
 use crate::App;
+use crate::accounts::Member;
+use crate::conversations::{ReadError, show};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::message::Attachment;
-use domain::{AccountId, AttachmentId, Secret, Timestamp};
+use domain::{AccountId, AttachmentId, DisplayId, Secret, Timestamp};
 use ring::hmac;
 use store::{AccountScope, StoreError};
 
@@ -77,6 +79,17 @@ impl Signer {
         bytes.extend_from_slice(mac.as_ref());
         URL_SAFE_NO_PAD.encode(bytes)
     }
+}
+
+/// One page of a conversation's files, newest first, and how many there are in all.
+pub async fn of_conversation(
+    app: &App,
+    member: &Member,
+    conversation: DisplayId,
+    page: u32,
+) -> Result<(Vec<Attachment>, u64), ReadError> {
+    let view = show(app, member, conversation).await?;
+    Ok(member.scope.attachments_of_conversation(view.conversation.id, page.max(1)).await?)
 }
 
 /// What a token claims; worth nothing before its MAC was checked.

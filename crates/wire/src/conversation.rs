@@ -151,7 +151,7 @@ pub struct ConversationMetaAnswer {
     pub meta: ConversationCounts,
 }
 
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Default, Object)]
 pub struct ToggleStatus {
     /// Absent: open becomes resolved, everything else becomes open.
     pub status: Option<ConversationStatus>,

@@ -38,7 +38,13 @@ impl std::fmt::Debug for CallbackQuery {
 #[derive(Clone, Debug)]
 pub enum CallbackPage {
     /// The inbox exists. `sending` says why nothing can be sent yet, if so.
-    Connected { account_id: AccountId, connection_id: ConnectionId, inbox_id: InboxId, sending: Option<Failure> },
+    Connected {
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        inbox_id: InboxId,
+        mailbox: String,
+        sending: Option<Failure>,
+    },
     /// Signed in; the mailbox is being proved. `follow` goes to [`follow`]; `trouble` is what the last try met.
     Proving { account_id: AccountId, connection_id: ConnectionId, follow: String, trouble: Option<Failure> },
     /// This browser is nobody's here: one form, POST, with `token` as its only, hidden field, that names the account.
@@ -217,6 +223,7 @@ async fn page(app: &App, connection: Connection, state: &str, browser: &Browser)
                 account_id: connection.account_id,
                 connection_id: connection.id,
                 inbox_id,
+                mailbox: connection.identity.map(|identity| identity.principal).unwrap_or_default(),
                 // What proving left on the attempt: reading works, sending was refused.
                 sending: connection.failure,
             })

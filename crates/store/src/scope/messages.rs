@@ -80,6 +80,27 @@ impl AccountScope {
         row.map(convert::attachment).transpose()
     }
 
+    /// The files of a conversation, newest first, without those that stand inside a mail's HTML; and how many there are.
+    pub async fn attachments_of_conversation(
+        &self,
+        conversation: ConversationId,
+        page: u32,
+    ) -> Result<(Vec<Attachment>, u64)> {
+        const FROM: &str = "FROM attachments a JOIN messages m ON m.account_id = a.account_id AND m.id = a.message_id \
+             WHERE a.account_id = :account AND m.conversation_id = ? AND NOT a.inline";
+        let count: Vec<i64> =
+            self.sql(format!("SELECT COUNT(*) {FROM}")).bind(conversation.0).column(&self.inner.read).await?;
+        let rows: Vec<attachment::Model> = self
+            .sql(format!("SELECT a.* {FROM} ORDER BY m.sent_at DESC, a.id DESC LIMIT ? OFFSET ?"))
+            .bind(conversation.0)
+            .bind(i64::from(ATTACHMENTS_PER_PAGE))
+            .bind(i64::from(page.saturating_sub(1)) * i64::from(ATTACHMENTS_PER_PAGE))
+            .all(&self.inner.read)
+            .await?;
+        let attachments = rows.into_iter().map(convert::attachment).collect::<Result<Vec<_>>>()?;
+        Ok((attachments, count.first().and_then(|n| u64::try_from(*n).ok()).unwrap_or_default()))
+    }
+
     /// The Message-IDs of the conversation's last `limit` messages that have one, oldest first: what a reply refers to.
     pub async fn message_ids_of_conversation(&self, conversation: ConversationId, limit: u32) -> Result<Vec<String>> {
         let mut ids: Vec<String> = self

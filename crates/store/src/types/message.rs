@@ -6,6 +6,8 @@ use domain::{BlobId, ContactId, ConversationId, MessageId, Timestamp, UserId};
 
 /// Chatwoot's page of messages.
 pub const MESSAGES_PER_PAGE: u32 = 20;
+/// Chatwoot's page of a conversation's files.
+pub const ATTACHMENTS_PER_PAGE: u32 = 100;
 
 #[derive(Clone, Debug)]
 pub struct NewMessage {
