@@ -18,7 +18,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
         }
         SchemaState::Empty => say("The schema was made."),
         SchemaState::TooOld { found, wanted } => {
-            say(format!("The schema was brought from {found} to {wanted} migrations."))
+            say(format!("The schema was brought from {found} to {wanted} migrations."));
         }
         SchemaState::TooNew { .. } => {}
     }

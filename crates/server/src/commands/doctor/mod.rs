@@ -104,7 +104,7 @@ fn data_dir(config: &Config, report: &mut Report) {
             "Give the user that runs postroom the right to write there, or set POSTROOM_DATA_DIR.",
         ),
         Err(error) => {
-            report.note("data folder", &format!("{shown} cannot be written ({error}); PostgreSQL needs none"))
+            report.note("data folder", &format!("{shown} cannot be written ({error}); PostgreSQL needs none"));
         }
     }
 }
@@ -126,7 +126,7 @@ async fn database(config: &Config, report: &mut Report) {
                 .ok(WHAT, &format!("{kind} answers; its schema is newer ({found} migrations) and can be worked with"));
         }
         Ok(Ok(SchemaState::Empty)) => {
-            report.note(WHAT, &format!("{kind} answers and is empty; `postroom migrate` (or `run`) makes the schema"))
+            report.note(WHAT, &format!("{kind} answers and is empty; `postroom migrate` (or `run`) makes the schema"));
         }
         Ok(Ok(SchemaState::TooOld { found, wanted })) => {
             report.fail(
@@ -162,7 +162,7 @@ async fn redis(config: &Config, report: &mut Report) {
     match worker::ping(url.expose()).await {
         Ok(()) => report.ok("redis", "it answers"),
         Err(error) => {
-            report.fail("redis", &error.to_string(), "Check that it runs, and address and password in REDIS_URL.")
+            report.fail("redis", &error.to_string(), "Check that it runs, and address and password in REDIS_URL.");
         }
     }
 }

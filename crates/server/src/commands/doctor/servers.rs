@@ -69,7 +69,7 @@ fn http_date_seconds(text: &str) -> Option<i64> {
     let month = words.next()?;
     let month = i64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()? + 1;
     let year: i64 = words.next()?.parse().ok()?;
-    let mut time = words.next()?.split(':').map(|part| part.parse::<i64>());
+    let mut time = words.next()?.split(':').map(str::parse::<i64>);
     let (hour, minute, second) = (time.next()?.ok()?, time.next()?.ok()?, time.next()?.ok()?);
     // Days from civil, after Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms": March is the first month of its year.
     let shifted = if month <= 2 { year - 1 } else { year };
@@ -119,7 +119,7 @@ async fn said(
         format!("Check name resolution, the firewall (port {} outwards), {variable} and EXTRA_CA_FILE.", endpoint.port);
     match tokio::time::timeout(PATIENCE, greeted).await {
         Ok(Ok(())) => {
-            report.ok(what, &format!("{shown} greets over verified TLS in {} ms", begun.elapsed().as_millis()))
+            report.ok(what, &format!("{shown} greets over verified TLS in {} ms", begun.elapsed().as_millis()));
         }
         Ok(Err(error)) => report.fail(what, &format!("{shown}: {error}"), &cure),
         Err(_) => report.fail(what, &format!("{shown}: no answer in time"), &cure),
