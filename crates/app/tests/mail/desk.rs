@@ -116,10 +116,24 @@ impl Desk {
         ingest_batch(&self.app, &self.scope, &ids).await.expect("the store works")
     }
 
+    /// As [`Desk::take_in`], into the mailbox of another inbox.
+    pub async fn take_in_at(&self, inbox: &Inbox, raw: &str) -> Ingested {
+        let session = self.app.store().sync().start_session("another").await.expect("a session");
+        let leases = self.app.store().sync().lease_channels(session, 9).await.expect("leases");
+        let lease = leases.into_iter().find(|lease| lease.channel_id == inbox.channel.id).expect("a free mailbox");
+        let ids = self.store_raw_at(&lease, raw.replace('\n', "\r\n").as_bytes()).await;
+        self.app.store().sync().release(&lease).await.expect("released");
+        ingest_batch(&self.app, &self.scope, &ids).await.expect("the store works")
+    }
+
     pub async fn store_raw(&self, raw: &[u8]) -> Vec<RawEmailId> {
-        let folder = self.scope.open_folder(self.lease.channel_id, FolderRole::Inbox, INBOX).await.expect("a folder");
+        self.store_raw_at(&self.lease, raw).await
+    }
+
+    async fn store_raw_at(&self, lease: &ChannelLease, raw: &[u8]) -> Vec<RawEmailId> {
+        let folder = self.scope.open_folder(lease.channel_id, FolderRole::Inbox, INBOX).await.expect("a folder");
         if folder.uidvalidity.is_none() {
-            let fence = Fence::Lease(&self.lease);
+            let fence = Fence::Lease(lease);
             self.scope.set_cursor(fence, folder.id, 7, 0, FolderImport::default()).await.expect("a cursor");
         }
         let uid = self.next_uid.fetch_add(1, Ordering::Relaxed);
@@ -132,7 +146,7 @@ impl Desk {
             last_uid: Some(uid),
             import_reached_uid: None,
         };
-        let stored = self.scope.store_raw_emails(Fence::Lease(&self.lease), folder.id, batch).await.expect("stored");
+        let stored = self.scope.store_raw_emails(Fence::Lease(lease), folder.id, batch).await.expect("stored");
         stored.into_iter().map(|row| row.id).collect()
     }
 

@@ -3,5 +3,6 @@
 mod desk;
 mod flow;
 mod ingest;
+mod people;
 mod pulling;
 mod sending;

@@ -197,3 +197,28 @@ async fn a_reply_to_nobody_is_refused_before_anything_is_written() {
     assert!(matches!(&refused, Err(ReplyError::Invalid(wrong)) if wrong[0].field == "to_emails"), "{refused:?}");
     assert_eq!(desk.messages(id).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_worker_that_died_while_sending_leaves_a_message_that_is_looked_for_before_it_is_sent_again() {
+    let (desk, id) = written_to().await;
+    let sent = desk.reply(id, "hello").await;
+    let record = desk.scope.delivery_of_message(sent.id).await.expect("answers").expect("a delivery");
+    let lease = std::time::Duration::from_secs(30);
+    desk.scope.begin_sending(record.delivery.id, lease).await.expect("answers").expect("was queued");
+    assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sending);
+    desk.work().await;
+    assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
+    assert_eq!(received(&desk, ADA), 1);
+    let looks = desk.scope.delivery(record.delivery.id).await.expect("answers").expect("there").looks;
+    assert_eq!(looks, 3, "it was looked for as often as agreed");
+}
+
+#[tokio::test]
+async fn two_replies_leave_one_after_the_other_and_both_arrive() {
+    let (desk, id) = written_to().await;
+    for n in 0..5 {
+        desk.reply(id, &format!("number {n}")).await;
+    }
+    desk.work().await;
+    assert_eq!(received(&desk, ADA), 5);
+}
