@@ -8,6 +8,7 @@ use sea_orm_migration::{DbErr, SchemaManager};
 pub(crate) async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
     let connection = manager.get_connection();
     for statement in statements {
+        #[expect(clippy::disallowed_methods, reason = "a schema belongs to no account")]
         connection.execute_unprepared(&spelled(connection.get_database_backend(), statement)).await?;
     }
     Ok(())

@@ -13,8 +13,8 @@ const RULES: &[(&str, &str)] = &[
         "SELECT id FROM raw_emails WHERE state = 'ingested' AND message_id IS NULL",
     ),
     (
-        "no message of a conversation lies in another inbox",
-        "SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.inbox_id <> c.inbox_id",
+        "no Message-ID is remembered for another inbox than its conversation's",
+        "SELECT i.id FROM message_ids i JOIN conversations c ON c.id = i.conversation_id WHERE i.inbox_id <> c.inbox_id",
     ),
     (
         "every conversation has a contact of its account",
@@ -42,7 +42,8 @@ const RULES: &[(&str, &str)] = &[
 
 /// No work may be left that is due and could be done: the queries count rows that something still has to touch.
 const QUIET: &[(&str, &str)] = &[
-    ("no owed work is waiting", "SELECT COUNT(*) FROM owed_work WHERE state IN ('due', 'claimed')"),
+    // A row with an error waits for its next try, which may be days away.
+    ("no owed work waits untried", "SELECT COUNT(*) FROM owed_work WHERE state = 'waiting' AND last_error IS NULL"),
     ("no delivery is being sent", "SELECT COUNT(*) FROM deliveries WHERE state IN ('queued', 'sending')"),
     ("no raw mail waits", "SELECT COUNT(*) FROM raw_emails WHERE state = 'waiting'"),
 ];

@@ -1,10 +1,18 @@
 //! The store on SQLite, and on PostgreSQL when `POSTROOM_TEST_POSTGRES` names a server (scripts/test always starts one).
 
+#[cfg(test)]
 mod connecting;
+#[cfg(test)]
 mod conversing;
+#[cfg(test)]
 mod fetching;
+#[cfg(test)]
 mod owing;
+#[cfg(test)]
 mod people;
+#[cfg(test)]
 mod schema;
+#[cfg(test)]
 mod tenancy;
+#[cfg(test)]
 mod world;
