@@ -348,3 +348,39 @@ async fn a_reply_its_delivery_and_its_work_live_and_die_together() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_open_conversations_and_replies_in_one_of_them_never_wait_in_a_circle() {
+    each(async |w| {
+        let inbox = w.ours.inbox("support@ours.example").await;
+        let contact = w.ours.contact("cy@customer.example").await;
+        let busy = w.ours.conversation(&inbox, contact).await;
+        let tasks: Vec<_> = (0..8)
+            .map(|n| {
+                let (scope, inbox, busy) = (w.ours.scope.clone(), inbox.clone(), busy.clone());
+                tokio::spawn(async move {
+                    for _ in 0..6 {
+                        let mut tx = scope.begin().await.unwrap();
+                        if n % 2 == 0 {
+                            // A batch: a mail that opens a conversation comes before one that belongs to the busy one.
+                            let made = tx.create_conversation(&new_conversation(&inbox, contact)).await.unwrap();
+                            let payload = serde_json::json!({ "id": made.display_id });
+                            tx.append_event(EventKind::ConversationCreated, Some(inbox.id), Some(made.id), payload);
+                        }
+                        tx.lock_conversation(busy.id).await.unwrap().unwrap();
+                        let message = say(&mut tx, &busy, after(1), MessageType::Incoming).await;
+                        let payload = serde_json::json!({ "id": message.id });
+                        tx.append_event(EventKind::MessageCreated, Some(inbox.id), Some(busy.id), payload);
+                        tx.commit().await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let view = w.ours.scope.conversation_by_id(busy.id).await.unwrap().unwrap();
+        assert_eq!(view.unread_count, 48);
+    })
+    .await;
+}
