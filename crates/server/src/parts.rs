@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use anyhow::{Context, Result};
+use app::accounts::LoginThrottle;
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts};
 use domain::Entropy;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use store::{Store, StoreConfig};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use worker::{Hints, RunningWorker, Worker, WorkerConfig};
+use worker::{Hints, RedisThrottle, RunningWorker, Worker, WorkerConfig};
 
 /// How long a stop waits for requests that are being answered.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,6 +41,10 @@ impl Parts {
             Some(settings) => Some(Microsoft::new(settings, connector.clone(), clock.clone())?),
             None => None,
         };
+        let login_throttle: Option<Arc<dyn LoginThrottle>> = match &config.database.redis_url {
+            Some(url) => Some(Arc::new(RedisThrottle::new(url.expose())?)),
+            None => None,
+        };
         let app = App::new(AppParts {
             store,
             clock,
@@ -48,7 +53,7 @@ impl Parts {
             microsoft,
             settings: config.settings(),
             wake: Arc::new(hints.clone()),
-            login_throttle: None,
+            login_throttle,
         });
         Ok(Self { config, app, hints, name })
     }

@@ -4,6 +4,7 @@
 //! - [`queue`]: the transport, in memory or over Redis.
 //! - `relay`: rows that are due → the queue. `runner`: the queue → `app::job::run`, on apalis.
 //! - `schedule`: this process's session, its heartbeat, and which mailboxes it looks after. `mailbox`: one mailbox, as long as it is ours.
+//! - `throttle`: attempts to sign in, counted for all processes.
 
 mod mailbox;
 pub mod queue;
@@ -12,9 +13,11 @@ mod runner;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod throttle;
 pub mod wake;
 
 pub use queue::{Queue, QueueError, ping};
+pub use throttle::RedisThrottle;
 pub use wake::Hints;
 
 use app::job::{self, JobEnd, JobEnvelope};

@@ -411,3 +411,28 @@ async fn processes_hear_each_others_hints_over_redis_and_not_their_own_twice() {
         redis.start_again();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_to_sign_in_are_counted_for_all_processes_and_without_redis_for_each() {
+    use app::accounts::{LOGIN_ATTEMPTS, LOGIN_WINDOW, LoginThrottle};
+    let Some(mut redis) = Redis::start() else { return };
+    redis.ask(&redis::cmd("PING")).await;
+    let now = domain::Timestamp::from_seconds(1_760_000_000);
+    let throttles =
+        [crate::RedisThrottle::new(&redis.url()).unwrap(), crate::RedisThrottle::new(&redis.url()).unwrap()];
+    for attempt in 0..LOGIN_ATTEMPTS as usize {
+        assert_eq!(throttles[attempt % 2].attempt("ada", now).await, Ok(()));
+    }
+    for throttle in &throttles {
+        let wait = throttle.attempt("ada", now).await.expect_err("too often, whichever process is asked");
+        assert!(!wait.is_zero() && wait <= LOGIN_WINDOW, "{wait:?}");
+        assert_eq!(throttle.attempt("bob", now).await, Ok(()));
+    }
+    throttles[0].forget("ada").await;
+    assert_eq!(throttles[1].attempt("ada", now).await, Ok(()));
+    redis.stop();
+    for _ in 0..LOGIN_ATTEMPTS {
+        assert_eq!(throttles[0].attempt("eve", now).await, Ok(()));
+    }
+    assert!(throttles[0].attempt("eve", now).await.is_err());
+}

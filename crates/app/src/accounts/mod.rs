@@ -15,7 +15,7 @@ pub use create::{CreateAccountError, CreatedAccount, NewAccount, create_account}
 pub use sign_in::{
     Credential, SESSION_LIFETIME, SessionKind, SignIn, SignInError, SignedIn, authenticate, sign_in, sign_out,
 };
-pub use throttle::{LoginThrottle, MemoryThrottle};
+pub use throttle::{ATTEMPTS as LOGIN_ATTEMPTS, LoginThrottle, MemoryThrottle, WINDOW as LOGIN_WINDOW};
 pub(crate) use token::base64url;
 pub use token::{create_api_token, list_tokens, revoke_token};
 

@@ -69,5 +69,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
 fn configure() -> Result<Config> {
     let config = Config::read(Reader::from_environment(), &SystemEntropy::new())?;
     telemetry::start(&config.logging);
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
     Ok(config)
 }

@@ -35,6 +35,8 @@ pub struct Config {
     pub microsoft: MicrosoftConfig,
     pub work: Work,
     pub logging: Logging,
+    /// What a person should know, to be logged once logging has begun.
+    pub notes: Vec<String>,
 }
 
 /// What is wrong with the configuration; one line each.
@@ -61,9 +63,10 @@ impl Config {
         let keys = secrets::read(&mut reader, web.environment, &database.data_dir, entropy);
         let microsoft = MicrosoftConfig::read(&mut reader, &web);
         let work = Work::read(&mut reader);
-        match (keys, reader.into_problems()) {
-            (Some(keys), problems) if problems.is_empty() => Ok(Self { web, database, keys, microsoft, work, logging }),
-            (_, problems) => Err(Problems(problems)),
+        let (problems, notes) = reader.finish();
+        match keys {
+            Some(keys) if problems.is_empty() => Ok(Self { web, database, keys, microsoft, work, logging, notes }),
+            _ => Err(Problems(problems)),
         }
     }
 

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// Variables by name, and the problems found so far.
+/// Variables by name, and what was found out about them so far.
 #[derive(Debug, Default)]
 pub struct Reader {
     values: BTreeMap<String, String>,
     problems: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Reader {
@@ -43,15 +44,21 @@ impl Reader {
     /// From these variables alone.
     pub fn from_values<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self { values, problems: Vec::new() }
+        Self { values, ..Self::default() }
     }
 
     pub fn problem(&mut self, name: &str, what: &str, cure: &str) {
         self.problems.push(format!("{name}: {what}. {cure}"));
     }
 
-    pub fn into_problems(self) -> Vec<String> {
-        self.problems
+    /// Something a person should know although nothing is wrong. Logging has not begun yet, so it is kept until it has.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    /// The problems, and the notes.
+    pub fn finish(self) -> (Vec<String>, Vec<String>) {
+        (self.problems, self.notes)
     }
 
     /// The value; an empty one is none.

@@ -27,7 +27,10 @@ pub fn read(reader: &mut Reader, environment: Environment, data_dir: &Path, entr
             return None;
         }
         (None, Environment::Development) => match kept_key(data_dir, entropy) {
-            Ok(text) => text,
+            Ok(text) => {
+                reader.note(format!("{NAME} is not set: using the development key kept in {}", data_dir.display()));
+                text
+            }
             Err(error) => {
                 let what = format!("no key is set, and none could be kept in {} ({error})", data_dir.display());
                 reader.problem(NAME, &what, "Set a key, or make the folder writable (POSTROOM_DATA_DIR).");
@@ -59,10 +62,7 @@ fn kept_key(data_dir: &Path, entropy: &dyn Entropy) -> std::io::Result<String> {
     let mut file = tempfile::NamedTempFile::new_in(data_dir)?;
     std::io::Write::write_all(&mut file, text.as_bytes())?;
     match file.persist_noclobber(&path) {
-        Ok(_) => {
-            tracing::warn!(file = %path.display(), "POSTROOM_SECRET_KEY is not set: a key for development was made");
-            Ok(text)
-        }
+        Ok(_) => Ok(text),
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
             Ok(std::fs::read_to_string(&path)?.trim().to_owned())
         }

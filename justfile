@@ -1,0 +1,45 @@
+# The short names of what one does here. `just` lists them; each is one line that can be typed without it.
+
+_list:
+    @just --list --unsorted
+
+# See it work: the story, then a server to play with
+demo *args:
+    cargo run -p server -- demo {{args}}
+
+# Everything, with the servers it needs; or as cargo test takes it: just test -p mail
+test *args:
+    ./scripts/test {{args}}
+
+# What must be green before a change lands
+ci:
+    .ci/run
+
+# The compiler alone
+check:
+    cargo check --workspace --all-targets
+
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+format:
+    cargo fmt --all
+
+# Write openapi/openapi.json from the code
+openapi:
+    cargo run -p server -- openapi --write
+
+# A server for development on SQLite, with what .env says
+run:
+    POSTROOM_ENV=development cargo run -p server -- run
+
+doctor:
+    POSTROOM_ENV=development cargo run -p server -- doctor
+
+# The binary for production, without the sandbox
+build:
+    cargo build --release --locked -p server --no-default-features
+
+image:
+    docker build -f docker/Dockerfile -t postroom .
