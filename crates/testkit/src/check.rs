@@ -25,6 +25,18 @@ const RULES: &[(&str, &str)] = &[
         "SELECT d.id FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE m.private <> FALSE OR m.message_type <> 1",
     ),
     (
+        "every conversation's last message is its own",
+        "SELECT c.id FROM conversations c JOIN messages m ON m.id = c.last_message_id WHERE m.conversation_id <> c.id",
+    ),
+    (
+        "every conversation has a message",
+        "SELECT c.id FROM conversations c WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)",
+    ),
+    (
+        "no raw mail was kept twice under one UID",
+        "SELECT MIN(id) FROM raw_emails GROUP BY folder_id, uidvalidity, uid HAVING COUNT(*) > 1",
+    ),
+    (
         "no display id is beyond its account's counter",
         "SELECT c.id FROM conversations c JOIN account_counters k ON k.account_id = c.account_id WHERE c.display_id >= k.next_display_id",
     ),
