@@ -25,27 +25,23 @@ pub struct Form {
     pub fields: Vec<(String, String, String)>,
 }
 
-#[derive(Default)]
 pub struct Browser {
-    http: Option<reqwest::Client>,
+    http: reqwest::Client,
     cookies: BTreeMap<(String, String), String>,
 }
 
 /// More redirects than this are a loop.
 const MOST_REDIRECTS: usize = 20;
 
+impl Default for Browser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Browser {
     pub fn new() -> Self {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .expect("a plain client can be built");
-        Self { http: Some(http), cookies: BTreeMap::new() }
-    }
-
-    fn http(&self) -> &reqwest::Client {
-        self.http.as_ref().expect("made with new()")
+        Self { http: crate::client::plain_client(), cookies: BTreeMap::new() }
     }
 
     /// One request, no redirect followed.
@@ -57,7 +53,7 @@ impl Browser {
             .filter(|((h, _), _)| *h == host)
             .map(|((_, name), value)| format!("{name}={value}"))
             .collect();
-        let mut request = self.http().request(method.parse()?, url.clone());
+        let mut request = self.http.request(method.parse()?, url.clone());
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));
         }

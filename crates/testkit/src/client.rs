@@ -18,14 +18,24 @@ pub struct Answer {
     pub text: String,
 }
 
+/// An HTTP client that follows nothing by itself.
+pub(crate) fn plain_client() -> reqwest::Client {
+    // reqwest asks for a provider even where no TLS is spoken; the second call finds the first one's.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .expect("a plain client can be built")
+}
+
 impl ApiClient {
     pub fn new(base: impl Into<String>, token: Option<&str>) -> Self {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .expect("a plain client can be built");
-        Self { http, base: base.into().trim_end_matches('/').to_owned(), token: token.map(str::to_owned) }
+        Self {
+            http: plain_client(),
+            base: base.into().trim_end_matches('/').to_owned(),
+            token: token.map(str::to_owned),
+        }
     }
 
     #[must_use]
