@@ -297,6 +297,7 @@ impl World {
             .api
             .with_token(None)
             .request("POST", "/auth/sign_in")
+            .header("origin", &self.base)
             .json(&json!({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}))
             .send()
             .await?;
@@ -306,6 +307,7 @@ impl World {
             let (name, value) = pair.split_once('=').context("a cookie")?;
             browser.set_cookie("127.0.0.1", name, value);
         }
+        anyhow::ensure!(!browser.cookie_names().is_empty(), "signing in from our own page gives a session cookie");
         Ok(browser)
     }
 
