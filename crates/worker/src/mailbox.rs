@@ -60,6 +60,7 @@ impl Actor {
     /// Looks after the mailbox until it is stopped or the mailbox is no longer ours.
     pub(crate) async fn run(self) -> End {
         let mut failures = 0u32;
+        let mut expired_at: Option<Instant> = None;
         loop {
             let begun = Instant::now();
             let mut read = false;
@@ -80,11 +81,21 @@ impl Actor {
                     warn!(channel.id = %self.lease.channel_id, %error, "the database failed while reading a mailbox");
                     backoff(failures, FIRST_WAIT, LONGEST_STORE_WAIT, self.app.jitter())
                 }
-                // A token runs out after an hour or so, in the middle of a session: nothing is wrong.
-                PullError::Failure(failure) if lived && failure.class == FailureClass::SessionExpired => {
+                // A token runs out after an hour or so, in the middle of a session: nothing is wrong. Twice within a minute something is.
+                PullError::Failure(failure)
+                    if failure.class == FailureClass::SessionExpired
+                        && read
+                        && expired_at.is_none_or(|at| at.elapsed() >= LIVED) =>
+                {
+                    expired_at = Some(Instant::now());
                     failures = 0;
                     debug!(channel.id = %self.lease.channel_id, "the session's token ran out; signing in again");
                     continue;
+                }
+                // Servers end connections that lived, when they are restarted or move a mailbox. It is told only when the next one fails.
+                PullError::Failure(failure) if lived && failure.class == FailureClass::ConnectionLost => {
+                    debug!(channel.id = %self.lease.channel_id, "the connection was lost; connecting again");
+                    wait_after(&failure, failures, self.app.jitter())
                 }
                 PullError::Failure(failure) => {
                     let wait = wait_after(&failure, failures, self.app.jitter());

@@ -1,0 +1,130 @@
+//! The program as a person types it: the demo tells its story, and what cannot work is refused with a word on what to do.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// With these variables and no others, in a folder without `.env`.
+fn postroom(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postroom"));
+    command.args(args).current_dir(folder).env_clear().envs(variables.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+fn output(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> (Output, String) {
+    let output = postroom(folder, args, variables).output().expect("the program starts");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output, said)
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_tells_its_story_and_ignores_the_databases_of_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = [("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none"), ("REDIS_URL", "redis://127.0.0.1:1/")];
+    let (output, said) = output(folder.path(), &["demo", "--tour"], &elsewhere);
+    assert!(output.status.success(), "{said}");
+    let steps = said.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(steps >= 8 && !said.contains("FAIL"), "{said}");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "it leaves nothing behind");
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn the_demo_refuses_production() {
+    let folder = tempfile::tempdir().unwrap();
+    let (output, said) = output(folder.path(), &["demo", "--tour"], &[("POSTROOM_ENV", "production")]);
+    assert!(output.status.code() == Some(1) && said.contains("POSTROOM_ENV"), "{said}");
+}
+
+#[test]
+fn api_and_worker_apart_are_refused_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["serve", "work"] {
+        let (output, said) = output(folder.path(), &[command], &[("POSTROOM_ENV", "development")]);
+        assert!(output.status.code() == Some(1) && said.contains("postroom run"), "{said}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_told_whole_and_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["run", "serve", "work", "migrate"] {
+        let (output, said) = output(folder.path(), &[command], &[("LISTEN_ADDR", "here")]);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        for name in ["FRONTEND_URL: ", "POSTROOM_SECRET_KEY: ", "LISTEN_ADDR: "] {
+            assert!(said.contains(name), "{command} does not say {name}\n{said}");
+        }
+    }
+    let (_, help) = output(folder.path(), &["--help"], &[]);
+    assert!(help.contains("POSTROOM_SECRET_KEY") && help.contains("WORKER_CONCURRENCY"));
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_second_serving_process_on_one_file_is_refused_commands_work_beside_the_first_and_sigterm_ends_it_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("POSTROOM_ENV", "development"), ("LISTEN_ADDR", "127.0.0.1:0")];
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let mut first = Running(postroom(folder.path(), &["run"], &variables).stderr(log).spawn().unwrap());
+    let read_log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
+    let begun = Instant::now();
+    while !read_log().contains("serving") {
+        assert!(begun.elapsed() < Duration::from_secs(60) && first.0.try_wait().unwrap().is_none(), "{}", read_log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+
+    let (second, said) = output(folder.path(), &["run"], &variables);
+    assert!(second.status.code() == Some(1) && said.contains("another process serves"), "{said}");
+
+    let create = [
+        "account",
+        "create",
+        "--name",
+        "N",
+        "--admin-email",
+        "a@b.example",
+        "--admin-password",
+        "long enough",
+        "--json",
+    ];
+    let (created, said) = output(folder.path(), &create, &variables);
+    assert!(created.status.success(), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&created.stdout).expect("exactly one JSON object");
+    let mut names: Vec<&String> = json.as_object().expect("an object").keys().collect();
+    names.sort();
+    assert_eq!(names, ["access_token", "account_id", "user_id"]);
+
+    Command::new("kill").args(["-TERM", &first.0.id().to_string()]).status().unwrap();
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = first.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(40), "it does not stop:\n{}", read_log());
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(status.success() && read_log().contains("rested"), "{}", read_log());
+}
+
+#[test]
+fn the_openapi_document_is_printed_and_can_be_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (printed, _) = output(folder.path(), &["openapi"], &[]);
+    let document: serde_json::Value = serde_json::from_slice(&printed.stdout).expect("JSON");
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with('3')));
+    let (written, said) = output(folder.path(), &["openapi", "--write", "--file", "api.json"], &[]);
+    assert!(written.status.success(), "{said}");
+    assert!(output(folder.path(), &["openapi", "--check", "--file", "api.json"], &[]).0.status.success());
+    std::fs::write(folder.path().join("api.json"), "{}").unwrap();
+    let (checked, said) = output(folder.path(), &["openapi", "--check", "--file", "api.json"], &[]);
+    assert!(checked.status.code() == Some(1) && said.contains("--write"), "{said}");
+}
