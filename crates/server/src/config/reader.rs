@@ -42,6 +42,7 @@ impl Reader {
     }
 
     /// From these variables alone.
+    #[cfg(any(test, feature = "demo"))]
     pub fn from_values<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Self { values, ..Self::default() }
