@@ -96,7 +96,7 @@ async fn redis_may_be_flushed_and_restarted_while_replies_wait() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_accepted_by_the_api_survives_kill_9_and_is_sent_once() -> Result<()> {
-    World::run(Setup::default(), async |w| {
+    World::run(Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,2,2"), async |w| {
         let inbox = w.connect(SUPPORT).await?;
         w.watched(inbox).await?;
         w.sandbox.deliver(SUPPORT, &plain(0));

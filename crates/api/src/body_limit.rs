@@ -14,6 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Everything but uploads.
 pub const JSON_BYTES: u64 = 1024 * 1024;
 
+/// So much of a body that is too long is read and thrown away, so that its sender gets to read the refusal.
+const MOST_DISCARDED_BYTES: u64 = 16 * 1024 * 1024;
+
+async fn discard(body: Body) {
+    let mut stream = body.into_bytes_stream();
+    while let Some(Ok(_)) = stream.next().await {}
+}
+
 pub struct BodyLimit<E> {
     inner: E,
     upload_bytes: u64,
@@ -33,7 +41,11 @@ impl<E: Endpoint> Endpoint for BodyLimit<E> {
             request.content_type().is_some_and(|t| t.to_ascii_lowercase().starts_with("multipart/form-data"));
         let limit = if is_upload { self.upload_bytes } else { JSON_BYTES };
         let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > limit) {
+        if let Some(length) = announced.filter(|length| *length > limit) {
+            // A client that is still sending sees a broken connection, not the answer, unless what it sends is read; up to a bound.
+            if length <= limit.saturating_add(MOST_DISCARDED_BYTES) {
+                discard(request.take_body()).await;
+            }
             return Err(Problem::too_large().into());
         }
         let exceeded = Arc::new(AtomicBool::new(false));

@@ -3,6 +3,7 @@
 //! Text enters only through methods that escape it; there is no method that takes markup. Every page forbids scripts, frames and
 //! foreign forms, leaks no referrer, and is never stored.
 
+use crate::envelope::Deliberate;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
@@ -156,6 +157,8 @@ impl Page {
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        // A page is meant to be read whatever its status is.
+        response.set_data(Deliberate);
         response
     }
 }

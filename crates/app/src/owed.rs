@@ -7,7 +7,7 @@ use store::StoreError;
 
 /// For this long a row that was handed over is not handed over again, unless whoever took it gives it back. A job that died in the
 /// queue (Redis was flushed) comes again after it.
-pub const HOLD: Duration = Duration::from_secs(60);
+pub const HOLD: Duration = Duration::from_secs(15);
 
 /// Up to `window` due rows, round-robin by account, human replies first.
 pub async fn due(app: &App, window: u32) -> Result<Vec<JobEnvelope>, StoreError> {

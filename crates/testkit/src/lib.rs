@@ -13,5 +13,6 @@ pub mod postgres;
 pub mod process;
 pub mod real_mail;
 pub mod redis;
+pub mod setup;
 pub mod tls;
 pub mod world;

@@ -10,8 +10,9 @@ use crate::postgres::PostgresDatabase;
 use crate::process::{Process, Signal, free_port, run};
 use crate::real_mail::RealMail;
 use crate::redis::Redis;
+pub use crate::setup::{Database, Queue, Setup};
 use anyhow::{Context, Result, bail};
-use sandbox::{Sandbox, SandboxConfig};
+use sandbox::Sandbox;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,58 +26,6 @@ pub const ADMIN_PASSWORD: &str = "correct horse battery 1";
 /// Whose access tokens the real mail servers believe.
 const TOKEN_ISSUER: &str = "https://tokens.contoso.example/";
 pub const SUPPORT: &str = "support@contoso.example";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Database {
-    Sqlite,
-    Postgres,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Queue {
-    Memory,
-    Redis,
-}
-
-/// What a world is made of.
-#[derive(Clone)]
-pub struct Setup {
-    pub database: Database,
-    pub queue: Queue,
-    /// API and worker as processes of their own; otherwise one process does both.
-    pub apart: bool,
-    pub sandbox: SandboxConfig,
-    /// Dovecot and Postfix stand where the sandbox's mail servers would; the sandbox still signs people in.
-    pub real_mail: bool,
-    /// Added to the environment of the processes, winning over the world's own.
-    pub environment: Vec<(String, String)>,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            database: Database::Sqlite,
-            queue: Queue::Memory,
-            apart: false,
-            sandbox: SandboxConfig::default(),
-            real_mail: false,
-            environment: Vec::new(),
-        }
-    }
-}
-
-impl Setup {
-    pub fn on(database: Database, queue: Queue) -> Self {
-        let apart = database == Database::Postgres && queue == Queue::Redis;
-        Self { database, queue, apart, ..Self::default() }
-    }
-
-    #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-}
 
 pub struct World {
     pub sandbox: Sandbox,

@@ -55,9 +55,16 @@ impl MicrosoftConfig {
                 None
             }
         };
-        if let Some(settings) = &settings
-            && let Err(error) = settings.validate(production)
-        {
+        // The host is checked also while there is no app registration yet: the mistake would show on the day there is one.
+        let checked = settings.clone().unwrap_or_else(|| MicrosoftSettings {
+            login_url: login_url.clone(),
+            authority: authority.clone(),
+            client_id: "none".to_owned(),
+            client_secret: Secret::new("none"),
+            redirect_uri: Url::parse("https://localhost/").expect("a URL"),
+            production,
+        });
+        if let Err(error) = checked.validate(production) {
             reader.problem(
                 "the sign-in at Microsoft",
                 &error.to_string(),

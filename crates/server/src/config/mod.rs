@@ -79,6 +79,7 @@ impl Config {
         );
         settings.poll_interval = self.work.poll_interval;
         settings.import_days = self.work.import_days;
+        settings.reconcile_looks.clone_from(&self.work.outcome_looks);
         settings.full_parse_limit_bytes = self.work.full_parse_limit_bytes;
         settings
     }

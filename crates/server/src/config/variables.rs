@@ -103,6 +103,11 @@ pub const VARIABLES: &[Variable] = &[
         help: "A mail larger than so many megabytes is shown from its beginning only, and says so. Its raw bytes are always kept. 1 to 150.",
     },
     Variable {
+        name: "OUTCOME_LOOKS_SECONDS",
+        default: "10,60,300",
+        help: "When a connection was lost after a message was handed over: the waits before each look for it in Sent. Then it is decided.",
+    },
+    Variable {
         name: "WORKER_CONCURRENCY",
         default: "8",
         help: "Jobs (deliveries, imports, proofs of mailboxes) that one worker process runs at the same time. From 1 to 1000.",

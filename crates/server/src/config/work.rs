@@ -10,6 +10,8 @@ pub struct Work {
     pub full_parse_limit_bytes: usize,
     pub concurrency: usize,
     pub max_mailboxes: usize,
+    /// How long to wait before each look into Sent for a message whose outcome is unknown.
+    pub outcome_looks: Vec<Duration>,
 }
 
 impl Work {
@@ -20,6 +22,26 @@ impl Work {
             full_parse_limit_bytes: reader.number("FULL_PARSE_LIMIT_MB", 32, 1, 150) as usize * 1024 * 1024,
             concurrency: reader.number("WORKER_CONCURRENCY", 8, 1, 1000) as usize,
             max_mailboxes: reader.number("WORKER_MAILBOXES", 10_000, 1, 1_000_000) as usize,
+            outcome_looks: outcome_looks(reader),
+        }
+    }
+}
+
+fn outcome_looks(reader: &mut Reader) -> Vec<Duration> {
+    const NAME: &str = "OUTCOME_LOOKS_SECONDS";
+    let text = reader.text(NAME).unwrap_or_else(|| "10,60,300".to_owned());
+    let looks: Option<Vec<u64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+    match looks {
+        Some(looks) if (1..=10).contains(&looks.len()) && looks.iter().all(|wait| (1..=86_400).contains(wait)) => {
+            looks.into_iter().map(Duration::from_secs).collect()
+        }
+        _ => {
+            reader.problem(
+                NAME,
+                &format!("{text:?} is no list of one to ten waits between 1 and 86400 seconds"),
+                "Write seconds separated by commas, such as 10,60,300, or remove it.",
+            );
+            [10, 60, 300].map(Duration::from_secs).to_vec()
         }
     }
 }
