@@ -53,8 +53,7 @@ impl Postfix {
                 "127.0.0.1:{submission_port} inet n - n - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n  \
                  -o smtpd_sender_login_maps={restrictions}\n  -o smtpd_sender_restrictions=reject_sender_login_mismatch\n  \
                  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject\n\
-                 127.0.0.1:{smtp_port} inet n - n - - smtpd\n{}",
-                SERVICES
+                 127.0.0.1:{smtp_port} inet n - n - - smtpd\n{SERVICES}"
             ),
         )?;
         // "check" makes the spool's folders and complains of owners it then mends.

@@ -5,7 +5,7 @@ use super::web::Web;
 use app::Environment;
 use domain::Secret;
 use net::{Endpoint, TlsMode};
-use oauth::MicrosoftSettings;
+use oauth::{MicrosoftSettings, SettingsError};
 use url::Url;
 
 #[derive(Clone, Debug)]
@@ -65,11 +65,11 @@ impl MicrosoftConfig {
             production,
         });
         if let Err(error) = checked.validate(production) {
-            reader.problem(
-                "the sign-in at Microsoft",
-                &error.to_string(),
-                "Correct the variable, or remove it for its default.",
-            );
+            let name = match &error {
+                SettingsError::LoginUrl(_) | SettingsError::LoginHost { .. } => "MICROSOFT_LOGIN_URL",
+                _ => "the sign-in at Microsoft",
+            };
+            reader.problem(name, &error.to_string(), "Correct the variable, or remove it for its default.");
         }
         Self {
             settings,
