@@ -19,7 +19,7 @@ async fn failed(w: &World, connection: i64) -> Result<Value> {
 /// Signs in with a token that is wrong in one way; the page must say so, and no inbox may exist.
 async fn a_wrong_id_token_is_refused(fault: IdTokenFault, reason: &str) -> Result<()> {
     World::run(Setup::default(), async |w| {
-        w.sandbox.faults().once(fault.clone());
+        w.sandbox.faults().once(fault);
         let mut browser = w.admin_browser().await?;
         let (page, connection) = w.callback_page(&mut browser, SUPPORT).await?;
         assert!(page.status >= 400, "{}", page.status);
@@ -69,7 +69,7 @@ refused! {
 /// Tokens that look odd and are sound connect.
 async fn a_sound_id_token_connects(fault: IdTokenFault) -> Result<()> {
     World::run(Setup::default(), async |w| {
-        w.sandbox.faults().once(fault.clone());
+        w.sandbox.faults().once(fault);
         let inbox = w.connect(SUPPORT).await?;
         w.watched(inbox).await?;
         assert_eq!(inboxes(w).await?, 1);
