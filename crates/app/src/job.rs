@@ -65,19 +65,31 @@ impl JobEnvelope {
 /// Claims the work and does it. `worker` names this process in the row, for diagnosis.
 pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str) -> JobEnd {
     let Some(kind) = envelope.kind() else { return JobEnd::UnknownName };
-    let claimed =
-        app.store().relay().claim(envelope.account_id, kind, envelope.owed_id, worker, jobs::lease(kind)).await;
-    let ended = match claimed {
-        Ok(Some(work)) => match kind {
+    let relay = app.store().relay();
+    let work = match relay.claim(envelope.account_id, kind, envelope.owed_id, worker, jobs::LEASE).await {
+        Ok(Some(work)) => work,
+        Ok(None) => return JobEnd::NothingToDo,
+        Err(error) => return JobEnd::StoreFailed(error.to_string()),
+    };
+    let doing = Box::pin(async {
+        match kind {
             OwedKind::DeliverMessage => jobs::deliver_message::run(app, &work, worker).await,
             OwedKind::IngestRawEmail => jobs::ingest_raw_email::run(app, &work).await,
             OwedKind::ProveConnection => jobs::prove_connection::run(app, &work).await,
             OwedKind::ImportWindow => jobs::import_window::run(app, &work).await,
             OwedKind::ReconcileDelivery => jobs::reconcile_delivery::run(app, &work).await,
-        },
-        Ok(None) => return JobEnd::NothingToDo,
-        Err(error) => Err(error),
+        }
+    });
+    let keep = async {
+        loop {
+            tokio::time::sleep(jobs::KEEP_EVERY).await;
+            // What is written under a claim that is lost is refused then; and a database that is away now may be back before it ends.
+            if !matches!(relay.extend(&work, jobs::LEASE).await, Ok(true)) {
+                tracing::warn!(owed.id = %envelope.owed_id, job = envelope.name, "the claim on a running job could not be kept");
+            }
+        }
     };
+    let ended = jobs::keeping(doing, keep).await;
     match ended {
         Ok(()) => JobEnd::Ran,
         // Somebody else has the row now, because we were too slow: theirs counts.

@@ -5,8 +5,9 @@ use crate::job::JobEnvelope;
 use std::time::Duration;
 use store::StoreError;
 
-/// For this long a row that was handed over is not handed over again, unless whoever took it gives it back. A job that died in the
-/// queue (Redis was flushed) comes again after it.
+/// For this long a row that was handed over is not handed over again, unless whoever took it gives it back. A job that was lost on its way
+/// (Redis was flushed, the process that had it was killed) comes again after it; one that only waits longer for its turn is in the queue
+/// twice then, and the second finds nothing to do. The queue is short, so few wait that long.
 pub const HOLD: Duration = Duration::from_secs(15);
 
 /// Up to `window` due rows, round-robin by account, human replies first.

@@ -50,8 +50,8 @@ pub struct WorkerConfig {
 /// Jobs that wait in the queue: enough that no slot is idle between two looks of the relay, few enough that a human reply which comes late
 /// overtakes what is still in the database.
 const QUEUE_CAPACITY: usize = 64;
-/// The net under jobs, each of which bounds its own time: nothing runs for ever.
-const JOB_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// The net under jobs, each of which bounds its own time (a delivery of 35 MB over a slow line has half an hour): nothing runs for ever.
+const JOB_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// How long a stop waits for what runs.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -28,7 +28,7 @@ pub(crate) struct RunnerConfig {
     pub name: String,
     /// Jobs that run at the same time.
     pub concurrency: usize,
-    /// The longest a job may run. Shorter than the claim on its row, so that no job runs after its row is somebody else's.
+    /// The longest a job may run. What keeps up the claim on its row ends with it.
     pub timeout: Duration,
 }
 

@@ -153,7 +153,7 @@ async fn slice(
             }
             progress.done = (progress.done + count(batch.uids.len())).min(total);
             scope.update_import(channel.id, &progress).await?;
-            if !app.store().relay().extend(work, jobs::import_window::LEASE).await? {
+            if !app.store().relay().extend(work, jobs::LEASE).await? {
                 return Err(PullError::LeaseLost);
             }
         }

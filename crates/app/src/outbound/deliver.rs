@@ -23,8 +23,6 @@ use tracing::{info, warn};
 
 /// Longer than this an attempt is given up; what became of it is then unknown. A slow line needs minutes for 35 MB.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1800);
-/// How often the leases of a running attempt start anew.
-const EXTEND_EVERY: Duration = Duration::from_secs(10);
 /// Somebody else sends from this mailbox at the moment.
 const UNTIL_FREE: Duration = Duration::from_secs(1);
 /// How soon to look again whether sending was mended.
@@ -74,35 +72,31 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
         relay.release(work, wait).await?;
         return Ok(());
     }
-    let Some(lease) = work.scope.claim_send_lease(channel.id, worker, jobs::deliver_message::LEASE).await? else {
+    let Some(lease) = work.scope.claim_send_lease(channel.id, worker, jobs::LEASE).await? else {
         relay.release(work, UNTIL_FREE).await?;
         return Ok(());
     };
-    let ended = holding(app, work, &lease, attempt(app, work, &channel, record)).await;
+    let ended = holding(work, &lease, Box::pin(attempt(app, work, &channel, record))).await;
     work.scope.release_send_lease(&lease).await?;
     ended
 }
 
-/// Keeps both leases while the attempt runs. An attempt is never interrupted between MAIL FROM and the answer, except by its end.
+/// Keeps the right to send through the mailbox while the attempt runs. An attempt is never interrupted between MAIL FROM and the answer,
+/// except by its end.
 async fn holding(
-    app: &App,
     work: &ClaimedWork,
     lease: &SendLease,
     attempt: impl Future<Output = Result<(), StoreError>>,
 ) -> Result<(), StoreError> {
-    let mut attempt = std::pin::pin!(attempt);
-    loop {
-        tokio::select! {
-            ended = &mut attempt => return ended,
-            () = tokio::time::sleep(EXTEND_EVERY) => {
-                let kept = app.store().relay().extend(work, jobs::deliver_message::LEASE).await;
-                let sending = work.scope.extend_send_lease(lease, jobs::deliver_message::LEASE).await;
-                if !matches!((kept, sending), (Ok(true), Ok(true))) {
-                    warn!(delivery.id = work.subject_id, "a lease of a running delivery could not be kept");
-                }
+    let keep = async {
+        loop {
+            tokio::time::sleep(jobs::KEEP_EVERY).await;
+            if !matches!(work.scope.extend_send_lease(lease, jobs::LEASE).await, Ok(true)) {
+                warn!(delivery.id = work.subject_id, "the mailbox's send lease could not be kept");
             }
         }
-    }
+    };
+    jobs::keeping(attempt, keep).await
 }
 
 async fn attempt(
@@ -123,7 +117,7 @@ async fn attempt(
         Ok(session) => session,
         Err(failure) => return not_begun(app, work, channel, &record, failure).await,
     };
-    let Some(record) = work.scope.begin_sending(id, jobs::deliver_message::LEASE).await? else {
+    let Some(record) = work.scope.begin_sending(id, jobs::LEASE).await? else {
         // A person cancelled it while we signed in.
         session.quit().await;
         app.store().relay().finish(work).await?;

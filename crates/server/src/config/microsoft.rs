@@ -65,11 +65,7 @@ impl MicrosoftConfig {
             production,
         });
         if let Err(error) = checked.validate(production) {
-            let name = match &error {
-                SettingsError::LoginUrl(_) | SettingsError::LoginHost { .. } => "MICROSOFT_LOGIN_URL",
-                _ => "the sign-in at Microsoft",
-            };
-            reader.problem(name, &error.to_string(), "Correct the variable, or remove it for its default.");
+            reader.problem(variable(&error), &error.to_string(), "Correct it, or remove it for its default.");
         }
         Self {
             settings,
@@ -79,6 +75,17 @@ impl MicrosoftConfig {
             smtp: endpoint(reader, "MICROSOFT_SMTP", "smtp.office365.com:587", TlsMode::StartTls),
             extra_ca_pem: extra_ca(reader),
         }
+    }
+}
+
+/// Which variable a refusal is about.
+const fn variable(error: &SettingsError) -> &'static str {
+    match error {
+        SettingsError::Authority(_) => "AZURE_TENANT",
+        SettingsError::LoginUrl(_) | SettingsError::LoginHost { .. } => "MICROSOFT_LOGIN_URL",
+        SettingsError::ClientIdMissing => "AZURE_APP_ID",
+        SettingsError::ClientSecretMissing => "AZURE_APP_SECRET",
+        SettingsError::RedirectUri(_) => "FRONTEND_URL",
     }
 }
 
