@@ -102,3 +102,28 @@ async fn switched_off_smtp_connects_the_inbox_and_says_who_must_switch_it_on() -
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_always_hangs_up_after_the_dot_is_sent_to_twice_and_then_a_person_is_asked() -> Result<()> {
+    World::run(Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,1"), async |w| {
+        let conversation = conversation(w).await?;
+        w.sandbox.faults().always(SmtpFault::DropAfterDot { accepted: false });
+        let reply = w.reply(conversation, "hello").await?;
+        let id = reply["id"].as_i64().context("id")?;
+        w.eventually("it was tried twice, and nothing more is planned", async |w| {
+            let delivery = w.message(conversation, id).await?["delivery"].clone();
+            let waits = delivery["state"] == json!("outcome_unknown") && delivery["next_try_at"].is_null();
+            Ok(delivery["attempts"] == json!(2) && waits)
+        })
+        .await?;
+        let unknown = w.message(conversation, id).await?;
+        assert_eq!(unknown["delivery"]["failure"]["code"], json!("outcome_unknown"));
+        // A person looks, and retries: now it leaves, once.
+        w.sandbox.faults().clear();
+        w.api.post(&w.path(&format!("/conversations/{conversation}/messages/{id}/retry")), &json!({})).await?;
+        w.delivery_is(conversation, id, "sent").await?;
+        assert_eq!(arrived(w), 1);
+        Ok(())
+    })
+    .await
+}

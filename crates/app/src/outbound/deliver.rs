@@ -181,8 +181,12 @@ async fn ended(
     let id = record.delivery.id;
     match outcome {
         SendOutcome::Accepted { rewritten_message_id, refused, reply: _ } => {
-            channels::health::record_send(app, &work.scope, channel.id, Ok(()), None).await?;
-            settle::settle(app, work, id, Settled::Sent { rewritten: rewritten_message_id, refused }).await
+            // First what cannot be learnt twice; a channel's health is told again by the next message.
+            settle::settle(app, work, id, Settled::Sent { rewritten: rewritten_message_id, refused }).await?;
+            if let Err(error) = channels::health::record_send(app, &work.scope, channel.id, Ok(()), None).await {
+                warn!(channel.id = %channel.id, %error, "that sending works could not be recorded");
+            }
+            Ok(())
         }
         SendOutcome::Rejected { failure, refused } => match failure.class.retry() {
             Retry::Done => settle::settle(app, work, id, Settled::Sent { rewritten: None, refused }).await,

@@ -89,7 +89,8 @@ async fn not_found(
     let plan = &app.settings().reconcile_looks;
     let settled = match plan.get(looks as usize) {
         Some(wait) => Settled::Unknown { failure, look_in: Some(*wait) },
-        None if channel.provider.capabilities().dedupes_by_message_id => {
+        // Once, and never again by itself: a server that always hangs up after the dot would otherwise be sent to for ever.
+        None if looks as usize == plan.len() && channel.provider.capabilities().dedupes_by_message_id => {
             info!(delivery.id = %id, looks, "not found in Sent: sending again with the same Message-ID");
             Settled::Queued { failure, wait: Some(Duration::ZERO) }
         }
