@@ -145,6 +145,27 @@ async fn a_changed_uidvalidity_makes_no_new_conversation_for_old_mail() -> Resul
     .await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_mails_behind_a_new_uidvalidity_are_there_once_without_waiting_for_news() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        connected(w).await?;
+        for n in 0..3 {
+            w.sandbox.deliver(SUPPORT, &plain(n));
+        }
+        w.conversations_are(3).await?;
+        w.kill("run")?;
+        for n in 3..250 {
+            w.sandbox.deliver(SUPPORT, &plain(n));
+        }
+        w.sandbox.mailbox(SUPPORT).set_uidvalidity("INBOX", 78);
+        w.start_processes().await?;
+        let meta = w.path("/conversations/meta?status=all");
+        w.eventually("all 250 are there", async |w| Ok(w.api.get(&meta).await?["meta"]["all_count"] == json!(250)))
+            .await
+    })
+    .await
+}
+
 async fn a_server_that_fails_in_fetch(fault: ImapFault) -> Result<()> {
     World::run(Setup::default(), async |w| {
         connected(w).await?;

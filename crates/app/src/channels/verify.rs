@@ -184,7 +184,11 @@ async fn conclude(
     name: Option<String>,
 ) -> Result<(), StoreError> {
     let now = app.now();
-    let fetch_health = Health::default().worked(now);
+    let mut fetch_health = Health::default().worked(now);
+    if let Some(channel) = &proved.existing {
+        // Signing in again read nothing: how far back to look after a long absence is told by when it was last read.
+        fetch_health.last_ok_at = channel.fetch_health.last_ok_at;
+    }
     let send_health = sending_health(&proved.sending, now);
     let sending_failure = proved.sending.as_ref().err().cloned();
     let mut tx = work.scope.begin().await?;

@@ -107,6 +107,12 @@ async fn slice(
     session: &mut Session,
 ) -> Result<Imported, PullError> {
     let scope = &work.scope;
+    if app.settings().import_days == 0 {
+        // SEARCH SINCE counts whole days: it would bring the mail since midnight.
+        let nothing = ImportProgress { state: ImportState::Done, total: Some(0), done: 0 };
+        scope.update_import(channel.id, &nothing).await?;
+        return Ok(Imported::Done);
+    }
     let uidvalidity = folder.uidvalidity.unwrap_or_default();
     let days = u64::from(app.settings().import_days);
     let since = channel.created_at.minus(Duration::from_secs(days * 24 * 3600));

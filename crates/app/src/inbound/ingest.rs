@@ -61,8 +61,18 @@ pub async fn ingest_batch(app: &App, scope: &AccountScope, emails: &[RawEmailId]
 /// Ingests mails that were stored a moment ago, in order, a savepoint each.
 pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrived>) -> Result<Ingested, StoreError> {
     let mut prepared = Vec::with_capacity(arrived.len());
+    let mut unreadable = 0;
     for mail in arrived {
-        prepared.push(prepare(app, scope, mail).await?);
+        let id = mail.id;
+        match prepare(app, scope, mail).await {
+            Ok(mail) => prepared.push(mail),
+            Err(error) if error.is_transient() => return Err(error),
+            // Left to the queue, which counts its attempts; the others go on.
+            Err(error) => {
+                warn!(raw_email.id = %id, %error, "a mail could not be read");
+                unreadable += 1;
+            }
+        }
     }
     let Some(first) = prepared.first() else { return Ok(Ingested::default()) };
     let Some(raw) = scope.raw_email(first.id).await? else { return Ok(Ingested::default()) };
@@ -71,7 +81,7 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
     let mut tx = scope.begin().await?;
     // Rows are locked in one order whatever the mails' order is, so that two batches never wait for each other.
     filing.lock_all(&mut tx, &prepared).await?;
-    let mut ingested = Ingested::default();
+    let mut ingested = Ingested { failed: unreadable, ..Ingested::default() };
     for mail in &prepared {
         tx.savepoint().await?;
         match filing.file(&mut tx, mail).await {
@@ -101,13 +111,18 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
 pub async fn ingest_raw_email(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
     let id = RawEmailId(work.subject_id);
     let relay = app.store().relay();
-    let Some(mail) = load(app, &work.scope, id).await? else {
-        relay.finish(work).await?;
-        return Ok(());
+    let tried = async {
+        let Some(mail) = load(app, &work.scope, id).await? else { return Ok(false) };
+        let mail = prepare(app, &work.scope, mail).await?;
+        ingest_alone(app, work, &mail).await?;
+        Ok::<bool, StoreError>(true)
     };
-    let mail = prepare(app, &work.scope, mail).await?;
-    match ingest_alone(app, work, &mail).await {
-        Ok(()) => {
+    match tried.await {
+        Ok(false) => {
+            relay.finish(work).await?;
+            Ok(())
+        }
+        Ok(true) => {
             app.wake(Hint::Account(work.scope.account_id()));
             Ok(())
         }
@@ -178,7 +193,8 @@ async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepa
     let Arrived { id, arrived_at, bytes } = mail;
     let limit = app.settings().full_parse_limit_bytes;
     let mut reading = if bytes.len() < LONG_MAIL_BYTES {
-        reading::read(&bytes, arrived_at, limit)
+        std::panic::catch_unwind(|| reading::read(&bytes, arrived_at, limit))
+            .map_err(|_| StoreError::Corrupt("reading a mail was cut short".to_owned()))?
     } else {
         tokio::task::spawn_blocking(move || reading::read(&bytes, arrived_at, limit))
             .await

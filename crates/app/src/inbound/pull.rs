@@ -45,12 +45,23 @@ pub struct Pulled {
 /// Fetches everything after the cursor and every pending UID that is due, stores it, and ingests it.
 pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) -> Result<Pulled, PullError> {
     let mut pulled = Pulled::default();
-    let due = lease.scope.due_pending_uids(mailbox.folder.id, mailbox.uidvalidity, PENDING_UIDS).await?;
-    let (suspects, pending): (Vec<PendingUid>, Vec<PendingUid>) =
-        due.into_iter().partition(|p| p.attempts >= ALONE_FROM);
-    // Older mail first: an answer then finds what it answers.
-    if !pending.is_empty() {
-        pull_pending(app, lease, mailbox, &pending, &mut pulled).await?;
+    let mut suspects: Vec<PendingUid> = Vec::new();
+    loop {
+        let due = lease.scope.due_pending_uids(mailbox.folder.id, mailbox.uidvalidity, PENDING_UIDS).await?;
+        let full = due.len() == PENDING_UIDS as usize;
+        let (alone, pending): (Vec<PendingUid>, Vec<PendingUid>) =
+            due.into_iter().partition(|p| p.attempts >= ALONE_FROM);
+        suspects.extend(
+            alone.into_iter().filter(|new| !suspects.iter().any(|known| known.uid == new.uid)).collect::<Vec<_>>(),
+        );
+        // Older mail first: an answer then finds what it answers.
+        if !pending.is_empty() {
+            pull_pending(app, lease, mailbox, &pending, &mut pulled).await?;
+        }
+        // After a new UIDVALIDITY there are thousands; none waits for the next news of the mailbox.
+        if !full || pending.is_empty() {
+            break;
+        }
     }
     let new = mailbox.session.uids_after(mailbox.folder.last_uid).await?;
     for uids in new.chunks(BATCH_MAILS) {

@@ -89,6 +89,7 @@ impl Session {
 
     async fn fetch_in_parts(&mut self, uid: u32) -> Result<Option<FetchedEmail>, Failure> {
         let mut mail = FetchedEmail { uid, internal_date: None, bytes: Vec::new(), truncated: false };
+        let mut last_part_bytes = 0;
         loop {
             let offset = mail.bytes.len();
             if offset >= self.limits.max_mail_bytes {
@@ -112,9 +113,16 @@ impl Session {
             .await?;
             if received == 0 {
                 // Nothing at this offset is the end of the mail, unless the mail itself has gone meanwhile.
-                let there = answered || (offset > 0 && !self.sizes(&[uid]).await?.is_empty());
+                // A server may also say OK and leave the answer out: after a full part, much before the announced size, that
+                // is no end, and the mail is asked for again later.
+                let there = answered
+                    || (offset > 0
+                        && self.sizes(&[uid]).await?.first().is_some_and(|(_, size)| {
+                            last_part_bytes < PART_BYTES || *size <= (offset + PART_BYTES) as u64
+                        }));
                 return Ok(there.then_some(mail));
             }
+            last_part_bytes = received;
         }
     }
 

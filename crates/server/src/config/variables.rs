@@ -100,7 +100,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "FULL_PARSE_LIMIT_MB",
         default: "32",
-        help: "A mail larger than so many megabytes is shown from its beginning only, and says so. Its raw bytes are always kept. 1 to 150.",
+        help: "A mail larger than so many megabytes is shown from its beginning only, and says so. Its raw bytes are kept whole up to 160 MB. 1 to 150.",
     },
     Variable {
         name: "OUTCOME_LOOKS_SECONDS",
