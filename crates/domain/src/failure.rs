@@ -133,6 +133,7 @@ failure_classes! {
     MessageUnbuildable = "message_unbuildable", Operator, Never, "The message could not be put together as a mail.", "Please report this with the message's id.";
     // Ours.
     SecretUnreadable = "secret_unreadable", Operator, Later, "A stored secret could not be opened with the keys of this installation.", "Put the key that sealed it back into POSTROOM_SECRET_KEY.";
+    MessageDeleted = "message_deleted", Agent, Never, "The message was deleted before it could be sent.", "Write it again if it should go out.";
     ChannelRemoved = "channel_removed", Agent, Never, "The inbox's mailbox is no longer connected.", "Connect the mailbox again, then retry the message.";
     AccountSuspended = "account_suspended", Operator, Later, "The account is suspended.", "Lift the suspension; waiting work goes on then.";
     Internal = "internal", Operator, Later, "Something failed inside Postroom.", "We keep trying. The operator finds the cause in the log by the correlation id.";

@@ -47,6 +47,8 @@ pub(crate) enum End {
     Stopped,
     /// The mailbox is somebody else's now, or nobody's: gone, suspended, or waiting for a person.
     NotOurs,
+    /// It panicked.
+    BrokeDown,
 }
 
 /// How one connection ended.

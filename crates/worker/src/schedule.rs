@@ -8,7 +8,9 @@ use crate::wake::Hints;
 use app::tending::{self, ChannelLease};
 use app::{App, Hint};
 use domain::{ChannelId, WorkerSessionId};
+use futures_util::FutureExt as _;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -18,6 +20,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+/// A mailbox whose actor panicked is not read again before this: whatever broke it is probably still in it.
+const REST_AFTER_BREAKDOWN: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Mailboxes taken at once; the next ones follow with the next beat, or at once when another process takes its share meanwhile.
 const LEASES_AT_ONCE: u32 = 200;
@@ -174,7 +178,23 @@ impl Schedule {
             stop: self.session_stop.clone(),
             turns: self.turns.clone(),
         };
-        self.actors.spawn(async move { (lease, actor.run().await) });
+        let stop = self.session_stop.clone();
+        self.actors.spawn(async move {
+            // What breaks one mailbox's actor ends that actor alone; its mailbox rests and is then leased anew.
+            let end = AssertUnwindSafe(actor.run()).catch_unwind().await;
+            let end = match end {
+                Ok(end) => end,
+                Err(_panic) => {
+                    error!(channel.id = %lease.channel_id, "a mailbox's actor broke down; the mailbox rests for a minute");
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(REST_AFTER_BREAKDOWN) => {}
+                    }
+                    End::BrokeDown
+                }
+            };
+            (lease, end)
+        });
     }
 
     async fn ended(&mut self, ended: Result<(ChannelLease, End), tokio::task::JoinError>) {
