@@ -52,6 +52,10 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
             return Ok(());
         }
     }
+    // Deleted while an attempt was under way that did not succeed: no further one follows.
+    if work.scope.message_by_id(record.delivery.message_id).await?.is_none_or(|message| message.deleted) {
+        return settle::settle(app, work, id, Settled::Failed(FailureClass::MessageDeleted.into())).await;
+    }
     if work.scope.account().await?.status == AccountStatus::Suspended {
         relay.release(work, UNTIL_RESUMED).await?;
         return Ok(());

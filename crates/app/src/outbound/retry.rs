@@ -93,10 +93,18 @@ pub async fn delete_message(
     }
     if let Some(record) = member.scope.delivery_of_message(message.id).await?
         && let Some(mut record) = tx.lock_delivery(record.delivery.id).await?
-        && record.delivery.state == DeliveryState::Queued
     {
-        tx.cancel_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
-        record.delivery.state = DeliveryState::Failed;
+        match record.delivery.state {
+            DeliveryState::Queued => {
+                tx.cancel_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
+                record.delivery.state = DeliveryState::Failed;
+            }
+            // It is not known whether it left; it is not sent again.
+            DeliveryState::OutcomeUnknown => {
+                tx.cancel_owed(OwedKind::ReconcileDelivery, record.delivery.id.0).await?;
+            }
+            DeliveryState::Sending | DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Bounced => {}
+        }
         record.delivery.next_try_at = None;
         tx.update_delivery(&record).await?;
     }
