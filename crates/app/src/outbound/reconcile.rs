@@ -9,7 +9,9 @@ use crate::App;
 use crate::inbound::PullError;
 use crate::inbound::mailbox::{INBOX, sign_in};
 use domain::channel::EmailChannel;
+use domain::failure::backoff;
 use domain::message::DeliveryState;
+use domain::message::delivery::RETRY_FOR_SECONDS;
 use domain::{DeliveryId, Failure, FailureClass};
 use mail::imap::Session;
 use mail::parse;
@@ -25,6 +27,7 @@ const ORIGINAL_ID: &str = "X-Microsoft-Original-Message-ID";
 const COPIES_READ: usize = 3;
 /// How soon to look again when the mailbox could not be opened.
 const UNTIL_OPENED: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The delivery's outcome is unknown from here on, and somebody owes a look.
 pub(super) async fn begin(app: &App, work: &ClaimedWork, id: DeliveryId, failure: Failure) -> Result<(), StoreError> {
@@ -63,9 +66,13 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
         Err(PullError::Store(error)) => Err(error),
         Err(PullError::LeaseLost) => Err(StoreError::LeaseLost),
         Err(PullError::Failure(trouble)) => {
-            // No look was taken, so none is counted.
+            // No look was taken, so none is counted; but nobody waits for ever.
             warn!(delivery.id = %id, failure = %trouble, "Sent could not be looked into");
-            relay.retry(work, trouble.retry_after().unwrap_or(UNTIL_OPENED), &trouble).await?;
+            if app.now().since(record.delivery.queued_at) >= Duration::from_secs(RETRY_FOR_SECONDS) {
+                return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
+            }
+            let wait = backoff(work.attempts, UNTIL_OPENED, LONGEST_WAIT, app.jitter());
+            relay.retry(work, trouble.retry_after().unwrap_or(wait), &trouble).await?;
             Ok(())
         }
     }
