@@ -3,22 +3,13 @@
 use anyhow::{Context, Result};
 use sandbox::ImapFault;
 use serde_json::json;
-use testkit::builders::Mail;
+use testkit::builders::{Mail, numbered};
 use testkit::world::{Database, Queue, SUPPORT, Setup, World};
-
-async fn connected(w: &mut World) -> Result<()> {
-    let inbox = w.connect(SUPPORT).await?;
-    w.watched(inbox).await
-}
-
-fn plain(n: usize) -> Vec<u8> {
-    Mail::new("ada@customer.example", &format!("Mail {n}"), &format!("body {n}")).id(&format!("mail-{n}@c")).bytes()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_without_message_id_is_one_message() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "No id", "hello").without_id().bytes());
         let list = w.conversations_are(1).await?;
         w.said_are(list[0]["id"].as_i64().context("id")?, 1).await?;
@@ -30,10 +21,10 @@ async fn a_mail_without_message_id_is_one_message() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_mail_twice_is_one_message() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
-        w.sandbox.deliver(SUPPORT, &plain(1));
-        w.sandbox.deliver(SUPPORT, &plain(1));
-        w.sandbox.deliver(SUPPORT, &plain(2));
+        w.connect_and_watch(SUPPORT).await?;
+        w.sandbox.deliver(SUPPORT, &numbered(1));
+        w.sandbox.deliver(SUPPORT, &numbered(1));
+        w.sandbox.deliver(SUPPORT, &numbered(2));
         w.conversations_are(2).await?;
         Ok(())
     })
@@ -43,7 +34,7 @@ async fn the_same_mail_twice_is_one_message() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_message_id_with_another_content_is_another_message() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.deliver(SUPPORT, &Mail::new("mallory@elsewhere.example", "Pre-empted", "mine").id("known@c").bytes());
         w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "The real one", "hers").id("known@c").bytes());
         w.conversations_are(2).await?;
@@ -55,7 +46,7 @@ async fn the_same_message_id_with_another_content_is_another_message() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_of_25_mb_is_a_message_with_its_attachment() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         let line = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM=\r\n";
         let body = format!(
             "--b\r\nContent-Type: text/plain\r\n\r\nsee the file\r\n--b\r\nContent-Type: application/zip; name=big.zip\r\n\
@@ -77,9 +68,9 @@ async fn a_mail_of_25_mb_is_a_message_with_its_attachment() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_of_no_bytes_blocks_nothing_and_is_kept() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.deliver(SUPPORT, b"");
-        w.sandbox.deliver(SUPPORT, &plain(1));
+        w.sandbox.deliver(SUPPORT, &numbered(1));
         w.conversations_are(2).await?;
         Ok(())
     })
@@ -89,7 +80,7 @@ async fn a_mail_of_no_bytes_blocks_nothing_and_is_kept() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_mime_and_a_missing_from_are_still_messages() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         let broken =
             Mail::new("ada@customer.example", "=?utf-8?B?####", "--nowhere\r\nContent-Type: text/html\r\n\r\n<b>hi")
                 .id("broken@c");
@@ -107,7 +98,7 @@ async fn broken_mime_and_a_missing_from_are_still_messages() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attachment_is_downloaded_as_a_file_and_never_shown() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         let body = "--b\r\nContent-Type: text/plain\r\n\r\nsee\r\n--b\r\nContent-Type: text/html; name=\"../evil.html\"\r\n\
                     Content-Disposition: attachment; filename=\"../evil.html\"\r\n\r\n<script>alert(1)</script>\r\n--b--";
         let mail = Mail::new("ada@customer.example", "File", body).id("file@c").header("MIME-Version", "1.0");
@@ -131,14 +122,14 @@ async fn an_attachment_is_downloaded_as_a_file_and_never_shown() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_uidvalidity_makes_no_new_conversation_for_old_mail() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         for n in 0..3 {
-            w.sandbox.deliver(SUPPORT, &plain(n));
+            w.sandbox.deliver(SUPPORT, &numbered(n));
         }
         w.conversations_are(3).await?;
         w.sandbox.mailbox(SUPPORT).set_uidvalidity("INBOX", 77);
         w.sandbox.cut_mail_connections();
-        w.sandbox.deliver(SUPPORT, &plain(3));
+        w.sandbox.deliver(SUPPORT, &numbered(3));
         w.conversations_are(4).await?;
         Ok(())
     })
@@ -148,14 +139,14 @@ async fn a_changed_uidvalidity_makes_no_new_conversation_for_old_mail() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn hundreds_of_mails_behind_a_new_uidvalidity_are_there_once_without_waiting_for_news() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         for n in 0..3 {
-            w.sandbox.deliver(SUPPORT, &plain(n));
+            w.sandbox.deliver(SUPPORT, &numbered(n));
         }
         w.conversations_are(3).await?;
         w.kill("run")?;
         for n in 3..250 {
-            w.sandbox.deliver(SUPPORT, &plain(n));
+            w.sandbox.deliver(SUPPORT, &numbered(n));
         }
         w.sandbox.mailbox(SUPPORT).set_uidvalidity("INBOX", 78);
         w.start_processes().await?;
@@ -168,14 +159,14 @@ async fn hundreds_of_mails_behind_a_new_uidvalidity_are_there_once_without_waiti
 
 async fn a_server_that_fails_in_fetch(fault: ImapFault) -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.faults().once(fault.clone());
         for n in 0..6 {
-            w.sandbox.deliver(SUPPORT, &plain(n));
+            w.sandbox.deliver(SUPPORT, &numbered(n));
         }
         w.conversations_are(6).await?;
         // The fault may have met the first fetch or a later one; one more mail shows that reading goes on.
-        w.sandbox.deliver(SUPPORT, &plain(6));
+        w.sandbox.deliver(SUPPORT, &numbered(6));
         w.conversations_are(7).await?;
         assert!(!w.sandbox.faults().fired().is_empty(), "the fault was never met");
         Ok(())
@@ -212,9 +203,9 @@ async fn shuffled_and_doubled_fetch_answers_lose_and_double_nothing() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn an_access_token_that_expires_in_idle_is_no_alarm() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.expire_access_tokens(SUPPORT);
-        w.sandbox.deliver(SUPPORT, &plain(1));
+        w.sandbox.deliver(SUPPORT, &numbered(1));
         w.conversations_are(1).await?;
         let inboxes = w.api.get(&w.path("/inboxes")).await?;
         assert_eq!(inboxes["payload"][0]["reauthorization_required"], json!(false));
@@ -226,9 +217,9 @@ async fn an_access_token_that_expires_in_idle_is_no_alarm() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn seen_is_neither_read_nor_written() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
-        w.sandbox.mailbox(SUPPORT).append_with("INBOX", &plain(1), &["\\Seen"], None);
-        w.sandbox.deliver(SUPPORT, &plain(2));
+        w.connect_and_watch(SUPPORT).await?;
+        w.sandbox.mailbox(SUPPORT).append_with("INBOX", &numbered(1), &["\\Seen"], None);
+        w.sandbox.deliver(SUPPORT, &numbered(2));
         w.conversations_are(2).await?;
         let flags: Vec<bool> =
             w.sandbox.mailbox(SUPPORT).messages("INBOX").iter().map(|m| m.has_flag("\\Seen")).collect();
@@ -242,13 +233,13 @@ async fn seen_is_neither_read_nor_written() -> Result<()> {
 async fn the_past_week_is_imported_and_new_mail_does_not_wait_for_it() -> Result<()> {
     World::run(Setup::on(Database::Postgres, Queue::Redis), async |w| {
         for n in 0..40 {
-            w.sandbox.deliver(SUPPORT, &plain(n));
+            w.sandbox.deliver(SUPPORT, &numbered(n));
         }
         let old = Mail::new("ada@customer.example", "Ancient", "older than a week").id("ancient@c").bytes();
         w.sandbox.mailbox(SUPPORT).append_with("INBOX", &old, &[], Some(1_700_000_000));
         let inbox = w.connect(SUPPORT).await?;
         w.watched(inbox).await?;
-        w.sandbox.deliver(SUPPORT, &plain(99));
+        w.sandbox.deliver(SUPPORT, &numbered(99));
         let health = w.path(&format!("/inboxes/{inbox}/health"));
         w.eventually("the import is done", async |w| Ok(w.api.get(&health).await?["import"]["state"] == json!("done")))
             .await?;

@@ -4,12 +4,8 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use testkit::builders::Mail;
+use testkit::builders::numbered;
 use testkit::world::{Database, Queue, SUPPORT, Setup, World};
-
-fn plain(n: usize) -> Vec<u8> {
-    Mail::new("ada@customer.example", &format!("Mail {n}"), &format!("body {n}")).id(&format!("mail-{n}@c")).bytes()
-}
 
 /// Every mail that was delivered is exactly one conversation.
 async fn each_is_there_once(w: &mut World, count: usize) -> Result<()> {
@@ -41,12 +37,12 @@ async fn a_worker_that_is_killed_while_mail_arrives(setup: Setup) -> Result<()> 
         let mut count = 0;
         for _ in 0..3 {
             for _ in 0..15 {
-                w.sandbox.deliver(SUPPORT, &plain(count));
+                w.sandbox.deliver(SUPPORT, &numbered(count));
                 count += 1;
             }
             w.kill(worker)?;
             for _ in 0..5 {
-                w.sandbox.deliver(SUPPORT, &plain(count));
+                w.sandbox.deliver(SUPPORT, &numbered(count));
                 count += 1;
             }
             w.start_processes().await?;
@@ -71,7 +67,7 @@ async fn redis_may_be_flushed_and_restarted_while_replies_wait() -> Result<()> {
     World::run(Setup::on(Database::Postgres, Queue::Redis), async |w| {
         let inbox = w.connect(SUPPORT).await?;
         w.watched(inbox).await?;
-        w.sandbox.deliver(SUPPORT, &plain(0));
+        w.sandbox.deliver(SUPPORT, &numbered(0));
         let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
         let mut sent = Vec::new();
         for n in 0..6 {
@@ -99,7 +95,7 @@ async fn a_reply_accepted_by_the_api_survives_kill_9_and_is_sent_once() -> Resul
     World::run(Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,2,2"), async |w| {
         let inbox = w.connect(SUPPORT).await?;
         w.watched(inbox).await?;
-        w.sandbox.deliver(SUPPORT, &plain(0));
+        w.sandbox.deliver(SUPPORT, &numbered(0));
         let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
         for n in 0..3 {
             let reply = w.reply(conversation, &format!("reply {n}")).await?;
@@ -121,7 +117,7 @@ async fn sigterm_ends_the_processes_cleanly() -> Result<()> {
         assert!(w.stop("work", Duration::from_secs(30))?.success());
         assert!(w.stop("serve", Duration::from_secs(30))?.success());
         w.start_processes().await?;
-        w.sandbox.deliver(SUPPORT, &plain(1));
+        w.sandbox.deliver(SUPPORT, &numbered(1));
         w.conversations_are(1).await?;
         let health = w.api.get(&w.path(&format!("/inboxes/{inbox}/health"))).await?;
         assert_eq!(health["fetch"]["state"], json!("connected"));

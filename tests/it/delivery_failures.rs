@@ -6,13 +6,6 @@ use serde_json::json;
 use testkit::builders::Mail;
 use testkit::world::{SUPPORT, Setup, World};
 
-async fn conversation(w: &mut World) -> Result<i64> {
-    let inbox = w.connect(SUPPORT).await?;
-    w.watched(inbox).await?;
-    w.sandbox.deliver(SUPPORT, &Mail::new("Ada <ada@customer.example>", "Order", "one").id("one@c").bytes());
-    w.conversations_are(1).await?[0]["id"].as_i64().context("id")
-}
-
 fn arrived(w: &World) -> usize {
     w.sandbox.mailbox("ada@customer.example").messages("INBOX").len()
 }
@@ -20,7 +13,7 @@ fn arrived(w: &World) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_recipient_fails_with_a_reason_and_a_person_can_retry() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
+        let conversation = w.first_conversation().await?;
         w.sandbox.faults().once(SmtpFault::recipient_unknown("ada@customer.example"));
         let reply = w.reply(conversation, "hello").await?;
         let id = reply["id"].as_i64().context("id")?;
@@ -37,43 +30,31 @@ async fn a_refused_recipient_fails_with_a_reason_and_a_person_can_retry() -> Res
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_busy_server_is_tried_again_and_the_mail_arrives_once() -> Result<()> {
+async fn the_mail_arrives_once_in_spite_of(fault: SmtpFault) -> Result<()> {
     World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
-        w.sandbox.faults().once(SmtpFault::server_busy());
+        let conversation = w.first_conversation().await?;
+        w.sandbox.faults().once(fault.clone());
         let reply = w.reply(conversation, "hello").await?;
         w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
         assert_eq!(arrived(w), 1);
         Ok(())
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_server_is_tried_again_and_the_mail_arrives_once() -> Result<()> {
+    the_mail_arrives_once_in_spite_of(SmtpFault::server_busy()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_is_replaced_and_the_mail_arrives_once() -> Result<()> {
-    World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
-        w.sandbox.faults().once(SmtpFault::authentication_unsuccessful());
-        let reply = w.reply(conversation, "hello").await?;
-        w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
-        assert_eq!(arrived(w), 1);
-        Ok(())
-    })
-    .await
+    the_mail_arrives_once_in_spite_of(SmtpFault::authentication_unsuccessful()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_lost_after_the_dot_is_looked_up_in_sent_and_not_sent_again() -> Result<()> {
-    World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
-        w.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: true });
-        let reply = w.reply(conversation, "hello").await?;
-        w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
-        assert_eq!(arrived(w), 1);
-        Ok(())
-    })
-    .await
+    the_mail_arrives_once_in_spite_of(SmtpFault::DropAfterDot { accepted: true }).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +87,7 @@ async fn switched_off_smtp_connects_the_inbox_and_says_who_must_switch_it_on() -
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_always_hangs_up_after_the_dot_is_sent_to_twice_and_then_a_person_is_asked() -> Result<()> {
     World::run(Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,1"), async |w| {
-        let conversation = conversation(w).await?;
+        let conversation = w.first_conversation().await?;
         w.sandbox.faults().always(SmtpFault::DropAfterDot { accepted: false });
         let reply = w.reply(conversation, "hello").await?;
         let id = reply["id"].as_i64().context("id")?;

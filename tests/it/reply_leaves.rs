@@ -6,13 +6,6 @@ use serde_json::{Value, json};
 use testkit::builders::{Mail, header, message_id};
 use testkit::world::{SUPPORT, Setup, World};
 
-async fn conversation(w: &mut World) -> Result<i64> {
-    let inbox = w.connect(SUPPORT).await?;
-    w.watched(inbox).await?;
-    w.sandbox.deliver(SUPPORT, &Mail::new("Ada <ada@customer.example>", "Order", "one").id("one@c").bytes());
-    w.conversations_are(1).await?[0]["id"].as_i64().context("id")
-}
-
 fn id(message: &Value) -> Result<i64> {
     message["id"].as_i64().context("id")
 }
@@ -20,7 +13,7 @@ fn id(message: &Value) -> Result<i64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_goes_to_whom_its_fields_say_and_bcc_is_in_no_header() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
+        let conversation = w.first_conversation().await?;
         let body = json!({"content": "hello", "message_type": "outgoing", "cc_emails": "grace@customer.example", "bcc_emails": "linus@elsewhere.example"});
         let reply = w.api.post(&w.path(&format!("/conversations/{conversation}/messages")), &body).await?;
         w.delivery_is(conversation, id(&reply)?, "sent").await?;
@@ -42,7 +35,7 @@ async fn a_reply_goes_to_whom_its_fields_say_and_bcc_is_in_no_header() -> Result
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_note_never_leaves() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
+        let conversation = w.first_conversation().await?;
         let body = json!({"content": "he is rude", "message_type": "outgoing", "private": true});
         let note = w.api.post(&w.path(&format!("/conversations/{conversation}/messages")), &body).await?;
         assert!(note["delivery"].is_null(), "{note}");
@@ -60,7 +53,7 @@ async fn a_private_note_never_leaves() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attachment_of_a_reply_arrives() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
+        let conversation = w.first_conversation().await?;
         let path = w.path(&format!("/conversations/{conversation}/messages"));
         let boundary = "xyz";
         let form = format!(
@@ -83,7 +76,7 @@ async fn an_attachment_of_a_reply_arrives() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_a_rewritten_message_id_finds_its_conversation() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
+        let conversation = w.first_conversation().await?;
         w.sandbox.faults().once(SmtpFault::RewriteMessageId);
         let reply = w.reply(conversation, "hello").await?;
         w.delivery_is(conversation, id(&reply)?, "sent").await?;
@@ -104,7 +97,7 @@ async fn an_answer_to_a_rewritten_message_id_finds_its_conversation() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_idempotency_key_sends_once_and_another_body_is_refused() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
+        let conversation = w.first_conversation().await?;
         let path = w.path(&format!("/conversations/{conversation}/messages"));
         let call =
             |text: &str| w.api.request("POST", &path).header("Idempotency-Key", "k-1").json(&json!({"content": text}));
@@ -122,7 +115,7 @@ async fn the_same_idempotency_key_sends_once_and_another_body_is_refused() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn echo_id_is_echoed_and_a_bad_address_is_refused_before_anything_is_stored() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        let conversation = conversation(w).await?;
+        let conversation = w.first_conversation().await?;
         let path = w.path(&format!("/conversations/{conversation}/messages"));
         let reply = w.api.post(&path, &json!({"content": "hello", "echo_id": "e-1"})).await?;
         assert_eq!(reply["echo_id"], json!("e-1"));

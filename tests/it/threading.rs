@@ -5,16 +5,10 @@ use serde_json::json;
 use testkit::builders::{Mail, message_id};
 use testkit::world::{SUPPORT, Setup, World};
 
-async fn connected(w: &mut World) -> Result<i64> {
-    let inbox = w.connect(SUPPORT).await?;
-    w.watched(inbox).await?;
-    Ok(inbox)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subject_alone_never_joins_two_mails() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "Invoice", "one").id("one@c").bytes());
         w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "Re: Invoice", "two").id("two@c").bytes());
         w.conversations_are(2).await?;
@@ -26,7 +20,7 @@ async fn a_subject_alone_never_joins_two_mails() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_that_answers_a_stored_mail_joins_it_and_shows_its_own_sender() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.deliver(SUPPORT, &Mail::new("Ada <ada@customer.example>", "Order", "one").id("one@c").bytes());
         let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
         let colleague = Mail::new("Grace <grace@customer.example>", "Re: Order", "two").id("two@c").answering("one@c");
@@ -42,7 +36,7 @@ async fn a_mail_that_answers_a_stored_mail_joins_it_and_shows_its_own_sender() -
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reference_that_only_the_newest_ids_hold_is_found_from_the_newest() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "First", "one").id("one@c").bytes());
         w.conversations_are(1).await?;
         w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "Second", "two").id("two@c").bytes());
@@ -62,7 +56,7 @@ async fn a_reference_that_only_the_newest_ids_hold_is_found_from_the_newest() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_token_is_not_a_match() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "Order", "one").id("one@c").bytes());
         let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
         let reply = w.reply(conversation, "hello").await?;
@@ -88,7 +82,7 @@ async fn a_forged_token_is_not_a_match() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_to_a_resolved_conversation_reopens_it() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "Order", "one").id("one@c").bytes());
         let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
         let path = w.path(&format!("/conversations/{conversation}"));
@@ -113,7 +107,7 @@ async fn a_mail_to_a_resolved_conversation_reopens_it() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_mail_in_two_inboxes_is_two_messages() -> Result<()> {
     World::run(Setup::default(), async |w| {
-        connected(w).await?;
+        w.connect_and_watch(SUPPORT).await?;
         let other = w.connect("sales@contoso.example").await?;
         w.watched(other).await?;
         let mail = Mail::new("ada@customer.example", "To both", "hello").id("both@c").bytes();

@@ -84,6 +84,11 @@ impl Mail {
     }
 }
 
+/// The mail number `n` of many, each with an id of its own.
+pub fn numbered(n: usize) -> Vec<u8> {
+    Mail::new("ada@customer.example", &format!("Mail {n}"), &format!("body {n}")).id(&format!("mail-{n}@c")).bytes()
+}
+
 /// A header of a raw mail, unfolded; the first of its name.
 pub fn header(raw: &[u8], name: &str) -> Option<String> {
     let text = String::from_utf8_lossy(raw);

@@ -4,6 +4,7 @@
 //! world checks what must hold after every story ([`crate::check`]); a world that is dropped without that check fails the test.
 
 use crate::browser::{Browser, Page};
+use crate::builders::Mail;
 use crate::check;
 use crate::client::ApiClient;
 use crate::postgres::PostgresDatabase;
@@ -310,6 +311,21 @@ impl World {
             Ok(w.api.get(&path).await?["fetch"]["state"] == json!("connected"))
         })
         .await
+    }
+
+    /// Connects a mailbox and waits until it is watched; answers the inbox's id.
+    pub async fn connect_and_watch(&mut self, user: &str) -> Result<i64> {
+        let inbox = self.connect(user).await?;
+        self.watched(inbox).await?;
+        Ok(inbox)
+    }
+
+    /// A connected mailbox with one mail of Ada's in it; answers its conversation's id.
+    pub async fn first_conversation(&mut self) -> Result<i64> {
+        self.connect_and_watch(SUPPORT).await?;
+        let mail = Mail::new("Ada <ada@customer.example>", "Order", "one").id("one@c");
+        self.sandbox.deliver(SUPPORT, &mail.bytes());
+        self.conversations_are(1).await?[0]["id"].as_i64().context("id")
     }
 
     /// Conversations as the list shows them, newest first.
