@@ -1,4 +1,7 @@
 //! Conversations and messages put together from rows: a fixed number of statements however many there are.
+//!
+//! The statements see the database a moment apart. What was deleted in between is left out: the foreign keys say that nothing else can
+//! have happened to a row whose conversation or contact is not there.
 
 use super::convert::{self, AGENT_COLUMNS, AgentRow};
 use super::sql::scoped;
@@ -53,11 +56,11 @@ pub(crate) async fn conversation_views<C: ConnectionTrait>(
     let messages: HashMap<i64, Message> =
         messages(on, account, message_rows).await?.into_iter().map(|m| (m.id.0, m)).collect();
     rows.iter()
-        .map(|row| {
-            let contact = contacts.get(&row.contact_id).cloned();
+        .filter_map(|row| contacts.get(&row.contact_id).map(|contact| (row, contact.clone())))
+        .map(|(row, contact)| {
             Ok(ConversationView {
                 conversation: convert::conversation(row)?,
-                contact: contact.ok_or_else(|| corrupt("conversation without its contact", row.id))?,
+                contact,
                 assignee: row.assignee_id.and_then(|id| agents.get(&id).cloned()),
                 unread_count: convert::number("unread_count", row.unread_count)?,
                 last_message: row.last_message_id.and_then(|id| messages.get(&id).cloned()),
@@ -117,20 +120,16 @@ pub(crate) async fn messages<C: ConnectionTrait>(
         deliveries.extend(found.into_iter().map(|d| (d.message_id, d)));
     }
     rows.into_iter()
-        .map(|row| {
-            let (display_id, inbox_id) = places
-                .get(&row.conversation_id)
-                .copied()
-                .ok_or_else(|| corrupt("message without its conversation", row.id))?;
+        .filter_map(|row| {
+            let place = places.get(&row.conversation_id).copied()?;
             let sender = match (row.sender_contact_id, row.sender_user_id) {
-                (Some(id), _) => Sender::Contact(Box::new(
-                    contacts.get(&id).cloned().ok_or_else(|| corrupt("message without its contact", row.id))?,
-                )),
-                (None, Some(id)) => Sender::User(Box::new(
-                    users.get(&id).cloned().ok_or_else(|| corrupt("message without its user", row.id))?,
-                )),
+                (Some(id), _) => Sender::Contact(Box::new(contacts.get(&id).cloned()?)),
+                (None, Some(id)) => Sender::User(Box::new(users.get(&id).cloned()?)),
                 (None, None) => Sender::System,
             };
+            Some((row, place, sender))
+        })
+        .map(|(row, (display_id, inbox_id), sender)| {
             Ok(Message {
                 id: MessageId(row.id),
                 account_id: account,

@@ -154,3 +154,37 @@ async fn deleting_an_inbox_takes_everything_in_it_and_nothing_else() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_while_an_inbox_is_deleted_finds_less_and_never_an_error() {
+    each(async |w| {
+        let contact = w.ours.contact("cy@customer.example").await;
+        for round in 0..8 {
+            let inbox = w.ours.inbox(&format!("support{round}@ours.example")).await;
+            let conversation = w.ours.conversation(&inbox, contact).await;
+            let mut tx = w.ours.scope.begin().await.unwrap();
+            for at in 0..20 {
+                let sender = NewSender::Contact(contact);
+                let new = new_message(conversation.id, MessageType::Incoming, sender, Timestamp(at));
+                tx.insert_message(&new).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            let (scope, me) = (w.ours.scope.clone(), w.ours.admin.id);
+            let reading = tokio::spawn(async move {
+                loop {
+                    let page = MessagePage { limit: 100, ..MessagePage::default() };
+                    let messages = scope.messages(conversation.id, page).await.unwrap();
+                    let views = scope.conversations(&ConversationFilter::new(Visibility::All, me)).await.unwrap().items;
+                    if messages.is_empty() && views.is_empty() {
+                        break;
+                    }
+                }
+            });
+            let mut tx = w.ours.scope.begin().await.unwrap();
+            assert!(tx.delete_inbox(inbox.id).await.unwrap());
+            tx.commit().await.unwrap();
+            reading.await.unwrap();
+        }
+    })
+    .await;
+}
