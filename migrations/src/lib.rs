@@ -11,6 +11,7 @@ mod m0001_people;
 mod m0002_channels;
 mod m0003_conversations;
 mod m0004_work;
+mod m0005_pending_arrivals;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_channels::Migration),
             Box::new(m0003_conversations::Migration),
             Box::new(m0004_work::Migration),
+            Box::new(m0005_pending_arrivals::Migration),
         ]
     }
 }

@@ -80,7 +80,7 @@ async fn batches_are_bounded_by_bytes_and_a_long_mail_is_alone() {
             .map(|(uid, size)| format!("* {uid} FETCH (UID {uid} RFC822.SIZE {size})\r\n"))
             .collect();
         // 9 has vanished.
-        peer.answer("UID FETCH 4:9 (UID RFC822.SIZE)", &sizes, "OK done").await;
+        peer.answer("UID FETCH 4:9 (UID RFC822.SIZE INTERNALDATE)", &sizes, "OK done").await;
     })
     .await;
     let plan = session.plan(&[4, 5, 6, 7, 8, 9]).await.expect("plans");
@@ -104,7 +104,7 @@ async fn a_long_mail_is_fetched_in_parts_until_there_are_no_more_whatever_its_si
         }
     })
     .await;
-    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true };
+    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true, ..Batch::default() };
     let fetched = session.fetch_batch(&batch).await.expect("fetches");
     assert_eq!((fetched.len(), fetched[0].bytes == mail.as_bytes(), fetched[0].truncated), (1, true, false));
     server.await.expect("the script played");
@@ -117,10 +117,10 @@ async fn a_mail_that_vanishes_between_its_parts_is_absent() {
         let part = "x".repeat(PART);
         peer.answer("UID FETCH 6", &format!("* 3 FETCH (UID 6 BODY[]<0> {{{PART}}}\r\n{part})\r\n"), "OK done").await;
         peer.answer("UID FETCH 6", "", "OK done").await;
-        peer.answer("UID FETCH 6 (UID RFC822.SIZE)", "", "OK done").await;
+        peer.answer("UID FETCH 6 (UID RFC822.SIZE INTERNALDATE)", "", "OK done").await;
     })
     .await;
-    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true };
+    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true, ..Batch::default() };
     assert!(session.fetch_batch(&batch).await.expect("fetches").is_empty());
     server.await.expect("the script played");
 }
@@ -141,7 +141,7 @@ async fn a_mail_without_end_is_cut_and_a_flood_is_refused() {
         }
     })
     .await;
-    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true };
+    let batch = Batch { uids: vec![6], claimed_bytes: 3_000_000, in_parts: true, ..Batch::default() };
     let fetched = session.fetch_batch(&batch).await.expect("fetches");
     assert_eq!((fetched[0].bytes.len(), fetched[0].truncated), (PART + 10, true));
     server.await.expect("the script played");

@@ -1,6 +1,7 @@
 //! One mail becomes rows, inside the transaction: contact → conversation → message → ids → events.
 
 use super::ingest::Prepared;
+use super::mailbox::begin_of_past;
 use super::{bounce, placing};
 use crate::App;
 use crate::conversations::status::{announce, set_status};
@@ -15,7 +16,6 @@ use domain::{ConversationId, EmailAddress, Secret, Timestamp};
 use mail::parse::MailKind;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 use store::{
     MessageIdOrigin, NewContact, NewConversation, NewMessage, NewSender, RawEmail, RawEmailSource, RawOutcome,
     StoreError, Tx,
@@ -132,10 +132,8 @@ impl Filing<'_> {
         }
     }
 
-    /// What is older than this was never imported.
     fn begin_of_past(&self) -> Timestamp {
-        let days = u64::from(self.app.settings().import_days);
-        self.inbox.channel.created_at.minus(Duration::from_secs((days + 1) * 24 * 3600))
+        begin_of_past(self.app, &self.inbox.channel)
     }
 
     /// The real sender, whoever the conversation is with: a colleague in Cc is shown as themself.

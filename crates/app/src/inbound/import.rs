@@ -7,13 +7,13 @@
 use super::PullError;
 use super::ingest::ingest_arrived;
 use super::mailbox::{INBOX, sign_in};
-use super::pull::{blames_mail, pair, raw_batch};
+use super::pull::{blames_mail, missing_of_batch, pair, raw_batch};
 use crate::{App, Hint, jobs};
 use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, ImportProgress, ImportState};
 use domain::failure::backoff;
 use domain::{ChannelId, Failure, FailureClass, Retry};
-use mail::imap::Session;
+use mail::imap::{Batch, Session};
 use std::collections::HashSet;
 use std::time::Duration;
 use store::{ClaimedWork, Fence, Folder, FolderRole, RawEmailSource, StoreError};
@@ -118,7 +118,9 @@ async fn slice(
     let since = channel.created_at.minus(Duration::from_secs(days * 24 * 3600));
     let before = folder.import.before_uid.unwrap_or(u32::MAX);
     let window: Vec<u32> = session.uids_since(since).await?.into_iter().filter(|uid| *uid < before).collect();
-    let known: HashSet<u32> = scope.stored_uids(folder.id, uidvalidity, &window).await?.into_iter().collect();
+    let mut known: HashSet<u32> = scope.stored_uids(folder.id, uidvalidity, &window).await?.into_iter().collect();
+    // The mailbox's actor asks for these again, one by one if need be: one of them may end every session in which it is fetched.
+    known.extend(scope.pending_uids(folder.id, uidvalidity, &window).await?);
     let todo: Vec<u32> = window.iter().copied().filter(|uid| !known.contains(uid)).collect();
     let total = count(window.len());
     let mut progress = ImportProgress { state: ImportState::Running, total: Some(total), done: count(known.len()) };
@@ -133,7 +135,8 @@ async fn slice(
         let unplanned: Vec<u32> =
             uids.iter().copied().filter(|uid| !batches.iter().any(|batch| batch.uids.contains(uid))).collect();
         if !unplanned.is_empty() {
-            let raw = raw_batch(uidvalidity, RawEmailSource::Import, &[], unplanned, None);
+            let missing = missing_of_batch(&Batch::default(), unplanned, since);
+            let raw = raw_batch(uidvalidity, RawEmailSource::Import, &[], missing, None);
             scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
         }
         for batch in batches {
@@ -142,7 +145,8 @@ async fn slice(
                 Err(failure) => {
                     // Perhaps one of these mails breaks the session whenever it is fetched: the actor tries them one by one.
                     if blames_mail(&failure) && work.attempts >= ATTEMPTS_BEFORE_BLAME {
-                        let raw = raw_batch(uidvalidity, RawEmailSource::Import, &[], batch.uids.clone(), None);
+                        let missing = missing_of_batch(&batch, batch.uids.clone(), since);
+                        let raw = raw_batch(uidvalidity, RawEmailSource::Import, &[], missing, None);
                         scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
                     }
                     return Err(failure.into());
@@ -151,6 +155,7 @@ async fn slice(
             // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
             let missing: Vec<u32> =
                 batch.uids.iter().copied().filter(|uid| !fetched.iter().any(|mail| mail.uid == *uid)).collect();
+            let missing = missing_of_batch(&batch, missing, since);
             let raw = raw_batch(uidvalidity, RawEmailSource::Import, &fetched, missing, None);
             let stored = scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
             stored_now += stored.len();

@@ -1,8 +1,8 @@
 //! Opens a mailbox for reading: a token, an IMAP session, the folder and its cursor.
 //!
 //! New mail begins at the folder's UIDNEXT when it is opened for the first time; the past is [`super::import`]'s. When the server has
-//! given the folder a new UIDVALIDITY, every UID we know is void: the mails that arrived since the folder was last read become pending,
-//! and [`super::ingest`] finds out which of them are messages already.
+//! given the folder a new UIDVALIDITY, every UID we know is void: the mails that arrived since the folder was last read, or since the
+//! oldest one that was announced and never delivered, become pending, and [`super::ingest`] finds out which of them are messages already.
 
 use super::PullError;
 use crate::{App, channels};
@@ -11,13 +11,19 @@ use domain::{Failure, FailureClass, Retry, Timestamp};
 use mail::imap::{FolderStatus, IdleEnd, ImapLogin, Limits, Session};
 use oauth::Resource;
 use std::time::Duration;
-use store::{AccountScope, ChannelLease, Fence, Folder, FolderImport, FolderRole, RawBatch, RawEmailSource};
+use store::{
+    AccountScope, ChannelLease, Fence, Folder, FolderImport, FolderRole, MissingUid, RawBatch, RawEmailSource,
+};
 use tracing::info;
 
 /// Every server calls it so (RFC 9051 §5.1).
 pub const INBOX: &str = "INBOX";
 /// What arrived this long before the last good fetch is looked at again after a new UIDVALIDITY: servers compare days without a zone.
 const RESYNC_MARGIN: Duration = Duration::from_secs(2 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// So many mails with the highest UIDs are looked at when a search found none: mail that is moved keeps its date, so the last is not always
+/// the newest.
+const NEWEST: usize = 50;
 
 /// A session with one mailbox's INBOX, opened read-only.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub struct OpenMailbox {
     pub(super) session: Session,
     pub(super) folder: Folder,
     pub(super) uidvalidity: u32,
+    /// When the mailbox was last read well before this session: what is new in it arrived after that, wherever the server does not say.
+    pub(super) last_read: Timestamp,
 }
 
 /// Signs in and opens INBOX. A refused sign-in is tried once more with a fresh token. Health is the caller's to record: only the caller
@@ -36,12 +44,19 @@ pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, PullEr
     let folder = match folder.uidvalidity {
         Some(known) if known == status.uidvalidity => folder,
         None => begin(lease, folder, &status, &mut session).await?,
-        Some(known) => {
-            info!(folder.id = %folder.id, known, new = status.uidvalidity, "the server gave the folder new UIDs");
-            resync(lease, &channel, folder, &status, &mut session).await?
-        }
+        Some(_) => resync(app, lease, &channel, folder, &status, &mut session).await?,
     };
-    Ok(OpenMailbox { session, folder, uidvalidity: status.uidvalidity })
+    Ok(OpenMailbox { session, folder, uidvalidity: status.uidvalidity, last_read: last_read(&channel) })
+}
+
+/// When everything in the folder was last known to be stored or pending.
+fn last_read(channel: &EmailChannel) -> Timestamp {
+    channel.fetch_health.last_ok_at.unwrap_or(channel.created_at)
+}
+
+/// Nothing that is older than this was ever to become a message: the first day of the import, and one more, since servers count days.
+pub(super) fn begin_of_past(app: &App, channel: &EmailChannel) -> Timestamp {
+    channel.created_at.minus(DAY * (app.settings().import_days + 1))
 }
 
 /// A session with the folder opened; a refused sign-in is tried once more with a fresh token.
@@ -91,24 +106,56 @@ async fn begin(
 async fn next_uid(status: &FolderStatus, session: &mut Session) -> Result<u32, PullError> {
     match status.uidnext {
         Some(next) => Ok(next.max(1)),
-        None => Ok(session.uids_after(0).await?.last().copied().unwrap_or(0).saturating_add(1)),
+        None => match session.uids_after(0).await?.last() {
+            Some(last) => Ok(last.saturating_add(1)),
+            // Taken for an empty folder, the whole past would be new mail.
+            None if status.exists > 0 => Err(lie()),
+            None => Ok(1),
+        },
     }
 }
 
-/// New UIDs for everything. What arrived since the folder was last read well becomes pending: fetched again, and a message only if it is
-/// not one already.
+/// New UIDs for everything. What arrived since the folder was last read well becomes pending, and so does what arrived since the oldest
+/// mail that was announced and never delivered: fetched again, and a message only if it is not one already.
 async fn resync(
+    app: &App,
     lease: &ChannelLease,
     channel: &EmailChannel,
     folder: Folder,
     status: &FolderStatus,
     session: &mut Session,
 ) -> Result<Folder, PullError> {
+    info!(folder.id = %folder.id, known = folder.uidvalidity, new = status.uidvalidity, "the server gave the folder new UIDs");
     let next = next_uid(status, session).await?;
-    let last_read: Timestamp = channel.fetch_health.last_ok_at.unwrap_or(channel.created_at);
-    let since = last_read.minus(RESYNC_MARGIN);
-    let uids = session.uids_since(since).await?.into_iter().filter(|uid| *uid < next).collect();
-    set_cursor(lease, folder, status.uidvalidity, next, uids).await
+    let oldest = lease.scope.oldest_pending(folder.id, status.uidvalidity).await?;
+    let unread = oldest.map_or_else(|| last_read(channel), |oldest| oldest.min(last_read(channel)));
+    let since = unread.max(begin_of_past(app, channel)).minus(RESYNC_MARGIN);
+    let found = session.uids_since(since).await?;
+    if found.is_empty() && status.exists > 0 {
+        let newest = newest_arrival(session).await?;
+        // Servers compare days without a zone.
+        if newest.is_some_and(|newest| newest > since.plus(DAY)) {
+            return Err(lie());
+        }
+    }
+    let pending =
+        found.into_iter().filter(|uid| *uid < next).map(|uid| MissingUid { uid, arrived_at: since }).collect();
+    set_cursor(lease, folder, status.uidvalidity, next, pending).await
+}
+
+/// When the newest mails of a folder that is not empty arrived.
+async fn newest_arrival(session: &mut Session) -> Result<Option<Timestamp>, PullError> {
+    let uids = session.uids_after(0).await?;
+    if uids.is_empty() {
+        return Err(lie());
+    }
+    let batches = session.plan(&uids[uids.len().saturating_sub(NEWEST)..]).await?;
+    Ok(batches.iter().flat_map(|batch| batch.arrived_at.values().copied()).max())
+}
+
+/// What was not found would be lost: better to begin again later.
+fn lie() -> PullError {
+    Failure::new(FailureClass::ProtocolError).detail("a search found nothing although there is mail").into()
 }
 
 /// Sets the cursor below `next`, after `pending` was noted under the new UIDVALIDITY: a crash in between does it all again.
@@ -117,7 +164,7 @@ async fn set_cursor(
     folder: Folder,
     uidvalidity: u32,
     next: u32,
-    pending: Vec<u32>,
+    pending: Vec<MissingUid>,
 ) -> Result<Folder, PullError> {
     let fence = Fence::Lease(lease);
     if !pending.is_empty() {

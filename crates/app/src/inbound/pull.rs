@@ -12,7 +12,7 @@ use mail::imap::{Batch, FetchedEmail};
 use mail::parse::{Defect, parse};
 use std::collections::HashSet;
 use std::time::Duration;
-use store::{ChannelLease, Fence, NewRawEmail, PendingUid, RawBatch, RawEmailSource};
+use store::{ChannelLease, Fence, MissingUid, NewRawEmail, PendingUid, RawBatch, RawEmailSource};
 use tracing::{debug, warn};
 
 pub use super::mailbox::open;
@@ -71,7 +71,8 @@ pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) ->
         let unplanned = still_there(mailbox, not_in(uids, planned)).await?;
         if !unplanned.is_empty() {
             pulled.pending += count(unplanned.len());
-            note_missing(lease, mailbox, unplanned, None).await?;
+            let missing = missing_of_batch(&Batch::default(), unplanned, mailbox.last_read);
+            note_missing(lease, mailbox, missing, None).await?;
         }
         for batch in batches {
             pull_new(app, lease, mailbox, &batch, &mut pulled).await?;
@@ -97,7 +98,8 @@ async fn pull_new(
             if blames_mail(&failure) {
                 // Perhaps one of these mails did it. They become pending, so that the next session is not stuck before them.
                 warn!(channel.id = %lease.channel_id, mails = batch.uids.len(), %failure, "a fetch failed; its mails are pending");
-                note_missing(lease, mailbox, batch.uids.clone(), up_to).await?;
+                let missing = missing_of_batch(batch, batch.uids.clone(), mailbox.last_read);
+                note_missing(lease, mailbox, missing, up_to).await?;
             }
             return Err(failure.into());
         }
@@ -105,7 +107,14 @@ async fn pull_new(
     let (fetched, placeholders) = without_placeholders(fetched, |_| true);
     let mut missing = missing_of(mailbox, &not_in(&batch.uids, placeholders.iter().copied()), &fetched).await?;
     missing.extend(placeholders);
+    let missing = missing_of_batch(batch, missing, mailbox.last_read);
     store_and_ingest(app, lease, mailbox, RawEmailSource::Live, fetched, missing, up_to, pulled).await
+}
+
+/// What to remember of mails that were announced and not delivered. `not_before`: they arrived after that, where the server told no date.
+pub(super) fn missing_of_batch(batch: &Batch, uids: Vec<u32>, not_before: Timestamp) -> Vec<MissingUid> {
+    let arrived_at = |uid| batch.arrived_at.get(&uid).copied().unwrap_or(not_before);
+    uids.into_iter().map(|uid| MissingUid { uid, arrived_at: arrived_at(uid) }).collect()
 }
 
 async fn pull_pending(
@@ -128,7 +137,7 @@ async fn pull_pending(
     let mut batches = mailbox.session.plan(&uids).await?;
     let unplanned = not_in(&uids, batches.iter().flat_map(|batch| batch.uids.iter().copied()));
     if !unplanned.is_empty() {
-        batches.push(Batch { uids: unplanned, claimed_bytes: 0, in_parts: false });
+        batches.push(Batch { uids: unplanned, ..Batch::default() });
     }
     for batch in batches {
         let fetched = match mailbox.session.fetch_batch(&batch).await {
@@ -213,7 +222,7 @@ fn not_in(all: &[u32], known: impl Iterator<Item = u32>) -> Vec<u32> {
 async fn note_missing(
     lease: &ChannelLease,
     mailbox: &mut OpenMailbox,
-    missing: Vec<u32>,
+    missing: Vec<MissingUid>,
     last_uid: Option<u32>,
 ) -> Result<(), PullError> {
     let batch = RawBatch {
@@ -235,7 +244,7 @@ async fn store_and_ingest(
     mailbox: &mut OpenMailbox,
     source: RawEmailSource,
     fetched: Vec<FetchedEmail>,
-    missing: Vec<u32>,
+    missing: Vec<MissingUid>,
     last_uid: Option<u32>,
     pulled: &mut Pulled,
 ) -> Result<(), PullError> {
@@ -257,7 +266,7 @@ pub(super) fn raw_batch(
     uidvalidity: u32,
     source: RawEmailSource,
     fetched: &[FetchedEmail],
-    missing: Vec<u32>,
+    missing: Vec<MissingUid>,
     last_uid: Option<u32>,
 ) -> RawBatch {
     let emails = fetched

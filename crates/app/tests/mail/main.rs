@@ -5,4 +5,5 @@ mod flow;
 mod ingest;
 mod people;
 mod pulling;
+mod renumbering;
 mod sending;

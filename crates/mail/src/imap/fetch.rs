@@ -16,27 +16,32 @@ const MAX_UIDS_PER_BATCH: usize = 250;
 const COMMAND_OVERHEAD: usize = 100;
 
 impl Session {
-    /// RFC822.SIZE of each; an estimate on Exchange.
-    pub async fn sizes(&mut self, uids: &[u32]) -> Result<Vec<(u32, u64)>, Failure> {
-        let mut sizes = HashMap::new();
+    /// RFC822.SIZE of each (an estimate on Exchange), and INTERNALDATE where it can be read.
+    async fn overview(&mut self, uids: &[u32]) -> Result<HashMap<u32, (u64, Option<Timestamp>)>, Failure> {
+        let mut found = HashMap::new();
         for set in uid_sets(uids, self.limits.command_bytes) {
-            self.fetch_items(&set, "(UID RFC822.SIZE)", SMALL_ANSWER, |uid, items| {
-                for item in items {
-                    if let AttributeValue::Rfc822Size(size) = item {
-                        sizes.insert(uid, u64::from(*size));
-                    }
+            self.fetch_items(&set, "(UID RFC822.SIZE INTERNALDATE)", SMALL_ANSWER, |uid, items| {
+                let (arrived_at, _) = read_items(items);
+                let size = items.iter().find_map(|item| match item {
+                    AttributeValue::Rfc822Size(size) => Some(u64::from(*size)),
+                    _ => None,
+                });
+                if let Some(size) = size {
+                    found.insert(uid, (size, arrived_at));
                 }
             })
             .await?;
         }
-        Ok(uids.iter().filter_map(|uid| sizes.get(uid).map(|size| (*uid, *size))).collect())
+        Ok(found)
     }
 
     /// Splits `uids` into batches that can be fetched and stored one after the other, in the order given. UIDs that the server no longer
     /// knows are in none.
     pub async fn plan(&mut self, uids: &[u32]) -> Result<Vec<Batch>, Failure> {
         let mut batches: Vec<Batch> = Vec::new();
-        for (uid, size) in self.sizes(uids).await? {
+        let overview = self.overview(uids).await?;
+        for uid in uids {
+            let Some((size, arrived_at)) = overview.get(uid).copied() else { continue };
             let in_parts = size > self.limits.whole_below_bytes;
             match batches.last_mut() {
                 Some(last)
@@ -45,10 +50,15 @@ impl Session {
                         && last.uids.len() < MAX_UIDS_PER_BATCH
                         && last.claimed_bytes + size <= self.limits.batch_bytes =>
                 {
-                    last.uids.push(uid);
+                    last.uids.push(*uid);
                     last.claimed_bytes += size;
                 }
-                _ => batches.push(Batch { uids: vec![uid], claimed_bytes: size, in_parts }),
+                _ => {
+                    batches.push(Batch { uids: vec![*uid], claimed_bytes: size, in_parts, arrived_at: HashMap::new() });
+                }
+            }
+            if let (Some(batch), Some(arrived_at)) = (batches.last_mut(), arrived_at) {
+                batch.arrived_at.insert(*uid, arrived_at);
             }
         }
         Ok(batches)
@@ -117,7 +127,7 @@ impl Session {
                 // is no end, and the mail is asked for again later.
                 let there = answered
                     || (offset > 0
-                        && self.sizes(&[uid]).await?.first().is_some_and(|(_, size)| {
+                        && self.overview(&[uid]).await?.get(&uid).is_some_and(|(size, _)| {
                             last_part_bytes < PART_BYTES || *size <= (offset + PART_BYTES) as u64
                         }));
                 return Ok(there.then_some(mail));

@@ -17,6 +17,7 @@ mod tap;
 use domain::{Secret, Timestamp};
 use net::Endpoint;
 pub use session::Session;
+use std::collections::HashMap;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -86,12 +87,14 @@ pub struct FetchedEmail {
 }
 
 /// UIDs that are fetched by one round of commands; made by [`Session::plan`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     pub uids: Vec<u32>,
     pub claimed_bytes: u64,
     /// One long mail, fetched in parts.
     pub in_parts: bool,
+    /// INTERNALDATE of those whose the server told.
+    pub arrived_at: HashMap<u32, Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -55,7 +55,7 @@ pub fn fetch_answer(seq: u32, uid: u32, mail: &str) -> String {
 }
 
 pub fn whole(uids: &[u32]) -> Batch {
-    Batch { uids: uids.to_vec(), claimed_bytes: 1_000, in_parts: false }
+    Batch { uids: uids.to_vec(), claimed_bytes: 1_000, ..Batch::default() }
 }
 
 pub fn class<T: std::fmt::Debug>(result: Result<T, Failure>) -> FailureClass {

@@ -6,7 +6,7 @@ use super::sql::scoped;
 use super::tenant::find_in;
 use crate::entity::channel_folder;
 use crate::*;
-use domain::{ChannelId, FolderId};
+use domain::{ChannelId, FolderId, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, QueryOrder};
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl AccountScope {
     }
 
     /// The first opening, or a new UIDVALIDITY: sets the cursor outright, and where the import ends. What was pending under another
-    /// UIDVALIDITY means nothing any more and goes.
+    /// UIDVALIDITY means nothing any more and goes: whoever calls this has looked back to [`Self::oldest_pending`] first.
     pub async fn set_cursor(
         &self,
         fence: Fence<'_>,
@@ -79,6 +79,35 @@ impl AccountScope {
             .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// When the oldest of the mails that are pending under another UIDVALIDITY than this one arrived.
+    pub async fn oldest_pending(&self, folder: FolderId, uidvalidity: u32) -> Result<Option<Timestamp>> {
+        let oldest: Option<Option<i64>> = self
+            .sql("SELECT MIN(arrived_at) FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity <> ?")
+            .bind(folder.0)
+            .bind(i64::from(uidvalidity))
+            .value(&self.inner.read)
+            .await?;
+        Ok(oldest.flatten().map(Timestamp))
+    }
+
+    /// Which of these UIDs are pending.
+    pub async fn pending_uids(&self, folder: FolderId, uidvalidity: u32, uids: &[u32]) -> Result<Vec<u32>> {
+        let mut pending = Vec::new();
+        for some in uids.chunks(500) {
+            let found: Vec<i64> = self
+                .sql("SELECT uid FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? AND uid IN (??)")
+                .bind(folder.0)
+                .bind(i64::from(uidvalidity))
+                .list(some.iter().map(|u| i64::from(*u)))
+                .column(&self.inner.read)
+                .await?;
+            for uid in found {
+                pending.push(convert::number("uid", uid)?);
+            }
+        }
+        Ok(pending)
     }
 
     /// Whose time has come, lowest first.

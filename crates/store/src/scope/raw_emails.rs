@@ -119,15 +119,15 @@ impl AccountScope {
         tx: &DatabaseTransaction,
         folder: FolderId,
         uidvalidity: u32,
-        uids: &[u32],
+        missing: &[MissingUid],
     ) -> Result<()> {
-        for rows in uids.chunks(500) {
+        for rows in missing.chunks(500) {
             let mut sql = self.sql(format!(
-                "INSERT INTO pending_uids (account_id, folder_id, uidvalidity, uid, attempts, next_at) VALUES {} ON CONFLICT DO NOTHING",
-                rows_of("(:account, ?, ?, ?, 0, {now})", rows.len())
+                "INSERT INTO pending_uids (account_id, folder_id, uidvalidity, uid, arrived_at, attempts, next_at) VALUES {} ON CONFLICT DO NOTHING",
+                rows_of("(:account, ?, ?, ?, ?, 0, {now})", rows.len())
             ));
-            for uid in rows {
-                sql = sql.bind(folder.0).bind(i64::from(uidvalidity)).bind(i64::from(*uid));
+            for mail in rows {
+                sql = sql.bind(folder.0).bind(i64::from(uidvalidity)).bind(i64::from(mail.uid)).bind(mail.arrived_at.0);
             }
             sql.run(tx).await?;
         }

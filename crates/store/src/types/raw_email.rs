@@ -42,11 +42,19 @@ pub struct RawBatch {
     pub source: RawEmailSource,
     pub emails: Vec<NewRawEmail>,
     /// Announced and not delivered: kept in `pending_uids`.
-    pub missing: Vec<u32>,
+    pub missing: Vec<MissingUid>,
     /// The new `last_uid`; never moves backwards. `None` leaves the cursor (import, pending UIDs).
     pub last_uid: Option<u32>,
     /// The new lower end of the import; `None` leaves it.
     pub import_reached_uid: Option<u32>,
+}
+
+/// A mail that was announced and not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingUid {
+    pub uid: u32,
+    /// Its INTERNALDATE; where the server did not tell it, a moment before which it cannot have arrived.
+    pub arrived_at: Timestamp,
 }
 
 /// Who may write a cursor or raw mail: checked in the same transaction.

@@ -107,7 +107,7 @@ async fn mail_and_cursor_move_together_and_nothing_is_stored_twice() {
         let folder = opened(&lease).await;
         let scope = &w.ours.scope;
         let mut announced = batch(vec![mail(100), mail(102)], 102);
-        announced.missing = vec![101];
+        announced.missing = vec![MissingUid { uid: 101, arrived_at: crate::world::START }];
         let stored = scope.store_raw_emails(Fence::Lease(&lease), folder.id, announced.clone()).await.unwrap();
         assert_eq!(stored.iter().map(|s| s.uid).collect::<Vec<_>>(), [100, 102]);
         assert_eq!(folder_now(scope, &lease).await.last_uid, 102);

@@ -9,6 +9,7 @@ mod fetching;
 #[cfg(test)]
 mod owing;
 #[cfg(test)]
+mod pending;
 mod people;
 #[cfg(test)]
 mod schema;

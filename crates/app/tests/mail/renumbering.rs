@@ -1,0 +1,106 @@
+//! A new UIDVALIDITY, searches that lie, and an import that meets mail it cannot fetch: nothing that was announced is lost.
+
+use crate::desk::{ADA, Desk, SUPPORT, mail};
+use app::inbound::import::{Imported, import_window};
+use domain::FailureClass;
+use sandbox::{INBOX, ImapFault};
+use std::time::Duration;
+use store::{ClaimedWork, RawEmailSource, RawEmailState};
+
+const DAY: i64 = 24 * 3600;
+
+fn numbered(n: u32) -> String {
+    mail(ADA, &format!("{n}@x.example"), &format!("Number {n}"), "", &format!("mail {n}"))
+}
+
+/// As if it had arrived so many days ago.
+fn arrived_days_ago(desk: &Desk, days: i64, raw: &str) -> u32 {
+    let at = desk.app.now().seconds() - days * DAY;
+    desk.sandbox.mailbox(SUPPORT).append_with(INBOX, raw.replace('\n', "\r\n").as_bytes(), &[], Some(at))
+}
+
+async fn claimed_import(desk: &Desk) -> ClaimedWork {
+    desk.owe_import().await;
+    let relay = desk.app.store().relay();
+    let due = relay.hand_over(10, Duration::from_secs(15)).await.expect("the store works").remove(0);
+    let claimed = relay.claim(due.account_id, due.kind, due.owed_id, "test", Duration::from_secs(60)).await;
+    claimed.expect("the store works").expect("due")
+}
+
+#[tokio::test]
+async fn a_mail_that_was_never_delivered_for_days_is_not_lost_to_a_new_uidvalidity() {
+    let desk = Desk::new().await;
+    desk.pull().await.expect("opens");
+    // Announced, and every attempt at its body refused: the mailbox was read well ever since, only this mail is pending.
+    arrived_days_ago(&desk, 5, &numbered(1));
+    desk.sandbox.faults().always(ImapFault::FetchNoAfter { messages: 0 });
+    desk.pull().await.expect_err("the body is refused");
+    desk.sandbox.faults().clear();
+    desk.sandbox.mailbox(SUPPORT).set_uidvalidity(INBOX, 4711);
+    desk.pull().await.expect("pulls");
+    assert_eq!(desk.conversations().await.len(), 1);
+    // And once more, in the middle of it: what the first look back made pending is looked for again.
+    arrived_days_ago(&desk, 5, &numbered(2));
+    desk.sandbox.faults().always(ImapFault::FetchNoAfter { messages: 0 });
+    desk.pull().await.expect_err("the body is refused");
+    desk.sandbox.mailbox(SUPPORT).set_uidvalidity(INBOX, 4712);
+    desk.pull().await.expect_err("the body is refused");
+    desk.sandbox.mailbox(SUPPORT).set_uidvalidity(INBOX, 4713);
+    desk.sandbox.faults().clear();
+    desk.pull().await.expect("pulls");
+    assert_eq!(desk.conversations().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_lay_in_the_mailbox_before_it_was_connected_makes_no_ticket_after_a_new_uidvalidity() {
+    let desk = Desk::new().await;
+    let old = format!("From: {ADA}\nMessage-ID: <0@x.example>\nDate: Thu, 09 Oct 2014 08:00:00 +0000\n\nlong ago\n");
+    arrived_days_ago(&desk, 4_000, &old);
+    desk.pull().await.expect("opens");
+    desk.arrives(&numbered(1));
+    desk.pull().await.expect("pulls");
+    desk.sandbox.mailbox(SUPPORT).set_uidvalidity(INBOX, 4711);
+    desk.pull().await.expect("pulls");
+    assert_eq!(desk.conversations().await.len(), 1);
+    assert!(desk.raw_emails().await.iter().all(|row| row.state != RawEmailState::Waiting));
+}
+
+#[tokio::test]
+async fn a_search_that_finds_nothing_in_a_full_folder_loses_nothing_after_a_new_uidvalidity() {
+    let desk = Desk::new().await;
+    desk.pull().await.expect("opens");
+    desk.arrives(&numbered(1));
+    desk.sandbox.mailbox(SUPPORT).set_uidvalidity(INBOX, 4711);
+    desk.sandbox.faults().once(ImapFault::EmptySearch);
+    let doubted = desk.pull().await.expect_err("it cannot be believed");
+    assert_eq!(doubted.failure().map(|failure| failure.class), Some(FailureClass::ProtocolError));
+    desk.pull().await.expect("pulls");
+    assert_eq!(desk.conversations().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_without_uidnext_that_searches_badly_does_not_make_the_past_new_mail() {
+    let desk = Desk::new().await;
+    desk.arrives(&numbered(1));
+    desk.sandbox.faults().times(2, ImapFault::NoUidNext);
+    desk.sandbox.faults().once(ImapFault::EmptySearch);
+    desk.pull().await.expect_err("it cannot be believed");
+    desk.pull().await.expect("opens");
+    assert!(desk.conversations().await.is_empty(), "the past is not new mail");
+}
+
+#[tokio::test]
+async fn a_mail_that_ends_every_session_does_not_stop_the_import() {
+    let desk = Desk::new().await;
+    desk.arrives(&numbered(1));
+    desk.pull().await.expect("opens");
+    let mut work = claimed_import(&desk).await;
+    work.attempts = 3;
+    desk.sandbox.faults().always(ImapFault::FetchEofInLiteral { after_messages: 0 });
+    import_window(&desk.app, &work).await.expect_err("the mail ends the session");
+    assert_eq!(import_window(&desk.app, &work).await.expect("leaves it to the mailbox's actor"), Imported::Done);
+    desk.sandbox.faults().clear();
+    desk.pull().await.expect("pulls");
+    assert_eq!(desk.conversations().await.len(), 1);
+    assert_eq!(desk.raw_emails().await[0].source, RawEmailSource::Resync);
+}
