@@ -26,7 +26,7 @@ pub use scope::operator::Operator;
 pub use scope::relay::Relay;
 pub use scope::sign_in::SignIn;
 pub use scope::sync::Sync;
-pub use scope::tx::{Committed, Tx};
+pub use scope::tx::{Committed, LockedContact, Tx};
 pub use secret::{KeyRing, KeyRingError};
 pub use types::*;
 

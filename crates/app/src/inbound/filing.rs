@@ -12,13 +12,13 @@ use domain::conversation::{Conversation, ConversationStatus};
 use domain::event::EventKind;
 use domain::inbox::Inbox;
 use domain::message::{ContentType, MessageType};
-use domain::{ConversationId, EmailAddress, Secret, Timestamp};
+use domain::{ConversationId, Mailbox, Secret, Timestamp};
 use mail::parse::MailKind;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{
-    MessageIdOrigin, NewContact, NewConversation, NewMessage, NewSender, RawEmail, RawEmailSource, RawOutcome,
-    StoreError, Tx,
+    MessageIdOrigin, NewContact, NewConversation, NewMessage, NewSender, RawEmail, RawEmailSource, RawEmailState,
+    RawOutcome, StoreError, Tx,
 };
 
 /// What became of a mail.
@@ -33,22 +33,35 @@ pub enum Filed {
 
 /// What filing the mails of one inbox needs.
 pub(super) struct Filing<'a> {
-    pub app: &'a App,
-    pub inbox: &'a Inbox,
-    pub keys: &'a [(i64, Secret)],
+    app: &'a App,
+    inbox: &'a Inbox,
+    keys: &'a [(i64, Secret)],
+    /// The mails' senders, locked, by `EmailAddress::key()`.
+    senders: BTreeMap<String, Contact>,
 }
 
-impl Filing<'_> {
-    /// Locks what the mails will touch, in the order that every transaction keeps: contacts by address, then conversations by id.
-    pub async fn lock_all(&self, tx: &mut Tx, mails: &[Prepared]) -> Result<(), StoreError> {
-        let mut senders: BTreeMap<String, &EmailAddress> = BTreeMap::new();
+impl<'a> Filing<'a> {
+    pub fn new(app: &'a App, inbox: &'a Inbox, keys: &'a [(i64, Secret)]) -> Self {
+        Self { app, inbox, keys, senders: BTreeMap::new() }
+    }
+
+    /// Locks what the mails will touch, in the order that every transaction keeps: contacts, then conversations by id.
+    pub async fn lock_all(&mut self, tx: &mut Tx, mails: &[Prepared]) -> Result<(), StoreError> {
+        let keys: BTreeSet<String> = mails.iter().filter_map(sender_key).collect();
+        let known = tx.known_addresses(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let mut wanted = Vec::new();
         for mail in mails {
-            if let Some(sender) = &mail.reading.sender {
-                senders.insert(sender.address.key(), &sender.address);
+            let (Some(sender), Some(key)) = (&mail.reading.sender, sender_key(mail)) else { continue };
+            // A mail that becomes no message makes nobody a contact.
+            if known.contains(&key) || self.becomes_a_message(tx, mail).await? {
+                wanted.push(new_contact(sender, mail));
             }
         }
-        for key in senders.keys() {
-            tx.find_contact_by_address(key).await?;
+        for (key, locked) in tx.lock_contacts(&wanted).await? {
+            if locked.is_new {
+                self.say_created(tx, &locked.contact);
+            }
+            self.senders.insert(key, locked.contact);
         }
         let mut conversations = BTreeSet::new();
         for mail in mails {
@@ -62,18 +75,28 @@ impl Filing<'_> {
         Ok(())
     }
 
+    async fn becomes_a_message(&self, tx: &mut Tx, mail: &Prepared) -> Result<bool, StoreError> {
+        match tx.raw_email(mail.id).await? {
+            Some(raw) if raw.state == RawEmailState::Waiting => Ok(self.left_out(tx, &raw, mail).await?.is_none()),
+            Some(_) | None => Ok(false),
+        }
+    }
+
+    /// Why a mail is not to become a message, if it is not.
+    async fn left_out(&self, tx: &mut Tx, raw: &RawEmail, mail: &Prepared) -> Result<Option<RawOutcome>, StoreError> {
+        let channel = &self.inbox.channel;
+        let ours = [&channel.from_address, &channel.mailbox_address];
+        if let Some(same) = placing::same_mail(tx, self.inbox.id, &mail.reading, &ours).await? {
+            return Ok(Some(RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_owned() }));
+        }
+        let reason = self.reason_to_leave_out(raw, mail);
+        Ok(reason.map(|reason| RawOutcome::Dropped { reason: reason.to_owned() }))
+    }
+
     pub async fn file(&self, tx: &mut Tx, mail: &Prepared) -> Result<Filed, StoreError> {
         let Some(raw) = tx.lock_raw_email(mail.id).await? else { return Ok(Filed::NotWaiting) };
         let reading = &mail.reading;
-        let channel = &self.inbox.channel;
-        let ours = [&channel.from_address, &channel.mailbox_address];
-        if let Some(same) = placing::same_mail(tx, self.inbox.id, reading, &ours).await? {
-            let outcome = RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_owned() };
-            tx.mark_raw_email(mail.id, &outcome, Some(&reading.fingerprint)).await?;
-            return Ok(Filed::LeftOut);
-        }
-        if let Some(reason) = self.reason_to_leave_out(&raw, mail) {
-            let outcome = RawOutcome::Dropped { reason: reason.to_owned() };
+        if let Some(outcome) = self.left_out(tx, &raw, mail).await? {
             tx.mark_raw_email(mail.id, &outcome, Some(&reading.fingerprint)).await?;
             return Ok(Filed::LeftOut);
         }
@@ -139,23 +162,31 @@ impl Filing<'_> {
     /// The real sender, whoever the conversation is with: a colleague in Cc is shown as themself.
     async fn contact(&self, tx: &mut Tx, mail: &Prepared) -> Result<Contact, StoreError> {
         let seen_at = mail.reading.sent_at;
-        let (contact, is_new) = match &mail.reading.sender {
-            Some(sender) => {
-                let new = NewContact {
-                    last_activity_at: Some(seen_at),
-                    ..NewContact::with_address(sender.display_name(), sender.address.clone())
-                };
-                tx.find_or_create_contact(&new).await?
+        let locked = sender_key(mail).and_then(|key| self.senders.get(&key));
+        let contact = match (&mail.reading.sender, locked) {
+            (Some(_), Some(contact)) => contact.clone(),
+            // What said that this mail is no message went away since the contacts were locked.
+            (Some(sender), None) => {
+                let (contact, is_new) = tx.find_or_create_contact(&new_contact(sender, mail)).await?;
+                if is_new {
+                    self.say_created(tx, &contact);
+                }
+                contact
             }
             // Nobody who could be written to: each such mail has an unknown sender of its own, since nothing says they are the same.
-            None => (tx.create_contact(&unknown_sender(seen_at)).await?, true),
+            (None, _) => {
+                let contact = tx.create_contact(&unknown_sender(seen_at)).await?;
+                self.say_created(tx, &contact);
+                contact
+            }
         };
         tx.touch_contact(contact.id, self.inbox.id, seen_at).await?;
-        if is_new {
-            let payload = snapshot::contact_event(&contact);
-            tx.append_event(EventKind::ContactCreated, Some(self.inbox.id), None, payload);
-        }
         Ok(contact)
+    }
+
+    fn say_created(&self, tx: &mut Tx, contact: &Contact) {
+        let payload = snapshot::contact_event(contact);
+        tx.append_event(EventKind::ContactCreated, Some(self.inbox.id), None, payload);
     }
 
     /// The conversation the mail answers, if it is still there; else a new one.
@@ -247,6 +278,17 @@ fn attributes(mail: &Prepared, raw: &RawEmail, evidence: Option<Evidence>) -> Va
         email.insert("imported".to_owned(), json!(raw.source == RawEmailSource::Import));
     }
     attributes
+}
+
+fn sender_key(mail: &Prepared) -> Option<String> {
+    mail.reading.sender.as_ref().map(|sender| sender.address.key())
+}
+
+fn new_contact(sender: &Mailbox, mail: &Prepared) -> NewContact {
+    NewContact {
+        last_activity_at: Some(mail.reading.sent_at),
+        ..NewContact::with_address(sender.display_name(), sender.address.clone())
+    }
 }
 
 fn unknown_sender(seen_at: Timestamp) -> NewContact {

@@ -61,7 +61,7 @@ pub async fn ingest_batch(app: &App, scope: &AccountScope, emails: &[RawEmailId]
 /// Ingests mails that were stored a moment ago, in order, a savepoint each.
 pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrived>) -> Result<Ingested, StoreError> {
     let mut prepared = Vec::with_capacity(arrived.len());
-    let mut unreadable = 0;
+    let mut ingested = Ingested::default();
     for mail in arrived {
         let id = mail.id;
         match prepare(app, scope, mail).await {
@@ -70,18 +70,19 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
             // Left to the queue, which counts its attempts; the others go on.
             Err(error) => {
                 warn!(raw_email.id = %id, %error, "a mail could not be read");
-                unreadable += 1;
+                ingested.failed += 1;
             }
         }
     }
-    let Some(first) = prepared.first() else { return Ok(Ingested::default()) };
-    let Some(raw) = scope.raw_email(first.id).await? else { return Ok(Ingested::default()) };
-    let Some(inbox) = scope.inbox(raw.inbox_id).await? else { return Ok(Ingested::default()) };
-    let filing = Filing { app, inbox: &inbox, keys: &scope.message_id_keys().await? };
+    let Some(first) = prepared.first() else { return Ok(ingested) };
+    // Gone with its inbox.
+    let Some(raw) = scope.raw_email(first.id).await? else { return Ok(ingested) };
+    let Some(inbox) = scope.inbox(raw.inbox_id).await? else { return Ok(ingested) };
+    let keys = scope.message_id_keys().await?;
+    let mut filing = Filing::new(app, &inbox, &keys);
     let mut tx = scope.begin().await?;
     // Rows are locked in one order whatever the mails' order is, so that two batches never wait for each other.
     filing.lock_all(&mut tx, &prepared).await?;
-    let mut ingested = Ingested { failed: unreadable, ..Ingested::default() };
     for mail in &prepared {
         tx.savepoint().await?;
         match filing.file(&mut tx, mail).await {
@@ -152,7 +153,8 @@ async fn ingest_alone(app: &App, work: &ClaimedWork, mail: &Prepared) -> Result<
     let scope = &work.scope;
     let Some(raw) = scope.raw_email(mail.id).await? else { return Ok(()) };
     let inbox = scope.inbox(raw.inbox_id).await?.ok_or(StoreError::NotFound("inbox"))?;
-    let filing = Filing { app, inbox: &inbox, keys: &scope.message_id_keys().await? };
+    let keys = scope.message_id_keys().await?;
+    let mut filing = Filing::new(app, &inbox, &keys);
     let mut tx = scope.begin().await?;
     filing.lock_all(&mut tx, std::slice::from_ref(mail)).await?;
     filing.file(&mut tx, mail).await?;

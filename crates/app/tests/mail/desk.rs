@@ -48,15 +48,21 @@ impl Desk {
     }
 
     pub async fn with(config: SandboxConfig) -> Self {
+        Self::on(config, None).await
+    }
+
+    /// On this PostgreSQL database; on SQLite without one.
+    pub async fn on(config: SandboxConfig, postgres: Option<&str>) -> Self {
         let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
         let data = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy = Arc::new(SystemEntropy::new());
         let store = Store::connect(StoreConfig {
-            url: format!("sqlite://{}", data.path().join("postroom.db").display()),
+            url: postgres
+                .map_or_else(|| format!("sqlite://{}", data.path().join("postroom.db").display()), str::to_owned),
             data_dir: data.path().to_owned(),
             keys: KeyRing::parse(&Secret::new("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")).expect("a key"),
-            max_connections: 4,
+            max_connections: 8,
             clock: Arc::clone(&clock),
             entropy: entropy.clone(),
         })

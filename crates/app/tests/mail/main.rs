@@ -1,9 +1,11 @@
-//! Mail in and out, driven through the use cases, on a SQLite store and the sandbox's IMAP and SMTP servers.
+//! Mail in and out, driven through the use cases, on a SQLite store (PostgreSQL where that matters) and the sandbox's IMAP and SMTP servers.
 
 mod desk;
 mod flow;
 mod ingest;
+mod ingest_together;
 mod people;
+mod postgres;
 mod pulling;
 mod renumbering;
 mod sending;

@@ -1,15 +1,14 @@
-//! Contacts and conversations inside a transaction.
+//! Conversations inside a transaction.
 
 use super::Tx;
 use super::events::provisional;
-use crate::entity::{contact, conversation};
+use crate::entity::conversation;
 use crate::scope::convert::{self, priority_number, to_json};
 use crate::scope::tenant::insert_in;
 use crate::scope::views::conversation_view;
 use crate::*;
-use domain::contact::Contact;
 use domain::conversation::Conversation;
-use domain::{ContactId, ConversationId, InboxId, Timestamp};
+use domain::{ConversationId, InboxId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::FromQueryResult;
 use std::collections::HashMap;
@@ -21,113 +20,6 @@ struct HeaderRow {
 }
 
 impl Tx {
-    /// `key`: `EmailAddress::key()`.
-    pub async fn find_contact_by_address(&mut self, key: &str) -> Result<Option<Contact>> {
-        let row: Option<contact::Model> = self
-            .sql(
-                "SELECT p.* FROM contact_addresses a JOIN contacts p ON p.account_id = a.account_id AND p.id = a.contact_id \
-                 WHERE a.account_id = :account AND a.address_key = ?",
-            )
-            .bind(key)
-            .one(&self.tx)
-            .await?;
-        row.map(convert::contact).transpose()
-    }
-
-    /// `Conflict` when the address is another contact's.
-    pub async fn create_contact(&mut self, new: &NewContact) -> Result<Contact> {
-        let contact = self.insert_contact(new).await?;
-        if let Some(email) = &new.email {
-            let taken = self.insert_address(contact.id, email).await?;
-            if !taken {
-                return Err(StoreError::Conflict("the address is another contact's".to_owned()));
-            }
-        }
-        Ok(contact)
-    }
-
-    /// Safe against a second transaction that makes the same contact at the same time. `true`: it is new.
-    pub async fn find_or_create_contact(&mut self, new: &NewContact) -> Result<(Contact, bool)> {
-        let Some(email) = &new.email else { return Ok((self.insert_contact(new).await?, true)) };
-        if let Some(known) = self.find_contact_by_address(&email.key()).await? {
-            return Ok((known, false));
-        }
-        let contact = self.insert_contact(new).await?;
-        if self.insert_address(contact.id, email).await? {
-            return Ok((contact, true));
-        }
-        // Somebody else was quicker, and has committed: theirs it is.
-        self.sql("DELETE FROM contacts WHERE account_id = :account AND id = ?")
-            .bind(contact.id.0)
-            .run(&self.tx)
-            .await?;
-        let known = self.find_contact_by_address(&email.key()).await?;
-        known
-            .map(|contact| (contact, false))
-            .ok_or_else(|| StoreError::Unavailable("a contact went while it was looked at".to_owned()))
-    }
-
-    async fn insert_contact(&mut self, new: &NewContact) -> Result<Contact> {
-        let now = self.scope.inner.now().0;
-        let row = contact::ActiveModel {
-            name: Set(new.name.clone()),
-            email: Set(new.email.as_ref().map(|e| e.as_str().to_owned())),
-            phone_number: Set(new.phone_number.clone()),
-            identifier: Set(new.identifier.clone()),
-            blocked: Set(false),
-            additional_attributes: Set(to_json(&new.additional_attributes)),
-            custom_attributes: Set(to_json(&new.custom_attributes)),
-            last_activity_at: Set(new.last_activity_at.map(|t| t.0)),
-            created_at: Set(now),
-            updated_at: Set(now),
-            ..Default::default()
-        };
-        convert::contact(insert_in(&self.tx, self.scope.id, row).await?)
-    }
-
-    /// `false`: it is taken.
-    async fn insert_address(&mut self, contact: ContactId, email: &domain::EmailAddress) -> Result<bool> {
-        let inserted = self
-            .sql(
-                "INSERT INTO contact_addresses (account_id, contact_id, address, address_key, created_at) \
-                 VALUES (:account, ?, ?, ?, ?) ON CONFLICT (account_id, address_key) DO NOTHING",
-            )
-            .bind(contact.0)
-            .bind(email.as_str())
-            .bind(email.key())
-            .bind(self.scope.inner.now().0)
-            .run(&self.tx)
-            .await?;
-        Ok(inserted == 1)
-    }
-
-    /// Moves `last_activity_at` forward and makes the contact known in the inbox. Comes before the conversation is locked.
-    pub async fn touch_contact(&mut self, contact: ContactId, inbox: InboxId, at: Timestamp) -> Result<()> {
-        self.sql(
-            "UPDATE contacts SET last_activity_at = ? WHERE account_id = :account AND id = ? \
-             AND (last_activity_at IS NULL OR last_activity_at < ?)",
-        )
-        .bind(at.0)
-        .bind(contact.0)
-        .bind(at.0)
-        .run(&self.tx)
-        .await?;
-        self.sql(
-            "INSERT INTO contact_inboxes (account_id, contact_id, inbox_id, source_id, last_activity_at, created_at) \
-             SELECT account_id, id, ?, COALESCE(email, ''), ?, ? FROM contacts WHERE account_id = :account AND id = ? \
-             ON CONFLICT (account_id, contact_id, inbox_id) DO UPDATE SET last_activity_at = \
-             CASE WHEN contact_inboxes.last_activity_at < excluded.last_activity_at THEN excluded.last_activity_at \
-             ELSE contact_inboxes.last_activity_at END",
-        )
-        .bind(inbox.0)
-        .bind(at.0)
-        .bind(self.scope.inner.now().0)
-        .bind(contact.0)
-        .run(&self.tx)
-        .await?;
-        Ok(())
-    }
-
     /// Message-IDs (without angle brackets) that are known in this inbox, and their conversations; the latest where an id was
     /// used more than once.
     pub async fn conversations_by_message_ids(

@@ -1,6 +1,7 @@
 //! One transaction of one account: begin, savepoints, and a commit that numbers what happened, last.
 
 mod channels;
+mod contacts;
 mod conversations;
 mod events;
 mod mail;
@@ -8,6 +9,7 @@ mod mail;
 use super::account::AccountScope;
 use super::sql::{Sql, system};
 use crate::Result;
+pub use contacts::LockedContact;
 use domain::{AccountId, ConversationId, DisplayId};
 use events::PendingEvent;
 use sea_orm::DatabaseTransaction;

@@ -1,0 +1,72 @@
+//! Batches that are ingested at the same time and touch the same contacts and conversations: none waits for another in a circle.
+
+use crate::desk::{Desk, SUPPORT, mail};
+use crate::postgres::{on_each, on_postgres};
+use app::inbound::ingest::ingest_batch;
+use domain::RawEmailId;
+
+const ROUNDS: u32 = 12;
+/// Of each round: as many are known from the round before, and as many new.
+const SENDERS: u32 = 4;
+
+async fn stored(desk: &Desk, mails: impl Iterator<Item = String>) -> Vec<RawEmailId> {
+    let mut ids = Vec::new();
+    for raw in mails {
+        ids.extend(desk.store_raw(raw.replace('\n', "\r\n").as_bytes()).await);
+    }
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn batches_with_the_same_senders_in_opposite_order_never_wait_for_each_other() {
+    on_postgres(async |desk| {
+        let (mut errors, mut first_mails) = (Vec::new(), 0);
+        for round in 0..ROUNDS {
+            let senders = || (round * SENDERS)..((round + 2) * SENDERS);
+            let written = |batch: &str, n: u32| {
+                let from = format!("c{n}@customer.example");
+                // Half of them answer what their sender wrote in the round before, so that conversations are touched in both orders, too.
+                let answers = format!("In-Reply-To: <{}-a-{n}@x.example>\n", round.wrapping_sub(1));
+                mail(&from, &format!("{round}-{batch}-{n}@x.example"), "s", &answers, &format!("{round} {batch}"))
+            };
+            let there = stored(desk, senders().map(|n| written("a", n))).await;
+            let back = stored(desk, senders().rev().map(|n| written("b", n))).await;
+            let ingest = |ids: Vec<RawEmailId>| {
+                let (app, scope) = (desk.app.clone(), desk.scope.clone());
+                tokio::spawn(async move { ingest_batch(&app, &scope, &ids).await })
+            };
+            let (there, back) = (ingest(there), ingest(back));
+            for ended in [there.await, back.await] {
+                match ended.expect("nothing panics") {
+                    Ok(ingested) if ingested.failed == 0 => first_mails += ingested.messages,
+                    other => errors.push(format!("round {round}: {other:?}")),
+                }
+            }
+        }
+        assert!(errors.is_empty(), "{} of {} batches failed: {errors:#?}", errors.len(), ROUNDS * 2);
+        assert_eq!(first_mails, ROUNDS * SENDERS * 4);
+        let filter = store::ContactFilter::default();
+        let (_, contacts) = desk.scope.contacts(&filter).await.expect("answers");
+        assert_eq!(contacts, u64::from((ROUNDS + 1) * SENDERS), "nobody is there twice");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mail_that_becomes_no_message_makes_nobody_a_contact() {
+    on_each(async |desk| {
+        desk.take_in(&mail("Ada <ada@customer.example>", "1@x.example", "One", "", "first")).await;
+        let conversation = desk.conversation().await.conversation.display_id;
+        let ours = desk.reply(conversation, "hello").await.source_id.expect("an id");
+        // Our own answer comes back, beside the mail of somebody new.
+        let echo = mail(SUPPORT, &ours, "Re: One", "", "hello");
+        let new = mail("b@x.example", "2@x.example", "Two", "", "second");
+        let ids = stored(desk, [echo, new].into_iter()).await;
+        let ingested = ingest_batch(&desk.app, &desk.scope, &ids).await.expect("the store works");
+        assert_eq!((ingested.messages, ingested.left_out), (1, 1));
+        let (contacts, _) = desk.scope.contacts(&store::ContactFilter::default()).await.expect("answers");
+        let addresses: Vec<_> = contacts.iter().map(|contact| contact.email.as_deref()).collect();
+        assert_eq!(addresses, [Some("ada@customer.example"), Some("b@x.example")]);
+    })
+    .await;
+}

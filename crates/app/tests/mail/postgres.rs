@@ -1,0 +1,30 @@
+//! A PostgreSQL database of the test's own. `POSTROOM_TEST_POSTGRES` names the server; scripts/test always starts one.
+
+use crate::desk::Desk;
+use sandbox::SandboxConfig;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Runs the story on SQLite, and on PostgreSQL where there is one.
+pub async fn on_each(story: impl AsyncFn(&Desk)) {
+    story(&Desk::new().await).await;
+    on_postgres(story).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "how scripts/test tells the tests where the server is")]
+pub async fn on_postgres(story: impl AsyncFn(&Desk)) {
+    let Ok(server) = std::env::var("POSTROOM_TEST_POSTGRES") else { return };
+    let name = format!("app_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = PgConnection::connect(&server).await.expect("the server answers");
+    let made = admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await;
+    made.expect("a database");
+    let mut url: url::Url = server.parse().expect("an address");
+    url.set_path(&name);
+    let desk = Desk::on(SandboxConfig::default(), Some(url.as_str())).await;
+    story(&desk).await;
+    desk.app.store().close().await;
+    let dropped = admin.execute(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await;
+    dropped.expect("removed");
+}
