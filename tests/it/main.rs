@@ -10,6 +10,7 @@ mod program;
 mod real_servers;
 mod reply_leaves;
 mod servers;
+mod sign_in_names;
 mod tenancy;
 mod threading;
 mod tidy;

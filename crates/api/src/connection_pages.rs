@@ -3,20 +3,21 @@
 //! None of them is ever a silent redirect: each says what happened and what is next.
 
 use crate::failure_page::{self, WaysOut, who};
-use crate::html::{Page, Tone};
-use app::channels::callback::CallbackPage;
-use domain::Failure;
+use crate::html::{Field, Page, Tone};
+use app::channels::callback::{AskAddress, CallbackPage};
+use domain::channel::{Health, HealthState, ImportProgress, ImportState};
+use domain::inbox::Inbox;
+use domain::{Failure, FailureClass};
 
 /// How often a page that follows the proof asks again.
 const REFRESH_SECONDS: u32 = 3;
 
 pub fn page(shown: CallbackPage) -> Page {
     match shown {
-        CallbackPage::Connected { inbox_id, mailbox, sending, .. } => {
-            connected(&mailbox, &inbox_id.to_string(), sending.as_ref())
-        }
+        CallbackPage::Connected { inbox, account_name, follow, .. } => connected(&inbox, &account_name, &follow),
         CallbackPage::Proving { follow, trouble, .. } => proving(&follow, trouble.as_ref()),
         CallbackPage::Confirm { token, account_name, mailbox, .. } => confirm(token.expose(), &account_name, &mailbox),
+        CallbackPage::AskAddress(ask) => ask_address(&ask),
         CallbackPage::Failed { failure, admin_consent_url, .. } => {
             let ways_out = WaysOut { admin_consent_url: admin_consent_url.map(String::from), start_again: None };
             failure_page::page(&failure, &ways_out)
@@ -25,18 +26,69 @@ pub fn page(shown: CallbackPage) -> Page {
     }
 }
 
-fn connected(mailbox: &str, inbox: &str, sending: Option<&Failure>) -> Page {
-    let Some(failure) = sending else {
-        return Page::new("Connected", Tone::Good)
-            .text("The mailbox is connected, and mail of the last days is being brought in.")
-            .fact("Mailbox", mailbox)
-            .fact("Inbox", inbox)
-            .link("Go to Postroom", "/");
+fn connected(inbox: &Inbox, account: &str, follow: &str) -> Page {
+    let channel = &inbox.channel;
+    let sends = sends(&channel.send_health);
+    let page = if sends {
+        Page::new("Connected", Tone::Good)
+            .text("Mail that arrives in this mailbox is answered in Postroom from now on.")
+    } else {
+        Page::new("Connected for reading; sending is refused", Tone::Waiting)
+            .text("Mail that arrives in this mailbox is in Postroom from now on. Answers cannot leave through it yet.")
     };
-    let mut page = Page::new("Connected for reading; sending is refused", Tone::Waiting)
-        .text("The mailbox is connected and its mail is being brought in. Answers cannot leave through it yet.")
-        .fact("Mailbox", mailbox)
-        .fact("Inbox", inbox)
+    let mut page =
+        page.fact("Inbox", &inbox.name).fact("Account", account).fact("Mailbox", channel.mailbox_address.as_str());
+    if !channel.from_address.same_as(&channel.mailbox_address) {
+        page = page.fact("Answers come from", channel.from_address.as_str());
+    }
+    page = page
+        .fact("Reading", words(&channel.fetch_health))
+        .fact("Sending", words(&channel.send_health))
+        .fact("Earlier mail", &import(&channel.import));
+    for health in [&channel.fetch_health, &channel.send_health] {
+        if let Some(failure) = &health.failure {
+            page = trouble(page, failure);
+        }
+    }
+    if sends {
+        page = page.link("Go to Postroom", "/").aside("Nothing more is needed here: this page can be closed.");
+    } else {
+        page = page.link("Look again", &status_path(follow)).link("Go to Postroom", "/");
+    }
+    page
+}
+
+fn sends(health: &Health) -> bool {
+    match health.state {
+        HealthState::Connected | HealthState::Unknown => true,
+        HealthState::Failing | HealthState::NeedsReauth | HealthState::Blocked => false,
+    }
+}
+
+fn words(health: &Health) -> &'static str {
+    match health.state {
+        HealthState::Unknown => "about to be tried",
+        HealthState::Connected => "works",
+        HealthState::Failing => "does not work at the moment; it is tried again by itself",
+        HealthState::NeedsReauth => "waits until somebody signs in again",
+        HealthState::Blocked => "waits until somebody changes something (see below)",
+    }
+}
+
+fn import(import: &ImportProgress) -> String {
+    match (import.state, import.total) {
+        (ImportState::Waiting, _) => "about to be brought in".to_owned(),
+        (ImportState::Running, Some(total)) => format!("{} of {total} brought in so far", import.done),
+        (ImportState::Running, None) => "being looked for".to_owned(),
+        (ImportState::Done, Some(0)) => "none that is recent enough".to_owned(),
+        (ImportState::Done, _) => format!("{} brought in", import.done),
+    }
+}
+
+/// What happened, who must act, what to do, and the server's words.
+fn trouble(mut page: Page, failure: &Failure) -> Page {
+    page = page
+        .text("What is wrong, and who can mend it:")
         .fact("What happened", failure.class.text())
         .fact("Who must act", who(failure.class.actor()))
         .fact("What to do", failure.class.cure());
@@ -44,8 +96,34 @@ fn connected(mailbox: &str, inbox: &str, sending: Option<&Failure>) -> Page {
         page = page.fact("The server said", said);
     }
     page.fact("Code", failure.class.code())
-        .aside("When it is done, press \"Try again\" in the inbox's settings.")
-        .link("Go to Postroom", "/")
+}
+
+fn ask_address(ask: &AskAddress) -> Page {
+    let mut page = Page::new("Which mailbox is it?", Tone::Waiting);
+    match &ask.trouble {
+        Some(failure) if failure.class == FailureClass::AddressUnknown => {
+            page = page.text("That is not an e-mail address. One looks like support@example.com.");
+        }
+        Some(failure) => {
+            page = page.text("The mail server did not open that mailbox for you. Perhaps its address is another one?");
+            page = page.fact("What happened", failure.class.text());
+            if let Some(said) = &failure.server_said {
+                page = page.fact("The server said", said);
+            }
+        }
+        None => {
+            page = page.text(
+                "You signed in with Microsoft, and none of your account's names is an e-mail address. Type the address of the mailbox; \
+                 the mail server then says whether you may open it.",
+            );
+        }
+    }
+    let field =
+        Field { name: "mailbox", label: "Address of the mailbox", value: ask.proposed.as_deref().unwrap_or("") };
+    page.text("If you go on, everybody in the account below can read the mail of this mailbox and answer from it.")
+        .fact("Account", &ask.account_name)
+        .asking("/microsoft/callback/address", &[("token", ask.token.expose())], &field, "Connect this mailbox")
+        .aside("If you do not know this account, close this page: nothing is connected without you.")
 }
 
 fn proving(follow: &str, trouble: Option<&Failure>) -> Page {
@@ -96,7 +174,7 @@ fn consent_returned(declined: bool) -> Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{FailureClass, Secret};
+    use domain::Secret;
 
     #[test]
     fn the_confirmation_page_names_the_account_and_has_one_form_of_hidden_fields() {
@@ -112,11 +190,64 @@ mod tests {
         assert_eq!(html.matches("<input").count(), html.matches("type=\"hidden\"").count());
     }
 
+    fn inbox() -> Inbox {
+        let address = |text: &str| domain::EmailAddress::parse(text).expect("an address");
+        let now = domain::Timestamp::from_seconds(1_760_000_000);
+        Inbox {
+            id: domain::InboxId(7),
+            account_id: domain::AccountId(1),
+            name: "Contoso <Support>".to_owned(),
+            settings: domain::inbox::InboxSettings::default(),
+            channel: domain::channel::EmailChannel {
+                id: domain::ChannelId(9),
+                account_id: domain::AccountId(1),
+                inbox_id: domain::InboxId(7),
+                provider: domain::channel::Provider::Microsoft,
+                grant_id: None,
+                principal: "ada@contoso.example".to_owned(),
+                mailbox_address: address("ada@contoso.example"),
+                from_address: address("support@contoso.example"),
+                smtp_user: "ada@contoso.example".to_owned(),
+                fetch_health: Health::default().worked(now),
+                send_health: Health::default().worked(now),
+                import: ImportProgress { state: ImportState::Running, total: Some(40), done: 12 },
+                created_at: now,
+            },
+            created_at: now,
+        }
+    }
+
     #[test]
-    fn a_mailbox_that_cannot_send_says_who_must_act() {
+    fn the_page_at_the_end_names_the_inbox_and_says_how_it_is_doing() {
+        let html = connected(&inbox(), "Contoso", "state").render();
+        for told in ["Contoso &lt;Support&gt;", "ada@contoso.example", "support@contoso.example", "12 of 40", "works"] {
+            assert!(html.contains(told), "{told}: {html}");
+        }
+    }
+
+    #[test]
+    fn a_mailbox_that_cannot_send_says_who_must_act_and_where_to_look_again() {
+        let mut inbox = inbox();
         let failure = Failure::new(FailureClass::SmtpAuthDisabled).said("535 5.7.139");
-        let html = connected("ada@contoso.example", "7", Some(&failure)).render();
-        assert!(html.contains("535 5.7.139") && html.contains("administrator") && html.contains("smtp_auth_disabled"));
+        inbox.channel.send_health = inbox.channel.send_health.failed(failure, inbox.created_at, None);
+        let html = connected(&inbox, "Contoso", "state").render();
+        for told in ["535 5.7.139", "administrator", "smtp_auth_disabled", "/microsoft/connections/state"] {
+            assert!(html.contains(told), "{told}: {html}");
+        }
+    }
+
+    #[test]
+    fn the_page_that_asks_for_the_address_keeps_what_was_typed_as_text() {
+        let ask = AskAddress {
+            token: Secret::new("t.k"),
+            account_name: "Contoso".to_owned(),
+            connection_id: domain::ConnectionId(1),
+            proposed: Some("\"><script>".to_owned()),
+            trouble: Some(FailureClass::AddressUnknown.into()),
+        };
+        let html = page(CallbackPage::AskAddress(ask)).render();
+        assert!(html.contains("Contoso") && html.contains("&quot;&gt;&lt;script&gt;") && !html.contains("<script"));
+        assert_eq!(html.matches("<form").count(), 1);
     }
 
     #[test]

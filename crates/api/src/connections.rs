@@ -65,7 +65,7 @@ fn shown(view: ConnectionView) -> Connection {
         status: view.status.into(),
         failure: connection.failure.as_ref().map(Failure::from),
         inbox_id: view.inbox.map(|inbox| inbox.id.0),
-        email: connection.identity.map(|identity| identity.principal).or(connection.email),
+        email: connection.identity.and_then(|identity| identity.principal).or(connection.email),
         admin_consent_url: view.admin_consent_url.map(String::from),
         created_at: connection.created_at.seconds(),
         expires_at: connection.expires_at.seconds(),

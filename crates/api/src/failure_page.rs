@@ -54,7 +54,10 @@ const fn status(class: FailureClass) -> StatusCode {
     match class {
         FailureClass::StateUnknown => StatusCode::NOT_FOUND,
         FailureClass::StateExpired => StatusCode::GONE,
-        FailureClass::OtherBrowser | FailureClass::OtherPrincipal | FailureClass::WrongAccount => StatusCode::FORBIDDEN,
+        FailureClass::OtherBrowser
+        | FailureClass::OtherPrincipal
+        | FailureClass::WrongAccount
+        | FailureClass::AccountSuspended => StatusCode::FORBIDDEN,
         FailureClass::MailboxAlreadyConnected => StatusCode::CONFLICT,
         _ => match class.actor() {
             Actor::Nobody => StatusCode::SERVICE_UNAVAILABLE,

@@ -39,6 +39,15 @@ impl Tone {
     }
 }
 
+/// A line that a person fills in, in a form.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    pub name: &'a str,
+    pub label: &'a str,
+    /// What stands in it at first.
+    pub value: &'a str,
+}
+
 /// A page under construction. What is added first stands first.
 #[derive(Debug)]
 pub struct Page {
@@ -117,12 +126,37 @@ impl Page {
     /// A form of hidden fields and one button, sent by POST to a path of ours.
     #[must_use]
     pub fn form(mut self, action: &str, hidden: &[(&str, &str)], button: &str) -> Self {
+        self.begin_form(action, hidden);
+        self.end_form(button);
+        self
+    }
+
+    /// The same with an e-mail address to fill in. It is checked when it arrives, so that what is wrong with it is said by us.
+    #[must_use]
+    pub fn asking(mut self, action: &str, hidden: &[(&str, &str)], field: &Field<'_>, button: &str) -> Self {
+        self.begin_form(action, hidden);
+        let Field { name, label, value } = field;
+        let _ = write!(
+            self.body,
+            "<label>{}<input type=\"text\" inputmode=\"email\" autocomplete=\"email\" spellcheck=\"false\" required \
+             maxlength=\"320\" name=\"{}\" value=\"{}\"></label>",
+            escape(label),
+            escape(name),
+            escape(value)
+        );
+        self.end_form(button);
+        self
+    }
+
+    fn begin_form(&mut self, action: &str, hidden: &[(&str, &str)]) {
         let _ = write!(self.body, "<form method=\"post\" action=\"{}\">", escape(action));
         for (name, value) in hidden {
             let _ = write!(self.body, "<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value));
         }
+    }
+
+    fn end_form(&mut self, button: &str) {
         let _ = write!(self.body, "<button type=\"submit\">{}</button></form>", escape(button));
-        self
     }
 
     fn element(&mut self, tag: &str, class: Option<&str>, text: &str) {
@@ -201,10 +235,11 @@ mod tests {
             .fact(evil, evil)
             .link(evil, &format!("https://x.org/{evil}"))
             .address(evil, &format!("https://x.org/{evil}"))
-            .form("/a", &[(evil, evil)], evil);
+            .form("/a", &[(evil, evil)], evil)
+            .asking("/a", &[(evil, evil)], &Field { name: evil, label: evil, value: evil }, evil);
         let html = page.render();
         assert!(!html.contains("<script"), "{html}");
-        assert_eq!(html.matches("<input").count(), 1);
+        assert_eq!(html.matches("<input").count(), 3);
         assert!(!html.contains("\"\">"), "{html}");
     }
 

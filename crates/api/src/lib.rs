@@ -116,6 +116,7 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .at("/microsoft/connect/:link", get(connect::connect).head(connect::nothing))
         .at("/microsoft/callback", get(microsoft_callback::returned).head(connect::nothing))
         .at("/microsoft/callback/confirm", post(microsoft_callback::confirmed))
+        .at("/microsoft/callback/address", post(microsoft_callback::address_told))
         .at("/microsoft/connections/:token", get(microsoft_callback::followed))
         .nest_no_strip("/api", service.into_endpoint())
         .nest_no_strip("/auth", self::service().into_endpoint())

@@ -34,14 +34,41 @@ pub async fn confirmed(
     Data(app): Data<&App>,
     form: poem::Result<Form<Confirmation>>,
 ) -> poem::Result<Response> {
-    // The attempt's cookie speaks here, so the form must be ours.
-    if !same_origin::may_use_cookie(request, &app.settings().frontend_url) {
-        return Ok(failure_page::page(&FailureClass::OtherBrowser.into(), &WaysOut::default()).into_response());
+    match own_form(request, app, form) {
+        Ok(form) => answer(callback::confirm(app, &form.token, &|name| cookies::read(request, name)).await),
+        Err(class) => Ok(failure_page::page(&class.into(), &WaysOut::default()).into_response()),
     }
-    let Ok(Form(form)) = form else {
-        return Ok(failure_page::page(&FailureClass::StateUnknown.into(), &WaysOut::default()).into_response());
-    };
-    answer(callback::confirm(app, &form.token, &|name| cookies::read(request, name)).await)
+}
+
+/// The form of the page that asks which mailbox it is.
+#[derive(Deserialize)]
+struct Address {
+    token: String,
+    #[serde(default)]
+    mailbox: String,
+}
+
+#[handler]
+pub async fn address_told(
+    request: &Request,
+    Data(app): Data<&App>,
+    form: poem::Result<Form<Address>>,
+) -> poem::Result<Response> {
+    match own_form(request, app, form) {
+        Ok(form) => {
+            let cookies = |name: &str| cookies::read(request, name);
+            answer(callback::tell_address(app, &form.token, form.mailbox.trim(), &cookies).await)
+        }
+        Err(class) => Ok(failure_page::page(&class.into(), &WaysOut::default()).into_response()),
+    }
+}
+
+/// The attempt's cookie speaks for these forms, so they must be ours.
+fn own_form<T>(request: &Request, app: &App, form: poem::Result<Form<T>>) -> Result<T, FailureClass> {
+    if !same_origin::may_use_cookie(request, &app.settings().frontend_url) {
+        return Err(FailureClass::OtherBrowser);
+    }
+    form.map(|Form(form)| form).map_err(|_| FailureClass::StateUnknown)
 }
 
 #[handler]

@@ -88,7 +88,7 @@ failure_classes! {
     HostForbidden = "host_forbidden", Owner, Never, "The server's address is not one that may be contacted from here.", "Give the name of a mail server on the public internet.";
     // Getting into the mailbox.
     AuthenticationRefused = "authentication_refused", Owner, FreshToken, "The mail server refused the sign-in although the token is fresh.", "Check that IMAP is switched on for this mailbox and that the person who signed in may open it, then try again.";
-    MailboxNotConnected = "mailbox_not_connected", TenantAdmin, FreshToken, "Microsoft accepted the sign-in but would not open the mailbox.", "Check that the mailbox exists and has an Exchange licence, that IMAP is switched on for it, and that the person who signed in has full access.";
+    MailboxNotConnected = "mailbox_not_connected", TenantAdmin, FreshToken, "Microsoft accepted the sign-in but would not open the mailbox.", "Check that the mailbox exists and has an Exchange licence, that IMAP is switched on for it, and that the person who signed in has full access. If its name was changed, sign in with Microsoft again.";
     SmtpAuthDisabled = "smtp_auth_disabled", TenantAdmin, Never, "Sending is switched off: authenticated SMTP is disabled for this mailbox or tenant.", "A Microsoft 365 administrator switches on \"Authenticated SMTP\" for the mailbox (admin centre, the user, Mail, Manage email apps; or Set-CASMailbox -SmtpClientAuthenticationDisabled $false), then press Try again.";
     SendingRefused = "sending_refused", TenantAdmin, FreshToken, "The mail server refused the sign-in for sending.", "Check that authenticated SMTP is switched on for the mailbox and that the person who signed in may send from it, then press Try again.";
     // The sign-in at Microsoft.
@@ -116,7 +116,7 @@ failure_classes! {
     OtherBrowser = "other_browser", Owner, Never, "The sign-in was started in another browser.", "Finish in the browser in which the link was first opened, or start again here.";
     IdTokenInvalid = "id_token_invalid", Operator, Never, "Microsoft's answer could not be trusted: the identity token is not valid.", "Start again. If it stays, give the operator the reason below.";
     OtherPrincipal = "other_principal", Owner, Never, "Another Microsoft account signed in than the one this inbox was connected with.", "Sign in with the account that connected the inbox before.";
-    AddressUnknown = "address_unknown", Owner, Never, "None of the sign-in names of this account is an e-mail address.", "Tell us the mailbox's address and start again.";
+    AddressUnknown = "address_unknown", Owner, Never, "None of the sign-in names of this account is an e-mail address.", "Type the mailbox's address on the page that asks for it. The mail server then says whether it may be opened.";
     MailboxAlreadyConnected = "mailbox_already_connected", Owner, Never, "This mailbox is already connected in this account.", "Use the inbox that exists, or sign in again from its settings.";
     // Sending.
     SenderNotAllowed = "sender_not_allowed", TenantAdmin, Never, "The mailbox may not send as this address.", "A Microsoft 365 administrator grants Send As for the From address, then retry the message.";

@@ -159,6 +159,20 @@ impl Sandbox {
         directory.users.iter_mut().find(|user| user.is_called(address)).map(change).is_some()
     }
 
+    /// Somebody's sign-in name is changed: the same person (`oid`) and mailbox under a new name. Mail to the old one still arrives, as it
+    /// does at Exchange, which keeps it as a proxy address; signing in with it does not work any more.
+    pub fn rename_user(&self, address: &str, to: &str) -> bool {
+        let mut directory = self.state.directory();
+        let Some(user) = directory.users.iter_mut().find(|user| user.is_called(address)) else { return false };
+        let old = std::mem::replace(&mut user.address, to.to_owned());
+        if user.email.as_deref() == Some(old.as_str()) {
+            user.email = Some(to.to_owned());
+        }
+        self.state.mailboxes.rename(&old, to);
+        user.aliases.push(old);
+        true
+    }
+
     pub fn update_tenant(&self, tid: &str, change: impl FnOnce(&mut Tenant)) -> bool {
         let mut directory = self.state.directory();
         directory.tenants.iter_mut().find(|tenant| tenant.tid == tid).map(change).is_some()

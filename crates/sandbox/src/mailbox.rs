@@ -47,7 +47,7 @@ pub(crate) struct Folder {
 }
 
 struct Inner {
-    address: String,
+    address: Mutex<String>,
     clock: Clock,
     folders: Mutex<Vec<Folder>>,
     changes: watch::Sender<u64>,
@@ -78,13 +78,17 @@ impl Mailbox {
         ];
         // UIDVALIDITY is a small number per folder at Exchange.
         let folders = (14u32..).zip(names).map(|(uidvalidity, name)| Folder::new(name, uidvalidity)).collect();
-        let inner =
-            Inner { address: address.into(), clock, folders: Mutex::new(folders), changes: watch::Sender::new(0) };
+        let inner = Inner {
+            address: Mutex::new(address.into()),
+            clock,
+            folders: Mutex::new(folders),
+            changes: watch::Sender::new(0),
+        };
         Self { inner: Arc::new(inner) }
     }
 
-    pub fn address(&self) -> &str {
-        &self.inner.address
+    pub fn address(&self) -> String {
+        self.inner.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn folders(&self) -> Vec<FolderInfo> {
@@ -262,8 +266,17 @@ impl Mailboxes {
         self.lock().entry(address.to_ascii_lowercase()).or_insert_with(make).clone()
     }
 
+    /// The same mailbox under another name: its folders, UIDs and watchers stay.
+    pub(crate) fn rename(&self, from: &str, to: &str) {
+        let mut held = self.lock();
+        if let Some(mailbox) = held.remove(&from.to_ascii_lowercase()) {
+            to.clone_into(&mut mailbox.inner.address.lock().unwrap_or_else(PoisonError::into_inner));
+            held.insert(to.to_ascii_lowercase(), mailbox);
+        }
+    }
+
     pub(crate) fn addresses(&self) -> Vec<String> {
-        let mut addresses: Vec<String> = self.lock().values().map(|mailbox| mailbox.address().to_owned()).collect();
+        let mut addresses: Vec<String> = self.lock().values().map(Mailbox::address).collect();
         addresses.sort();
         addresses
     }

@@ -166,7 +166,7 @@ impl Inbox {
         let channel = &inbox.channel;
         Self {
             imap_enabled: Some(true),
-            imap_login: Some(channel.principal.clone()),
+            imap_login: Some(channel.mailbox_address.as_str().to_owned()),
             imap_password: Some(AlwaysNull),
             imap_address: Some(servers.imap_address.clone()),
             imap_port: Some(servers.imap_port.into()),

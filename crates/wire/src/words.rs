@@ -39,7 +39,7 @@ mirror! {
     HealthState = domain::channel::HealthState { Unknown, Connected, Failing, NeedsReauth, Blocked }
     ImportState = domain::channel::ImportState { Waiting, Running, Done }
     ConnectionStatus = domain::channel::ConnectionStatus {
-        Pending, AwaitingConfirmation, AwaitingAdminConsent, Proving, Connected, Failed, Expired,
+        Pending, AwaitingConfirmation, AwaitingAddress, AwaitingAdminConsent, Proving, Connected, Failed, Expired,
     }
     /// Who can mend it.
     WhoMustAct = domain::Actor { Nobody, Owner, TenantAdmin, Operator, Agent }

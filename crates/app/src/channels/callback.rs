@@ -10,9 +10,11 @@ use crate::App;
 use crate::accounts::{Caller, EnterError, enter};
 use domain::account::AccountStatus;
 use domain::channel::ConnectionStatus;
-use domain::{AccountId, ConnectionId, Failure, FailureClass, InboxId, Secret, Timestamp};
+use domain::email_address::MAX_ADDRESS_BYTES;
+use domain::inbox::Inbox;
+use domain::{AccountId, ConnectionId, EmailAddress, Failure, FailureClass, Secret, Timestamp};
 use std::time::Duration;
-use store::{Connection, StateProof, StateRefusal, StoreError, TokenHash};
+use store::{Connection, SeenConnection, StateProof, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 /// The query of the callback, as far as anything in it is read.
@@ -37,18 +39,14 @@ impl std::fmt::Debug for CallbackQuery {
 /// What the person sees. All texts are for the API to escape.
 #[derive(Clone, Debug)]
 pub enum CallbackPage {
-    /// The inbox exists. `sending` says why nothing can be sent yet, if so.
-    Connected {
-        account_id: AccountId,
-        connection_id: ConnectionId,
-        inbox_id: InboxId,
-        mailbox: String,
-        sending: Option<Failure>,
-    },
+    /// The inbox exists. How it is doing stands in its channel: reading, sending, and the import of the past.
+    Connected { connection_id: ConnectionId, account_name: String, inbox: Box<Inbox>, follow: String },
     /// Signed in; the mailbox is being proved. `follow` goes to [`follow`]; `trouble` is what the last try met.
     Proving { account_id: AccountId, connection_id: ConnectionId, follow: String, trouble: Option<Failure> },
     /// This browser is nobody's here: one form, POST, with `token` as its only, hidden field, that names the account.
     Confirm { token: Secret, account_name: String, mailbox: String, connection_id: ConnectionId },
+    /// None of the account's names is an address: a form with `token` and the address that the person types. It names the account.
+    AskAddress(AskAddress),
     /// `admin_consent_url`: where an administrator of the Microsoft tenant can approve, when that may be what is missing.
     Failed {
         failure: Failure,
@@ -60,9 +58,26 @@ pub enum CallbackPage {
     ConsentReturned { declined: bool },
 }
 
+/// What the page that asks for the mailbox's address shows.
+#[derive(Clone, Debug)]
+pub struct AskAddress {
+    pub token: Secret,
+    pub account_name: String,
+    pub connection_id: ConnectionId,
+    /// What stands in the field: what was typed last, or what the sign-in proposes.
+    pub proposed: Option<String>,
+    /// Why the last one did not do. [`FailureClass::AddressUnknown`]: it was no address.
+    pub trouble: Option<Failure>,
+}
+
 impl CallbackPage {
     fn refused(class: FailureClass) -> Self {
-        Self::Failed { failure: class.into(), connection_id: None, account_id: None, admin_consent_url: None }
+        Self::failed(class.into())
+    }
+
+    /// Before anything is known about whose attempt it is.
+    fn failed(failure: Failure) -> Self {
+        Self::Failed { failure, connection_id: None, account_id: None, admin_consent_url: None }
     }
 }
 
@@ -92,68 +107,102 @@ pub async fn handle(
         // A state is only ever consumed by the browser of its cookie.
         (Ok(_), None) => return Ok(CallbackPage::refused(FailureClass::OtherBrowser)),
         (Err(StateRefusal::AlreadyUsed(connection)), Some(browser)) => {
-            return watch(app, *connection, state, &browser).await;
+            return watch(app, connection.id, state, &browser).await;
         }
         (Err(refusal), _) => {
-            return Ok(CallbackPage::Failed {
-                failure: refusal_failure(&refusal),
-                connection_id: None,
-                account_id: None,
-                admin_consent_url: None,
-            });
+            return Ok(CallbackPage::failed(refusal_failure(&refusal)));
         }
     };
     let trusted = manages(app, caller, &proof).await?;
     let confirmation = browser.confirmation(state);
+    let id = proof.connection.id;
     // On its own, so that a person who closes the page does not leave a redeemed code behind with nothing stored.
     let task = tokio::spawn({
         let app = app.clone();
         async move { settle::settle(&app, proof, query, trusted, &confirmation).await }
     });
-    let connection = match task.await {
+    match task.await {
         Ok(settled) => settled?,
         Err(_) => return Err(StoreError::Unavailable("the sign-in was interrupted".to_owned())),
     };
-    watch(app, connection, state, &browser).await
+    watch(app, id, state, &browser).await
 }
 
 /// The confirmation page's POST: the person says that this mailbox is to be connected to the account they were shown.
 pub async fn confirm(app: &App, token: &str, cookies: CookieLookup<'_>) -> Result<CallbackPage, StoreError> {
-    let Some(state) = state_of_confirmation(token) else {
-        return Ok(CallbackPage::refused(FailureClass::StateUnknown));
+    answered(app, token, cookies, ConnectionStatus::AwaitingConfirmation, None).await
+}
+
+/// The POST of the page that asks which mailbox it is, and names the account it is to be connected to.
+pub async fn tell_address(
+    app: &App,
+    token: &str,
+    typed: &str,
+    cookies: CookieLookup<'_>,
+) -> Result<CallbackPage, StoreError> {
+    let address = EmailAddress::parse(typed);
+    if address.is_none() {
+        let state = state_of_confirmation(token).unwrap_or_default();
+        return Ok(match follow(app, state, cookies).await? {
+            CallbackPage::AskAddress(ask) => CallbackPage::AskAddress(AskAddress {
+                proposed: Some(typed.chars().take(MAX_ADDRESS_BYTES).collect()),
+                trouble: Some(FailureClass::AddressUnknown.into()),
+                ..ask
+            }),
+            other => other,
+        });
+    }
+    answered(app, token, cookies, ConnectionStatus::AwaitingAddress, address.as_ref()).await
+}
+
+/// A person answered what they were asked, in the browser that was asked, and for an account that is not suspended.
+async fn answered(
+    app: &App,
+    token: &str,
+    cookies: CookieLookup<'_>,
+    asked: ConnectionStatus,
+    address: Option<&EmailAddress>,
+) -> Result<CallbackPage, StoreError> {
+    let state = state_of_confirmation(token).unwrap_or_default();
+    let (seen, browser) = match seen(app, state, cookies).await? {
+        Ok(seen) => seen,
+        Err(refused) => return Ok(CallbackPage::refused(refused)),
     };
-    let Some(browser) = Browser::of(app, state, cookies) else {
-        return Ok(CallbackPage::refused(FailureClass::OtherBrowser));
-    };
-    let consumed =
-        app.store().connections().consume_confirmation(&TokenHash::of(token), Some(&browser.hash()), app.now()).await?;
-    match consumed {
+    if seen.connection.status != asked || seen.account.status == AccountStatus::Suspended {
+        return watch(app, seen.connection.id, state, &browser).await;
+    }
+    let connections = app.store().connections();
+    match connections.consume_confirmation(&TokenHash::of(token), Some(&browser.hash()), asked, app.now()).await? {
         Ok(proof) => {
-            let connection = settle::start_proving(app, &proof.scope, &proof.connection).await?;
-            watch(app, connection, state, &browser).await
+            settle::start_proving(app, &proof.scope, &proof.connection, address).await?;
+            watch(app, proof.connection.id, state, &browser).await
         }
-        Err(StateRefusal::AlreadyUsed(connection)) => watch(app, *connection, state, &browser).await,
-        Err(refusal) => Ok(CallbackPage::Failed {
-            failure: refusal_failure(&refusal),
-            connection_id: None,
-            account_id: None,
-            admin_consent_url: None,
-        }),
+        Err(StateRefusal::AlreadyUsed(connection)) => watch(app, connection.id, state, &browser).await,
+        Err(refusal) => Ok(CallbackPage::failed(refusal_failure(&refusal))),
     }
 }
 
 /// The status page: what has become of it by now, for the browser that made it. Does not wait.
 pub async fn follow(app: &App, state: &str, cookies: CookieLookup<'_>) -> Result<CallbackPage, StoreError> {
-    let connections = app.store().connections();
-    let found = if state.len() > 128 { None } else { connections.id_of_state(&TokenHash::of(state)).await? };
-    let Some(id) = found else { return Ok(CallbackPage::refused(FailureClass::StateUnknown)) };
-    let Some(browser) = Browser::of(app, state, cookies) else {
-        return Ok(CallbackPage::refused(FailureClass::OtherBrowser));
-    };
-    match connections.seen_by_browser(id, &browser.hash()).await? {
-        Some(connection) => page(app, connection, state, &browser).await,
-        None => Ok(CallbackPage::refused(FailureClass::OtherBrowser)),
+    match seen(app, state, cookies).await? {
+        Ok((seen, browser)) => page(app, seen, state, &browser).await,
+        Err(refused) => Ok(CallbackPage::refused(refused)),
     }
+}
+
+/// The attempt of a state, for the browser that it belongs to.
+async fn seen(
+    app: &App,
+    state: &str,
+    cookies: CookieLookup<'_>,
+) -> Result<Result<(SeenConnection, Browser), FailureClass>, StoreError> {
+    let connections = app.store().connections();
+    let known = !state.is_empty() && state.len() <= 128;
+    let found = if known { connections.id_of_state(&TokenHash::of(state)).await? } else { None };
+    let Some(id) = found else { return Ok(Err(FailureClass::StateUnknown)) };
+    let Some(browser) = Browser::of(app, state, cookies) else { return Ok(Err(FailureClass::OtherBrowser)) };
+    let seen = connections.seen_by_browser(id, &browser.hash()).await?;
+    Ok(seen.map(|seen| (seen, browser)).ok_or(FailureClass::OtherBrowser))
 }
 
 /// Whether the person in front of this browser is somebody who may connect mailboxes to this account.
@@ -170,28 +219,25 @@ async fn manages(app: &App, caller: Option<&Caller>, proof: &StateProof) -> Resu
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Waits for the end of the proof as long as a person likes to look at an empty page, then shows what there is.
-async fn watch(
-    app: &App,
-    mut connection: Connection,
-    state: &str,
-    browser: &Browser,
-) -> Result<CallbackPage, StoreError> {
+async fn watch(app: &App, id: ConnectionId, state: &str, browser: &Browser) -> Result<CallbackPage, StoreError> {
     let until = tokio::time::Instant::now() + app.settings().callback_wait;
-    while is_under_way(&connection) && tokio::time::Instant::now() < until {
-        app.until_changed(LOOK_EVERY).await;
-        match app.store().connections().seen_by_browser(connection.id, &browser.hash()).await? {
-            Some(newer) => connection = newer,
-            None => return Ok(CallbackPage::refused(FailureClass::StateUnknown)),
+    loop {
+        let Some(seen) = app.store().connections().seen_by_browser(id, &browser.hash()).await? else {
+            return Ok(CallbackPage::refused(FailureClass::StateUnknown));
+        };
+        if !is_under_way(&seen) || tokio::time::Instant::now() >= until {
+            return page(app, seen, state, browser).await;
         }
+        app.until_changed(LOOK_EVERY).await;
     }
-    page(app, connection, state, browser).await
 }
 
 /// Something here is working on it: it is being proved, or its code is being redeemed at this moment.
-fn is_under_way(connection: &Connection) -> bool {
-    match connection.status {
-        ConnectionStatus::Proving | ConnectionStatus::Pending => true,
+fn is_under_way(seen: &SeenConnection) -> bool {
+    match seen.connection.status {
+        ConnectionStatus::Proving | ConnectionStatus::Pending => seen.account.status == AccountStatus::Active,
         ConnectionStatus::AwaitingConfirmation
+        | ConnectionStatus::AwaitingAddress
         | ConnectionStatus::AwaitingAdminConsent
         | ConnectionStatus::Connected
         | ConnectionStatus::Failed
@@ -199,7 +245,8 @@ fn is_under_way(connection: &Connection) -> bool {
     }
 }
 
-async fn page(app: &App, connection: Connection, state: &str, browser: &Browser) -> Result<CallbackPage, StoreError> {
+async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -> Result<CallbackPage, StoreError> {
+    let SeenConnection { connection, account, inbox } = seen;
     let failed = |failure: Failure| CallbackPage::Failed {
         admin_consent_url: admin_consent_url(app, &failure),
         failure,
@@ -207,6 +254,14 @@ async fn page(app: &App, connection: Connection, state: &str, browser: &Browser)
         account_id: Some(connection.account_id),
     };
     match connection.status {
+        ConnectionStatus::Pending
+        | ConnectionStatus::Proving
+        | ConnectionStatus::AwaitingConfirmation
+        | ConnectionStatus::AwaitingAddress
+            if account.status == AccountStatus::Suspended =>
+        {
+            Ok(failed(FailureClass::AccountSuspended.into()))
+        }
         ConnectionStatus::Pending | ConnectionStatus::Proving if !is_forgotten(&connection, app.now()) => {
             Ok(CallbackPage::Proving {
                 account_id: connection.account_id,
@@ -216,37 +271,36 @@ async fn page(app: &App, connection: Connection, state: &str, browser: &Browser)
             })
         }
         ConnectionStatus::Connected => {
-            let Some(inbox_id) = connection.result_inbox_id else {
+            let Some(inbox) = inbox else {
                 return Err(StoreError::Corrupt("a connected attempt without its inbox".to_owned()));
             };
             Ok(CallbackPage::Connected {
-                account_id: connection.account_id,
                 connection_id: connection.id,
-                inbox_id,
-                mailbox: connection.identity.map(|identity| identity.principal).unwrap_or_default(),
-                // What proving left on the attempt: reading works, sending was refused.
-                sending: connection.failure,
+                account_name: account.name,
+                inbox: Box::new(inbox),
+                follow: state.to_owned(),
             })
         }
-        ConnectionStatus::AwaitingConfirmation if app.now() >= connection.expires_at => {
+        ConnectionStatus::AwaitingConfirmation | ConnectionStatus::AwaitingAddress
+            if app.now() >= connection.expires_at || !asker_may_connect(app, &connection).await? =>
+        {
             Ok(failed(FailureClass::StateExpired.into()))
         }
-        ConnectionStatus::AwaitingConfirmation => {
-            // The name comes with the rights of whoever asked for the connection; if those are gone, so is the attempt.
-            let asker = app.store().sign_in().member(connection.account_id, connection.created_by).await?;
-            let Some(asker) = asker.filter(|m| m.agent.role.may_manage_inboxes()) else {
-                return Ok(failed(FailureClass::StateExpired.into()));
-            };
-            if asker.account.status == AccountStatus::Suspended {
-                return Ok(failed(FailureClass::AccountSuspended.into()));
-            }
-            let mailbox = connection.identity.as_ref().map(|i| i.principal.clone()).unwrap_or_default();
-            Ok(CallbackPage::Confirm {
+        ConnectionStatus::AwaitingConfirmation => Ok(CallbackPage::Confirm {
+            token: browser.confirmation(state),
+            account_name: account.name,
+            mailbox: connection.identity.and_then(|identity| identity.principal).unwrap_or_default(),
+            connection_id: connection.id,
+        }),
+        ConnectionStatus::AwaitingAddress => {
+            let told = connection.identity.and_then(|identity| identity.principal.or(identity.mailbox));
+            Ok(CallbackPage::AskAddress(AskAddress {
                 token: browser.confirmation(state),
-                account_name: asker.account.name,
-                mailbox,
+                account_name: account.name,
                 connection_id: connection.id,
-            })
+                proposed: told,
+                trouble: connection.failure.filter(|failure| failure.class != FailureClass::AddressUnknown),
+            }))
         }
         ConnectionStatus::Pending
         | ConnectionStatus::Proving
@@ -257,6 +311,12 @@ async fn page(app: &App, connection: Connection, state: &str, browser: &Browser)
             Ok(failed(failure))
         }
     }
+}
+
+/// The account's name is shown with the rights of whoever asked for the connection; if those are gone, so is the attempt.
+async fn asker_may_connect(app: &App, connection: &Connection) -> Result<bool, StoreError> {
+    let asker = app.store().sign_in().member(connection.account_id, connection.created_by).await?;
+    Ok(asker.is_some_and(|member| member.agent.role.may_manage_inboxes()))
 }
 
 /// A state that was used and led nowhere: the process died between the two. Nothing will change it any more.

@@ -6,6 +6,7 @@
 use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
 use crate::App;
 use crate::accounts::Member;
+use domain::account::AccountStatus;
 use domain::channel::Provider;
 use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, Secret};
 use oauth::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
@@ -130,6 +131,9 @@ pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -
     };
     let opened = app.store().connections().open_link(&TokenHash::of(link_token), &browser, app.now()).await?;
     let proof = opened.map_err(|refusal| OpenLinkError::Refused(refusal_failure(&refusal)))?;
+    if proof.scope.account().await?.status == AccountStatus::Suspended {
+        return Err(OpenLinkError::Refused(FailureClass::AccountSuspended.into()));
+    }
     let pkce_verifier = PkceVerifier::restore(proof.handshake.pkce_verifier.clone())
         .ok_or_else(|| StoreError::Corrupt("a stored PKCE verifier".to_owned()))?;
     let redirect = microsoft.authorize_url(&AuthorizeRequest {

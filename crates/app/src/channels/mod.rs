@@ -8,6 +8,7 @@
 mod attempt;
 pub mod callback;
 pub mod connect;
+mod examine;
 pub mod health;
 pub mod inboxes;
 pub mod refresh;

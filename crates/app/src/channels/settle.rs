@@ -4,6 +4,7 @@
 
 use super::callback::CallbackQuery;
 use crate::{App, Hint};
+use domain::account::AccountStatus;
 use domain::channel::ConnectionStatus;
 use domain::{EmailAddress, Failure, FailureClass, Secret, Timestamp};
 use oauth::{Identity, PkceVerifier, Resource, TokenSet};
@@ -83,6 +84,9 @@ async fn sign_in(
     trusted: bool,
     confirmation: &Secret,
 ) -> Result<Connection, Stop> {
+    if proof.scope.account().await?.status == AccountStatus::Suspended {
+        return Err(FailureClass::AccountSuspended.into());
+    }
     if let Some(error) = &query.error {
         let failure =
             oauth::error_from_callback(error, query.error_subcode.as_deref(), query.error_description.as_deref());
@@ -99,29 +103,39 @@ async fn sign_in(
     let tokens = microsoft.redeem(code.expose(), &verifier).await?;
     let raw = tokens.id_token.as_deref().ok_or_else(|| Failure::new(FailureClass::IdTokenInvalid).detail("missing"))?;
     let identity = microsoft.validate_id_token(raw, proof.handshake.nonce.expose(), app.now()).await?;
-    let who = who(&identity, proof.connection.email.as_deref())?;
+    let who = who(&identity, proof.connection.email.as_deref());
     same_principal(proof, &identity).await?;
-    Ok(store_sign_in(app, proof, tokens, who, received_at, (!trusted).then_some(confirmation)).await?)
+    let next = match (&who.principal, trusted) {
+        // The page that asks for the address names the account as well.
+        (None, _) => ConnectionStatus::AwaitingAddress,
+        (Some(_), false) => ConnectionStatus::AwaitingConfirmation,
+        (Some(_), true) => ConnectionStatus::Proving,
+    };
+    Ok(store_sign_in(app, proof, tokens, who, received_at, next, confirmation).await?)
 }
 
-/// Who signed in, under the names that mail servers know them by.
-fn who(identity: &Identity, expected: Option<&str>) -> Result<ConnectionIdentity, Failure> {
-    let expected = expected.and_then(EmailAddress::parse);
+/// Who signed in, under the names that mail servers know them by, as far as the token says.
+fn who(identity: &Identity, expected: Option<&str>) -> ConnectionIdentity {
+    let named = identity.xoauth2_user().map(str::to_owned);
+    let typed = named.is_none();
     // The address that was typed when the connection was asked for is taken only where the token names none; the mailbox's server is
     // the one who says whether this person may open it.
-    let principal = identity
-        .xoauth2_user()
-        .map(str::to_owned)
-        .or_else(|| expected.map(|address| address.as_str().to_owned()))
-        .ok_or(FailureClass::AddressUnknown)?;
-    Ok(ConnectionIdentity {
+    let expected = || expected.and_then(EmailAddress::parse).map(|address| address.as_str().to_owned());
+    let principal = named.or_else(expected);
+    ConnectionIdentity {
         tid: identity.tid.clone(),
         oid: identity.oid.clone(),
         sub: identity.sub.clone(),
-        mailbox: from_address(identity, &principal),
+        mailbox: match &principal {
+            Some(principal) => Some(from_address(identity, principal)),
+            // What the page that asks proposes.
+            None => identity.proposed_address().map(|address| address.as_str().to_owned()),
+        },
         principal,
         name: identity.claims.name.clone(),
-    })
+        typed,
+        is_guest: identity.claims.is_guest || identity.claims.idp.is_some(),
+    }
 }
 
 /// What From should say: the address that the tenant is known to own, else the sign-in name. An administrator of any tenant can write
@@ -158,7 +172,8 @@ async fn store_sign_in(
     tokens: TokenSet,
     who: ConnectionIdentity,
     received_at: Timestamp,
-    confirmation: Option<&Secret>,
+    next: ConnectionStatus,
+    confirmation: &Secret,
 ) -> Result<Connection, StoreError> {
     let refresh_token = tokens
         .refresh_token
@@ -170,31 +185,29 @@ async fn store_sign_in(
             tid: who.tid.clone(),
             oid: who.oid.clone(),
             sub: who.sub.clone(),
-            principal: who.principal.clone(),
+            principal: who.principal.clone().unwrap_or_default(),
             refresh_token,
             scopes: tokens.scope,
         })
         .await?;
     let expires_at = received_at.plus(tokens.expires_in);
     tx.store_access_token(grant.id, resource_key(Resource::Outlook), &tokens.access_token, expires_at).await?;
-    let status = match confirmation {
-        Some(_) => ConnectionStatus::AwaitingConfirmation,
-        None => ConnectionStatus::Proving,
-    };
+    let asks = next == ConnectionStatus::AwaitingAddress;
     let connection = tx
         .update_connection(
             proof.connection.id,
             &ConnectionChange {
-                status: Some(status),
+                status: Some(next),
                 identity: Some(who),
                 grant_id: Some(grant.id),
-                failure: Some(None),
-                confirm_hash: confirmation.map(|token| TokenHash::of(token.expose())),
+                failure: Some(asks.then(|| FailureClass::AddressUnknown.into())),
+                confirm_hash: Some(TokenHash::of(confirmation.expose())),
+                asked_until: asks.then(|| app.now().plus(app.settings().connection_lifetime)),
                 ..ConnectionChange::default()
             },
         )
         .await?;
-    if confirmation.is_none() {
+    if next == ConnectionStatus::Proving {
         owe_proof(app, &mut tx, &connection).await?;
     }
     tx.commit().await?;
@@ -203,14 +216,25 @@ async fn store_sign_in(
     Ok(connection)
 }
 
-/// The person confirmed: the mailbox is to be proved.
+/// The person confirmed, or said which mailbox it is: it is to be proved.
 pub(super) async fn start_proving(
     app: &App,
     scope: &AccountScope,
     connection: &Connection,
+    told: Option<&EmailAddress>,
 ) -> Result<Connection, StoreError> {
     let mut tx = scope.begin().await?;
-    let change = ConnectionChange { status: Some(ConnectionStatus::Proving), ..ConnectionChange::default() };
+    let identity = told.and_then(|address| {
+        let address = Some(address.as_str().to_owned());
+        let who = connection.identity.clone()?;
+        Some(ConnectionIdentity { principal: address.clone(), mailbox: address, ..who })
+    });
+    let change = ConnectionChange {
+        status: Some(ConnectionStatus::Proving),
+        identity,
+        failure: Some(None),
+        ..ConnectionChange::default()
+    };
     let connection = tx.update_connection(connection.id, &change).await?;
     owe_proof(app, &mut tx, &connection).await?;
     tx.commit().await?;
@@ -241,7 +265,7 @@ mod tests {
 
     #[test]
     fn mail_comes_from_the_email_claim_only_when_its_domain_is_the_sign_ins_or_vouched_for() {
-        let from = |claims| who(&identity(claims), None).expect("an address").mailbox;
+        let from = |claims| who(&identity(claims), None).mailbox.expect("an address");
         assert_eq!(from(named("ada@contoso.com", Some("support@contoso.com"))), "support@contoso.com");
         assert_eq!(from(named("ada@evil.example", Some("ceo@victim.example"))), "ada@evil.example");
         let mut vouched = named("ada@contoso.onmicrosoft.com", Some("ada@contoso.com"));
@@ -255,13 +279,17 @@ mod tests {
     #[test]
     fn the_sign_in_name_opens_the_mailbox_whatever_the_email_claim_says() {
         let found = who(&identity(named("ada@contoso.com", Some("alias@contoso.com"))), Some("other@contoso.com"));
-        assert_eq!(found.expect("an address").principal, "ada@contoso.com");
+        assert_eq!((found.principal.as_deref(), found.typed), (Some("ada@contoso.com"), false));
     }
 
     #[test]
-    fn a_sign_in_without_any_address_takes_the_expected_one_or_asks() {
+    fn a_sign_in_without_any_address_takes_the_expected_one_or_asks_and_proposes_the_email() {
         let nameless = || identity(named("ada", None));
-        assert_eq!(who(&nameless(), Some("ada@contoso.com")).expect("expected").principal, "ada@contoso.com");
-        assert_eq!(who(&nameless(), None).expect_err("asks").class, FailureClass::AddressUnknown);
+        let expected = who(&nameless(), Some("ada@contoso.com"));
+        assert_eq!((expected.principal.as_deref(), expected.typed), (Some("ada@contoso.com"), true));
+        let asked = who(&nameless(), None);
+        assert_eq!((asked.principal, asked.mailbox, asked.typed), (None, None, true));
+        let proposed = who(&identity(named("+49 170 1234567", Some("ada@contoso.com"))), None);
+        assert_eq!((proposed.principal, proposed.mailbox.as_deref()), (None, Some("ada@contoso.com")));
     }
 }

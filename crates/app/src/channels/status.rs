@@ -42,7 +42,14 @@ pub async fn connection_status(
         Some(inbox) => member.scope.inbox(inbox).await?,
         None => None,
     };
-    let waits = matches!(connection.status, ConnectionStatus::Pending | ConnectionStatus::AwaitingConfirmation);
+    let waits = match connection.status {
+        ConnectionStatus::Pending | ConnectionStatus::AwaitingConfirmation | ConnectionStatus::AwaitingAddress => true,
+        ConnectionStatus::AwaitingAdminConsent
+        | ConnectionStatus::Proving
+        | ConnectionStatus::Connected
+        | ConnectionStatus::Failed
+        | ConnectionStatus::Expired => false,
+    };
     let status =
         if waits && app.now() >= connection.expires_at { ConnectionStatus::Expired } else { connection.status };
     let admin_consent_url = connection.failure.as_ref().and_then(|failure| admin_consent_url(app, failure));

@@ -3,24 +3,21 @@
 //! Reading must work: sign-in and EXAMINE INBOX. Sending is tried too, and an inbox whose sending is refused exists all the same, with
 //! the reason. Trouble that passes is tried again for a quarter of an hour; a definitive refusal ends the attempt with its class.
 
-use super::{Part, refresh, snapshot};
+use super::examine::{Proved, Trouble, examine};
+use super::{Part, snapshot};
 use crate::{App, Hint};
+use domain::account::AccountStatus;
 use domain::channel::{ConnectionStatus, EmailChannel, Health, HealthState};
 use domain::event::EventKind;
 use domain::failure::backoff;
 use domain::inbox::{Inbox, InboxSettings};
-use domain::{ConnectionId, EmailAddress, Failure, FailureClass, GrantId, Retry, Secret, Timestamp};
-use mail::imap::{self, ImapLogin};
-use mail::smtp::{self, SmtpLogin};
-use oauth::Resource;
+use domain::{ConnectionId, Failure, FailureClass, Retry, Timestamp};
 use std::time::Duration;
 use store::{
-    AccountScope, ClaimedWork, Connection, ConnectionChange, ConnectionIdentity, NewChannel, NewInbox, OwedKind,
-    OwedPriority, StoreError, Tx,
+    ClaimedWork, Connection, ConnectionChange, ConnectionIdentity, NewChannel, NewInbox, OwedKind, OwedPriority,
+    SignedInAgain, StoreError, Tx,
 };
 
-/// A first sign-in at Exchange can take 90 seconds.
-const MAILBOX_PATIENCE: Duration = Duration::from_secs(120);
 /// A fresh token that is refused is tried this often: Exchange refuses now and then by itself.
 const TRIES_WITH_A_FRESH_TOKEN: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_secs(3);
@@ -35,6 +32,11 @@ pub async fn prove(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
         app.store().relay().finish(work).await?;
         return Ok(());
     };
+    // Nothing of a suspended account is handed over; this was on its way when the account was suspended. It comes again when it is not.
+    if scope.account().await?.status == AccountStatus::Suspended {
+        app.store().relay().release(work, FIRST_WAIT).await?;
+        return Ok(());
+    }
     let (Some(identity), Some(grant)) = (&connection.identity, connection.grant_id) else {
         return Err(StoreError::Corrupt("a proof of nobody".to_owned()));
     };
@@ -51,127 +53,7 @@ pub async fn prove(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
             }
         }
         Err(Trouble::Store(error)) => Err(error),
-        Err(Trouble::Failure(failure)) => again_or_never(app, work, &connection, failure).await,
-    }
-}
-
-enum Trouble {
-    Failure(Failure),
-    Store(StoreError),
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
-    }
-}
-
-impl From<FailureClass> for Trouble {
-    fn from(class: FailureClass) -> Self {
-        Self::Failure(class.into())
-    }
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-/// What was found to be so.
-struct Proved {
-    /// The inbox that signs in again; `None`: a new one is made.
-    existing: Option<Box<EmailChannel>>,
-    grant: GrantId,
-    principal: String,
-    mailbox: EmailAddress,
-    from: EmailAddress,
-    sending: Result<(), Failure>,
-}
-
-async fn examine(
-    app: &App,
-    scope: &AccountScope,
-    connection: &Connection,
-    identity: &ConnectionIdentity,
-    grant: GrantId,
-) -> Result<Proved, Trouble> {
-    let signed_in = EmailAddress::parse(&identity.principal).ok_or(FailureClass::AddressUnknown)?;
-    let existing = existing_channel(scope, connection, &signed_in, grant).await?;
-    let (mailbox, from) = match &existing {
-        Some(channel) => (channel.mailbox_address.clone(), channel.from_address.clone()),
-        None => {
-            let from = EmailAddress::parse(&identity.mailbox).unwrap_or_else(|| signed_in.clone());
-            (signed_in.clone(), from)
-        }
-    };
-    let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;
-    let (reading, sending) = tokio::join!(
-        within_patience(read_inbox(app, &mailbox, &token)),
-        within_patience(submit(app, &identity.principal, &from, &token)),
-    );
-    reading?;
-    let (from, sending) = match sending {
-        // The address that was proposed is not the mailbox's after all; the one that signed in may be.
-        Err(failure)
-            if failure.class == FailureClass::SenderNotAllowed && existing.is_none() && !from.same_as(&signed_in) =>
-        {
-            let second = within_patience(submit(app, &identity.principal, &signed_in, &token)).await;
-            (signed_in, second)
-        }
-        sending => (from, sending),
-    };
-    Ok(Proved {
-        existing: existing.map(Box::new),
-        grant,
-        principal: identity.principal.clone(),
-        mailbox,
-        from,
-        sending,
-    })
-}
-
-async fn within_patience<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::time::timeout(MAILBOX_PATIENCE, work).await.unwrap_or_else(|_| Err(FailureClass::TimedOut.into()))
-}
-
-async fn read_inbox(app: &App, mailbox: &EmailAddress, token: &Secret) -> Result<(), Failure> {
-    let login =
-        ImapLogin { endpoint: app.settings().imap.clone(), user: mailbox.as_str().to_owned(), token: token.clone() };
-    let mut session = imap::Session::open(app.connector(), &login).await?;
-    // Exchange accepts a sign-in and then refuses the first command, so only an opened folder is a proof.
-    session.examine("INBOX").await?;
-    session.logout().await;
-    Ok(())
-}
-
-async fn submit(app: &App, user: &str, from: &EmailAddress, token: &Secret) -> Result<(), Failure> {
-    let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: user.to_owned(), token: token.clone() };
-    smtp::probe(app.connector(), &login, Some(from)).await
-}
-
-/// The channel that signs in again: the inbox that was asked for, or the one that this mailbox has already. Grants are kept one per
-/// principal, so another grant is another person.
-async fn existing_channel(
-    scope: &AccountScope,
-    connection: &Connection,
-    mailbox: &EmailAddress,
-    grant: GrantId,
-) -> Result<Option<EmailChannel>, Trouble> {
-    if let Some(inbox) = connection.inbox_id {
-        let channel = scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?.channel;
-        return match channel.grant_id {
-            Some(other) if other != grant => Err(FailureClass::OtherPrincipal.into()),
-            // A channel whose grant is gone is signed in again by whoever signs in to the same mailbox.
-            None if !channel.mailbox_address.same_as(mailbox) => Err(FailureClass::OtherPrincipal.into()),
-            Some(_) | None => Ok(Some(channel)),
-        };
-    }
-    let Some(place) = scope.channel_of_mailbox(&mailbox.key()).await? else { return Ok(None) };
-    match scope.channel(place.channel_id).await? {
-        Some(channel) if channel.grant_id == Some(grant) => Ok(Some(channel)),
-        Some(_) => Err(FailureClass::MailboxAlreadyConnected.into()),
-        None => Ok(None),
+        Err(Trouble::Failure(failure)) => again_or_never(app, work, &connection, identity, failure).await,
     }
 }
 
@@ -202,6 +84,7 @@ async fn conclude(
             (inbox.id, inbox.channel.id)
         }
     };
+    tx.rename_grant(proved.grant, &proved.principal).await?;
     tx.update_connection(
         connection.id,
         &ConnectionChange {
@@ -276,7 +159,14 @@ async fn sign_in_again(
     fetch_health: &Health,
     send_health: &Health,
 ) -> Result<(), StoreError> {
-    tx.reconnect_channel(channel.id, proved.grant, &proved.principal, &proved.principal).await?;
+    let names = SignedInAgain {
+        grant_id: proved.grant,
+        principal: proved.principal.clone(),
+        mailbox_address: proved.mailbox.clone(),
+        from_address: proved.from.clone(),
+        smtp_user: proved.principal.clone(),
+    };
+    tx.reconnect_channel(channel.id, &names).await?;
     tx.update_fetch_health(channel.id, fetch_health).await?;
     tx.update_send_health(channel.id, send_health).await?;
     let parts = [(Part::Fetch, &channel.fetch_health, fetch_health), (Part::Send, &channel.send_health, send_health)];
@@ -298,7 +188,8 @@ async fn again_or_never(
     app: &App,
     work: &ClaimedWork,
     connection: &Connection,
-    failure: Failure,
+    identity: &ConnectionIdentity,
+    mut failure: Failure,
 ) -> Result<(), StoreError> {
     let in_time = app.now().since(owed_since(work, connection)) < app.settings().proof_lifetime;
     let again = match failure.class.retry() {
@@ -310,28 +201,47 @@ async fn again_or_never(
         account.id = %connection.account_id, connection.id = %connection.id, attempts = work.attempts, again, %failure,
         "could not prove a mailbox"
     );
-    let mut change = ConnectionChange { failure: Some(Some(failure.clone())), ..ConnectionChange::default() };
+    let mut change = ConnectionChange::default();
     let mut tx = work.scope.begin().await?;
     if again {
         let wait = backoff(work.attempts, FIRST_WAIT, LONGEST_WAIT, app.jitter());
         let wait = failure.retry_after().map_or(wait, |asked| wait.max(asked));
         tx.retry_work(work, wait, &failure).await?;
     } else {
-        change.status = Some(match failure.class {
-            FailureClass::AdminConsentRequired => ConnectionStatus::AwaitingAdminConsent,
-            _ => ConnectionStatus::Failed,
-        });
+        let status = end(identity, &failure);
+        change.status = Some(status);
+        if status == ConnectionStatus::AwaitingAddress {
+            change.asked_until = Some(app.now().plus(app.settings().connection_lifetime));
+        } else if identity.is_guest && does_not_open(&failure) {
+            failure = Failure { class: FailureClass::WrongAccount, ..failure }.detail("guest");
+        }
         // The attempt carries the failure; the work itself was done.
         tx.finish_work(work).await?;
     }
+    change.failure = Some(Some(failure));
     tx.update_connection(connection.id, &change).await?;
-    // What could not be proved is not kept.
+    // What could not be proved is not kept, unless the attempt waits for its address.
     if let (false, Some(grant)) = (again, connection.grant_id) {
         tx.forget_unused_grant(grant).await?;
     }
     tx.commit().await?;
     app.changed();
     Ok(())
+}
+
+/// How an attempt whose mailbox could not be proved goes on.
+fn end(identity: &ConnectionIdentity, failure: &Failure) -> ConnectionStatus {
+    match failure.class {
+        FailureClass::AdminConsentRequired => ConnectionStatus::AwaitingAdminConsent,
+        // The address that was typed may be the mistake. A guest has no mailbox here under any address.
+        _ if identity.typed && !identity.is_guest && does_not_open(failure) => ConnectionStatus::AwaitingAddress,
+        _ => ConnectionStatus::Failed,
+    }
+}
+
+/// The mail server does not let this principal into this mailbox.
+fn does_not_open(failure: &Failure) -> bool {
+    matches!(failure.class, FailureClass::AuthenticationRefused | FailureClass::MailboxNotConnected)
 }
 
 #[cfg(test)]

@@ -186,8 +186,9 @@ async fn where_sending_is_switched_off_the_inbox_exists_and_says_so_until_somebo
     let world = world().await;
     world.sandbox.update_user("support@contoso.example", |user| user.smtp_auth_enabled = false);
     let page = world.connect("support@contoso.example", None).await;
-    let CallbackPage::Connected { inbox_id, sending: Some(failure), .. } = &page else { panic!("{page:?}") };
-    assert_eq!(failure.class, FailureClass::SmtpAuthDisabled);
+    let CallbackPage::Connected { inbox, .. } = &page else { panic!("{page:?}") };
+    let (inbox_id, told) = (&inbox.id, inbox.channel.send_health.failure.as_ref().map(|failure| failure.class));
+    assert_eq!(told, Some(FailureClass::SmtpAuthDisabled));
     let admin = world.admin().await;
     let health = inboxes::health(&world.app, &admin, *inbox_id).await.expect("the inbox").channel;
     assert_eq!(health.fetch_health.state, HealthState::Connected);
@@ -216,7 +217,7 @@ async fn a_deleted_inbox_is_gone_and_its_mailbox_can_be_connected_anew() {
 }
 
 /// What the status page ends with.
-async fn followed_to_the_end(attempt: &crate::support::Attempt<'_>, mut page: CallbackPage) -> CallbackPage {
+pub async fn followed_to_the_end(attempt: &crate::support::Attempt<'_>, mut page: CallbackPage) -> CallbackPage {
     let ended = async {
         while let CallbackPage::Proving { follow, .. } = &page {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;

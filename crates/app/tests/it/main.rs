@@ -2,5 +2,6 @@
 
 mod accounts;
 mod connect;
+mod people;
 mod refresh;
 mod support;

@@ -167,6 +167,11 @@ impl World {
         signed_in(&self.app, "admin@contoso.example").await
     }
 
+    /// Nothing that is owed is done from now on, as when no worker runs.
+    pub fn stop_proving(&self) {
+        self.prover.abort();
+    }
+
     /// Time passes here and at Microsoft.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
@@ -235,6 +240,11 @@ impl Attempt<'_> {
         callback::follow(&self.world.app, state, &cookies).await.expect("the database")
     }
 
+    pub async fn tell_address(&self, token: &Secret, typed: &str) -> CallbackPage {
+        let cookies = |name: &str| self.browser.cookie(name);
+        callback::tell_address(&self.world.app, token.expose(), typed, &cookies).await.expect("the database")
+    }
+
     pub async fn confirm(&self, token: &Secret) -> CallbackPage {
         let cookies = |name: &str| self.browser.cookie(name);
         callback::confirm(&self.world.app, token.expose(), &cookies).await.expect("the database")
@@ -255,7 +265,7 @@ pub fn query(url: &Url) -> CallbackQuery {
 
 pub fn connected(page: &CallbackPage) -> InboxId {
     match page {
-        CallbackPage::Connected { inbox_id, .. } => *inbox_id,
+        CallbackPage::Connected { inbox, .. } => inbox.id,
         other => panic!("not connected: {other:?}"),
     }
 }

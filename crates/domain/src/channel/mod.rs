@@ -72,6 +72,8 @@ pub enum ConnectionStatus {
     Pending,
     /// Signed in, and waiting for a member of the account to confirm in this browser.
     AwaitingConfirmation,
+    /// Signed in, and none of the account's names is an address: waiting for the person to say which mailbox it is.
+    AwaitingAddress,
     /// Microsoft wants an administrator's approval first.
     AwaitingAdminConsent,
     /// Signed in; the mailbox is being proved.
@@ -83,9 +85,10 @@ pub enum ConnectionStatus {
 }
 
 impl ConnectionStatus {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Pending,
         Self::AwaitingConfirmation,
+        Self::AwaitingAddress,
         Self::AwaitingAdminConsent,
         Self::Proving,
         Self::Connected,
@@ -97,6 +100,7 @@ impl ConnectionStatus {
         match self {
             Self::Pending => "pending",
             Self::AwaitingConfirmation => "awaiting_confirmation",
+            Self::AwaitingAddress => "awaiting_address",
             Self::AwaitingAdminConsent => "awaiting_admin_consent",
             Self::Proving => "proving",
             Self::Connected => "connected",

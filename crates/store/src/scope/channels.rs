@@ -155,20 +155,21 @@ pub(crate) async fn reconnect<C: ConnectionTrait>(
     on: &C,
     scope: &AccountScope,
     channel: ChannelId,
-    grant: GrantId,
-    principal: &str,
-    smtp_user: &str,
+    names: &SignedInAgain,
 ) -> Result<()> {
     let now = scope.inner.now();
     let fresh = Health::default().asked_again(now);
     let changed = scope
         .sql(
-            "UPDATE email_channels SET grant_id = ?, principal = ?, smtp_user = ?, fetch_state = ?, fetch_health = ?, send_state = ?, \
-             send_health = ?, epoch = epoch + 1, worker_session_id = NULL, updated_at = ? WHERE account_id = :account AND id = ?",
+            "UPDATE email_channels SET grant_id = ?, principal = ?, mailbox_address = ?, mailbox_key = ?, from_address = ?, \
+             smtp_user = ?, fetch_state = ?, fetch_health = ?, send_state = ?, send_health = ?, epoch = epoch + 1, worker_session_id = NULL, updated_at = ? WHERE account_id = :account AND id = ?",
         )
-        .bind(grant.0)
-        .bind(principal)
-        .bind(smtp_user)
+        .bind(names.grant_id.0)
+        .bind(names.principal.clone())
+        .bind(names.mailbox_address.as_str())
+        .bind(names.mailbox_address.key())
+        .bind(names.from_address.as_str())
+        .bind(names.smtp_user.clone())
         .bind(fresh.state.as_str())
         .bind(to_json(&fresh))
         .bind(fresh.state.as_str())

@@ -65,7 +65,8 @@ pub(crate) async fn update<C: ConnectionTrait>(
         .sql(
             "UPDATE connections SET status = COALESCE(?, status), identity = COALESCE(?, identity), \
              grant_id = COALESCE(?, grant_id), result_inbox_id = COALESCE(?, result_inbox_id), \
-             failure = CASE WHEN ? THEN ? ELSE failure END, confirm_hash = COALESCE(?, confirm_hash), updated_at = ? \
+             failure = CASE WHEN ? THEN ? ELSE failure END, confirm_hash = COALESCE(?, confirm_hash), \
+             confirmed_at = CASE WHEN ? THEN NULL ELSE confirmed_at END, expires_at = COALESCE(?, expires_at), updated_at = ? \
              WHERE account_id = :account AND id = ? RETURNING *",
         )
         .bind(change.status.map(|s| s.as_str().to_owned()))
@@ -75,6 +76,8 @@ pub(crate) async fn update<C: ConnectionTrait>(
         .bind(change.failure.is_some())
         .bind(change.failure.as_ref().and_then(Option::as_ref).map(to_json))
         .bind(change.confirm_hash.map(|h| h.hex()))
+        .bind(change.asked_until.is_some())
+        .bind(change.asked_until.map(|t| t.0))
         .bind(scope.inner.now().0)
         .bind(id.0)
         .one(on)

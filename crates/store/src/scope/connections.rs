@@ -3,10 +3,12 @@
 //! Whoever holds a state, link or confirmation token and that browser's cookie has proved enough to act for this one attempt.
 
 use super::connection_rows::{self, open_handshake};
+use super::inboxes::load_inbox;
 use super::sql::system;
 use super::{convert, grants};
 use crate::connect::Inner;
-use crate::entity::connection;
+use crate::entity::{account, connection};
+use crate::error::corrupt;
 use crate::*;
 use domain::channel::ConnectionStatus;
 use domain::{AccountId, ConnectionId, Timestamp};
@@ -72,22 +74,24 @@ impl Connections {
         self.proof(row, "state_hash", state, browser, now).await
     }
 
-    /// The POST of the confirmation page; atomic and single-use.
+    /// The POST of a page that asked a person something; atomic, and used once for each time they are asked. `asked`: what the attempt waits for.
     pub async fn consume_confirmation(
         &self,
         confirm: &TokenHash,
         browser: Option<&TokenHash>,
+        asked: ConnectionStatus,
         now: Timestamp,
     ) -> Result<Result<StateProof, StateRefusal>> {
         let row = match browser {
             Some(browser) => system(
                 "UPDATE connections SET confirmed_at = ?, updated_at = ? WHERE confirm_hash = ? AND browser_hash = ? \
-                     AND confirmed_at IS NULL AND status = 'awaiting_confirmation' AND expires_at > ? RETURNING *",
+                     AND confirmed_at IS NULL AND status = ? AND expires_at > ? RETURNING *",
             )
             .bind(now.0)
             .bind(now.0)
             .bind(confirm.hex())
             .bind(browser.hex())
+            .bind(asked.as_str())
             .bind(now.0)
             .one(&self.inner.write)
             .await?,
@@ -119,21 +123,34 @@ impl Connections {
         Ok(id.map(ConnectionId))
     }
 
-    /// What came of an attempt, for the browser that made it (the status page).
-    pub async fn seen_by_browser(&self, connection: ConnectionId, browser: &TokenHash) -> Result<Option<Connection>> {
+    /// What came of an attempt, for the browser that made it (the status page). It opens nothing else of the account.
+    pub async fn seen_by_browser(
+        &self,
+        connection: ConnectionId,
+        browser: &TokenHash,
+    ) -> Result<Option<SeenConnection>> {
         let row: Option<connection::Model> = system("SELECT * FROM connections WHERE id = ? AND browser_hash = ?")
             .bind(connection.0)
             .bind(browser.hex())
             .one(&self.inner.read)
             .await?;
-        row.as_ref().map(convert::connection).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let connection = convert::connection(&row)?;
+        let account: Option<account::Model> =
+            system("SELECT * FROM accounts WHERE id = ?").bind(row.account_id).one(&self.inner.read).await?;
+        let account = convert::account(account.ok_or_else(|| corrupt("connection", "without its account"))?)?;
+        let inbox = match connection.result_inbox_id {
+            Some(inbox) => load_inbox(&self.inner.read, connection.account_id, inbox).await?,
+            None => None,
+        };
+        Ok(Some(SeenConnection { connection, account, inbox }))
     }
 
     /// Attempts that nobody came back from, or that waited for a person too long, become `expired`. How many.
     pub async fn expire_old(&self, now: Timestamp) -> Result<u64> {
         system(
             "UPDATE connections SET status = 'expired', updated_at = ? WHERE expires_at <= ? \
-             AND ((status = 'pending' AND consumed_at IS NULL) OR status = 'awaiting_confirmation')",
+             AND ((status = 'pending' AND consumed_at IS NULL) OR status IN ('awaiting_confirmation', 'awaiting_address'))",
         )
         .bind(now.0)
         .bind(now.0)
@@ -187,7 +204,9 @@ impl Connections {
         let connection = convert::connection(&row)?;
         let waits = match connection.status {
             ConnectionStatus::Pending => row.consumed_at.is_none(),
-            ConnectionStatus::AwaitingConfirmation => column == "confirm_hash" && row.confirmed_at.is_none(),
+            ConnectionStatus::AwaitingConfirmation | ConnectionStatus::AwaitingAddress => {
+                column == "confirm_hash" && row.confirmed_at.is_none()
+            }
             ConnectionStatus::Expired => true,
             ConnectionStatus::AwaitingAdminConsent
             | ConnectionStatus::Proving

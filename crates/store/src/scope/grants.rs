@@ -202,6 +202,23 @@ pub(crate) async fn upsert_grant<C: ConnectionTrait>(on: &C, scope: &AccountScop
     Ok(grant)
 }
 
+/// The name that the mail server took from the principal.
+pub(crate) async fn rename<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    grant: GrantId,
+    principal: &str,
+) -> Result<()> {
+    let renamed = scope
+        .sql("UPDATE grants SET principal = ?, updated_at = ? WHERE account_id = :account AND id = ?")
+        .bind(principal)
+        .bind(scope.inner.now().0)
+        .bind(grant.0)
+        .run(on)
+        .await?;
+    if renamed == 1 { Ok(()) } else { Err(StoreError::NotFound("grant")) }
+}
+
 pub(crate) async fn put_access_token<C: ConnectionTrait>(
     on: &C,
     scope: &AccountScope,
@@ -234,7 +251,7 @@ pub(crate) async fn forget_unused<C: ConnectionTrait>(on: &C, scope: &AccountSco
     scope
         .sql(
             "UPDATE connections SET grant_id = NULL WHERE account_id = :account AND grant_id = ? \
-             AND status NOT IN ('awaiting_confirmation', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
+             AND status NOT IN ('awaiting_confirmation', 'awaiting_address', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
              WHERE c.account_id = connections.account_id AND c.grant_id = connections.grant_id)",
         )
         .bind(grant.0)
@@ -252,7 +269,7 @@ pub(crate) async fn forget_unused<C: ConnectionTrait>(on: &C, scope: &AccountSco
 pub(crate) async fn forget_all_unused<C: ConnectionTrait>(on: &C) -> Result<u64> {
     system(
         "UPDATE connections SET grant_id = NULL WHERE grant_id IS NOT NULL \
-         AND status NOT IN ('awaiting_confirmation', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
+         AND status NOT IN ('awaiting_confirmation', 'awaiting_address', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
          WHERE c.account_id = connections.account_id AND c.grant_id = connections.grant_id)",
     )
     .run(on)

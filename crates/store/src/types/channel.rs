@@ -2,7 +2,7 @@
 
 use super::codes;
 use crate::AccountScope;
-use domain::{ChannelId, FolderId, InboxId, WorkerSessionId};
+use domain::{ChannelId, EmailAddress, FolderId, GrantId, InboxId, WorkerSessionId};
 
 /// Proof that a worker session fetches this channel, as long as the epoch holds.
 #[derive(Clone, Debug)]
@@ -12,6 +12,16 @@ pub struct ChannelLease {
     pub inbox_id: InboxId,
     pub epoch: i64,
     pub session: WorkerSessionId,
+}
+
+/// The names under which a channel that exists is signed in again: the person's may have changed meanwhile.
+#[derive(Clone, Debug)]
+pub struct SignedInAgain {
+    pub grant_id: GrantId,
+    pub principal: String,
+    pub mailbox_address: EmailAddress,
+    pub from_address: EmailAddress,
+    pub smtp_user: String,
 }
 
 codes! {

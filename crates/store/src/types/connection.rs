@@ -2,7 +2,9 @@
 
 use super::codes;
 use crate::{AccountScope, TokenHash};
+use domain::account::Account;
 use domain::channel::{ConnectionStatus, Provider};
+use domain::inbox::Inbox;
 use domain::{AccountId, ConnectionId, Failure, GrantId, InboxId, Secret, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -45,11 +47,17 @@ pub struct ConnectionIdentity {
     pub tid: String,
     pub oid: String,
     pub sub: String,
-    /// The XOAUTH2 user.
-    pub principal: String,
-    /// The mailbox's address as proposed by the sign-in.
-    pub mailbox: String,
+    /// The XOAUTH2 user. `None`: no name in the token is an address, and nobody has said yet which mailbox it is.
+    pub principal: Option<String>,
+    /// What From should say, as proposed by the sign-in.
+    pub mailbox: Option<String>,
     pub name: Option<String>,
+    /// A person typed the address, because the token names none: when it is a wrong one, they are asked again.
+    #[serde(default)]
+    pub typed: bool,
+    /// A guest of this tenant: their mailbox is in another one.
+    #[serde(default)]
+    pub is_guest: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -81,8 +89,19 @@ pub struct ConnectionChange {
     pub grant_id: Option<GrantId>,
     pub result_inbox_id: Option<InboxId>,
     pub failure: Option<Option<Failure>>,
-    /// SHA-256 of the hidden token of the confirmation page.
+    /// SHA-256 of the hidden token of the page that asks a person.
     pub confirm_hash: Option<TokenHash>,
+    /// A person is asked, perhaps once more, and may answer until then.
+    pub asked_until: Option<Timestamp>,
+}
+
+/// What the browser that made an attempt is shown of it.
+#[derive(Clone, Debug)]
+pub struct SeenConnection {
+    pub connection: Connection,
+    pub account: Account,
+    /// What came of it.
+    pub inbox: Option<Inbox>,
 }
 
 /// A state or confirmation that was consumed here and now, by nobody else and never again.

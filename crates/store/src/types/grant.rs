@@ -18,7 +18,7 @@ pub struct NewGrant {
     pub tid: String,
     pub oid: String,
     pub sub: String,
-    /// The XOAUTH2 user of the principal.
+    /// The XOAUTH2 user of the principal; empty while nobody knows it ([`crate::Tx::rename_grant`]).
     pub principal: String,
     pub refresh_token: Secret,
     pub scopes: Vec<String>,

@@ -116,10 +116,14 @@ async fn a_confirmation_is_consumed_once_and_old_attempts_expire() {
         };
         w.ours.scope.update_connection(made.id, &change).await.unwrap();
         assert_eq!(connections.id_of_confirmation(&confirm).await.unwrap(), Some(made.id));
-        let stranger = connections.consume_confirmation(&confirm, None, START).await.unwrap();
+        let asked = ConnectionStatus::AwaitingConfirmation;
+        let stranger = connections.consume_confirmation(&confirm, None, asked, START).await.unwrap();
         assert!(matches!(stranger, Err(StateRefusal::OtherBrowser)));
-        connections.consume_confirmation(&confirm, Some(&browser), START).await.unwrap().unwrap();
-        let again = connections.consume_confirmation(&confirm, Some(&browser), START).await.unwrap();
+        let otherwise = ConnectionStatus::AwaitingAddress;
+        let other = connections.consume_confirmation(&confirm, Some(&browser), otherwise, START).await.unwrap();
+        assert!(other.is_err(), "it was asked something else");
+        connections.consume_confirmation(&confirm, Some(&browser), asked, START).await.unwrap().unwrap();
+        let again = connections.consume_confirmation(&confirm, Some(&browser), asked, START).await.unwrap();
         assert!(matches!(again, Err(StateRefusal::AlreadyUsed(_))), "{again:?}");
         let proving = ConnectionChange { status: Some(ConnectionStatus::Proving), ..ConnectionChange::default() };
         w.ours.scope.update_connection(made.id, &proving).await.unwrap();

@@ -1,6 +1,6 @@
 //! Leases on channels, cursors, raw mail.
 
-use crate::world::{Tenant, World, each};
+use crate::world::{Tenant, World, address, each};
 use domain::account::AccountStatus;
 use domain::channel::{Health, ImportProgress, ImportState};
 use domain::inbox::Inbox;
@@ -217,7 +217,14 @@ async fn a_channel_that_waits_for_a_person_is_not_leased_until_it_is_connected_a
         assert!(sync.lease_channels(session, 10).await.unwrap().is_empty());
         let mut tx = scope.begin().await.unwrap();
         let grant = made.channel.grant_id.unwrap();
-        tx.reconnect_channel(made.channel.id, grant, "principal", "smtp").await.unwrap();
+        let names = SignedInAgain {
+            grant_id: grant,
+            principal: "help@ours.example".to_owned(),
+            mailbox_address: address("help@ours.example"),
+            from_address: address("care@ours.example"),
+            smtp_user: "smtp".to_owned(),
+        };
+        tx.reconnect_channel(made.channel.id, &names).await.unwrap();
         let health = Health::default().worked(crate::world::START);
         tx.update_send_health(made.channel.id, &health).await.unwrap();
         tx.update_import(made.channel.id, &ImportProgress { state: ImportState::Running, total: Some(5), done: 1 })
@@ -226,9 +233,14 @@ async fn a_channel_that_waits_for_a_person_is_not_leased_until_it_is_connected_a
         tx.commit().await.unwrap();
         let channel = scope.channel(made.channel.id).await.unwrap().unwrap();
         assert_eq!((channel.smtp_user.as_str(), channel.send_health, channel.import.total), ("smtp", health, Some(5)));
+        assert_eq!(
+            (channel.principal.as_str(), channel.from_address.as_str()),
+            ("help@ours.example", "care@ours.example")
+        );
         lease(&w, session).await;
         assert_eq!(scope.channels_of_grant(grant).await.unwrap().len(), 1);
-        let place = scope.channel_of_mailbox("support@ours.example").await.unwrap().unwrap();
+        assert!(scope.channel_of_mailbox("support@ours.example").await.unwrap().is_none(), "it was renamed");
+        let place = scope.channel_of_mailbox("help@ours.example").await.unwrap().unwrap();
         assert_eq!((place.inbox_id, place.channel_id), (made.id, made.channel.id));
         w.clock.forward(90_000);
         assert_eq!(sync.idle_grants(Duration::from_secs(86_400), 10).await.unwrap().len(), 1);

@@ -23,15 +23,10 @@ impl Tx {
         inboxes::load_inbox(&self.tx, self.scope.id, inbox).await
     }
 
-    /// Signs an existing channel in again under this grant; both healths start anew, and its lease ends.
-    pub async fn reconnect_channel(
-        &mut self,
-        channel: ChannelId,
-        grant: GrantId,
-        principal: &str,
-        smtp_user: &str,
-    ) -> Result<()> {
-        channels::reconnect(&self.tx, &self.scope, channel, grant, principal, smtp_user).await
+    /// Signs an existing channel in again under these names; both healths start anew, and its lease ends. `Conflict` when another
+    /// inbox of this account has the mailbox.
+    pub async fn reconnect_channel(&mut self, channel: ChannelId, names: &SignedInAgain) -> Result<()> {
+        channels::reconnect(&self.tx, &self.scope, channel, names).await
     }
 
     pub async fn add_inbox_member(&mut self, inbox: InboxId, user: UserId) -> Result<()> {
@@ -53,6 +48,11 @@ impl Tx {
     /// One per (provider, tid, oid); signing in again renews it and makes it active.
     pub async fn upsert_grant(&mut self, new: &NewGrant) -> Result<Grant> {
         grants::upsert_grant(&self.tx, &self.scope, new).await
+    }
+
+    /// The name under which the mail server knows the principal, once it was proved.
+    pub async fn rename_grant(&mut self, grant: GrantId, principal: &str) -> Result<()> {
+        grants::rename(&self.tx, &self.scope, grant, principal).await
     }
 
     /// Its tokens go with it. `false`: a channel or an attempt still needs it.

@@ -1,0 +1,163 @@
+//! Looks at the mailbox of a sign-in: which channel it is for, under which names, and whether reading and sending work.
+//!
+//! It changes nothing. A channel that signs in again is the one whose grant it is: grants are one per `(tid, oid)`, so a person whose
+//! sign-in name was changed is still the same person, and their mailbox the same mailbox under its new name.
+
+use super::refresh;
+use crate::App;
+use domain::channel::EmailChannel;
+use domain::{EmailAddress, Failure, FailureClass, GrantId, Secret};
+use mail::imap::{self, ImapLogin};
+use mail::smtp::{self, SmtpLogin};
+use oauth::Resource;
+use std::time::Duration;
+use store::{AccountScope, Connection, ConnectionIdentity, StoreError};
+
+/// A first sign-in at Exchange can take 90 seconds.
+const MAILBOX_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Why a mailbox is not proved.
+pub(super) enum Trouble {
+    Failure(Failure),
+    Store(StoreError),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<FailureClass> for Trouble {
+    fn from(class: FailureClass) -> Self {
+        Self::Failure(class.into())
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What was found to be so.
+pub(super) struct Proved {
+    /// The inbox that signs in again; `None`: a new one is made.
+    pub(super) existing: Option<Box<EmailChannel>>,
+    pub(super) grant: GrantId,
+    pub(super) principal: String,
+    pub(super) mailbox: EmailAddress,
+    pub(super) from: EmailAddress,
+    pub(super) sending: Result<(), Failure>,
+}
+
+pub(super) async fn examine(
+    app: &App,
+    scope: &AccountScope,
+    connection: &Connection,
+    identity: &ConnectionIdentity,
+    grant: GrantId,
+) -> Result<Proved, Trouble> {
+    let principal = identity.principal.clone().ok_or(FailureClass::AddressUnknown)?;
+    let signed_in = EmailAddress::parse(&principal).ok_or(FailureClass::AddressUnknown)?;
+    let existing = existing_channel(scope, connection, identity, &signed_in, grant).await?;
+    let (mailbox, from) = match &existing {
+        Some(channel) => addresses(scope, channel, &signed_in).await?,
+        None => {
+            let from = identity.mailbox.as_deref().and_then(EmailAddress::parse);
+            (signed_in.clone(), from.unwrap_or_else(|| signed_in.clone()))
+        }
+    };
+    let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;
+    let (reading, sending) = tokio::join!(
+        within_patience(read_inbox(app, &mailbox, &token)),
+        within_patience(submit(app, &principal, &from, &token)),
+    );
+    reading?;
+    let (from, sending) = match sending {
+        // The address that was proposed is not the mailbox's after all; the one that signed in may be.
+        Err(failure)
+            if failure.class == FailureClass::SenderNotAllowed && existing.is_none() && !from.same_as(&signed_in) =>
+        {
+            let second = within_patience(submit(app, &principal, &signed_in, &token)).await;
+            (signed_in, second)
+        }
+        sending => (from, sending),
+    };
+    Ok(Proved { existing: existing.map(Box::new), grant, principal, mailbox, from, sending })
+}
+
+async fn within_patience<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(MAILBOX_PATIENCE, work).await.unwrap_or_else(|_| Err(FailureClass::TimedOut.into()))
+}
+
+async fn read_inbox(app: &App, mailbox: &EmailAddress, token: &Secret) -> Result<(), Failure> {
+    let login =
+        ImapLogin { endpoint: app.settings().imap.clone(), user: mailbox.as_str().to_owned(), token: token.clone() };
+    let mut session = imap::Session::open(app.connector(), &login).await?;
+    // Exchange accepts a sign-in and then refuses the first command, so only an opened folder is a proof.
+    session.examine("INBOX").await?;
+    session.logout().await;
+    Ok(())
+}
+
+async fn submit(app: &App, user: &str, from: &EmailAddress, token: &Secret) -> Result<(), Failure> {
+    let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: user.to_owned(), token: token.clone() };
+    smtp::probe(app.connector(), &login, Some(from)).await
+}
+
+/// The channel that signs in again: the inbox that was asked for, or the one that this mailbox, or this person's own, has already.
+/// Grants are kept one per principal, so another grant is another person.
+async fn existing_channel(
+    scope: &AccountScope,
+    connection: &Connection,
+    identity: &ConnectionIdentity,
+    mailbox: &EmailAddress,
+    grant: GrantId,
+) -> Result<Option<EmailChannel>, Trouble> {
+    if let Some(inbox) = connection.inbox_id {
+        let channel = scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?.channel;
+        return match channel.grant_id {
+            Some(other) if other != grant => Err(FailureClass::OtherPrincipal.into()),
+            // A channel whose grant is gone is signed in again by whoever signs in to the same mailbox.
+            None if !channel.mailbox_address.same_as(mailbox) => Err(FailureClass::OtherPrincipal.into()),
+            Some(_) | None => Ok(Some(channel)),
+        };
+    }
+    let place = scope.channel_of_mailbox(&mailbox.key()).await?;
+    let channel = match place {
+        Some(place) => scope.channel(place.channel_id).await?,
+        None => None,
+    };
+    match channel {
+        Some(channel) if channel.grant_id == Some(grant) => Ok(Some(channel)),
+        Some(_) => Err(FailureClass::MailboxAlreadyConnected.into()),
+        // An address that was typed may be any mailbox that the person was given access to.
+        None if identity.typed => Ok(None),
+        // Connected under a name that has since been changed: the same inbox, not a second one for the same mail.
+        None => Ok(scope.channels_of_grant(grant).await?.into_iter().find(opens_its_own_mailbox)),
+    }
+}
+
+/// The mailbox is the one of the person who signed in, not one that they were given access to.
+fn opens_its_own_mailbox(channel: &EmailChannel) -> bool {
+    EmailAddress::parse(&channel.principal).is_some_and(|principal| principal.same_as(&channel.mailbox_address))
+}
+
+/// Which mailbox a channel that signs in again opens, and what its From says. A mailbox of one's own goes by one's sign-in name, and a From
+/// that said the mailbox's name says its new one; an address that was chosen stays.
+async fn addresses(
+    scope: &AccountScope,
+    channel: &EmailChannel,
+    signed_in: &EmailAddress,
+) -> Result<(EmailAddress, EmailAddress), Trouble> {
+    let (mailbox, from) = (&channel.mailbox_address, &channel.from_address);
+    if !opens_its_own_mailbox(channel) || mailbox.same_as(signed_in) {
+        return Ok((mailbox.clone(), from.clone()));
+    }
+    if scope.channel_of_mailbox(&signed_in.key()).await?.is_some_and(|place| place.channel_id != channel.id) {
+        return Err(FailureClass::MailboxAlreadyConnected.into());
+    }
+    let from = if from.same_as(mailbox) { signed_in } else { from };
+    Ok((signed_in.clone(), from.clone()))
+}
