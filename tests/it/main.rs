@@ -1,6 +1,7 @@
 //! The stories: what Postroom promises, told through its public API and the protocols it speaks.
 
 mod bad_mail;
+mod conformance;
 mod crash_between;
 mod delivery_failures;
 mod main_job;

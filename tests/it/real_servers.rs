@@ -1,72 +1,51 @@
-//! The main job on real parts: Dovecot and Postfix as the mail servers, PostgreSQL, Redis, API and worker apart.
+//! What only real mail servers can show: Dovecot and Postfix stopped and started under PostgreSQL, Redis, API and worker apart.
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use testkit::builders::{Mail, header, message_id};
-use testkit::world::{Database, Queue, SUPPORT, Setup, World};
-
-const ADA: &str = "ada@customer.example";
-
-fn setup() -> Setup {
-    Setup { real_mail: true, ..Setup::on(Database::Postgres, Queue::Redis) }
-}
-
-async fn customer_writes(w: &World, mail: &Mail) -> Result<()> {
-    w.mail.as_ref().context("real mail servers")?.customer_writes(ADA, SUPPORT, &mail.bytes()).await
-}
-
-fn inbox_of(w: &World, who: &str) -> Result<Vec<Vec<u8>>> {
-    w.mail.as_ref().context("real mail servers")?.dovecot.inbox(who)
-}
+use testkit::builders::numbered;
+use testkit::post::ADA;
+use testkit::world::{SUPPORT, Setup, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_main_job_runs_on_dovecot_postfix_postgres_and_redis() -> Result<()> {
-    World::run(setup(), async |w| {
-        let inbox = w.connect(SUPPORT).await?;
-        w.watched(inbox).await?;
-        customer_writes(w, &Mail::new("Ada <ada@customer.example>", "Broken lamp", "It does not shine.").id("lamp@c"))
-            .await?;
-        let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
-        let said = w.said_are(conversation, 1).await?;
-        assert_eq!(said[0]["content"], json!("It does not shine."));
-
-        let reply = w.reply(conversation, "Please send it back.").await?;
-        w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
-        w.eventually("the reply is in the customer's mailbox", async |w| Ok(!inbox_of(w, ADA)?.is_empty())).await?;
-        let mails = inbox_of(w, ADA)?;
-        assert_eq!(mails.len(), 1);
-        assert_eq!(header(&mails[0], "In-Reply-To").as_deref(), Some("<lamp@c>"));
-
-        let ours = message_id(&mails[0]).context("Message-ID")?;
-        customer_writes(
-            w,
-            &Mail::new("Ada <ada@customer.example>", "Re: Broken lamp", "On its way.").id("lamp-2@c").answering(&ours),
-        )
-        .await?;
-        let said = w.said_are(conversation, 3).await?;
-        assert_eq!(said[2]["content"], json!("On its way."));
+async fn a_dovecot_that_is_restarted_loses_and_doubles_nothing() -> Result<()> {
+    World::run(Setup::real(), async |w| {
+        let inbox = w.connect_and_watch(SUPPORT).await?;
+        w.deliver(SUPPORT, &numbered(0)).await?;
         w.conversations_are(1).await?;
-        Ok(())
+        w.mail.as_mut().context("real mail servers")?.dovecot.stop();
+        let health = w.path(&format!("/inboxes/{inbox}/health"));
+        w.eventually("the inbox says that it cannot be read", async |w| {
+            let fetch = w.api.get(&health).await?["fetch"].clone();
+            Ok(fetch["state"] == json!("failing") && fetch["failure"]["who_must_act"] == json!("nobody"))
+        })
+        .await?;
+        // Postfix keeps it until Dovecot takes it.
+        w.deliver(SUPPORT, &numbered(1)).await?;
+        let mail = w.mail.as_mut().context("real mail servers")?;
+        mail.dovecot.start_again()?;
+        mail.postfix.deliver_what_waits()?;
+        w.conversations_are(2).await?;
+        w.watched(inbox).await
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_killed_while_real_mail_arrives_loses_and_doubles_nothing() -> Result<()> {
-    World::run(setup(), async |w| {
-        let inbox = w.connect(SUPPORT).await?;
-        w.watched(inbox).await?;
-        for n in 0..20 {
-            customer_writes(w, &Mail::new(ADA, &format!("Mail {n}"), "body").id(&format!("m-{n}@c"))).await?;
-            if n % 7 == 3 {
-                w.kill("work")?;
-            }
-            if n % 7 == 5 {
-                w.start_processes().await?;
-            }
-        }
-        w.start_processes().await?;
-        w.conversations_are(20).await?;
+async fn a_reply_waits_for_a_postfix_that_is_down_and_is_sent_once() -> Result<()> {
+    World::run(Setup::real(), async |w| {
+        let conversation = w.first_conversation().await?;
+        w.mail.as_ref().context("real mail servers")?.postfix.stop();
+        let reply = w.reply(conversation, "hello").await?["id"].as_i64().context("id")?;
+        w.eventually("the reply says what it waits for", async |w| {
+            let delivery = w.message(conversation, reply).await?["delivery"].clone();
+            Ok(delivery["state"] == json!("queued") && delivery["failure"]["code"].is_string())
+        })
+        .await?;
+        let waiting = w.message(conversation, reply).await?;
+        assert!(waiting["delivery"]["next_try_at"].is_i64(), "{waiting}");
+        w.mail.as_ref().context("real mail servers")?.postfix.start_again()?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        w.inbox_has(ADA, 1).await?;
         Ok(())
     })
     .await

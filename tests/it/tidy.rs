@@ -220,6 +220,48 @@ fn every_path_that_the_docs_name_exists() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// `file::test` in the list of promises: the file and a test of that name in it, written out or made by a macro.
+fn is_a_test(named: &str, sources: &[(String, String)]) -> bool {
+    let (file, test) = named.split_once("::").unwrap_or(("", named));
+    sources
+        .iter()
+        .filter(|(path, _)| {
+            file.is_empty() || path.ends_with(&format!("/{file}.rs")) || path.contains(&format!("/{file}/"))
+        })
+        .any(|(_, text)| text.contains(&format!("fn {test}(")) || text.contains(&format!("    {test}: ")))
+}
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let sources: Vec<(String, String)> =
+        sources().into_iter().map(|path| (shown(&path), std::fs::read_to_string(&path).expect("readable"))).collect();
+    let text = std::fs::read_to_string(root().join("docs/PROMISES.md")).expect("docs/PROMISES.md");
+    let mut wrong = Vec::new();
+    let mut promises = 0;
+    for promise in text.split("\n- **").skip(1) {
+        promises += 1;
+        let promise = promise.split("\n\n").next().unwrap_or_default();
+        let number = promise.split("**").next().unwrap_or_default();
+        let named: Vec<&str> = promise
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| {
+                word.len() > 20
+                    && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c))
+            })
+            .collect();
+        if named.is_empty() && !promise.contains("*(ahead)*") {
+            wrong.push(format!("{number} names no test"));
+        }
+        wrong.extend(
+            named.iter().filter(|name| !is_a_test(name, &sources)).map(|name| format!("{number}: there is no {name}")),
+        );
+    }
+    assert!(promises > 30, "only {promises} promises were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn nothing_points_outside_the_repository() {
     let outside = ["..", "/shared"].concat();

@@ -13,7 +13,8 @@ use std::process::Command;
 const MAIL_OWNER: u32 = 5000;
 
 pub struct Dovecot {
-    process: Process,
+    /// `None` while it is stopped.
+    process: Option<Process>,
     dir: PathBuf,
     pub imaps_port: u16,
     pub lmtp_port: u16,
@@ -112,17 +113,32 @@ service anvil {{
 "
             ),
         )?;
-        let mut process = Process::start(
-            "dovecot",
-            Command::new("dovecot").arg("-F").arg("-c").arg(&config),
-            &dir.join("log/stdout.log"),
-        )?;
-        process.wait_until(|| accepts(imaps_port) && accepts(lmtp_port) && accepts(sasl_port))?;
+        let ports = [imaps_port, lmtp_port, sasl_port];
+        let process = Some(launch(dir, ports)?);
         Ok(Self { process, dir: dir.to_owned(), imaps_port, lmtp_port, sasl_port })
     }
 
-    pub fn process_id(&self) -> u32 {
-        self.process.id()
+    /// Ends it, as an administrator would: sessions are told goodbye.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    pub fn start_again(&mut self) -> Result<()> {
+        self.process = Some(launch(&self.dir, [self.imaps_port, self.lmtp_port, self.sasl_port])?);
+        Ok(())
+    }
+
+    /// A user's INBOX gets another UIDVALIDITY and its mails other UIDs, as after a restore: Dovecot makes its list and indexes anew.
+    pub fn renumber(&mut self, user: &str) -> Result<()> {
+        self.stop();
+        let folder = self.dir.join("mail").join(user.to_lowercase()).join("Maildir");
+        for entry in fs::read_dir(&folder)?.flatten() {
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with("dovecot") {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        self.start_again()
     }
 
     pub fn log(&self) -> String {
@@ -141,4 +157,12 @@ service anvil {{
         files.sort_by_key(|path| path.file_name().map(std::ffi::OsStr::to_owned));
         files.iter().map(|file| fs::read(file).with_context(|| file.display().to_string())).collect()
     }
+}
+
+fn launch(dir: &Path, ports: [u16; 3]) -> Result<Process> {
+    let mut command = Command::new("dovecot");
+    command.arg("-F").arg("-c").arg(dir.join("dovecot.conf"));
+    let mut process = Process::start("dovecot", &mut command, &dir.join("log/stdout.log"))?;
+    process.wait_until(|| ports.into_iter().all(accepts))?;
+    Ok(process)
 }

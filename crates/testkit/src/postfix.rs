@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// Mail to this domain is taken, and comes back with a delivery report.
+pub const GIVES_BACK: &str = "nowhere.example";
+
 pub struct Postfix {
     config: PathBuf,
     log: PathBuf,
@@ -39,6 +42,7 @@ impl Postfix {
                  inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmyhostname = mail.test.local\nmydestination =\n\
                  mynetworks =\nalias_maps =\nlocal_recipient_maps =\nvirtual_mailbox_domains = {domains}\n\
                  virtual_mailbox_maps = static:OK\nvirtual_transport = lmtp:inet:127.0.0.1:{lmtp}\n\
+                 relay_domains = {GIVES_BACK}\ntransport_maps = inline:{{{{{GIVES_BACK} = givesback:}}}}\n\
                  default_transport = error:no other domain exists here\nsmtpd_sasl_type = dovecot\n\
                  smtpd_sasl_path = inet:127.0.0.1:{sasl}\nsmtpd_sasl_security_options = noanonymous\n\
                  smtpd_tls_cert_file = {tls}/cert.pem\nsmtpd_tls_key_file = {tls}/key.pem\n\
@@ -58,16 +62,32 @@ impl Postfix {
         )?;
         // "check" makes the spool's folders and complains of owners it then mends.
         let _ = Command::new("postfix").arg("-c").arg(&config).arg("check").output();
-        run(Command::new("postfix").arg("-c").arg(&config).arg("start"))?;
         let postfix = Self { config, log, submission_port, smtp_port };
+        postfix.start_again()?;
+        Ok(postfix)
+    }
+
+    pub fn start_again(&self) -> Result<()> {
+        run(Command::new("postfix").arg("-c").arg(&self.config).arg("start"))?;
         let start = Instant::now();
-        while !(accepts(submission_port) && accepts(smtp_port)) {
+        while !(accepts(self.submission_port) && accepts(self.smtp_port)) {
             if start.elapsed() > READY_WITHIN {
-                bail!("postfix was not ready in {READY_WITHIN:?}:\n{}", postfix.log());
+                bail!("postfix was not ready in {READY_WITHIN:?}:\n{}", self.log());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(postfix)
+        Ok(())
+    }
+
+    /// Ends it with everything it started.
+    pub fn stop(&self) {
+        let _ = Command::new("postfix").arg("-c").arg(&self.config).arg("stop").output();
+    }
+
+    /// Tries again now what could not be delivered a while ago.
+    pub fn deliver_what_waits(&self) -> Result<()> {
+        run(Command::new("postqueue").arg("-c").arg(&self.config).arg("-f"))?;
+        Ok(())
     }
 
     pub fn log(&self) -> String {
@@ -77,7 +97,7 @@ impl Postfix {
 
 impl Drop for Postfix {
     fn drop(&mut self) {
-        let _ = Command::new("postfix").arg("-c").arg(&self.config).arg("stop").output();
+        self.stop();
     }
 }
 
@@ -106,4 +126,5 @@ lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
+givesback unix - n n - - pipe flags=R user=nobody argv=/bin/sh -c {exit 67}
 ";

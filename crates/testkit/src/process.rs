@@ -5,6 +5,7 @@
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to be ready before the test gives up on it.
@@ -107,9 +108,22 @@ impl Signal {
     }
 }
 
-/// A port nobody listens on at this moment.
+/// Below the ports that the system gives to outgoing connections (32768 and above on Linux), which come and go by the hundred.
+const PORTS: std::ops::Range<u32> = 12_000..32_000;
+
+/// A port that nobody listens on, and that this process is not given again: between this look and the server's start nothing else takes it.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Test programs that run beside each other begin at places of their own.
+    let begin = std::process::id().wrapping_mul(7919);
+    for _ in PORTS {
+        let at = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % (PORTS.end - PORTS.start);
+        let port = u16::try_from(PORTS.start + at)?;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
 }
 
 /// Whether something accepts connections there.

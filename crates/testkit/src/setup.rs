@@ -47,6 +47,11 @@ impl Setup {
         Self { database, queue, apart, ..Self::default() }
     }
 
+    /// Every part a real one: Dovecot, Postfix, PostgreSQL and Redis, API and worker apart.
+    pub fn real() -> Self {
+        Self { real_mail: true, ..Self::on(Database::Postgres, Queue::Redis) }
+    }
+
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
