@@ -28,23 +28,32 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
 }
 
+/// `postgres,redis` in it tells every story that does not ask for a pairing on PostgreSQL and Redis with API and worker apart;
+/// without it they run in one process on SQLite. scripts/test runs them both ways.
+const PAIRING: &str = "POSTROOM_TEST_STORIES_ON";
+
 impl Default for Setup {
+    #[expect(clippy::disallowed_methods, reason = "how scripts/test tells the stories what to run on")]
     fn default() -> Self {
-        Self {
-            database: Database::Sqlite,
-            queue: Queue::Memory,
-            apart: false,
-            sandbox: SandboxConfig::default(),
-            real_mail: false,
-            environment: Vec::new(),
+        match std::env::var(PAIRING).as_deref() {
+            Err(_) | Ok("sqlite,memory") => Self::on(Database::Sqlite, Queue::Memory),
+            Ok("postgres,redis") => Self::on(Database::Postgres, Queue::Redis),
+            Ok(other) => panic!("{PAIRING} is {other}: sqlite,memory or postgres,redis"),
         }
     }
 }
 
 impl Setup {
+    /// API and worker are apart where everything they share is.
     pub fn on(database: Database, queue: Queue) -> Self {
-        let apart = database == Database::Postgres && queue == Queue::Redis;
-        Self { database, queue, apart, ..Self::default() }
+        Self {
+            database,
+            queue,
+            apart: database == Database::Postgres && queue == Queue::Redis,
+            sandbox: SandboxConfig::default(),
+            real_mail: false,
+            environment: Vec::new(),
+        }
     }
 
     /// Every part a real one: Dovecot, Postfix, PostgreSQL and Redis, API and worker apart.
