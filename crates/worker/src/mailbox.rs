@@ -152,8 +152,11 @@ impl Actor {
             if self.stop.is_cancelled() {
                 break Ended::Stopped;
             }
-            if self.news(&mut open).await? == News::Signal && !tending::holds(&self.app, &self.lease).await? {
-                break Ended::NotOurs;
+            if self.news(&mut open).await? == News::Signal {
+                if !tending::holds(&self.app, &self.lease).await? {
+                    break Ended::NotOurs;
+                }
+                mailbox::look_again(&self.app, &self.lease, &mut open).await?;
             }
             if self.stop.is_cancelled() {
                 break Ended::Stopped;

@@ -12,8 +12,10 @@ use crate::{App, Hint, jobs};
 use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, ImportProgress, ImportState};
 use domain::failure::backoff;
-use domain::{ChannelId, Failure, FailureClass, Retry};
+use domain::{ChannelId, Failure, FailureClass, Retry, Timestamp};
 use mail::imap::{Batch, Session};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
 use store::{ClaimedWork, Fence, Folder, FolderRole, RawEmailSource, StoreError};
@@ -25,8 +27,11 @@ const SLICE_MAILS: usize = 500;
 const BATCH_MAILS: usize = 50;
 /// Attempts that end in the middle of a fetch before its mails are left to the mailbox's actor.
 const ATTEMPTS_BEFORE_BLAME: u32 = 3;
-/// How soon to look again whether the mailbox's actor has opened it.
-const UNTIL_OPENED: Duration = Duration::from_secs(2);
+/// How soon to look again whether the mailbox's actor has opened it: as long as it has been so already, within these bounds.
+const UNTIL_OPENED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// After the server has once named another UIDVALIDITY than our row, it is not asked again before the row says another one, or this has
+/// passed: every look is a sign-in.
+const UNTIL_ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// How soon to look again whether somebody has mended the mailbox.
 const UNTIL_MENDED: Duration = Duration::from_secs(60);
 
@@ -37,8 +42,8 @@ pub enum Imported {
     Done,
     /// There is more.
     More,
-    /// The mailbox was not opened by its actor yet, or has new UIDs it does not know of: where new mail begins is not known.
-    NotYet,
+    /// The mailbox was not opened by its actor yet, or has new UIDs it does not know of: where new mail begins is not known. Since then.
+    NotYet { since: Timestamp },
     /// The mailbox is gone.
     Removed,
 }
@@ -49,7 +54,10 @@ pub async fn run(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
     match import_window(app, work).await {
         Ok(Imported::Done | Imported::Removed) => relay.finish(work).await?,
         Ok(Imported::More) => relay.release(work, Duration::ZERO).await?,
-        Ok(Imported::NotYet) => relay.release(work, UNTIL_OPENED).await?,
+        Ok(Imported::NotYet { since }) => {
+            let (least, most) = UNTIL_OPENED;
+            relay.release(work, app.now().since(since).clamp(least, most)).await?
+        }
         Err(PullError::LeaseLost) => return Err(StoreError::LeaseLost),
         Err(PullError::Store(error)) => return Err(error),
         Err(PullError::Failure(failure)) => {
@@ -83,20 +91,48 @@ pub async fn import_window(app: &App, work: &ClaimedWork) -> Result<Imported, Pu
         return Err(failure.into());
     }
     let folders = scope.folders(channel.id).await?;
-    let Some(folder) = folders.into_iter().find(|folder| folder.role == FolderRole::Inbox) else {
-        return Ok(Imported::NotYet);
+    let inbox = folders.into_iter().find(|folder| folder.role == FolderRole::Inbox);
+    let Some((folder, known)) = inbox.and_then(|folder| folder.uidvalidity.map(|known| (folder, known))) else {
+        return Ok(Imported::NotYet { since: channel.created_at });
     };
-    if folder.uidvalidity.is_none() {
-        return Ok(Imported::NotYet);
+    let outdated = serde_json::from_value::<Outdated>(work.payload.clone()).ok();
+    if let Some(outdated) = outdated.filter(|outdated| outdated.uidvalidity == known)
+        && app.now().since(outdated.noticed_at) < UNTIL_ASKED_AGAIN
+    {
+        return Ok(Imported::NotYet { since: outdated.noticed_at });
     }
     let (mut session, status) = sign_in(app, scope, &channel, INBOX).await?;
-    if folder.uidvalidity != Some(status.uidvalidity) {
+    if known != status.uidvalidity {
         session.logout().await;
-        return Ok(Imported::NotYet);
+        return outdated_row(app, work, channel.id, known).await;
     }
     let ended = slice(app, work, &channel, &folder, &mut session).await;
     session.logout().await;
     ended
+}
+
+/// What the job remembers between its runs: a UIDVALIDITY that stands in our row and is the server's no more.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Outdated {
+    uidvalidity: u32,
+    noticed_at: Timestamp,
+}
+
+/// Only the mailbox's actor may say where new mail begins now; it may sit in an old session that is not told.
+async fn outdated_row(
+    app: &App,
+    work: &ClaimedWork,
+    channel: ChannelId,
+    uidvalidity: u32,
+) -> Result<Imported, PullError> {
+    info!(channel.id = %channel, uidvalidity, "an import waits: the folder has new UIDs that are not known yet");
+    let noticed_at = app.now();
+    let outdated = json!(Outdated { uidvalidity, noticed_at });
+    if !app.store().relay().remember(work, &outdated).await? {
+        return Err(PullError::LeaseLost);
+    }
+    app.wake(Hint::Channel(channel));
+    Ok(Imported::NotYet { since: noticed_at })
 }
 
 async fn slice(

@@ -49,6 +49,17 @@ pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, PullEr
     Ok(OpenMailbox { session, folder, uidvalidity: status.uidvalidity, last_read: last_read(&channel) })
 }
 
+/// Somebody says that something is different: looks whether the folder was numbered anew, of which an open session need not be told.
+pub async fn look_again(app: &App, lease: &ChannelLease, open: &mut OpenMailbox) -> Result<(), PullError> {
+    let status = open.session.examine(INBOX).await?;
+    if status.uidvalidity != open.uidvalidity {
+        let channel = lease.scope.channel(lease.channel_id).await?.ok_or(FailureClass::ChannelRemoved)?;
+        open.folder = resync(app, lease, &channel, open.folder.clone(), &status, &mut open.session).await?;
+        open.uidvalidity = status.uidvalidity;
+    }
+    Ok(())
+}
+
 /// When everything in the folder was last known to be stored or pending.
 fn last_read(channel: &EmailChannel) -> Timestamp {
     channel.fetch_health.last_ok_at.unwrap_or(channel.created_at)

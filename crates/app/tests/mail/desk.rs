@@ -13,8 +13,8 @@ use domain::message::{DeliveryState, Message};
 use domain::{Clock, DisplayId, EmailAddress, MessageId, RawEmailId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
 use sandbox::{INBOX, Sandbox, SandboxConfig};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{
     AccountScope, ChannelLease, Fence, FolderImport, FolderRole, KeyRing, NewChannel, NewGrant, NewInbox, NewRawEmail,
@@ -24,11 +24,20 @@ use store::{
 pub const SUPPORT: &str = "support@contoso.example";
 pub const ADA: &str = "ada@customer.example";
 
-#[derive(Debug)]
-struct NobodyWakes;
+/// Nobody is woken; what was said is kept.
+#[derive(Debug, Default)]
+pub struct Said(Mutex<Vec<Hint>>);
 
-impl Wake for NobodyWakes {
-    fn wake(&self, _hint: Hint) {}
+impl Said {
+    pub fn count(&self, hint: Hint) -> usize {
+        self.0.lock().expect("nobody panicked").iter().filter(|said| **said == hint).count()
+    }
+}
+
+impl Wake for Said {
+    fn wake(&self, hint: Hint) {
+        self.0.lock().expect("nobody panicked").push(hint);
+    }
 }
 
 pub struct Desk {
@@ -38,6 +47,7 @@ pub struct Desk {
     pub member: Member,
     pub inbox: Inbox,
     pub lease: ChannelLease,
+    pub said: Arc<Said>,
     next_uid: AtomicU32,
     _data: tempfile::TempDir,
 }
@@ -77,6 +87,7 @@ impl Desk {
             endpoint(sandbox.smtp_addr().port(), TlsMode::StartTls),
         );
         settings.reconcile_looks = vec![Duration::ZERO; 3];
+        let said = Arc::<Said>::default();
         let ca = sandbox.ca_pem().into_bytes();
         let connector = Connector::new(ConnectorConfig { extra_ca_pem: Some(ca), ..ConnectorConfig::default() });
         let app = App::new(AppParts {
@@ -86,7 +97,7 @@ impl Desk {
             connector: connector.expect("a connector"),
             microsoft: None,
             settings,
-            wake: Arc::new(NobodyWakes),
+            wake: said.clone(),
             login_throttle: None,
         });
         let created = accounts::create_account(
@@ -109,7 +120,7 @@ impl Desk {
         let member = accounts::enter(&app, &caller, created.account_id).await.expect("a member");
         let session = store.sync().start_session("test").await.expect("a session");
         let lease = store.sync().lease_channels(session, 1).await.expect("leases").remove(0);
-        Self { app, sandbox, scope, member, inbox, lease, next_uid: AtomicU32::new(1), _data: data }
+        Self { app, sandbox, scope, member, inbox, lease, said, next_uid: AtomicU32::new(1), _data: data }
     }
 
     /// As if the mailbox had delivered these bytes just now; no server is asked.

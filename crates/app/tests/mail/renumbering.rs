@@ -1,9 +1,12 @@
 //! A new UIDVALIDITY, searches that lie, and an import that meets mail it cannot fetch: nothing that was announced is lost.
 
 use crate::desk::{ADA, Desk, SUPPORT, mail};
+use app::Hint;
 use app::inbound::import::{Imported, import_window};
+use app::inbound::{mailbox, pull};
 use domain::FailureClass;
-use sandbox::{INBOX, ImapFault};
+use domain::channel::ImportState;
+use sandbox::{Event, INBOX, ImapFault};
 use std::time::Duration;
 use store::{ClaimedWork, RawEmailSource, RawEmailState};
 
@@ -103,4 +106,57 @@ async fn a_mail_that_ends_every_session_does_not_stop_the_import() {
     desk.pull().await.expect("pulls");
     assert_eq!(desk.conversations().await.len(), 1);
     assert_eq!(desk.raw_emails().await[0].source, RawEmailSource::Resync);
+}
+
+fn sign_ins(desk: &Desk) -> usize {
+    let is_sign_in =
+        |event: &Event| matches!(event, Event::ImapCommand { command, .. } if command.starts_with("AUTHENTICATE"));
+    desk.sandbox.events().iter().filter(|event| is_sign_in(event)).count()
+}
+
+/// Runs what falls due until an import has run so often.
+async fn until_import_ran(desk: &Desk, times: u32) {
+    let mut ran = 0;
+    while ran < times {
+        let most = Duration::from_secs(60);
+        tokio::time::sleep(desk.app.store().relay().next_due_in(most).await.expect("the store works")).await;
+        for envelope in app::owed::due(&desk.app, 10).await.expect("the store works") {
+            assert_eq!(app::job::run(&desk.app, &envelope, "test").await, app::job::JobEnd::Ran);
+            ran += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_finds_new_uids_signs_in_once_and_has_the_mailbox_opened_anew() {
+    let desk = Desk::new().await;
+    desk.arrives(&numbered(1));
+    let mut open = desk.open().await.expect("opens");
+    let before = sign_ins(&desk);
+    desk.sandbox.mailbox(SUPPORT).set_uidvalidity(INBOX, 4711);
+    desk.owe_import().await;
+    until_import_ran(&desk, 3).await;
+    assert_eq!(sign_ins(&desk) - before, 1, "it knows that it must wait");
+    assert_eq!(desk.said.count(Hint::Channel(desk.inbox.channel.id)), 1);
+    // The actor hears it in the middle of its session, and goes on in the same one.
+    mailbox::look_again(&desk.app, &desk.lease, &mut open).await.expect("looks again");
+    pull::pull(&desk.app, &desk.lease, &mut open).await.expect("pulls");
+    assert_eq!(sign_ins(&desk) - before, 1);
+    until_import_ran(&desk, 1).await;
+    assert_eq!(sign_ins(&desk) - before, 2);
+    let channel = desk.scope.channel(desk.inbox.channel.id).await.expect("answers").expect("there");
+    assert_eq!(channel.import.state, ImportState::Done);
+    assert_eq!(desk.conversations().await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_import_of_a_mailbox_that_nobody_has_opened_yet_does_not_sign_in() {
+    let desk = Desk::new().await;
+    desk.arrives(&numbered(1));
+    desk.owe_import().await;
+    until_import_ran(&desk, 2).await;
+    assert_eq!((sign_ins(&desk), desk.said.count(Hint::Channel(desk.inbox.channel.id))), (0, 0));
+    desk.pull().await.expect("opens");
+    until_import_ran(&desk, 1).await;
+    assert_eq!(desk.conversations().await.len(), 1);
 }

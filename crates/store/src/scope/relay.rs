@@ -232,6 +232,12 @@ impl Relay {
         Ok(ours(sql, work).run(&self.inner.write).await? == 1)
     }
 
+    /// The work's payload is this from now on: what a job that comes in pieces remembers between them. `false`: the lease was lost.
+    pub async fn remember(&self, work: &ClaimedWork, payload: &serde_json::Value) -> Result<bool> {
+        let text = "UPDATE owed_work SET payload = ? WHERE account_id = :account AND id = ? AND lease_token = ?";
+        Ok(ours(scoped(work.scope.id, text).bind(payload.to_string()), work).run(&self.inner.write).await? == 1)
+    }
+
     /// When the next row falls due, at most `most` from now; zero when one is due.
     pub async fn next_due_in(&self, most: Duration) -> Result<Duration> {
         let mut least = micros(most);
