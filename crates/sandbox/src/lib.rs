@@ -4,6 +4,7 @@
 //! are its own, and each behaviour cites Microsoft's documentation, an RFC, or what users of the servers have posted.
 //! It listens on loopback only, keeps everything in memory, and refuses nothing it was not told to refuse ([`Faults`]).
 
+mod accept;
 mod ambient;
 mod browser;
 mod config;
@@ -37,7 +38,7 @@ pub use faults::{
 pub use journal::Event;
 pub use mailbox::{FolderInfo, INBOX, Mailbox, StoredMail};
 
-use state::State;
+use state::{Server, State};
 
 /// Why a sandbox did not start.
 #[derive(Debug)]
@@ -94,8 +95,8 @@ impl Sandbox {
         let state = State::new(config, format!("http://{login_at}"));
         state.tasks.spawn(entra::serve(Arc::clone(&state), login));
         state.tasks.spawn(customer_page::serve(Arc::clone(&state), page));
-        state.tasks.spawn(imap::serve(Arc::clone(&state), imap));
-        state.tasks.spawn(smtp::serve(Arc::clone(&state), smtp));
+        state.tasks.spawn(accept::serve(Arc::clone(&state), imap, imap::connection));
+        state.tasks.spawn(accept::serve(Arc::clone(&state), smtp, smtp::connection));
         Ok(Self { state, login: login_at, page: page_at, imap: imap_at, smtp: smtp_at })
     }
 
@@ -251,6 +252,11 @@ impl Sandbox {
     /// Stops publishing the keys that were there before the last rotation.
     pub fn retire_old_keys(&self) {
         self.state.keys.retire_old();
+    }
+
+    /// How many IMAP connections are signed in as this user at the moment.
+    pub fn imap_connections(&self, user: &str) -> usize {
+        self.state.connections_of(Server::Imap, user)
     }
 
     /// Cuts every IMAP and SMTP connection without a word.

@@ -167,6 +167,10 @@ impl State {
         *token = self.ended.child_token();
     }
 
+    pub(crate) fn connections_of(&self, server: Server, user: &str) -> usize {
+        lock(&self.connections).get(&(server, user.to_ascii_lowercase())).copied().unwrap_or(0)
+    }
+
     /// Counts one more connection of a user, unless the limit is reached. Dropping the place gives it back.
     pub(crate) fn take_place(self: &Arc<Self>, server: Server, user: &str, limit: usize) -> Option<Place> {
         let key = (server, user.to_ascii_lowercase());

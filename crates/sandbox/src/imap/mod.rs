@@ -17,7 +17,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::faults::ImapFault;
 use crate::journal::Event;
@@ -28,27 +28,7 @@ const PRE_AUTHENTICATED: Duration = Duration::from_secs(60);
 /// And to say something afterwards: 30 minutes.
 const AUTHENTICATED: Duration = Duration::from_secs(30 * 60);
 
-pub(crate) async fn serve(state: Arc<State>, listener: TcpListener) {
-    loop {
-        let accepted = tokio::select! {
-            () = state.ended.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        // A connection that is gone before it is accepted is no reason to stop.
-        let Ok((stream, _)) = accepted else { continue };
-        let cut = state.mail_connection_token();
-        let connection = connection(Arc::clone(&state), stream);
-        state.tasks.spawn(async move {
-            tokio::select! {
-                () = cut.cancelled() => {}
-                () = connection => {}
-            }
-        });
-    }
-}
-
-async fn connection(state: Arc<State>, stream: TcpStream) {
-    let _ = stream.set_nodelay(true);
+pub(crate) async fn connection(state: Arc<State>, stream: TcpStream) {
     state.journal.note(Event::ImapConnected);
     if state.faults.take_imap(None, |fault| (*fault == ImapFault::ConnectionClosed).then_some(())).is_some() {
         return;

@@ -12,7 +12,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::faults::{SmtpFault, SmtpPoint};
 use crate::journal::Event;
@@ -31,27 +31,7 @@ pub(crate) const TOO_MANY_CONNECTIONS: &str = "432 4.3.2 Concurrent connections 
     https://aka.ms/concurrent_sending for more information. [Hostname=SBX0000CA0018.namprd00.prod.outlook.com]";
 pub(crate) const SEND_AS_DENIED: &str = "550 5.7.60 SMTP; Client does not have permissions to send as this sender";
 
-pub(crate) async fn serve(state: Arc<State>, listener: TcpListener) {
-    loop {
-        let accepted = tokio::select! {
-            () = state.ended.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        // A connection that is gone before it is accepted is no reason to stop.
-        let Ok((stream, _)) = accepted else { continue };
-        let cut = state.mail_connection_token();
-        let connection = connection(Arc::clone(&state), stream);
-        state.tasks.spawn(async move {
-            tokio::select! {
-                () = cut.cancelled() => {}
-                () = connection => {}
-            }
-        });
-    }
-}
-
-async fn connection(state: Arc<State>, stream: TcpStream) {
-    let _ = stream.set_nodelay(true);
+pub(crate) async fn connection(state: Arc<State>, stream: TcpStream) {
     state.journal.note(Event::SmtpConnected);
     // How a connection ends is the client's business; the journal has what the tests need.
     if let Err(error) = session::Session::new(state, stream).run().await {
