@@ -5,11 +5,12 @@
 
 use crate::App;
 use crate::channels::{health, refresh};
+use domain::channel::HealthState;
 use domain::{Failure, WorkerSessionId};
 use oauth::Resource;
 use std::time::Duration;
-pub use store::ChannelLease;
 use store::StoreError;
+pub use store::{ChannelLease, HeldChannel};
 
 /// A refresh token dies after 90 days without use ("Refresh tokens in the Microsoft identity platform"); one of a mailbox that is not read
 /// for a while is used long before.
@@ -38,6 +39,48 @@ pub async fn lease_mailboxes(app: &App, session: WorkerSessionId, most: u32) -> 
 
 pub async fn release(app: &App, lease: &ChannelLease) -> Result<(), StoreError> {
     app.store().sync().release(lease).await
+}
+
+/// Every mailbox that the session holds and may read, as the database says.
+pub async fn held_mailboxes(app: &App, session: WorkerSessionId) -> Result<Vec<HeldChannel>, StoreError> {
+    app.store().sync().held(session).await
+}
+
+/// How a mailbox stands that is left alone for a while after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Somebody else's now, or nobody's.
+    NotOurs,
+    /// As it was: it does not work, and nobody has asked for anything.
+    Failing,
+    /// By its row it works: its trouble was never written down, or somebody signed in again.
+    Connected,
+    /// A person asked to try again.
+    AskedAgain,
+}
+
+pub async fn standing(app: &App, lease: &ChannelLease) -> Result<Standing, StoreError> {
+    if !holds(app, lease).await? {
+        return Ok(Standing::NotOurs);
+    }
+    let Some(channel) = lease.scope.channel(lease.channel_id).await? else { return Ok(Standing::NotOurs) };
+    Ok(match channel.fetch_health.state {
+        HealthState::Unknown => Standing::AskedAgain,
+        HealthState::Connected => Standing::Connected,
+        HealthState::Failing => Standing::Failing,
+        // It waits for a person, so nobody holds it.
+        HealthState::NeedsReauth | HealthState::Blocked => Standing::NotOurs,
+    })
+}
+
+/// What is left of the time for which the mail server asked that this mailbox be left alone. Whoever reads it next obeys, also another
+/// process than the one that was told.
+pub async fn stated_wait(app: &App, lease: &ChannelLease) -> Result<Option<Duration>, StoreError> {
+    let Some(channel) = lease.scope.channel(lease.channel_id).await? else { return Ok(None) };
+    let health = channel.fetch_health;
+    let stated = health.failure.as_ref().and_then(Failure::retry_after).is_some();
+    let until = health.next_try_at.filter(|_| health.state == HealthState::Failing && stated);
+    Ok(until.map(|until| until.since(app.now())).filter(|left| !left.is_zero()))
 }
 
 /// The mailbox is still ours, and may still be read.

@@ -68,8 +68,9 @@ impl Parts {
             hints: self.hints.clone(),
             concurrency: self.config.work.concurrency,
             max_mailboxes: self.config.work.max_mailboxes,
+            rest_after_breakdown: worker::REST_AFTER_BREAKDOWN,
         };
-        Ok(Worker::start(self.app.clone(), config)?)
+        Ok(Worker::start(self.app.clone(), &config)?)
     }
 
     /// Takes the port, so that whoever asks from now on waits for an answer instead of being refused.

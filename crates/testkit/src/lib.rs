@@ -8,6 +8,7 @@ pub mod chaos;
 pub mod check;
 pub mod client;
 pub mod dovecot;
+pub mod installation;
 pub mod post;
 pub mod postfix;
 pub mod postgres;

@@ -17,6 +17,7 @@ mod throttle;
 pub mod wake;
 
 pub use queue::{Queue, QueueError, ping};
+pub use schedule::REST_AFTER_BREAKDOWN;
 pub use throttle::RedisThrottle;
 pub use wake::Hints;
 
@@ -45,6 +46,8 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     /// Mailboxes that this process looks after at most.
     pub max_mailboxes: usize,
+    /// How long a mailbox is left alone whose actor panicked: [`REST_AFTER_BREAKDOWN`].
+    pub rest_after_breakdown: Duration,
 }
 
 /// Jobs that wait in the queue: enough that no slot is idle between two looks of the relay, few enough that a human reply which comes late
@@ -68,7 +71,7 @@ pub struct RunningWorker {
 
 impl Worker {
     /// Starts relay, runner and schedule within the present tokio runtime. Neither database nor Redis need be there yet.
-    pub fn start(app: App, config: WorkerConfig) -> Result<RunningWorker, QueueError> {
+    pub fn start(app: App, config: &WorkerConfig) -> Result<RunningWorker, QueueError> {
         let queue: Arc<dyn Queue> = match &config.redis_url {
             Some(url) => Arc::new(RedisQueue::new(url.expose(), QUEUE_CAPACITY)?),
             None => Arc::new(MemoryQueue::new(QUEUE_CAPACITY)),
@@ -92,7 +95,7 @@ impl Worker {
             });
         }
         {
-            let schedule = schedule::Schedule::new(app, config.name, config.hints, config.max_mailboxes);
+            let schedule = schedule::Schedule::new(app, config);
             let stop = stop.clone();
             parts.spawn(async move {
                 schedule.run(stop).await;

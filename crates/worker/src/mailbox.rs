@@ -3,12 +3,20 @@
 //! It decides when, never what: what a mail becomes is `app::inbound`'s, and what a failure means for the mailbox's health is
 //! `app::channels::health`'s. Everything it writes is fenced by the lease's epoch, so a slow actor whose mailbox was taken over can do no
 //! harm. One actor never waits for another, except for its turn to sign in.
+//!
+//! A signal asks for a look, and the row says what it was about. While the mailbox works, a signal is a look at once. While it is left
+//! alone after a failure, a signal alone changes nothing: neither our own growing wait nor the time that the server asked for is cut
+//! short by a hint that was lost, doubled, or meant for something else. What ends the wait early is a person's act that stands in the row:
+//! "try again", or a new sign-in. That tries once, also within a time the server asked for: somebody looks at the result, may have mended
+//! something, and one command is no storm; if the server still refuses, it says anew for how long, and that is obeyed. The time it asked
+//! for is obeyed by the next keeper of the mailbox too, after a restart or a takeover.
 
 use app::App;
 use app::inbound::{OpenMailbox, PullError, mailbox, pull};
-use app::tending::{self, ChannelLease};
+use app::tending::{self, ChannelLease, Standing};
 use domain::failure::backoff;
 use domain::{Failure, FailureClass};
+use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
@@ -29,6 +37,9 @@ const LONGEST_IDLE: Duration = Duration::from_secs(25 * 60);
 const WELL_EVERY: Duration = Duration::from_secs(60);
 /// The database is asked again after this long at most.
 const LONGEST_STORE_WAIT: Duration = Duration::from_secs(30);
+/// A stop waits this long for a pull: most end by themselves, a month of mail does not. What was fetched is stored and what was not is
+/// fetched by the next keeper, who should not have to wait until our session is thought dead.
+const PULL_ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What an actor is given.
 pub(crate) struct Actor {
@@ -58,11 +69,39 @@ enum Ended {
     Trouble(PullError),
 }
 
+/// What is waited for before the next try.
+struct Rest {
+    wait: Duration,
+    /// The mailbox's row says that it is failing.
+    recorded: bool,
+    /// The mail server asked for it.
+    stated: bool,
+}
+
+impl Rest {
+    /// Nothing is known to be wrong with the mailbox.
+    fn unrecorded(wait: Duration) -> Self {
+        Self { wait, recorded: false, stated: false }
+    }
+
+    /// Whether something in the row ends it early.
+    fn is_over(&self, standing: Standing) -> bool {
+        match standing {
+            Standing::NotOurs | Standing::AskedAgain => true,
+            Standing::Connected => self.recorded || !self.stated,
+            Standing::Failing => false,
+        }
+    }
+}
+
 impl Actor {
     /// Looks after the mailbox until it is stopped or the mailbox is no longer ours.
     pub(crate) async fn run(self) -> End {
         let mut failures = 0u32;
         let mut expired_at: Option<Instant> = None;
+        if let Some(end) = self.obey_what_was_asked().await {
+            return end;
+        }
         loop {
             let begun = Instant::now();
             let mut read = false;
@@ -77,11 +116,11 @@ impl Actor {
                 Ended::Trouble(error) => error,
             };
             failures = failures.saturating_add(1);
-            let wait = match error {
+            let rest = match error {
                 PullError::LeaseLost => return End::NotOurs,
                 PullError::Store(error) => {
                     warn!(channel.id = %self.lease.channel_id, %error, "the database failed while reading a mailbox");
-                    backoff(failures, FIRST_WAIT, LONGEST_STORE_WAIT, self.app.jitter())
+                    Rest::unrecorded(backoff(failures, FIRST_WAIT, LONGEST_STORE_WAIT, self.app.jitter()))
                 }
                 // A token runs out after an hour or so, in the middle of a session: nothing is wrong. Twice within a minute something is.
                 PullError::Failure(failure)
@@ -97,25 +136,66 @@ impl Actor {
                 // Servers end connections that lived, when they are restarted or move a mailbox. It is told only when the next one fails.
                 PullError::Failure(failure) if lived && failure.class == FailureClass::ConnectionLost => {
                     debug!(channel.id = %self.lease.channel_id, "the connection was lost; connecting again");
-                    wait_after(&failure, failures, self.app.jitter())
+                    Rest::unrecorded(wait_after(&failure, failures, self.app.jitter()))
                 }
                 PullError::Failure(failure) => {
                     let wait = wait_after(&failure, failures, self.app.jitter());
                     info!(channel.id = %self.lease.channel_id, failure = %failure, failures, wait_s = wait.as_secs(), "a mailbox cannot be read");
+                    let stated = failure.retry_after().is_some();
                     match tending::fetching_failed(&self.app, &self.lease, &failure, wait).await {
-                        Ok(true) => wait,
+                        Ok(true) => Rest { wait, recorded: true, stated },
                         Ok(false) => return End::NotOurs,
                         Err(error) => {
                             warn!(channel.id = %self.lease.channel_id, %error, "a mailbox's health could not be written");
-                            wait
+                            Rest { wait, recorded: false, stated }
                         }
                     }
                 }
             };
+            if let Some(end) = self.rest(rest).await {
+                return end;
+            }
+        }
+    }
+
+    /// Whoever read the mailbox before us may have been told to leave it alone for a while.
+    async fn obey_what_was_asked(&self) -> Option<End> {
+        let mut failures = 0u32;
+        loop {
+            let rest = match tending::stated_wait(&self.app, &self.lease).await {
+                Ok(None) => return None,
+                Ok(Some(wait)) => {
+                    info!(channel.id = %self.lease.channel_id, wait_s = wait.as_secs(), "the mail server asked to leave this mailbox alone");
+                    return self.rest(Rest { wait, recorded: true, stated: true }).await;
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    warn!(channel.id = %self.lease.channel_id, %error, "the database failed before a mailbox was opened");
+                    Rest::unrecorded(backoff(failures, FIRST_WAIT, LONGEST_STORE_WAIT, self.app.jitter()))
+                }
+            };
+            if let Some(end) = self.rest(rest).await {
+                return Some(end);
+            }
+        }
+    }
+
+    /// Leaves the mailbox alone. `Some`: the actor ends.
+    async fn rest(&self, rest: Rest) -> Option<End> {
+        let until = Instant::now() + rest.wait;
+        loop {
             tokio::select! {
-                () = self.stop.cancelled() => return End::Stopped,
+                () = self.stop.cancelled() => return Some(End::Stopped),
+                () = tokio::time::sleep_until(until) => return None,
                 () = self.signal.notified() => {}
-                () = tokio::time::sleep(wait) => {}
+            }
+            match tending::standing(&self.app, &self.lease).await {
+                Ok(Standing::NotOurs) => return Some(End::NotOurs),
+                Ok(standing) if rest.is_over(standing) => return None,
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(channel.id = %self.lease.channel_id, %error, "it could not be seen why a mailbox was signalled");
+                }
             }
         }
     }
@@ -137,10 +217,14 @@ impl Actor {
             }
         };
         let mut open = opened;
+        // What was asked for until now is answered by the look that follows.
+        let _ = self.signal.notified().now_or_never();
         let mut said_well: Option<Instant> = None;
         let ended = loop {
-            // Not interrupted by a stop: a pull ends by itself, with all it fetched stored.
-            let pulled = pull::pull(&self.app, &self.lease, &mut open).await?;
+            let pulled = tokio::select! {
+                pulled = pull::pull(&self.app, &self.lease, &mut open) => pulled?,
+                () = self.stopped_for(PULL_ENDS_WITHIN) => return Ok(Ended::Stopped),
+            };
             *read = true;
             debug!(channel.id = %self.lease.channel_id, ?pulled, "looked into a mailbox");
             if said_well.is_none_or(|at| at.elapsed() >= WELL_EVERY) {
@@ -156,6 +240,8 @@ impl Actor {
                 if !tending::holds(&self.app, &self.lease).await? {
                     break Ended::NotOurs;
                 }
+                // Perhaps a person asked to try again: they are told what came of it, and not a minute later.
+                said_well = None;
                 mailbox::look_again(&self.app, &self.lease, &mut open).await?;
             }
             if self.stop.is_cancelled() {
@@ -164,6 +250,12 @@ impl Actor {
         };
         open.close().await;
         Ok(ended)
+    }
+
+    /// Waits until the stop is so long ago.
+    async fn stopped_for(&self, long: Duration) {
+        self.stop.cancelled().await;
+        tokio::time::sleep(long).await;
     }
 
     /// Waits until there may be news: the server says so, somebody says so, or it is time to look.
@@ -210,5 +302,18 @@ mod tests {
         let lost = Failure::new(FailureClass::ConnectionLost);
         assert_eq!(wait_after(&lost, 1, 1.0), FIRST_WAIT);
         assert!(wait_after(&lost, 3, 0.0) >= Duration::from_secs(4));
+    }
+
+    #[test]
+    fn only_what_stands_in_the_row_ends_a_rest_early() {
+        let told = Rest { wait: Duration::from_secs(300), recorded: true, stated: true };
+        assert!(!told.is_over(Standing::Failing));
+        assert!(
+            told.is_over(Standing::AskedAgain) && told.is_over(Standing::Connected) && told.is_over(Standing::NotOurs)
+        );
+        // It could not be written that the server asked for the wait: that the row says nothing of it is no person's act.
+        let untold = Rest { recorded: false, ..told };
+        assert!(!untold.is_over(Standing::Connected) && untold.is_over(Standing::AskedAgain));
+        assert!(Rest::unrecorded(FIRST_WAIT).is_over(Standing::Connected));
     }
 }

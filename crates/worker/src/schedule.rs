@@ -2,18 +2,21 @@
 //!
 //! A mailbox is leased by a session, and a session is alive while its heart beats; so a process that dies loses all its mailboxes at once,
 //! and none is renewed one by one. Leasing takes what nobody holds and never takes from the living.
+//!
+//! With every beat the database is asked once which mailboxes are ours. Whatever was lost on the way to us is mended by that: the answer
+//! to a lease, a release, a hint that a person asked to try again, that an account was suspended or an inbox removed.
 
+use crate::WorkerConfig;
 use crate::mailbox::{Actor, End};
 use crate::wake::Hints;
+use app::App;
 use app::tending::{self, ChannelLease};
-use app::{App, Hint};
 use domain::{ChannelId, WorkerSessionId};
 use futures_util::FutureExt as _;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -21,18 +24,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 /// A mailbox whose actor panicked is not read again before this: whatever broke it is probably still in it.
-const REST_AFTER_BREAKDOWN: Duration = Duration::from_secs(60);
+pub const REST_AFTER_BREAKDOWN: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Mailboxes taken at once; the next ones follow with the next beat, or at once when another process takes its share meanwhile.
 const LEASES_AT_ONCE: u32 = 200;
 const SIGN_INS_AT_ONCE: usize = 20;
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// A stop waits this long for the actors and then drops them, while there is time left to give their mailboxes back.
+const ACTORS_END_WITHIN: Duration = Duration::from_secs(25);
 
 pub(crate) struct Schedule {
     app: App,
     name: String,
     hints: Hints,
     max_mailboxes: usize,
+    rest_after_breakdown: Duration,
     turns: Arc<Semaphore>,
     session: Option<WorkerSessionId>,
     held: HashMap<ChannelId, Held>,
@@ -48,12 +54,13 @@ struct Held {
 }
 
 impl Schedule {
-    pub(crate) fn new(app: App, name: String, hints: Hints, max_mailboxes: usize) -> Self {
+    pub(crate) fn new(app: App, config: &WorkerConfig) -> Self {
         Self {
             app,
-            name,
-            hints,
-            max_mailboxes,
+            name: config.name.clone(),
+            hints: config.hints.clone(),
+            max_mailboxes: config.max_mailboxes,
+            rest_after_breakdown: config.rest_after_breakdown,
             turns: Arc::new(Semaphore::new(SIGN_INS_AT_ONCE)),
             session: None,
             held: HashMap::new(),
@@ -65,7 +72,7 @@ impl Schedule {
 
     /// Runs until `stop`; then lets every actor finish what it is at, and gives all mailboxes back.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut heard = self.hints.subscribe();
+        let mut named = self.hints.channels();
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut keep_alive_at = Instant::now();
@@ -73,25 +80,14 @@ impl Schedule {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = beat.tick() => {
-                    self.beat().await;
+                    // A database that hangs does not hold up a stop.
+                    tokio::select! { () = stop.cancelled() => break, () = self.beat() => {} }
                     if Instant::now() >= keep_alive_at {
                         keep_alive_at = Instant::now() + KEEP_ALIVE_EVERY;
                         tokio::spawn(keep_alive(self.app.clone()));
                     }
                 }
-                hint = heard.recv() => match hint {
-                    Ok(Hint::Channel(channel)) => self.look_at(channel).await,
-                    Ok(Hint::Owed | Hint::Account(_)) => {}
-                    // Some were lost, perhaps one of a channel: look at all of them.
-                    Err(RecvError::Lagged(_)) => {
-                        for held in self.held.values() {
-                            held.signal.notify_one();
-                        }
-                        self.lease().await;
-                    }
-                    // Cannot be: the sender is in our hands.
-                    Err(RecvError::Closed) => break,
-                },
+                channels = named.next() => self.look_at(channels).await,
                 Some(ended) = self.actors.join_next() => self.ended(ended).await,
             }
         }
@@ -119,6 +115,7 @@ impl Schedule {
                     self.database_failures = 0;
                 }
                 self.lease().await;
+                self.compare().await;
             }
             Err(error) => {
                 self.database_failures = self.database_failures.saturating_add(1);
@@ -143,10 +140,43 @@ impl Schedule {
         self.held.clear();
     }
 
-    async fn look_at(&mut self, channel: ChannelId) {
-        match self.held.get(&channel) {
-            Some(held) => held.signal.notify_one(),
-            None => self.lease().await,
+    async fn look_at(&mut self, channels: BTreeSet<ChannelId>) {
+        let mut unknown = false;
+        for channel in channels {
+            match self.held.get(&channel) {
+                Some(held) => held.signal.notify_one(),
+                None => unknown = true,
+            }
+        }
+        if unknown {
+            self.lease().await;
+        }
+    }
+
+    /// Makes what we do fit what the database says: every mailbox that is ours has an actor, and an actor whose mailbox may no longer be
+    /// read, or should be tried again, is told to look.
+    async fn compare(&mut self) {
+        let Some(session) = self.session else { return };
+        let ours = match tending::held_mailboxes(&self.app, session).await {
+            Ok(ours) => ours,
+            Err(error) => {
+                warn!(%error, "it could not be seen which mailboxes are ours");
+                return;
+            }
+        };
+        let listed: HashSet<ChannelId> = ours.iter().map(|channel| channel.lease.channel_id).collect();
+        for (_, held) in self.held.iter().filter(|(channel, _)| !listed.contains(channel)) {
+            held.signal.notify_one();
+        }
+        for channel in ours {
+            match self.held.get(&channel.lease.channel_id) {
+                Some(held) if held.epoch == channel.lease.epoch => {
+                    if channel.asked_again {
+                        held.signal.notify_one();
+                    }
+                }
+                Some(_) | None => self.tend(channel.lease),
+            }
         }
     }
 
@@ -178,17 +208,17 @@ impl Schedule {
             stop: self.session_stop.clone(),
             turns: self.turns.clone(),
         };
-        let stop = self.session_stop.clone();
+        let (stop, resting) = (self.session_stop.clone(), self.rest_after_breakdown);
         self.actors.spawn(async move {
             // What breaks one mailbox's actor ends that actor alone; its mailbox rests and is then leased anew.
             let end = AssertUnwindSafe(actor.run()).catch_unwind().await;
             let end = match end {
                 Ok(end) => end,
                 Err(_panic) => {
-                    error!(channel.id = %lease.channel_id, "a mailbox's actor broke down; the mailbox rests for a minute");
+                    error!(channel.id = %lease.channel_id, rest_s = resting.as_secs(), "a mailbox's actor broke down; the mailbox rests");
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = tokio::time::sleep(REST_AFTER_BREAKDOWN) => {}
+                        () = tokio::time::sleep(resting) => {}
                     }
                     End::BrokeDown
                 }
@@ -223,7 +253,14 @@ impl Schedule {
 
     async fn finish(&mut self) {
         self.session_stop.cancel();
-        while self.actors.join_next().await.is_some() {}
+        let ending = async { while self.actors.join_next().await.is_some() {} };
+        if tokio::time::timeout(ACTORS_END_WITHIN, ending).await.is_err() {
+            warn!(
+                mailboxes = self.actors.len(),
+                "mailboxes did not come to rest in time; what they were at is dropped"
+            );
+            self.actors.abort_all();
+        }
         if let Some(session) = self.session
             && let Err(error) = tending::end_session(&self.app, session).await
         {

@@ -1,7 +1,8 @@
 //! Hints that there is something to do: within the process at once, and between processes over Redis when there is one.
 //!
-//! A hint is never relied upon: each is thrown away when nobody listens, when there are too many, and when Redis is not there. Whoever
-//! waits for one also looks by itself now and then.
+//! A hint is never relied upon: each is thrown away when nobody listens and when Redis is not there. Whoever waits for one also looks by
+//! itself now and then. Those of work and of mailboxes are kept once each however often they are said, so nobody who listens for them can
+//! fall behind; those of accounts are a stream, and a listener that falls behind is told so and looks at everything.
 
 use crate::queue::QueueError;
 use crate::queue::redis_line::RedisLine;
@@ -9,9 +10,10 @@ use app::{Hint, Wake};
 use domain::failure::backoff;
 use domain::{AccountId, ChannelId};
 use futures_util::StreamExt;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
@@ -27,22 +29,74 @@ pub struct Hints(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Many hints that work is owed are one: the relay looks once.
-    owed: Arc<Notify>,
-    heard: broadcast::Sender<Hint>,
+    ears: Arc<Ears>,
     to_others: Option<mpsc::Sender<Hint>>,
     _tasks: Vec<AbortOnDropHandle<()>>,
+}
+
+/// Where hints arrive in this process, whoever said them.
+#[derive(Debug)]
+struct Ears {
+    /// Many hints that work is owed are one: the relay looks once.
+    owed: Notify,
+    /// The mailboxes that were named since somebody last asked.
+    channels: watch::Sender<BTreeSet<ChannelId>>,
+    accounts: broadcast::Sender<AccountId>,
+}
+
+impl Ears {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            owed: Notify::new(),
+            channels: watch::Sender::new(BTreeSet::new()),
+            accounts: broadcast::Sender::new(WAITING_HINTS),
+        })
+    }
+
+    fn hear(&self, hint: Hint) {
+        match hint {
+            Hint::Owed => self.owed.notify_one(),
+            // In a process that looks after no mailbox, nobody would ever take them out again.
+            Hint::Channel(channel) if self.channels.receiver_count() > 0 => {
+                self.channels.send_modify(|named| {
+                    named.insert(channel);
+                });
+            }
+            Hint::Channel(_) => {}
+            // An error means that nobody listens.
+            Hint::Account(account) => drop(self.accounts.send(account)),
+        }
+    }
+}
+
+/// Mailboxes that somebody says should be looked at. For one listener: what it takes, no other gets.
+#[derive(Debug)]
+pub struct NamedChannels {
+    ears: Arc<Ears>,
+    named: watch::Receiver<BTreeSet<ChannelId>>,
+}
+
+impl NamedChannels {
+    /// Waits until a mailbox is named, and takes all that were since the last call.
+    pub async fn next(&mut self) -> BTreeSet<ChannelId> {
+        loop {
+            self.named.changed().await.expect("the sender is in our hands");
+            let mut taken = BTreeSet::new();
+            self.ears.channels.send_if_modified(|named| {
+                taken = std::mem::take(named);
+                false
+            });
+            if !taken.is_empty() {
+                return taken;
+            }
+        }
+    }
 }
 
 impl Hints {
     /// Hints within this process.
     pub fn in_process() -> Self {
-        Self(Arc::new(Inner {
-            owed: Arc::default(),
-            heard: broadcast::Sender::new(WAITING_HINTS),
-            to_others: None,
-            _tasks: Vec::new(),
-        }))
+        Self(Arc::new(Inner { ears: Ears::new(), to_others: None, _tasks: Vec::new() }))
     }
 
     /// Hints within this process and to and from the others on the same Redis. `origin` names this process among them. Must be called
@@ -50,14 +104,12 @@ impl Hints {
     pub fn over_redis(url: &str, origin: &str) -> Result<Self, QueueError> {
         let line = RedisLine::new(url, PUBLISH_PATIENCE)?;
         let client = line.client().clone();
-        let owed = Arc::<Notify>::default();
-        let heard = broadcast::Sender::new(WAITING_HINTS);
+        let ears = Ears::new();
         let (to_others, waiting) = mpsc::channel(WAITING_HINTS);
         let speaking = tokio::spawn(publish(line, origin.to_owned(), waiting));
-        let hearing = tokio::spawn(listen(client, origin.to_owned(), owed.clone(), heard.clone()));
+        let hearing = tokio::spawn(listen(client, origin.to_owned(), ears.clone()));
         Ok(Self(Arc::new(Inner {
-            owed,
-            heard,
+            ears,
             to_others: Some(to_others),
             _tasks: vec![AbortOnDropHandle::new(speaking), AbortOnDropHandle::new(hearing)],
         })))
@@ -68,33 +120,30 @@ impl Hints {
         redis_url.map_or_else(|| Ok(Self::in_process()), |url| Self::over_redis(url, origin))
     }
 
-    /// All hints from now on. A listener that falls behind loses the oldest.
-    pub fn subscribe(&self) -> broadcast::Receiver<Hint> {
-        self.0.heard.subscribe()
+    /// The mailboxes named from now on.
+    pub fn channels(&self) -> NamedChannels {
+        NamedChannels { ears: self.0.ears.clone(), named: self.0.ears.channels.subscribe() }
+    }
+
+    /// The accounts in which something happens from now on. A listener that falls behind loses the oldest, and is told so.
+    pub fn accounts(&self) -> broadcast::Receiver<AccountId> {
+        self.0.ears.accounts.subscribe()
     }
 
     /// Waits until work is said to be owed; at once when it was said since the last wait.
     pub(crate) async fn owed(&self) {
-        self.0.owed.notified().await;
+        self.0.ears.owed.notified().await;
     }
 }
 
 impl Wake for Hints {
     fn wake(&self, hint: Hint) {
-        hear(&self.0.owed, &self.0.heard, hint);
+        self.0.ears.hear(hint);
         if let Some(to_others) = &self.0.to_others {
-            // Full means that the others are being told already.
+            // Full means that Redis is slow or away; the others look by themselves.
             let _ = to_others.try_send(hint);
         }
     }
-}
-
-fn hear(owed: &Notify, heard: &broadcast::Sender<Hint>, hint: Hint) {
-    if hint == Hint::Owed {
-        owed.notify_one();
-    }
-    // An error means that nobody listens.
-    let _ = heard.send(hint);
 }
 
 async fn publish(line: RedisLine, origin: String, mut waiting: mpsc::Receiver<Hint>) {
@@ -106,7 +155,7 @@ async fn publish(line: RedisLine, origin: String, mut waiting: mpsc::Receiver<Hi
     }
 }
 
-async fn listen(client: redis::Client, origin: String, owed: Arc<Notify>, heard: broadcast::Sender<Hint>) {
+async fn listen(client: redis::Client, origin: String, ears: Arc<Ears>) {
     let mut failures = 0u32;
     loop {
         match client.get_async_pubsub().await {
@@ -117,7 +166,7 @@ async fn listen(client: redis::Client, origin: String, owed: Arc<Notify>, heard:
                         failures = 0;
                     }
                     // Whatever was said while nobody listened: look once.
-                    hear(&owed, &heard, Hint::Owed);
+                    ears.hear(Hint::Owed);
                     let mut messages = pubsub.into_on_message();
                     while let Some(message) = messages.next().await {
                         let text: String = message.get_payload().unwrap_or_default();
@@ -125,7 +174,7 @@ async fn listen(client: redis::Client, origin: String, owed: Arc<Notify>, heard:
                             && from != origin
                             && let Some(hint) = read(said)
                         {
-                            hear(&owed, &heard, hint);
+                            ears.hear(hint);
                         }
                     }
                     warn!("no longer hearing the other processes; polling until Redis is back");
@@ -181,5 +230,27 @@ mod tests {
         hints.wake(Hint::Owed);
         hints.wake(Hint::Owed);
         tokio::time::timeout(Duration::from_secs(5), hints.owed()).await.expect("heard");
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_that_is_named_often_is_heard_of_once_and_none_is_forgotten_however_many_there_are() {
+        let hints = Hints::in_process();
+        hints.wake(Hint::Channel(ChannelId(-1)));
+        let mut named = hints.channels();
+        for round in 0..3 {
+            for id in 0..5_000 {
+                hints.wake(Hint::Channel(ChannelId(id)));
+                hints.wake(Hint::Owed);
+                hints.wake(Hint::Account(AccountId(id)));
+            }
+            let heard = tokio::time::timeout(Duration::from_secs(5), named.next()).await.expect("heard");
+            assert_eq!(heard, (0..5_000).map(ChannelId).collect(), "round {round}");
+        }
+        // What was taken out is not heard of again.
+        tokio::select! {
+            biased;
+            again = named.next() => panic!("heard again: {again:?}"),
+            () = tokio::task::yield_now() => {}
+        }
     }
 }

@@ -30,6 +30,15 @@ struct LeaseRow {
 }
 
 #[derive(Debug, FromQueryResult)]
+struct HeldRow {
+    account_id: i64,
+    id: i64,
+    inbox_id: i64,
+    epoch: i64,
+    asked_again: bool,
+}
+
+#[derive(Debug, FromQueryResult)]
 struct GrantRow {
     account_id: i64,
     id: i64,
@@ -87,14 +96,34 @@ impl Sync {
         .bind(i64::from(max))
         .all(&self.inner.write)
         .await?;
+        Ok(rows.into_iter().map(|row| self.lease(session, row.account_id, row.id, row.inbox_id, row.epoch)).collect())
+    }
+
+    fn lease(&self, session: WorkerSessionId, account: i64, channel: i64, inbox: i64, epoch: i64) -> ChannelLease {
+        ChannelLease {
+            scope: self.inner.scope(AccountId(account)),
+            channel_id: ChannelId(channel),
+            inbox_id: InboxId(inbox),
+            epoch,
+            session,
+        }
+    }
+
+    /// All channels that the session holds and that may still be fetched, as [`Sync::holds`] has it for one.
+    pub async fn held(&self, session: WorkerSessionId) -> Result<Vec<HeldChannel>> {
+        let rows: Vec<HeldRow> = system(
+            "SELECT c.account_id, c.id, c.inbox_id, c.epoch, c.fetch_state = 'unknown' AS asked_again \
+             FROM email_channels c JOIN accounts a ON a.id = c.account_id \
+             WHERE c.worker_session_id = ? AND a.status = 'active' AND c.fetch_state IN ('unknown', 'connected', 'failing')",
+        )
+        .bind(session.0)
+        .all(&self.inner.read)
+        .await?;
         Ok(rows
             .into_iter()
-            .map(|row| ChannelLease {
-                scope: self.inner.scope(AccountId(row.account_id)),
-                channel_id: ChannelId(row.id),
-                inbox_id: InboxId(row.inbox_id),
-                epoch: row.epoch,
-                session,
+            .map(|row| HeldChannel {
+                lease: self.lease(session, row.account_id, row.id, row.inbox_id, row.epoch),
+                asked_again: row.asked_again,
             })
             .collect())
     }

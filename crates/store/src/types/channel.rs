@@ -24,6 +24,14 @@ pub struct SignedInAgain {
     pub smtp_user: String,
 }
 
+/// A channel that a worker session holds and may fetch, as its row says.
+#[derive(Clone, Debug)]
+pub struct HeldChannel {
+    pub lease: ChannelLease,
+    /// A person asked to try again, and nobody has tried since.
+    pub asked_again: bool,
+}
+
 codes! {
     FolderRole {
         Inbox = "inbox",

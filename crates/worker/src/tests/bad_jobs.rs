@@ -1,0 +1,76 @@
+//! Jobs that cannot be read, panic, or never end: they stop nobody.
+
+use super::{CAPACITY, LONG, Rows, ask, finishing, queue, start};
+use crate::queue::{JOBS_KEY, MemoryQueue, Payload, Queue};
+use crate::runner::{self, Handler, RunnerConfig};
+use crate::wake::Hints;
+use futures_util::FutureExt;
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::redis::Redis;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+async fn a_job_that_cannot_be_read_or_panics_stops_nobody(queue: Arc<dyn Queue>) {
+    let rows = Arc::new(Rows::default());
+    let running = start(queue.clone(), &rows, LONG, &Hints::in_process(), finishing(&rows));
+    queue.push(["", "{\"half\":", "nonsense"].map(|text| Payload(text.to_owned())).to_vec()).await.unwrap();
+    rows.owe(0..40);
+    rows.wait_until_done(40).await;
+    assert!(!running.runner.is_finished());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_panics_stops_nobody_in_memory() {
+    a_job_that_cannot_be_read_or_panics_stops_nobody(Arc::new(MemoryQueue::new(CAPACITY))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_panics_or_is_no_text_stops_nobody_over_redis() {
+    let redis = Redis::start().unwrap();
+    ask::<()>(&redis, redis::cmd("RPUSH").arg(JOBS_KEY).arg(&b"\xff\xfe\x00"[..])).await;
+    a_job_that_cannot_be_read_or_panics_stops_nobody(queue(&redis)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_outlasts_its_time_is_ended_and_gives_its_place_free() {
+    let rows = Arc::new(Rows::default());
+    rows.owe(0..1);
+    let queue = Arc::new(MemoryQueue::new(CAPACITY));
+    let ended = Arc::new(Semaphore::new(0));
+    let handler: Handler = {
+        let ended = ended.clone();
+        Arc::new(move |_| {
+            let ended = ended.clone();
+            async move {
+                let _says_when_it_is_dropped = scopeguard(move || ended.add_permits(1));
+                std::future::pending::<()>().await;
+            }
+            .boxed()
+        })
+    };
+    queue.push(vec![Payload::default(), Payload::default()]).await.unwrap();
+    let stop = CancellationToken::new();
+    let config = RunnerConfig { name: "test".to_owned(), concurrency: 1, timeout: Duration::from_millis(50) };
+    let runner = tokio::spawn(runner::run(queue, config, handler, stop.clone()));
+    tokio::time::timeout(LONG, ended.acquire_many(2))
+        .await
+        .expect("both were ended, one after the other")
+        .unwrap()
+        .forget();
+    stop.cancel();
+    tokio::time::timeout(LONG, runner).await.expect("in time").unwrap();
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn scopeguard<F: FnMut()>(then: F) -> OnDrop<F> {
+    OnDrop(then)
+}

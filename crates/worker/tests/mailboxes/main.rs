@@ -1,0 +1,7 @@
+//! The real worker on real mailboxes: actors, leases and hints, over sockets to the sandbox's IMAP server, on SQLite and PostgreSQL.
+
+mod backing_off;
+mod breaking_down;
+mod machine;
+mod reading;
+mod taking_over;
