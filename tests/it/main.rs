@@ -4,6 +4,7 @@ mod bad_mail;
 mod conformance;
 mod crash_between;
 mod delivery_failures;
+mod dependencies;
 mod main_job;
 mod microsoft_sign_in;
 mod openapi;

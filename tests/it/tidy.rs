@@ -10,7 +10,7 @@ use std::process::Command;
 /// One idea a file; longer ones are split.
 const MAX_LINES: usize = 450;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
 }
 
@@ -58,15 +58,20 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     ])
 }
 
-fn packages() -> Vec<Value> {
+/// What `cargo metadata` says; nothing is fetched.
+pub(crate) fn metadata(arguments: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(arguments)
         .current_dir(root())
         .output()
         .expect("cargo metadata runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
-    metadata["packages"].as_array().expect("packages").clone()
+    serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
+}
+
+fn packages() -> Vec<Value> {
+    metadata(&["--no-deps"])["packages"].as_array().expect("packages").clone()
 }
 
 #[test]
@@ -128,14 +133,6 @@ fn libraries_stay_in_the_one_crate_that_knows_them() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn no_second_tls_crypto_provider_or_runtime_is_in_the_tree() {
-    let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
-    let banned = ["openssl-sys", "native-tls", "aws-lc-sys", "aws-lc-rs", "async-std"];
-    let found: Vec<&str> = banned.into_iter().filter(|name| lock.contains(&format!("name = \"{name}\"\n"))).collect();
-    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
