@@ -9,16 +9,13 @@ use crate::conversations::{ReadError, show};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::message::Attachment;
-use domain::{AccountId, AttachmentId, DisplayId, Secret, Timestamp};
-use ring::hmac;
-use store::{AccountScope, StoreError};
+use domain::{AccountId, AttachmentId, DisplayId, Timestamp};
+use store::{AccountScope, LinkSigner, StoreError};
 
 const VERSION: u8 = 1;
 const BODY_BYTES: usize = 1 + 3 * 8;
 const MAC_BYTES: usize = 32;
 const DAY_SECONDS: i64 = 24 * 3600;
-/// Keeps a MAC made here from ever being one made for a Message-ID.
-const PURPOSE: &[u8] = b"postroom attachment link\0";
 
 /// A file as it is handed out. The content type is the sender's claim: serve it as a download, without sniffing.
 #[derive(Clone, Debug)]
@@ -42,20 +39,18 @@ pub enum OpenError {
 pub struct Signer {
     base: String,
     account: AccountId,
-    key: hmac::Key,
+    signer: LinkSigner,
     expires_at_seconds: i64,
 }
 
 /// One for a whole answer: it reads the account's key once.
 pub async fn signer(app: &App, scope: &AccountScope) -> Result<Signer, StoreError> {
-    let keys = scope.message_id_keys().await?;
-    let (_, key) = keys.first().ok_or_else(|| StoreError::Corrupt("the account has no signing key".to_owned()))?;
     // The end is a midnight: the address of a file stays the same for a day, so that browsers can cache it.
     let today = app.now().seconds().div_euclid(DAY_SECONDS);
     Ok(Signer {
         base: app.settings().link("/attachments"),
         account: scope.account_id(),
-        key: mac_key(key),
+        signer: scope.link_signer().await?,
         expires_at_seconds: (today + 2) * DAY_SECONDS,
     })
 }
@@ -71,14 +66,19 @@ impl Signer {
     }
 
     fn token(&self, attachment: AttachmentId) -> String {
-        let mut bytes = vec![VERSION];
-        for number in [self.account.0, attachment.0, self.expires_at_seconds] {
-            bytes.extend_from_slice(&number.to_be_bytes());
-        }
-        let mac = hmac::sign(&self.key, &bytes);
-        bytes.extend_from_slice(mac.as_ref());
+        let mut bytes = body(self.account, attachment, self.expires_at_seconds);
+        let mac = self.signer.sign(&bytes);
+        bytes.extend_from_slice(&mac);
         URL_SAFE_NO_PAD.encode(bytes)
     }
+}
+
+fn body(account: AccountId, attachment: AttachmentId, expires_at_seconds: i64) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for number in [account.0, attachment.0, expires_at_seconds] {
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
+    bytes
 }
 
 /// One page of a conversation's files, newest first, and how many there are in all.
@@ -119,46 +119,26 @@ fn claim(token: &str) -> Option<Claim> {
 /// The file behind a token of ours.
 pub async fn open(app: &App, token: &str) -> Result<File, OpenError> {
     let claim = claim(token).filter(|claim| claim.expires_at > app.now()).ok_or(OpenError::NotFound)?;
-    // The link is the proof, and its key is the account's: the scope is used for nothing else until the MAC holds.
-    let scope = app.store().operator().account(claim.account).await?.ok_or(OpenError::NotFound)?;
-    let keys = scope.message_id_keys().await?;
-    if !keys.iter().any(|(_, key)| hmac::verify(&mac_key(key), &claim.body, &claim.mac).is_ok()) {
-        return Err(OpenError::NotFound);
-    }
+    // The link is the proof: only its MAC opens the account.
+    let opened = app.store().attachment_links().open(claim.account, &claim.body, &claim.mac).await?;
+    let scope = opened.ok_or(OpenError::NotFound)?;
     let attachment = scope.attachment(claim.attachment).await?.ok_or(OpenError::NotFound)?;
     let bytes = scope.read_blob(attachment.blob_id).await?.ok_or(OpenError::NotFound)?;
     Ok(File { file_name: attachment.file_name, content_type: attachment.content_type, bytes })
-}
-
-fn mac_key(account_key: &Secret) -> hmac::Key {
-    let root = hmac::Key::new(hmac::HMAC_SHA256, account_key.expose().as_bytes());
-    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, PURPOSE).as_ref())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn signer() -> Signer {
-        Signer {
-            base: "https://desk.example/attachments".to_owned(),
-            account: AccountId(7),
-            key: mac_key(&Secret::new("k")),
-            expires_at_seconds: 1_760_000_000,
-        }
-    }
-
     #[test]
-    fn a_token_says_what_was_signed_and_a_changed_one_has_another_mac() {
-        let token = signer().token(AttachmentId(42));
-        let read = claim(&token).expect("ours");
+    fn a_token_says_what_was_signed() {
+        let mut bytes = body(AccountId(7), AttachmentId(42), 1_760_000_000);
+        bytes.extend_from_slice(&[5; MAC_BYTES]);
+        let read = claim(&URL_SAFE_NO_PAD.encode(&bytes)).expect("a token");
         assert_eq!((read.account, read.attachment), (AccountId(7), AttachmentId(42)));
-        let key = mac_key(&Secret::new("k"));
-        assert!(hmac::verify(&key, &read.body, &read.mac).is_ok());
-        let mut other = read.body.clone();
-        other[16] ^= 1;
-        assert!(hmac::verify(&key, &other, &read.mac).is_err());
-        assert!(hmac::verify(&mac_key(&Secret::new("another account's")), &read.body, &read.mac).is_err());
+        assert_eq!((read.expires_at, read.body.len()), (Timestamp::from_seconds(1_760_000_000), BODY_BYTES));
+        assert_eq!(read.mac, [5; MAC_BYTES]);
     }
 
     #[test]

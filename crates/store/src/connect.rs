@@ -3,8 +3,8 @@
 use crate::blob::BlobFolder;
 use crate::scope::schema;
 use crate::{
-    AccountScope, Backend, Connections, KeyRing, Operator, Relay, Result, SchemaState, SignIn, StoreConfig, StoreError,
-    Sync,
+    AccountScope, AttachmentLinks, Backend, Connections, KeyRing, Operator, Relay, Result, SchemaState, SignIn,
+    StoreConfig, StoreError, Sync,
 };
 use domain::{AccountId, Clock, Entropy, Timestamp};
 use sea_orm::{
@@ -178,6 +178,10 @@ impl Store {
 
     pub fn connections(&self) -> Connections {
         Connections { inner: Arc::clone(&self.inner) }
+    }
+
+    pub fn attachment_links(&self) -> AttachmentLinks {
+        AttachmentLinks { inner: Arc::clone(&self.inner) }
     }
 
     pub fn relay(&self) -> Relay {

@@ -2,7 +2,8 @@
 //!
 //! Domain structs go out; entities and connections never do. Everything a tenant owns is reached through an [`AccountScope`], and a
 //! scope comes only from a proof: a member who signed in, a state or link that was consumed, claimed work, a held lease, the operator.
-//! System-wide work has one narrow scope per purpose: [`SignIn`], [`Operator`], [`Connections`], [`Relay`], [`Sync`].
+//! System-wide work has one narrow scope per purpose: [`SignIn`], [`Operator`], [`Connections`], [`AttachmentLinks`], [`Relay`],
+//! [`Sync`].
 //!
 //! No network call is made inside a transaction. Leases are judged by the database's clock.
 
@@ -21,6 +22,7 @@ pub use connect::{ServingLock, Store};
 pub use error::StoreError;
 pub use hash::TokenHash;
 pub use scope::account::AccountScope;
+pub use scope::attachment_links::{AttachmentLinks, LinkSigner};
 pub use scope::connections::Connections;
 pub use scope::operator::Operator;
 pub use scope::relay::Relay;

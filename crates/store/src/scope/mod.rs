@@ -2,6 +2,7 @@
 //! put the account into every statement. A scope is made only by [`crate::connect`]'s narrow scopes, from a proof.
 
 pub(crate) mod account;
+pub(crate) mod attachment_links;
 mod blobs;
 mod channels;
 mod connection_rows;
