@@ -4,6 +4,7 @@
 //! codes, states and tokens travel there.
 
 use crate::error::Problem;
+use crate::methods::Methods;
 use app::App;
 use futures_util::FutureExt;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -16,11 +17,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Envelope<E> {
     inner: E,
     app: App,
+    methods: Methods,
 }
 
 impl<E> Envelope<E> {
-    pub fn new(inner: E, app: App) -> Self {
-        Self { inner, app }
+    pub fn new(inner: E, app: App, methods: Methods) -> Self {
+        Self { inner, app, methods }
     }
 
     /// A caller's id is kept when it can stand in a log line; else one is made.
@@ -44,6 +46,7 @@ impl<E: Endpoint> Endpoint for Envelope<E> {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let id = self.request_id(&request);
+        let path = request.uri().path().to_owned();
         let span = tracing::info_span!("request", id = %id, method = %request.method());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind().instrument(span.clone()).await;
         let _entered = span.enter();
@@ -57,6 +60,12 @@ impl<E: Endpoint> Endpoint for Envelope<E> {
             response = problem.render(&id);
         } else if response.status().is_server_error() && response.data::<Deliberate>().is_none() {
             response = Problem::internal(&"an answer with a bare status").render(&id);
+        }
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED
+            && let Some(allowed) = self.methods.allowed(&path)
+            && let Ok(value) = HeaderValue::from_str(&allowed)
+        {
+            response.headers_mut().insert(header::ALLOW, value);
         }
         finish(&mut response, &id);
         Ok(response)

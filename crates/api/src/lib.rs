@@ -24,6 +24,7 @@ mod inboxes;
 mod landing;
 mod message_body;
 mod messages;
+mod methods;
 mod microsoft_callback;
 mod optional_json;
 mod profile;
@@ -38,8 +39,9 @@ pub use health::{Missing, Readiness};
 use app::App;
 use body_limit::BodyLimit;
 use envelope::Envelope;
+use methods::{Methods, Pages};
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, IntoEndpoint, Response, Route, get, post};
+use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::OpenApiService;
 use std::sync::Arc;
 
@@ -104,24 +106,27 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
     let upload_bytes = u64::try_from(app.settings().max_upload_bytes).unwrap_or(u64::MAX);
     let entropy_of = app.clone();
     let ready = health::with_database(app.clone(), readiness);
-    let routes = Route::new()
-        .at("/", get(landing::landing))
-        .at("/docs", get(docs::page))
-        .at("/swagger", get(docs::page))
-        .at("/openapi.json", get(docs::document))
-        .at("/health/live", get(health::live))
-        .at("/health/ready", get(health::ready))
-        .at("/attachments/:token", get(download::download))
-        .at("/attachments/:token/:name", get(download::download_named))
-        .at("/microsoft/connect/:link", get(connect::connect).head(connect::nothing))
-        .at("/microsoft/callback", get(microsoft_callback::returned).head(connect::nothing))
-        .at("/microsoft/callback/confirm", post(microsoft_callback::confirmed))
-        .at("/microsoft/callback/address", post(microsoft_callback::address_told))
-        .at("/microsoft/connections/:token", get(microsoft_callback::followed))
-        .nest_no_strip("/api", service.into_endpoint())
-        .nest_no_strip("/auth", self::service().into_endpoint())
+    let (pages, methods) = Pages::default()
+        .get("/", landing::landing)
+        .get("/docs", docs::page)
+        .get("/swagger", docs::page)
+        .get("/openapi.json", docs::document)
+        .get("/health/live", health::live)
+        .get("/health/ready", health::ready)
+        .get("/attachments/:token", download::download)
+        .get("/attachments/:token/:name", download::download_named)
+        .get_and_head("/microsoft/connect/:link", connect::connect, connect::nothing)
+        .get_and_head("/microsoft/callback", microsoft_callback::returned, connect::nothing)
+        .post("/microsoft/callback/confirm", microsoft_callback::confirmed)
+        .post("/microsoft/callback/address", microsoft_callback::address_told)
+        .get("/microsoft/connections/:token", microsoft_callback::followed)
+        .with_operations(Methods::of_document(&documents.json));
+    let operations = Arc::new(service.into_endpoint());
+    let routes = pages
+        .nest_no_strip("/api", operations.clone())
+        .nest_no_strip("/auth", operations)
         .data(app)
         .data(documents)
         .data(ready);
-    Envelope::new(BodyLimit::new(routes, upload_bytes), entropy_of).boxed()
+    Envelope::new(BodyLimit::new(routes, upload_bytes), entropy_of, methods).boxed()
 }

@@ -19,6 +19,55 @@ async fn unknown_paths_methods_and_ids_are_refused_in_the_one_body() {
 }
 
 #[tokio::test]
+async fn a_method_that_a_path_does_not_take_is_405_and_says_which_it_takes() {
+    let world = World::new().await;
+    let document: serde_json::Value = serde_json::from_str(&api::openapi_json()).expect("the document");
+    let mut paths: Vec<(String, Vec<String>)> = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let path = path.replace("{account_id}", &world.ours.account_id.to_string());
+        let path = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect::<Vec<_>>();
+        paths.push((path.join("/"), item.as_object().expect("methods").keys().map(|m| m.to_uppercase()).collect()));
+    }
+    for (path, method) in [
+        ("/", "GET"),
+        ("/docs", "GET"),
+        ("/openapi.json", "GET"),
+        ("/health/ready", "GET"),
+        ("/attachments/x", "GET"),
+        ("/attachments/x/y.png", "GET"),
+        ("/microsoft/connect/x", "GET"),
+        ("/microsoft/callback", "GET"),
+        ("/microsoft/callback/confirm", "POST"),
+        ("/microsoft/callback/address", "POST"),
+        ("/microsoft/connections/x", "GET"),
+    ] {
+        paths.push((path.to_owned(), vec![method.to_owned()]));
+    }
+    for (path, mut takes) in paths {
+        if takes.iter().any(|method| method == "GET") {
+            takes.push("HEAD".to_owned());
+        }
+        takes.sort();
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            if takes.iter().any(|taken| taken == method) {
+                continue;
+            }
+            let headers = [("api_access_token", world.ours.access_token.expose())];
+            let answer = world.send(method.parse().expect("a method"), &path, &headers, ()).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("allow")),
+                (405, takes.join(", ").as_str()),
+                "{method} {path}"
+            );
+            if method != "HEAD" {
+                assert_refusal(&answer, 405, "method_not_allowed");
+            }
+        }
+    }
+    assert_eq!(world.send(Method::PUT, "/nowhere", &[], ()).await.header("allow"), "", "nothing is there at all");
+}
+
+#[tokio::test]
 async fn broken_json_a_wrong_type_and_a_wrong_word_are_400() {
     let world = World::new().await;
     let token = world.ours.access_token.expose();
