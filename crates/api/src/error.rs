@@ -233,6 +233,13 @@ impl Answers for Oneself {
     const STATUSES: &'static [u16] = &[401, 403, 500, 503];
 }
 
+/// Changing something about the caller; where a password is asked for, it is throttled.
+#[derive(Debug)]
+pub struct WritingOneself;
+impl Answers for WritingOneself {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 413, 415, 422, 429, 500, 503];
+}
+
 /// A [`Problem`] of an operation that declares the answers `A`.
 #[derive(Debug)]
 pub struct Refusal<A> {

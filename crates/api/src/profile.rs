@@ -1,24 +1,149 @@
-//! The signed-in user.
+//! The signed-in user, and what they change about themselves.
 
 use crate::auth::Auth;
-use crate::error::{Oneself, Refusal};
+use crate::error::{Oneself, Problem, Refusal, WritingOneself};
 use crate::tags::Tag;
-use app::{App, accounts};
+use app::accounts::{self, PlaceChange, ProfileChange};
+use app::{App, accounts::update_place};
+use domain::{AccountId, Secret};
 use poem::web::Data;
-use poem_openapi::OpenApi;
 use poem_openapi::payload::Json;
-use wire::profile::Profile;
+use poem_openapi::types::{MaybeUndefined, Password};
+use poem_openapi::{ApiRequest, Multipart, OpenApi};
+use wire::profile::{self, ActiveAccountUpdate, AutoOfflineUpdate, AvailabilityUpdate, Profile, ProfileUpdate};
 use wire::service::Service;
 
 pub struct ProfileApi;
+
+/// JSON as scripts send it, or the form that a browser sends; both name everything under `profile`.
+#[derive(ApiRequest)]
+pub enum ProfileBody {
+    Json(Json<ProfileUpdate>),
+    Multipart(ProfileForm),
+}
+
+/// An empty text clears what may be empty.
+#[derive(Debug, Multipart)]
+pub struct ProfileForm {
+    #[oai(rename = "profile[name]", validator(max_length = 255))]
+    name: Option<String>,
+    #[oai(rename = "profile[email]", validator(max_length = 320))]
+    email: Option<String>,
+    #[oai(rename = "profile[display_name]", validator(max_length = 255))]
+    display_name: Option<String>,
+    #[oai(rename = "profile[message_signature]", validator(max_length = 10_000))]
+    message_signature: Option<String>,
+    #[oai(rename = "profile[password]", validator(max_length = 1024))]
+    password: Option<String>,
+    #[oai(rename = "profile[password_confirmation]", validator(max_length = 1024))]
+    password_confirmation: Option<String>,
+    #[oai(rename = "profile[current_password]", validator(max_length = 1024))]
+    current_password: Option<String>,
+}
+
+impl From<ProfileForm> for profile::ProfileChange {
+    fn from(form: ProfileForm) -> Self {
+        let text = |given: Option<String>| given.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value);
+        Self {
+            name: form.name,
+            email: form.email,
+            display_name: text(form.display_name),
+            message_signature: text(form.message_signature),
+            password: form.password.map(Password),
+            password_confirmation: form.password_confirmation.map(Password),
+            current_password: form.current_password.map(Password),
+        }
+    }
+}
+
+impl ProfileBody {
+    fn change(self) -> ProfileChange {
+        let asked = match self {
+            Self::Json(Json(update)) => update.profile,
+            Self::Multipart(form) => form.into(),
+        };
+        let text = |given: MaybeUndefined<String>| match given {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(text) => Some(Some(text)),
+        };
+        // Clients send the whole form: an empty password is none.
+        let secret = |given: Option<Password>| given.map(|Password(text)| Secret::new(text)).filter(|s| !s.is_empty());
+        ProfileChange {
+            name: asked.name,
+            email: asked.email,
+            display_name: text(asked.display_name),
+            message_signature: text(asked.message_signature),
+            password: secret(asked.password),
+            password_confirmation: secret(asked.password_confirmation),
+            current_password: secret(asked.current_password),
+        }
+    }
+}
 
 #[OpenApi]
 impl ProfileApi {
     /// Show the signed-in user
     #[oai(path = "/api/v1/profile", method = "get", operation_id = "get_profile", tag = "Tag::Profile")]
     async fn show(&self, auth: Auth) -> Result<Json<Profile>, Refusal<Oneself>> {
-        let profile = accounts::profile(auth.app(), &auth.caller).await?;
-        Ok(Json(Profile::new(&profile.user, &profile.memberships)))
+        Ok(shown(&accounts::profile(auth.app(), &auth.caller).await?))
+    }
+
+    /// Change the signed-in user
+    ///
+    /// A new password or e-mail address wants `current_password`, and ends every session but the one that asks. API tokens stay.
+    #[oai(path = "/api/v1/profile", method = "put", operation_id = "update_profile", tag = "Tag::Profile")]
+    async fn update(&self, auth: Auth, body: ProfileBody) -> Result<Json<Profile>, Refusal<WritingOneself>> {
+        Ok(shown(&accounts::update_profile(auth.app(), &auth.caller, body.change()).await?))
+    }
+
+    /// Say how available one is
+    #[oai(
+        path = "/api/v1/profile/availability",
+        method = "post",
+        operation_id = "set_availability",
+        tag = "Tag::Profile"
+    )]
+    async fn availability(
+        &self,
+        auth: Auth,
+        body: Json<AvailabilityUpdate>,
+    ) -> Result<Json<Profile>, Refusal<WritingOneself>> {
+        let asked = body.0.profile;
+        changed(&auth, asked.account_id, PlaceChange::Availability(asked.availability.into())).await
+    }
+
+    /// Say whether one is offline while no client of theirs is open
+    #[oai(
+        path = "/api/v1/profile/auto_offline",
+        method = "post",
+        operation_id = "set_auto_offline",
+        tag = "Tag::Profile"
+    )]
+    async fn auto_offline(
+        &self,
+        auth: Auth,
+        body: Json<AutoOfflineUpdate>,
+    ) -> Result<Json<Profile>, Refusal<WritingOneself>> {
+        let asked = body.0.profile;
+        changed(&auth, asked.account_id, PlaceChange::AutoOffline(asked.auto_offline)).await
+    }
+
+    /// Say in which account one works now
+    ///
+    /// It is the `account_id` of the profile until another one is set.
+    #[oai(
+        path = "/api/v1/profile/set_active_account",
+        method = "put",
+        operation_id = "set_active_account",
+        tag = "Tag::Profile"
+    )]
+    async fn set_active_account(
+        &self,
+        auth: Auth,
+        body: Json<ActiveAccountUpdate>,
+    ) -> Result<Json<Profile>, Refusal<WritingOneself>> {
+        changed(&auth, body.0.profile.account_id, PlaceChange::Active).await
     }
 
     /// What is running here
@@ -33,4 +158,13 @@ impl ProfileApi {
             data_services: "ok".to_owned(),
         })
     }
+}
+
+async fn changed(auth: &Auth, account: i64, change: PlaceChange) -> Result<Json<Profile>, Refusal<WritingOneself>> {
+    let profile = update_place(auth.app(), &auth.caller, AccountId(account), change).await.map_err(Problem::from)?;
+    Ok(shown(&profile))
+}
+
+fn shown(profile: &accounts::Profile) -> Json<Profile> {
+    Json(Profile::new(&profile.user, &profile.memberships))
 }

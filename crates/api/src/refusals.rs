@@ -2,7 +2,7 @@
 
 use crate::error::{Problem, Refusal};
 use app::StoreError;
-use app::accounts::{AgentError, EnterError, SignInError};
+use app::accounts::{AgentError, EnterError, ProfileError, SignInError};
 use app::attachments::OpenError;
 use app::channels::ConnectionStatusError;
 use app::channels::connect::BeginError;
@@ -23,7 +23,7 @@ macro_rules! refused_with {
 }
 
 refused_with! {
-    StoreError, EnterError, SignInError, AgentError, ReadError, StatusError, AssignError, InboxError, BeginError,
+    StoreError, EnterError, SignInError, ProfileError, AgentError, ReadError, StatusError, AssignError, InboxError, BeginError,
     ConnectionStatusError, TryAgainError, ReplyError, RetryError,
 }
 
@@ -70,6 +70,28 @@ impl From<AgentError> for Problem {
                 Self::unprocessable("last_administrator", "The last administrator cannot be removed or made an agent")
             }
             AgentError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProfileError> for Problem {
+    fn from(error: ProfileError) -> Self {
+        match error {
+            ProfileError::NameInvalid => Self::invalid("name", "Name must have 1 to 255 characters"),
+            ProfileError::EmailInvalid => Self::invalid("email", "Email is invalid"),
+            ProfileError::EmailTaken => Self::invalid("email", "Email has already been taken"),
+            ProfileError::PasswordTooShort => {
+                Self::invalid("password", "Password is too short (minimum is 8 characters)")
+            }
+            ProfileError::PasswordsDiffer => {
+                Self::invalid("password_confirmation", "Password confirmation doesn't match Password")
+            }
+            // Chatwoot says this without a field, and so do we.
+            ProfileError::CurrentPasswordWrong => {
+                Self::unprocessable("invalid_current_password", "Invalid current password")
+            }
+            ProfileError::TooMany { retry_after } => Self::too_many(retry_after),
+            ProfileError::Store(error) => error.into(),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::moment::iso;
 use crate::words::{AccountStatus, Availability, Role};
 use domain::user::{Membership, User};
 use poem_openapi::Object;
+use poem_openapi::types::{MaybeUndefined, Password};
 
 #[derive(Clone, Debug, Object)]
 pub struct Profile {
@@ -99,4 +100,62 @@ impl Profile {
             uid: user.email.clone(),
         }
     }
+}
+
+/// What people change about themselves. Absent leaves as it is; null clears where that makes sense.
+#[derive(Clone, Debug, Default, Object)]
+pub struct ProfileChange {
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 255))]
+    pub name: Option<String>,
+    /// Signs in from now on, so it wants `current_password`.
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 320))]
+    pub email: Option<String>,
+    #[oai(deserialize_with = "crate::json::changed_text", nullable, validator(max_length = 255))]
+    pub display_name: MaybeUndefined<String>,
+    #[oai(deserialize_with = "crate::json::changed_text", nullable, validator(max_length = 10_000))]
+    pub message_signature: MaybeUndefined<String>,
+    /// The new password. Wants `current_password`, and ends every other session.
+    #[oai(validator(max_length = 1024))]
+    pub password: Option<Password>,
+    #[oai(validator(max_length = 1024))]
+    pub password_confirmation: Option<Password>,
+    #[oai(validator(max_length = 1024))]
+    pub current_password: Option<Password>,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct ProfileUpdate {
+    pub profile: ProfileChange,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct AvailabilityChange {
+    pub account_id: i64,
+    pub availability: Availability,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct AvailabilityUpdate {
+    pub profile: AvailabilityChange,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct AutoOfflineChange {
+    pub account_id: i64,
+    pub auto_offline: bool,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct AutoOfflineUpdate {
+    pub profile: AutoOfflineChange,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct ActiveAccountChange {
+    pub account_id: i64,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct ActiveAccountUpdate {
+    pub profile: ActiveAccountChange,
 }

@@ -5,6 +5,7 @@ mod conversation;
 mod document;
 mod pages;
 mod permissions;
+mod profile;
 mod refusals;
 mod session;
 mod world;

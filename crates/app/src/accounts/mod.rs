@@ -6,12 +6,15 @@
 mod agents;
 mod create;
 mod password;
+mod profile;
 mod sign_in;
 mod throttle;
 mod token;
 
 pub use agents::{AgentChange, AgentError, NewAgent, create_agent, list_agents, remove_agent, update_agent};
 pub use create::{CreateAccountError, CreatedAccount, NewAccount, create_account};
+pub use profile::{PlaceChange, ProfileChange, ProfileError, update_place, update_profile};
+use sign_in::throttle_key;
 pub use sign_in::{
     Credential, SESSION_LIFETIME, SessionKind, SignIn, SignInError, SignedIn, authenticate, sign_in, sign_out,
 };

@@ -9,7 +9,7 @@ use crate::error::corrupt;
 use crate::*;
 use domain::account::Role;
 use domain::user::{Membership, User};
-use domain::{AccountId, InboxId, Timestamp, TokenId, UserId};
+use domain::{AccountId, EmailAddress, InboxId, Timestamp, TokenId, UserId};
 use sea_orm::ActiveValue::Set;
 use std::sync::Arc;
 
@@ -150,22 +150,39 @@ impl SignIn {
         Ok(revoked == 1)
     }
 
+    /// `Conflict` when the e-mail address is somebody else's.
     pub async fn update_user(&self, user: UserId, change: &UserChange) -> Result<Option<User>> {
+        let now = self.inner.now().0;
+        let tx = self.inner.begin().await?;
         let row: Option<user::Model> = system(
-            "UPDATE users SET name = COALESCE(?, name), password_hash = COALESCE(?, password_hash), \
+            "UPDATE users SET name = COALESCE(?, name), email = COALESCE(?, email), email_key = COALESCE(?, email_key), password_hash = COALESCE(?, password_hash), \
              display_name = CASE WHEN ? THEN ? ELSE display_name END, \
              message_signature = CASE WHEN ? THEN ? ELSE message_signature END, updated_at = ? WHERE id = ? RETURNING *",
         )
         .bind(change.name.clone())
+        .bind(change.email.as_ref().map(|e| e.as_str().to_owned()))
+        .bind(change.email.as_ref().map(EmailAddress::key))
         .bind(change.password.as_ref().map(|p| p.0.clone()))
         .bind(change.display_name.is_some())
         .bind(change.display_name.clone().flatten())
         .bind(change.message_signature.is_some())
         .bind(change.message_signature.clone().flatten())
-        .bind(self.inner.now().0)
+        .bind(now)
         .bind(user.0)
-        .one(&self.inner.write)
+        .one(&tx)
         .await?;
+        if let Some(kept) = change.ends_sessions_but {
+            system(
+                "UPDATE api_tokens SET revoked_at = ? WHERE user_id = ? AND id <> ? AND kind IN ('session', 'client') \
+                 AND revoked_at IS NULL",
+            )
+            .bind(now)
+            .bind(user.0)
+            .bind(kept.0)
+            .run(&tx)
+            .await?;
+        }
+        tx.commit().await?;
         Ok(row.map(convert::user))
     }
 }

@@ -77,9 +77,12 @@ pub struct NewUser {
 #[derive(Clone, Debug, Default)]
 pub struct UserChange {
     pub name: Option<String>,
+    pub email: Option<EmailAddress>,
     pub display_name: Option<Option<String>>,
     pub message_signature: Option<Option<String>>,
     pub password: Option<PasswordHash>,
+    /// Every session of theirs but this one ends. API tokens are no sessions, and stay.
+    pub ends_sessions_but: Option<TokenId>,
 }
 
 /// What may change on a user's place in an account; `None` leaves it.

@@ -94,3 +94,61 @@ async fn a_suspended_account_is_entered_as_such_and_its_keys_stay() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_opens_the_account_whose_key_signed_it_and_no_other() {
+    each(async |w| {
+        let (ours, theirs) = (&w.ours.scope, &w.theirs.scope);
+        let links = w.store.attachment_links();
+        let signer = ours.link_signer().await.unwrap();
+        let mac = signer.sign(b"a file");
+        let opened = links.open(ours.account_id(), b"a file", &mac).await.unwrap().expect("its own account");
+        assert_eq!(opened.account_id(), ours.account_id());
+        assert!(links.open(theirs.account_id(), b"a file", &mac).await.unwrap().is_none());
+        assert!(links.open(ours.account_id(), b"another file", &mac).await.unwrap().is_none());
+        assert!(links.open(ours.account_id(), b"a file", &[0; 32]).await.unwrap().is_none());
+        assert!(links.open(domain::AccountId(987_654), b"a file", &mac).await.unwrap().is_none());
+        assert!(!format!("{signer:?}").contains("Key"), "{signer:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_or_address_ends_every_session_but_one_and_no_api_token() {
+    each(async |w| {
+        let sign_in = w.store.sign_in();
+        let user = w.ours.admin.id;
+        let token = async |name: &str, kind| {
+            let new = NewToken {
+                user_id: user,
+                kind,
+                hash: TokenHash::of(name),
+                account_id: None,
+                client_id: None,
+                name: None,
+                expires_at: None,
+            };
+            sign_in.create_token(&new).await.unwrap()
+        };
+        let kept = token("kept", TokenKind::Session).await;
+        for (name, kind) in [("browser", TokenKind::Session), ("phone", TokenKind::Client), ("api", TokenKind::Api)] {
+            token(name, kind).await;
+        }
+        let change = UserChange {
+            email: Some(address("lovelace@ours.example")),
+            ends_sessions_but: Some(kept),
+            ..UserChange::default()
+        };
+        assert_eq!(sign_in.update_user(user, &change).await.unwrap().unwrap().email, "lovelace@ours.example");
+        let lives = async |name: &str| sign_in.authenticate_token(&TokenHash::of(name), START).await.unwrap().is_some();
+        assert_eq!([lives("kept").await, lives("api").await], [true, true]);
+        assert_eq!([lives("browser").await, lives("phone").await], [false, false]);
+        assert!(sign_in.user_by_email("ada@ours.example").await.unwrap().is_none());
+
+        token("another", TokenKind::Session).await;
+        let taken = UserChange { email: Some(address("eve@theirs.example")), ..change };
+        assert!(matches!(sign_in.update_user(user, &taken).await, Err(StoreError::Conflict(_))));
+        assert!(lives("another").await, "what was refused changed nothing");
+    })
+    .await;
+}
