@@ -21,7 +21,7 @@ impl Session {
         let mut found = HashMap::new();
         for set in uid_sets(uids, self.limits.command_bytes) {
             self.fetch_items(&set, "(UID RFC822.SIZE INTERNALDATE)", SMALL_ANSWER, |uid, items| {
-                let (arrived_at, _) = read_items(items);
+                let arrived_at = read_items(items).internal_date;
                 let size = items.iter().find_map(|item| match item {
                     AttributeValue::Rfc822Size(size) => Some(u64::from(*size)),
                     _ => None,
@@ -78,7 +78,7 @@ impl Session {
         let allowance = batch.claimed_bytes.saturating_mul(2).saturating_add(self.limits.max_mail_bytes as u64);
         for set in uid_sets(&batch.uids, self.limits.command_bytes) {
             self.fetch_items(&set, "(UID INTERNALDATE BODY.PEEK[])", allowance, |uid, items| {
-                let (internal_date, body) = read_items(items);
+                let Items { internal_date, body, .. } = read_items(items);
                 if let Some(bytes) = body {
                     fetched.insert(uid, FetchedEmail { uid, internal_date, bytes: bytes.to_vec(), truncated: false });
                 }
@@ -102,25 +102,35 @@ impl Session {
         let mut last_part_bytes = 0;
         loop {
             let offset = mail.bytes.len();
-            if offset >= self.limits.max_mail_bytes {
+            if offset > self.limits.max_mail_bytes {
                 mail.bytes.truncate(self.limits.max_mail_bytes);
                 mail.truncated = true;
                 return Ok(Some(mail));
             }
             let items = format!("(UID INTERNALDATE BODY.PEEK[]<{offset}.{PART_BYTES}>)");
             let (mut answered, mut received) = (false, 0);
-            // A server that ignores the range sends the whole mail: room for that, and the range is cut out here.
+            let mut whole = None;
+            // A server that ignores the range sends the whole mail, and there is room for that.
             let allowance = self.limits.max_mail_bytes as u64 + SMALL_ANSWER;
             self.fetch_items(&uid.to_string(), &items, allowance, |_, items| {
-                let (internal_date, body) = read_items(items);
+                let Items { internal_date, body, is_part } = read_items(items);
                 mail.internal_date = mail.internal_date.or(internal_date);
                 if let Some(bytes) = body.filter(|_| received == 0) {
                     answered = true;
                     received = bytes.len();
-                    mail.bytes.extend_from_slice(&bytes[..bytes.len().min(PART_BYTES)]);
+                    if is_part || received <= PART_BYTES {
+                        mail.bytes.extend_from_slice(&bytes[..received.min(PART_BYTES)]);
+                    } else {
+                        whole = Some(bytes.to_vec());
+                    }
                 }
             })
             .await?;
+            if let Some(mut bytes) = whole {
+                mail.truncated = bytes.len() > self.limits.max_mail_bytes;
+                bytes.truncate(self.limits.max_mail_bytes);
+                return Ok(Some(FetchedEmail { bytes, ..mail }));
+            }
             if received == 0 {
                 // Nothing at this offset is the end of the mail, unless the mail itself has gone meanwhile.
                 // A server may also say OK and leave the answer out: after a full part, much before the announced size, that
@@ -169,17 +179,29 @@ impl Session {
     }
 }
 
-fn read_items<'i>(items: &'i [AttributeValue<'_>]) -> (Option<Timestamp>, Option<&'i [u8]>) {
-    let (mut date, mut body) = (None, None);
+/// What is read of one answer.
+#[derive(Default)]
+struct Items<'i> {
+    internal_date: Option<Timestamp>,
+    body: Option<&'i [u8]>,
+    /// The server says that this is a part of the body (`BODY[]<0>`).
+    is_part: bool,
+}
+
+fn read_items<'i>(items: &'i [AttributeValue<'_>]) -> Items<'i> {
+    let mut read = Items::default();
     for item in items {
         match item {
-            AttributeValue::InternalDate(text) => date = internal_date(text),
-            AttributeValue::BodySection { section: None, data: Some(data), .. }
-            | AttributeValue::Rfc822(Some(data)) => body = Some(data.as_ref()),
+            AttributeValue::InternalDate(text) => read.internal_date = internal_date(text),
+            AttributeValue::BodySection { section: None, index, data: Some(data) } => {
+                read.body = Some(data.as_ref());
+                read.is_part = index.is_some();
+            }
+            AttributeValue::Rfc822(Some(data)) => read.body = Some(data.as_ref()),
             _ => {}
         }
     }
-    (date, body)
+    read
 }
 
 /// ` 7-Nov-2026 10:02:03 +0100`
