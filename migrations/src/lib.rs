@@ -12,6 +12,7 @@ mod m0002_channels;
 mod m0003_conversations;
 mod m0004_work;
 mod m0005_pending_arrivals;
+mod m0006_raw_email_cut;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_conversations::Migration),
             Box::new(m0004_work::Migration),
             Box::new(m0005_pending_arrivals::Migration),
+            Box::new(m0006_raw_email_cut::Migration),
         ]
     }
 }

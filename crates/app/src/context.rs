@@ -118,6 +118,8 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// How far into the past the first import goes.
     pub import_days: u32,
+    /// Of mail above this only the beginning is fetched and kept, and it says so.
+    pub fetch_limit_bytes: usize,
     /// Mail above this is parsed from a prefix, and says so.
     pub full_parse_limit_bytes: usize,
     /// How long the callback waits for the mailbox's proof before it shows a page that follows it.
@@ -141,6 +143,8 @@ impl Settings {
             smtp,
             poll_interval: Duration::from_secs(60),
             import_days: 7,
+            // Above what Exchange takes from anywhere (150 MB).
+            fetch_limit_bytes: 160 * 1024 * 1024,
             full_parse_limit_bytes: 32 * 1024 * 1024,
             callback_wait: Duration::from_secs(10),
             connection_lifetime: Duration::from_secs(15 * 60),

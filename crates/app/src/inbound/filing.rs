@@ -2,6 +2,7 @@
 
 use super::ingest::Prepared;
 use super::mailbox::begin_of_past;
+use super::reasons::Reason;
 use super::{bounce, placing};
 use crate::App;
 use crate::conversations::status::{announce, set_status};
@@ -87,10 +88,10 @@ impl<'a> Filing<'a> {
         let channel = &self.inbox.channel;
         let ours = [&channel.from_address, &channel.mailbox_address];
         if let Some(same) = placing::same_mail(tx, self.inbox.id, &mail.reading, &ours).await? {
-            return Ok(Some(RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_owned() }));
+            return Ok(Some(RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_string() }));
         }
         let reason = self.reason_to_leave_out(raw, mail);
-        Ok(reason.map(|reason| RawOutcome::Dropped { reason: reason.to_owned() }))
+        Ok(reason.map(|reason| RawOutcome::Dropped { reason: reason.to_string() }))
     }
 
     pub async fn file(&self, tx: &mut Tx, mail: &Prepared) -> Result<Filed, StoreError> {
@@ -146,11 +147,11 @@ impl<'a> Filing<'a> {
     }
 
     /// After a new UIDVALIDITY the folder's past is looked at again: what is older than anything we ever imported stays out.
-    fn reason_to_leave_out(&self, raw: &RawEmail, mail: &Prepared) -> Option<&'static str> {
+    fn reason_to_leave_out(&self, raw: &RawEmail, mail: &Prepared) -> Option<Reason> {
         let begin = self.begin_of_past();
         let is_past = mail.reading.sent_at < begin && mail.arrived_at < begin;
         match raw.source {
-            RawEmailSource::Resync if is_past => Some("older than what was imported"),
+            RawEmailSource::Resync if is_past => Some(Reason::BeforeImport),
             RawEmailSource::Resync | RawEmailSource::Live | RawEmailSource::Import => None,
         }
     }

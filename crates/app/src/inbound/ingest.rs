@@ -5,9 +5,10 @@
 
 use super::filing::{Filed, Filing};
 use super::reading::{self, Reading};
+use super::reasons::{NotReady, Reason};
 use crate::{App, Hint};
 use domain::failure::backoff;
-use domain::{Failure, FailureClass, RawEmailId, Timestamp};
+use domain::{RawEmailId, Timestamp};
 use std::time::Duration;
 use store::{AccountScope, ClaimedWork, NewAttachment, RawOutcome, StoreError, Tx};
 use tracing::{error, info, warn};
@@ -36,6 +37,8 @@ pub struct Arrived {
     /// INTERNALDATE, else when we got it.
     pub arrived_at: Timestamp,
     pub bytes: Vec<u8>,
+    /// Longer than what is fetched: these bytes are its beginning.
+    pub truncated: bool,
 }
 
 /// A mail that was read, with its files stored.
@@ -51,8 +54,12 @@ pub(super) struct Prepared {
 pub async fn ingest_batch(app: &App, scope: &AccountScope, emails: &[RawEmailId]) -> Result<Ingested, StoreError> {
     let mut arrived = Vec::new();
     for id in emails {
-        if let Some(mail) = load(app, scope, *id).await? {
-            arrived.push(mail);
+        match load(app, scope, *id).await {
+            Ok(Some(mail)) => arrived.push(mail),
+            Ok(None) => {}
+            Err(NotReady::Store(error) | NotReady::BytesLost(error)) if error.is_transient() => return Err(error),
+            // Left to the queue, which counts its attempts.
+            Err(error) => warn!(raw_email.id = %id, %error, "a mail could not be loaded"),
         }
     }
     ingest_arrived(app, scope, arrived).await
@@ -66,7 +73,7 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
         let id = mail.id;
         match prepare(app, scope, mail).await {
             Ok(mail) => prepared.push(mail),
-            Err(error) if error.is_transient() => return Err(error),
+            Err(NotReady::Store(error)) if error.is_transient() => return Err(error),
             // Left to the queue, which counts its attempts; the others go on.
             Err(error) => {
                 warn!(raw_email.id = %id, %error, "a mail could not be read");
@@ -95,7 +102,7 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
             Err(error) => {
                 tx.rollback_to().await?;
                 warn!(raw_email.id = %mail.id, %error, "a mail could not be ingested");
-                put_off(app, &mut tx, mail, &error.to_string()).await?;
+                put_off(app, &mut tx, mail, Reason::from(&error)).await?;
                 ingested.failed += 1;
             }
         }
@@ -116,7 +123,7 @@ pub async fn ingest_raw_email(app: &App, work: &ClaimedWork) -> Result<(), Store
         let Some(mail) = load(app, &work.scope, id).await? else { return Ok(false) };
         let mail = prepare(app, &work.scope, mail).await?;
         ingest_alone(app, work, &mail).await?;
-        Ok::<bool, StoreError>(true)
+        Ok::<bool, NotReady>(true)
     };
     match tried.await {
         Ok(false) => {
@@ -128,20 +135,21 @@ pub async fn ingest_raw_email(app: &App, work: &ClaimedWork) -> Result<(), Store
             Ok(())
         }
         Err(error) if error.is_transient() => {
-            relay.retry(work, FIRST_WAIT, &Failure::new(FailureClass::Internal).detail(error.to_string())).await?;
+            warn!(raw_email.id = %id, %error, "a mail waits for the database");
+            work.scope.defer_claimed_raw_email(work, &error.reason().to_string(), FIRST_WAIT).await?;
             Ok(())
         }
         Err(error) if work.attempts < MAX_ATTEMPTS => {
             warn!(raw_email.id = %id, attempts = work.attempts, %error, "a mail could not be ingested");
             let wait = backoff(work.attempts, FIRST_WAIT, LONGEST_WAIT, app.jitter());
-            relay.retry(work, wait, &Failure::new(FailureClass::Internal).detail(error.to_string())).await?;
+            work.scope.defer_claimed_raw_email(work, &error.reason().to_string(), wait).await?;
             Ok(())
         }
         Err(error) => {
             error!(raw_email.id = %id, attempts = work.attempts, %error, "a mail goes to the quarantine");
             let mut tx = work.scope.begin().await?;
             if tx.lock_raw_email(id).await?.is_some() {
-                tx.mark_raw_email(id, &RawOutcome::Quarantined { reason: error.to_string() }, None).await?;
+                tx.mark_raw_email(id, &RawOutcome::Quarantined { reason: error.reason().to_string() }, None).await?;
             }
             tx.commit().await?;
             Ok(())
@@ -170,37 +178,41 @@ fn count(ingested: &mut Ingested, filed: Filed) {
     }
 }
 
-async fn put_off(app: &App, tx: &mut Tx, mail: &Prepared, reason: &str) -> Result<(), StoreError> {
+async fn put_off(app: &App, tx: &mut Tx, mail: &Prepared, reason: Reason) -> Result<(), StoreError> {
     match tx.lock_raw_email(mail.id).await? {
         Some(raw) if raw.attempts + 1 >= MAX_ATTEMPTS => {
-            tx.mark_raw_email(mail.id, &RawOutcome::Quarantined { reason: reason.to_owned() }, None).await
+            tx.mark_raw_email(mail.id, &RawOutcome::Quarantined { reason: reason.to_string() }, None).await
         }
         Some(raw) => {
             let wait = backoff(raw.attempts + 1, FIRST_WAIT, LONGEST_WAIT, app.jitter());
-            tx.defer_raw_email(mail.id, reason, wait).await
+            tx.defer_raw_email(mail.id, &reason.to_string(), wait).await
         }
         None => Ok(()),
     }
 }
 
-async fn load(app: &App, scope: &AccountScope, id: RawEmailId) -> Result<Option<Arrived>, StoreError> {
+async fn load(app: &App, scope: &AccountScope, id: RawEmailId) -> Result<Option<Arrived>, NotReady> {
     let Some(raw) = scope.raw_email(id).await? else { return Ok(None) };
-    let bytes =
-        scope.read_blob(raw.blob_id).await?.ok_or_else(|| StoreError::Corrupt("a raw mail has no bytes".to_owned()))?;
-    Ok(Some(Arrived { id, arrived_at: raw.internal_date.unwrap_or(raw.received_at).min(app.now()), bytes }))
+    let bytes = match scope.read_blob(raw.blob_id).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(NotReady::BytesLost(StoreError::NotFound("blob"))),
+        Err(error) => return Err(NotReady::BytesLost(error)),
+    };
+    let arrived_at = raw.internal_date.unwrap_or(raw.received_at).min(app.now());
+    Ok(Some(Arrived { id, arrived_at, bytes, truncated: raw.truncated }))
 }
 
 /// Reads the mail and stores its files, outside any transaction: a blob is durable before a row names it.
-async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepared, StoreError> {
-    let Arrived { id, arrived_at, bytes } = mail;
+async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepared, NotReady> {
+    let Arrived { id, arrived_at, bytes, truncated } = mail;
     let limit = app.settings().full_parse_limit_bytes;
     let mut reading = if bytes.len() < LONG_MAIL_BYTES {
-        std::panic::catch_unwind(|| reading::read(&bytes, arrived_at, limit))
-            .map_err(|_| StoreError::Corrupt("reading a mail was cut short".to_owned()))?
+        std::panic::catch_unwind(|| reading::read(&bytes, arrived_at, limit, truncated))
+            .map_err(|_panic| NotReady::Unreadable)?
     } else {
-        tokio::task::spawn_blocking(move || reading::read(&bytes, arrived_at, limit))
+        tokio::task::spawn_blocking(move || reading::read(&bytes, arrived_at, limit, truncated))
             .await
-            .map_err(|_| StoreError::Corrupt("reading a mail was cut short".to_owned()))?
+            .map_err(|_panic| NotReady::Unreadable)?
     };
     let mut files = Vec::with_capacity(reading.attachments.len());
     for file in std::mem::take(&mut reading.attachments) {

@@ -96,7 +96,14 @@ async fn sign_in_with(
 ) -> Result<(Session, FolderStatus), Failure> {
     let login =
         ImapLogin { endpoint: app.settings().imap.clone(), user: channel.mailbox_address.as_str().to_owned(), token };
-    let limits = Limits { command_bytes: channel.provider.capabilities().imap_command_bytes, ..Limits::default() };
+    let usual = Limits::default();
+    let longest = app.settings().fetch_limit_bytes;
+    let limits = Limits {
+        command_bytes: channel.provider.capabilities().imap_command_bytes,
+        max_mail_bytes: longest,
+        whole_below_bytes: usual.whole_below_bytes.min(longest as u64),
+        ..usual
+    };
     let mut session = Session::open_with(app.connector(), &login, limits).await?;
     let status = session.examine(folder).await?;
     Ok((session, status))

@@ -7,6 +7,7 @@
 //! - [`filing`]: one mail, inside the transaction.
 //! - [`bounce`]: a report marks the delivery it is about.
 //! - [`reading`]: what a mail says, in the words of our rows. Pure.
+//! - [`reasons`]: why a mail is not a message, in words for people.
 //! - [`placing`]: which conversation it belongs to, and whether it is the same mail as one we have.
 
 mod bounce;
@@ -17,6 +18,7 @@ pub mod mailbox;
 pub mod placing;
 pub mod pull;
 pub mod reading;
+pub mod reasons;
 
 use domain::{Failure, FailureClass};
 pub use mailbox::OpenMailbox;

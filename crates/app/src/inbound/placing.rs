@@ -5,6 +5,7 @@
 //! fetch (docs/COMPATIBILITY.md).
 
 use super::reading::Reading;
+use super::reasons::Reason;
 use domain::conversation::threading::{self, Evidence};
 use domain::{ConversationId, EmailAddress, InboxId, MessageId, Secret, Timestamp};
 use mail::message_token;
@@ -16,7 +17,7 @@ use store::{MessageIdOrigin, StoreError, Tx};
 pub struct Same {
     pub message: MessageId,
     /// Why we think so; kept in the raw mail's row.
-    pub reason: &'static str,
+    pub reason: Reason,
 }
 
 /// `ours`: the addresses the inbox sends as.
@@ -31,11 +32,11 @@ pub async fn same_mail(
         for known in tx.messages_by_message_id(inbox, id).await? {
             match known.origin {
                 MessageIdOrigin::Incoming if known.fingerprint.as_deref() == Some(&reading.fingerprint) => {
-                    return Ok(Some(Same { message: known.message_id, reason: "same Message-ID and fingerprint" }));
+                    return Ok(Some(Same { message: known.message_id, reason: Reason::SameMail }));
                 }
                 // A copy of what left here: a list or a rule sent it back, or somebody wrote to themselves.
                 MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten if from_us => {
-                    return Ok(Some(Same { message: known.message_id, reason: "our own message came back" }));
+                    return Ok(Some(Same { message: known.message_id, reason: Reason::OwnCopy }));
                 }
                 MessageIdOrigin::Incoming | MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten => {}
             }

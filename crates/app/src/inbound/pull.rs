@@ -276,6 +276,7 @@ pub(super) fn raw_batch(
             internal_date: mail.internal_date,
             message_id: None,
             bytes: mail.bytes.clone(),
+            truncated: mail.truncated,
         })
         .collect();
     RawBatch { uidvalidity, source, emails, missing, last_uid, import_reached_uid: None }
@@ -287,7 +288,8 @@ pub(super) fn pair(stored: &[store::StoredRawEmail], fetched: Vec<FetchedEmail>,
         .into_iter()
         .filter_map(|mail| {
             let id = stored.iter().find(|row| row.uid == mail.uid)?.id;
-            Some(Arrived { id, arrived_at: mail.internal_date.unwrap_or(now), bytes: mail.bytes })
+            let arrived_at = mail.internal_date.unwrap_or(now);
+            Some(Arrived { id, arrived_at, bytes: mail.bytes, truncated: mail.truncated })
         })
         .collect()
 }

@@ -50,9 +50,12 @@ pub struct Reading {
     pub attachments: Vec<InboundAttachment>,
 }
 
-/// Reads a mail. `arrived_at`: INTERNALDATE, or when we got it.
-pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize) -> Reading {
+/// Reads a mail. `arrived_at`: INTERNALDATE, or when we got it. `truncated`: these bytes are only its beginning.
+pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize, truncated: bool) -> Reading {
     let mut email = parse::parse(raw, limit_bytes);
+    if truncated && !email.defects.contains(&Defect::Truncated) {
+        email.defects.push(Defect::Truncated);
+    }
     if says_nothing(&email) && !raw.trim_ascii().is_empty() {
         // Bytes that are no mail are shown as they are: somebody may make sense of them.
         email.text = Some(String::from_utf8_lossy(&raw[..raw.len().min(MAX_STRANGE_BYTES)]).into_owned());
@@ -64,7 +67,7 @@ pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize) -> Reading {
     };
     let attachments = std::mem::take(&mut email.attachments);
     let sender = email.from.first().or(email.original_sender.as_ref()).cloned().map(tidy);
-    let (content, attributes) = body(&email, &message_id, attachments.len());
+    let (content, attributes) = body(&email, &message_id, attachments.len(), truncated);
     Reading {
         fingerprint,
         sender,
@@ -121,7 +124,7 @@ fn tidy(sender: Mailbox) -> Mailbox {
 
 /// The message's content, and `content_attributes` with Chatwoot's names. There `reply` is the whole text and `quoted` the visible reply:
 /// the names mislead, but clients read them so (docs/COMPATIBILITY.md).
-fn body(email: &InboundEmail, message_id: &str, attachments: usize) -> (String, Value) {
+fn body(email: &InboundEmail, message_id: &str, attachments: usize, truncated: bool) -> (String, Value) {
     let text = email.text.as_deref().map(clean);
     let html = email.html.as_deref().map(clean);
     let html_text = html.as_deref().map(|html| html_to_text(cut_bytes(html, MAX_BODY_BYTES)));
@@ -165,7 +168,7 @@ fn body(email: &InboundEmail, message_id: &str, attachments: usize) -> (String, 
             "original_sender": email.original_sender.as_ref().map(|m| m.address.as_str()),
             "people": { "from": names(&email.from), "reply_to": names(&email.reply_to), "to": names(&email.to), "cc": names(&email.cc) },
             "answers_unwanted": email.answers_unwanted,
-            "defects": defects(&email.defects, cut),
+            "defects": defects(&email.defects, cut, truncated),
         },
         "cc_email": listed(&email.cc),
         "bcc_email": listed(&email.bcc),
@@ -177,7 +180,8 @@ fn named(mailbox: &Mailbox) -> Value {
     json!({ "name": mailbox.name.as_deref().map(|n| cut_chars(&clean(n), MAX_NAME_CHARS)), "address": mailbox.address.as_str() })
 }
 
-fn defects(defects: &[Defect], cut: bool) -> Vec<String> {
+/// `cut`: a body is longer than what the row keeps; `truncated`: the rest of the mail was not even fetched.
+fn defects(defects: &[Defect], cut: bool, truncated: bool) -> Vec<String> {
     let mut words: Vec<String> = defects
         .iter()
         .take(50)
@@ -198,6 +202,9 @@ fn defects(defects: &[Defect], cut: bool) -> Vec<String> {
         .collect();
     if cut {
         words.push("body_shortened".to_owned());
+    }
+    if truncated {
+        words.push("not_fetched_whole".to_owned());
     }
     words
 }
@@ -227,7 +234,7 @@ mod tests {
     const LIMIT: usize = 1 << 20;
 
     fn reading(raw: &str) -> Reading {
-        read(raw.replace('\n', "\r\n").as_bytes(), ARRIVED, LIMIT)
+        read(raw.replace('\n', "\r\n").as_bytes(), ARRIVED, LIMIT, false)
     }
 
     #[test]
@@ -249,7 +256,7 @@ mod tests {
 
     #[test]
     fn nothing_at_all_is_still_a_mail() {
-        let empty = read(b"", ARRIVED, LIMIT);
+        let empty = read(b"", ARRIVED, LIMIT, false);
         assert_eq!((empty.sender, empty.content.as_str(), empty.sent_at), (None, "", ARRIVED));
     }
 

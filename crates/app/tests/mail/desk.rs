@@ -49,7 +49,7 @@ pub struct Desk {
     pub lease: ChannelLease,
     pub said: Arc<Said>,
     next_uid: AtomicU32,
-    _data: tempfile::TempDir,
+    pub data: tempfile::TempDir,
 }
 
 impl Desk {
@@ -63,6 +63,10 @@ impl Desk {
 
     /// On this PostgreSQL database; on SQLite without one.
     pub async fn on(config: SandboxConfig, postgres: Option<&str>) -> Self {
+        Self::tuned(config, postgres, |_| {}).await
+    }
+
+    pub async fn tuned(config: SandboxConfig, postgres: Option<&str>, tune: impl FnOnce(&mut Settings)) -> Self {
         let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
         let data = tempfile::tempdir().expect("a folder");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -87,6 +91,7 @@ impl Desk {
             endpoint(sandbox.smtp_addr().port(), TlsMode::StartTls),
         );
         settings.reconcile_looks = vec![Duration::ZERO; 3];
+        tune(&mut settings);
         let said = Arc::<Said>::default();
         let ca = sandbox.ca_pem().into_bytes();
         let connector = Connector::new(ConnectorConfig { extra_ca_pem: Some(ca), ..ConnectorConfig::default() });
@@ -120,7 +125,7 @@ impl Desk {
         let member = accounts::enter(&app, &caller, created.account_id).await.expect("a member");
         let session = store.sync().start_session("test").await.expect("a session");
         let lease = store.sync().lease_channels(session, 1).await.expect("leases").remove(0);
-        Self { app, sandbox, scope, member, inbox, lease, said, next_uid: AtomicU32::new(1), _data: data }
+        Self { app, sandbox, scope, member, inbox, lease, said, next_uid: AtomicU32::new(1), data }
     }
 
     /// As if the mailbox had delivered these bytes just now; no server is asked.
@@ -154,7 +159,13 @@ impl Desk {
             self.scope.set_cursor(fence, folder.id, 7, 0, FolderImport::default()).await.expect("a cursor");
         }
         let uid = self.next_uid.fetch_add(1, Ordering::Relaxed);
-        let email = NewRawEmail { uid, internal_date: Some(self.app.now()), message_id: None, bytes: raw.to_vec() };
+        let email = NewRawEmail {
+            uid,
+            internal_date: Some(self.app.now()),
+            message_id: None,
+            bytes: raw.to_vec(),
+            truncated: false,
+        };
         let batch = RawBatch {
             uidvalidity: 7,
             source: RawEmailSource::Live,

@@ -7,5 +7,6 @@ mod ingest_together;
 mod people;
 mod postgres;
 mod pulling;
+mod quarantine;
 mod renumbering;
 mod sending;

@@ -28,6 +28,7 @@ pub struct Model {
     pub lease_worker: Option<String>,
     pub lease_until: i64,
     pub received_at: i64,
+    pub truncated: bool,
 }
 
 entity!(tenant);

@@ -305,6 +305,7 @@ pub(crate) fn raw_email(row: entity::raw_email::Model) -> Result<RawEmail> {
         uid: number("uid", row.uid)?,
         blob_id: BlobId(row.blob_id),
         size_bytes: number("size_bytes", row.size_bytes)?,
+        truncated: row.truncated,
         internal_date: time(row.internal_date),
         message_id_header: row.message_id_header,
         fingerprint: row.fingerprint,

@@ -3,12 +3,14 @@
 use super::blobs::{Addressed, name_blob};
 use super::convert;
 use super::folders::{check_fence, delete_pending};
+use super::grants::micros;
 use super::sql::rows_of;
 use super::tenant::find_in;
 use crate::entity::raw_email;
 use crate::*;
 use domain::{FolderId, RawEmailId};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, FromQueryResult, QueryFilter};
+use std::time::Duration;
 
 /// How long the relay leaves a new row alone, so that whoever stored it can ingest it at once.
 const HEAD_START_MICROS: i64 = 60_000_000;
@@ -88,8 +90,8 @@ impl AccountScope {
         for rows in fresh.chunks(100) {
             let mut sql = self.sql(format!(
                 "INSERT INTO raw_emails (account_id, inbox_id, channel_id, folder_id, uidvalidity, uid, blob_id, size_bytes, internal_date, \
-                 message_id_header, source, state, ready_at, received_at) VALUES {} ON CONFLICT DO NOTHING RETURNING id, uid",
-                rows_of("(:account, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', {now} + ?, ?)", rows.len())
+                 message_id_header, truncated, source, state, ready_at, received_at) VALUES {} ON CONFLICT DO NOTHING RETURNING id, uid",
+                rows_of("(:account, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', {now} + ?, ?)", rows.len())
             ));
             for (email, blob) in rows {
                 let blob_id = name_blob(tx, self, blob).await?;
@@ -103,6 +105,7 @@ impl AccountScope {
                     .bind(i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX))
                     .bind(email.internal_date.map(|t| t.0))
                     .bind(email.message_id.clone())
+                    .bind(email.truncated)
                     .bind(source.as_str())
                     .bind(HEAD_START_MICROS)
                     .bind(now);
@@ -172,6 +175,22 @@ impl AccountScope {
             .await?;
         }
         Ok(())
+    }
+
+    /// As `Tx::defer_raw_email`, for whoever has claimed the mail. `false`: the claim was lost, and nothing is written.
+    pub async fn defer_claimed_raw_email(&self, work: &ClaimedWork, reason: &str, after: Duration) -> Result<bool> {
+        let deferred = self
+            .sql(
+                "UPDATE raw_emails SET reason = ?, lease_token = NULL, lease_worker = NULL, lease_until = 0, ready_at = {now} + ? \
+                 WHERE account_id = :account AND id = ? AND lease_token = ? AND state = 'waiting'",
+            )
+            .bind(reason)
+            .bind(micros(after))
+            .bind(work.owed_id.0)
+            .bind(work.token.clone())
+            .run(&self.inner.write)
+            .await?;
+        Ok(deferred == 1)
     }
 
     pub async fn raw_email(&self, raw: RawEmailId) -> Result<Option<RawEmail>> {

@@ -33,6 +33,8 @@ pub struct NewRawEmail {
     pub internal_date: Option<Timestamp>,
     pub message_id: Option<String>,
     pub bytes: Vec<u8>,
+    /// The mail is longer: this is its beginning.
+    pub truncated: bool,
 }
 
 /// One FETCH's worth of mail and where the cursor stands after it.
@@ -81,7 +83,10 @@ pub struct RawEmail {
     pub uidvalidity: u32,
     pub uid: u32,
     pub blob_id: BlobId,
+    /// Of what is stored.
     pub size_bytes: u64,
+    /// The mail is longer than what was fetched of it.
+    pub truncated: bool,
     pub internal_date: Option<Timestamp>,
     pub message_id_header: Option<String>,
     pub fingerprint: Option<String>,

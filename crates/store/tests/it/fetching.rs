@@ -27,6 +27,7 @@ fn mail(uid: u32) -> NewRawEmail {
         internal_date: None,
         message_id: Some(format!("{uid}@x")),
         bytes: format!("Subject: {uid}\r\n\r\nHi").into_bytes(),
+        truncated: uid == 102,
     }
 }
 
@@ -136,6 +137,8 @@ async fn mail_and_cursor_move_together_and_nothing_is_stored_twice() {
         let raw = scope.raw_email(stored[0].id).await.unwrap().unwrap();
         assert_eq!(scope.read_blob(raw.blob_id).await.unwrap().unwrap(), mail(100).bytes);
         assert_eq!((raw.state, raw.size_bytes), (RawEmailState::Waiting, mail(100).bytes.len() as u64));
+        let cut = scope.raw_email(stored[1].id).await.unwrap().unwrap();
+        assert_eq!((raw.truncated, cut.truncated), (false, true));
     })
     .await;
 }
