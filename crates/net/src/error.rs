@@ -3,7 +3,7 @@
 use domain::{Failure, FailureClass};
 use std::net::IpAddr;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum NetError {
     /// The settings themselves cannot work: an endpoint that is no endpoint, a certificate file that holds none.
     #[error("{0}")]

@@ -198,11 +198,7 @@ fn exchange_error(host: &str, error: &reqwest::Error) -> NetError {
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(inner) = cause {
         if let Some(ours) = inner.downcast_ref::<Arc<NetError>>() {
-            return match ours.as_ref() {
-                NetError::Forbidden { host, address } => NetError::Forbidden { host: host.clone(), address: *address },
-                NetError::TimedOut { host, during } => NetError::TimedOut { host: host.clone(), during },
-                other => NetError::Unresolved { host, reason: other.to_string() },
-            };
+            return NetError::clone(ours);
         }
         if inner.is::<rustls::Error>() {
             return NetError::Tls { host, reason: inner.to_string() };

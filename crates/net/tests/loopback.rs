@@ -174,6 +174,15 @@ async fn http_over_tls_believes_the_same_authorities() {
     assert!(matches!(error, NetError::ConnectionLost { .. }), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_name_without_an_address_is_said_once() {
+    let nowhere = "nowhere.example".to_owned();
+    let connector = connector(ConnectorConfig { hosts: BTreeMap::from([(nowhere, Vec::new())]), ..config() });
+    let there = Url::parse("http://nowhere.example/").expect("a URL");
+    let error = connector.http().get(&there).await.expect_err("it has no address");
+    assert_eq!(error.to_string(), "the name nowhere.example could not be resolved: it has no address");
+}
+
 #[test]
 fn an_authority_file_without_a_certificate_is_refused_at_the_start() {
     for pem in [b"".as_slice(), b"not PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {

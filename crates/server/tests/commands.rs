@@ -60,6 +60,35 @@ fn a_wrong_configuration_is_told_whole_and_starts_nothing() {
     assert!(help.contains("POSTROOM_SECRET_KEY") && help.contains("WORKER_CONCURRENCY"));
 }
 
+#[test]
+fn the_doctor_names_what_is_wrong_with_its_cure_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (wrong, said) = output(folder.path(), &["doctor"], &[("IMPORT_DAYS", "-1")]);
+    assert_eq!(wrong.status.code(), Some(1), "{said}");
+    for line in ["FAIL  FRONTEND_URL", "FAIL  POSTROOM_SECRET_KEY", "-1 is out of range", "3 things are wrong."] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    // Nothing listens on port 1, so every server is told apart at once.
+    let variables = [
+        ("POSTROOM_ENV", "development"),
+        ("DATABASE_URL", "postgres://nobody:hunter2@127.0.0.1:1/none"),
+        ("REDIS_URL", "redis://127.0.0.1:1/"),
+        ("MICROSOFT_LOGIN_URL", "http://127.0.0.1:1"),
+        ("MICROSOFT_IMAP", "127.0.0.1:1"),
+        ("MICROSOFT_SMTP", "127.0.0.1:1"),
+    ];
+    let (wrong, said) = output(folder.path(), &["doctor"], &variables);
+    assert_eq!(wrong.status.code(), Some(1), "{said}");
+    for what in ["database", "redis", "sign-in", "imap", "smtp"] {
+        let line = said.lines().find(|line| line.starts_with(&format!("FAIL  {what}"))).unwrap_or_default();
+        assert!(line.contains("refused"), "{what}\n{said}");
+    }
+    assert!(said.contains("5 things are wrong.") && !said.contains("hunter2"), "{said}");
+    let (_, said) = output(folder.path(), &["doctor"], &[variables[0], variables[3], variables[4], variables[5]]);
+    assert!(said.contains("postroom.sqlite3 is not there yet"), "{said}");
+    assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "it changes nothing");
+}
+
 struct Running(Child);
 
 impl Drop for Running {

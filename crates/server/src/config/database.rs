@@ -2,6 +2,7 @@
 
 use super::reader::Reader;
 use domain::Secret;
+use net::{Endpoint, TlsMode};
 use std::path::PathBuf;
 use url::Url;
 
@@ -16,6 +17,22 @@ pub struct Database {
 }
 
 impl Database {
+    /// The file, where it is SQLite.
+    pub fn sqlite_file(&self) -> Option<PathBuf> {
+        let url = self.url.expose();
+        let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
+        Some(PathBuf::from(path.split('?').next().unwrap_or_default()))
+    }
+
+    /// Where the server listens, where there is one and it is reached over TCP.
+    pub fn server(&self) -> Option<Endpoint> {
+        let url = Url::parse(self.url.expose()).ok().filter(|_| !self.is_sqlite)?;
+        // A socket's folder is named in the query.
+        let host =
+            url.host_str().filter(|host| !host.is_empty() && !url.query_pairs().any(|(name, _)| name == "host"))?;
+        Some(Endpoint::new(host, url.port().unwrap_or(5432), TlsMode::None))
+    }
+
     pub fn read(reader: &mut Reader) -> Self {
         let data_dir = PathBuf::from(reader.text("POSTROOM_DATA_DIR").unwrap_or_else(|| "./data".to_owned()));
         let default = format!("sqlite://{}", data_dir.join("postroom.sqlite3").display());

@@ -25,7 +25,7 @@ impl MicrosoftConfig {
         let login_url = reader.parsed(
             "MICROSOFT_LOGIN_URL",
             Url::parse("https://login.microsoftonline.com").expect("a URL"),
-            "Remove it, or write the host of your cloud.",
+            "Remove it, or write the host of your cloud, such as https://login.microsoftonline.us.",
         );
         let authority = reader.text("AZURE_TENANT").unwrap_or_else(|| "common".to_owned());
         let settings = match (reader.text("AZURE_APP_ID"), reader.text("AZURE_APP_SECRET")) {

@@ -39,9 +39,24 @@ pub struct Config {
     pub notes: Vec<String>,
 }
 
-/// What is wrong with the configuration; one line each.
+/// One thing that is wrong with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The variable, or `.env`.
+    pub name: String,
+    pub what: String,
+    pub cure: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}. {}", self.name, self.what, self.cure)
+    }
+}
+
+/// Everything that is wrong with it; one line each.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Problems(pub Vec<String>);
+pub struct Problems(pub Vec<Problem>);
 
 impl std::fmt::Display for Problems {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

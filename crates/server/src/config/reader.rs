@@ -1,5 +1,6 @@
 //! Reads variables one by one and collects everything that is wrong with them, so that a person mends all of it at once.
 
+use super::Problem;
 use super::variables::VARIABLES;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,8 +10,9 @@ use std::str::FromStr;
 #[derive(Debug, Default)]
 pub struct Reader {
     values: BTreeMap<String, String>,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
     notes: Vec<String>,
+    only_looks: bool,
 }
 
 impl Reader {
@@ -48,8 +50,18 @@ impl Reader {
         Self { values, ..Self::default() }
     }
 
+    /// For whoever only wants to know: nothing is made or written while reading.
+    #[must_use]
+    pub fn only_looking(self) -> Self {
+        Self { only_looks: true, ..self }
+    }
+
+    pub fn only_looks(&self) -> bool {
+        self.only_looks
+    }
+
     pub fn problem(&mut self, name: &str, what: &str, cure: &str) {
-        self.problems.push(format!("{name}: {what}. {cure}"));
+        self.problems.push(Problem { name: name.to_owned(), what: what.to_owned(), cure: cure.to_owned() });
     }
 
     /// Something a person should know although nothing is wrong. Logging has not begun yet, so it is kept until it has.
@@ -58,7 +70,7 @@ impl Reader {
     }
 
     /// The problems, and the notes.
-    pub fn finish(self) -> (Vec<String>, Vec<String>) {
+    pub fn finish(self) -> (Vec<Problem>, Vec<String>) {
         (self.problems, self.notes)
     }
 
@@ -84,11 +96,16 @@ impl Reader {
     /// A number from `least` to `most`.
     pub fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
         let cure = format!("Set a whole number from {least} to {most}, or remove it for {default}.");
-        let number = self.parsed(name, default, &cure);
-        if (least..=most).contains(&number) {
-            return number;
+        let Some(text) = self.text(name) else { return default };
+        match text.parse::<i64>() {
+            Ok(number) => {
+                if let Some(number) = u32::try_from(number).ok().filter(|number| (least..=most).contains(number)) {
+                    return number;
+                }
+                self.problem(name, &format!("{number} is out of range"), &cure);
+            }
+            Err(_) => self.problem(name, &format!("{text:?} is no whole number"), &cure),
         }
-        self.problem(name, &format!("{number} is out of range"), &cure);
         default
     }
 }

@@ -26,7 +26,7 @@ pub fn read(reader: &mut Reader, environment: Environment, data_dir: &Path, entr
             reader.problem(NAME, "it is not set", CURE);
             return None;
         }
-        (None, Environment::Development) => match kept_key(data_dir, entropy) {
+        (None, Environment::Development) => match kept_key(data_dir, entropy, reader.only_looks()) {
             Ok(text) => {
                 reader.note(format!("{NAME} is not set: using the development key kept in {}", data_dir.display()));
                 text
@@ -47,17 +47,20 @@ pub fn read(reader: &mut Reader, environment: Environment, data_dir: &Path, entr
     }
 }
 
-fn kept_key(data_dir: &Path, entropy: &dyn Entropy) -> std::io::Result<String> {
+fn kept_key(data_dir: &Path, entropy: &dyn Entropy, only_looks: bool) -> std::io::Result<String> {
     let path = data_dir.join(FILE);
     match std::fs::read_to_string(&path) {
         Ok(text) => return Ok(text.trim().to_owned()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    std::fs::create_dir_all(data_dir)?;
     let mut key = [0; 32];
     entropy.fill(&mut key);
     let text = format!("development:{}", STANDARD.encode(key));
+    if only_looks {
+        return Ok(text);
+    }
+    std::fs::create_dir_all(data_dir)?;
     // Written beside and then linked, so that two processes that start together end up with one key.
     let mut file = tempfile::NamedTempFile::new_in(data_dir)?;
     std::io::Write::write_all(&mut file, text.as_bytes())?;

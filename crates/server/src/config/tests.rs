@@ -12,7 +12,7 @@ fn read(values: &[(&str, &str)]) -> Result<Config, Problems> {
 }
 
 fn problems(values: &[(&str, &str)]) -> Vec<String> {
-    read(values).expect_err("something is wrong with it").0
+    read(values).expect_err("something is wrong with it").0.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -75,6 +75,15 @@ fn development_makes_a_key_once_and_finds_it_again() {
     let kept = std::fs::read_to_string(dir.path().join("development-secret-key")).expect("kept");
     read(&values).expect("again");
     assert_eq!(std::fs::read_to_string(dir.path().join("development-secret-key")).expect("kept"), kept);
+}
+
+#[test]
+fn whoever_only_looks_leaves_no_key_behind() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data_dir = dir.path().join("data");
+    let values = [("POSTROOM_ENV", "development"), ("POSTROOM_DATA_DIR", data_dir.to_str().expect("text"))];
+    Config::read(Reader::from_values(values).only_looking(), &SystemEntropy::new()).expect("nothing else is needed");
+    assert!(!data_dir.exists());
 }
 
 #[test]

@@ -41,15 +41,14 @@ impl Report {
 
 pub async fn run() -> Result<ExitCode> {
     let mut report = Report::default();
-    match Config::read(Reader::from_environment(), &SystemEntropy::new()) {
+    match Config::read(Reader::from_environment().only_looking(), &SystemEntropy::new()) {
         Ok(config) => {
             report.ok("configuration", "every variable can be used");
             check(&config, &mut report).await;
         }
         Err(problems) => {
             for problem in problems.0 {
-                let (name, rest) = problem.split_once(": ").unwrap_or(("configuration", &problem));
-                report.fail("configuration", name, rest);
+                report.fail(&problem.name, &problem.what, &problem.cure);
             }
         }
     }
@@ -63,8 +62,6 @@ pub async fn run() -> Result<ExitCode> {
 
 async fn check(config: &Config, report: &mut Report) {
     data_dir(config, report);
-    database(config, report).await;
-    redis(config, report).await;
     let connector = match Connector::new(config.connector()) {
         Ok(connector) => connector,
         Err(error) => {
@@ -72,6 +69,8 @@ async fn check(config: &Config, report: &mut Report) {
             return;
         }
     };
+    database(&connector, config, report).await;
+    redis(config, report).await;
     match &config.microsoft.settings {
         Some(settings) => {
             report
@@ -109,9 +108,25 @@ fn data_dir(config: &Config, report: &mut Report) {
     }
 }
 
-async fn database(config: &Config, report: &mut Report) {
+async fn database(connector: &Connector, config: &Config, report: &mut Report) {
     const WHAT: &str = "database";
     let kind = if config.database.is_sqlite { "SQLite" } else { "PostgreSQL" };
+    if let Some(path) = config.database.sqlite_file()
+        && !path.exists()
+    {
+        // Opening would make it, and it would be this user's.
+        let found = format!("{} is not there yet; `postroom run` (or `migrate`) makes it", path.display());
+        report.note(WHAT, &found);
+        return;
+    }
+    // Whoever opens a pool waits for a server that may yet start; here, a server that is not there is said at once.
+    if let Some(server) = config.database.server()
+        && let Err(error) = connector.tcp(&server).await
+    {
+        let cure = format!("Check that it runs and listens there, and the firewall (port {} outwards).", server.port);
+        report.fail(WHAT, &format!("{kind} at {}:{}: {error}", server.host, server.port), &cure);
+        return;
+    }
     let looked = async {
         let store = open_store(config).await?;
         store.ping().await?;
@@ -126,7 +141,7 @@ async fn database(config: &Config, report: &mut Report) {
                 .ok(WHAT, &format!("{kind} answers; its schema is newer ({found} migrations) and can be worked with"));
         }
         Ok(Ok(SchemaState::Empty)) => {
-            report.note(WHAT, &format!("{kind} answers and is empty; `postroom migrate` (or `run`) makes the schema"));
+            report.note(WHAT, &format!("{kind} answers and is empty; `postroom run` (or `migrate`) makes the schema"));
         }
         Ok(Ok(SchemaState::TooOld { found, wanted })) => {
             report.fail(

@@ -26,9 +26,11 @@ pub(super) async fn sign_in(connector: &Connector, config: &Config, report: &mut
     let answer = match connector.http().get(&url).await {
         Ok(answer) => answer,
         Err(error) => {
-            let cure =
-                "Check name resolution, the firewall (port 443 outwards), and EXTRA_CA_FILE where a proxy opens TLS.";
-            report.fail(WHAT, &format!("{host}: {error}"), cure);
+            let cure = format!(
+                "Check name resolution, the firewall (port {} outwards), and EXTRA_CA_FILE where a proxy opens TLS.",
+                url.port_or_known_default().unwrap_or(443)
+            );
+            report.fail(WHAT, &format!("{host}: {error}"), &cure);
             return;
         }
     };
