@@ -5,6 +5,7 @@ mod conformance;
 mod crash_between;
 mod delivery_failures;
 mod dependencies;
+mod kill_points;
 mod main_job;
 mod microsoft_sign_in;
 mod openapi;

@@ -4,6 +4,7 @@
 //! the machinery that runs it, and what it says is a hint: losing one costs a second, never a mail.
 
 use crate::accounts::{LoginThrottle, MemoryThrottle};
+use crate::kill_point::{Ending, KillPoint};
 use domain::{AccountId, ChannelId, Clock, Entropy, Timestamp};
 use oauth::Microsoft;
 use std::sync::Arc;
@@ -132,6 +133,8 @@ pub struct Settings {
     pub max_upload_bytes: usize,
     /// How long to wait before each look into Sent for a message whose outcome is unknown; after the last it is decided.
     pub reconcile_looks: Vec<Duration>,
+    /// Where a test lets this process end. A release build never looks.
+    pub kill_at: Option<(KillPoint, Ending)>,
 }
 
 impl Settings {
@@ -151,6 +154,7 @@ impl Settings {
             proof_lifetime: Duration::from_secs(15 * 60),
             max_upload_bytes: 40 * 1024 * 1024,
             reconcile_looks: [10, 60, 300].map(Duration::from_secs).to_vec(),
+            kill_at: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! the only lease. So an envelope may be lost, doubled or late without harm, and running one twice is safe: the second run finds
 //! nothing to claim. Old envelopes still decode; one that cannot be decoded is a permanent failure whose text is kept.
 
+use crate::kill_point::KillPoint;
 use crate::{App, jobs};
 use domain::{AccountId, OwedId};
 use serde::{Deserialize, Serialize};
@@ -66,11 +67,13 @@ impl JobEnvelope {
 pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str) -> JobEnd {
     let Some(kind) = envelope.kind() else { return JobEnd::UnknownName };
     let relay = app.store().relay();
+    app.passes(KillPoint::HandedOver).await;
     let work = match relay.claim(envelope.account_id, kind, envelope.owed_id, worker, jobs::LEASE).await {
         Ok(Some(work)) => work,
         Ok(None) => return JobEnd::NothingToDo,
         Err(error) => return JobEnd::StoreFailed(error.to_string()),
     };
+    app.passes(KillPoint::Claimed).await;
     let doing = Box::pin(async {
         match kind {
             OwedKind::DeliverMessage => jobs::deliver_message::run(app, &work, worker).await,

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A database with our schema. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -83,7 +83,15 @@ impl Inner {
 /// Held by the one process that serves from a SQLite file; dropped, it lets the next one in. PostgreSQL needs none.
 #[derive(Debug)]
 pub struct ServingLock {
-    _file: Option<std::fs::File>,
+    /// `None` where several may serve.
+    file: Option<std::fs::File>,
+}
+
+impl ServingLock {
+    /// Nobody else serves from this database as long as this is held.
+    pub(crate) const fn is_alone(&self) -> bool {
+        self.file.is_some()
+    }
 }
 
 impl Store {
@@ -145,7 +153,7 @@ impl Store {
 
     /// Refuses a second serving process on the same SQLite file (`StoreError::AlreadyServing`). Commands need no lock.
     pub fn lock_for_serving(&self) -> Result<ServingLock> {
-        let Some(path) = &self.inner.lock_file else { return Ok(ServingLock { _file: None }) };
+        let Some(path) = &self.inner.lock_file else { return Ok(ServingLock { file: None }) };
         let file = std::fs::File::options()
             .create(true)
             .truncate(false)
@@ -154,7 +162,7 @@ impl Store {
             .map_err(|e| StoreError::Unavailable(format!("the lock file {}: {e}", path.display())))?;
         // The kernel lets go when the process ends, however it ends.
         match file.try_lock() {
-            Ok(()) => Ok(ServingLock { _file: Some(file) }),
+            Ok(()) => Ok(ServingLock { file: Some(file) }),
             Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::AlreadyServing),
             Err(std::fs::TryLockError::Error(e)) => {
                 Err(StoreError::Unavailable(format!("the lock file {}: {e}", path.display())))

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long anything may take to become true before a story fails. Not a measure of speed: machines are slow at times.
-pub const WITHIN: Duration = Duration::from_secs(60);
+pub const WITHIN: Duration = Duration::from_secs(120);
 pub const ADMIN_EMAIL: &str = "admin@contoso.example";
 pub const ADMIN_PASSWORD: &str = "correct horse battery 1";
 /// Whose access tokens the real mail servers believe.
@@ -41,6 +41,8 @@ pub struct World {
     pub mail: Option<RealMail>,
     environment: Vec<(String, String)>,
     processes: Vec<(&'static str, Process)>,
+    /// How many processes were started so far; each has a log of its own.
+    started: usize,
     postgres: Option<PostgresDatabase>,
     database_url: String,
     apart: bool,
@@ -133,6 +135,7 @@ impl World {
             mail,
             environment,
             processes: Vec::new(),
+            started: 0,
             postgres,
             database_url,
             apart: setup.apart,
@@ -183,10 +186,30 @@ impl World {
     }
 
     pub fn start_process(&mut self, name: &'static str) -> Result<()> {
-        let log = self.dir.path().join(format!("{name}-{}.log", self.processes.len()));
-        let process = Process::start(name, &mut self.command(&[name])?, &log)?;
+        self.start_process_with(name, &[])
+    }
+
+    /// With variables that only this process has.
+    pub fn start_process_with(&mut self, name: &'static str, environment: &[(&str, &str)]) -> Result<()> {
+        self.started += 1;
+        let log = self.dir.path().join(format!("{name}-{}.log", self.started));
+        let mut command = self.command(&[name])?;
+        command.envs(environment.iter().copied());
+        let process = Process::start(name, &mut command, &log)?;
         self.processes.push((name, process));
         Ok(())
+    }
+
+    /// Waits until a process has ended by itself.
+    pub fn ended(&mut self, name: &str) -> Result<std::process::ExitStatus> {
+        let at = self.processes.iter().position(|(running, _)| *running == name).context("it was started")?;
+        let (_, mut process) = self.processes.remove(at);
+        process.wait_for_end(WITHIN)
+    }
+
+    /// The process that answers the API.
+    pub fn api_name(&self) -> &'static str {
+        if self.apart { "serve" } else { "run" }
     }
 
     /// The process that does the worker's part.

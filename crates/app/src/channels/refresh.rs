@@ -7,6 +7,7 @@
 use super::health::{Part, remember};
 use super::settle::resource_key;
 use crate::App;
+use crate::kill_point::KillPoint;
 use domain::channel::HealthState;
 use domain::{Actor, Failure, FailureClass, GrantId, Retry, Secret, Timestamp};
 use oauth::Resource;
@@ -102,6 +103,7 @@ async fn refresh(app: &App, scope: &AccountScope, claim: &RefreshClaim, resource
     let asked_at = app.now();
     match microsoft.refresh(&claim.refresh_token, resource).await {
         Ok(tokens) => {
+            app.passes(KillPoint::TokenAnswered).await;
             let refreshed = RefreshedTokens {
                 resource: resource_key(resource).to_owned(),
                 access_token: tokens.access_token.clone(),

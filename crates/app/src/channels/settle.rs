@@ -3,6 +3,7 @@
 //! The network is asked first (code, keys), then one transaction stores the grant, the attempt and the work that is owed.
 
 use super::callback::CallbackQuery;
+use crate::kill_point::KillPoint;
 use crate::{App, Hint};
 use domain::account::AccountStatus;
 use domain::channel::ConnectionStatus;
@@ -101,6 +102,7 @@ async fn sign_in(
         .ok_or_else(|| StoreError::Corrupt("a stored PKCE verifier".to_owned()))?;
     let received_at = app.now();
     let tokens = microsoft.redeem(code.expose(), &verifier).await?;
+    app.passes(KillPoint::CodeRedeemed).await;
     let raw = tokens.id_token.as_deref().ok_or_else(|| Failure::new(FailureClass::IdTokenInvalid).detail("missing"))?;
     let identity = microsoft.validate_id_token(raw, proof.handshake.nonce.expose(), app.now()).await?;
     let who = who(&identity, proof.connection.email.as_deref());

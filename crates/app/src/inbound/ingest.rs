@@ -6,6 +6,7 @@
 use super::filing::{Filed, Filing};
 use super::reading::{self, Reading};
 use super::reasons::{NotReady, Reason};
+use crate::kill_point::KillPoint;
 use crate::{App, Hint};
 use domain::failure::backoff;
 use domain::{RawEmailId, Timestamp};
@@ -107,6 +108,7 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
             }
         }
     }
+    app.passes(KillPoint::Ingesting).await;
     tx.commit().await?;
     app.wake(Hint::Account(scope.account_id()));
     if ingested.messages > 0 {

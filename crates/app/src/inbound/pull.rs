@@ -6,6 +6,7 @@
 use super::ingest::{Arrived, ingest_arrived};
 use super::{OpenMailbox, PullError};
 use crate::App;
+use crate::kill_point::KillPoint;
 use domain::failure::backoff;
 use domain::{Failure, FailureClass, Timestamp};
 use mail::imap::{Batch, FetchedEmail};
@@ -249,10 +250,12 @@ async fn store_and_ingest(
     pulled: &mut Pulled,
 ) -> Result<(), PullError> {
     pulled.pending += count(missing.len());
+    app.passes(KillPoint::Fetched).await;
     let batch = raw_batch(mailbox.uidvalidity, source, &fetched, missing, last_uid);
     let stored = lease.scope.store_raw_emails(Fence::Lease(lease), mailbox.folder.id, batch).await?;
     mailbox.folder.last_uid = last_uid.unwrap_or(0).max(mailbox.folder.last_uid);
     pulled.stored += count(stored.len());
+    app.passes(KillPoint::RawStored).await;
     let arrived = pair(&stored, fetched, app.now());
     match ingest_arrived(app, &lease.scope, arrived).await {
         Ok(ingested) => pulled.ingested += ingested.messages,

@@ -8,6 +8,7 @@
 use super::composing::{Unbuildable, composed};
 use super::settle::{self, Settled};
 use super::{pace, reconcile};
+use crate::kill_point::KillPoint;
 use crate::{App, channels, jobs};
 use domain::account::AccountStatus;
 use domain::channel::EmailChannel;
@@ -128,6 +129,7 @@ async fn attempt(
         return Ok(());
     };
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
+    app.passes(KillPoint::Sending).await;
     let outcome = match tokio::time::timeout(ATTEMPT_TIMEOUT, session.send(&envelope, &bytes)).await {
         Ok(outcome) => outcome,
         Err(_) => SendOutcome::Unknown { failure: unknown("the attempt took too long") },
@@ -185,6 +187,7 @@ async fn ended(
     let id = record.delivery.id;
     match outcome {
         SendOutcome::Accepted { rewritten_message_id, refused, reply: _ } => {
+            app.passes(KillPoint::Answered).await;
             // First what cannot be learnt twice; a channel's health is told again by the next message.
             settle::settle(app, work, id, Settled::Sent { rewritten: rewritten_message_id, refused }).await?;
             if let Err(error) = channels::health::record_send(app, &work.scope, channel.id, Ok(()), None).await {

@@ -9,6 +9,7 @@ use super::{Draft, IdempotencyKey, Invalid};
 use crate::accounts::Member;
 use crate::conversations::status::announce;
 use crate::conversations::{self, ReadError, snapshot};
+use crate::kill_point::KillPoint;
 use crate::{App, Hint};
 use domain::event::EventKind;
 use domain::inbox::Inbox;
@@ -95,6 +96,7 @@ pub async fn reply(
         }
     };
     if is_new {
+        app.passes(KillPoint::ReplyCommitted).await;
         app.wake(Hint::Account(member.scope.account_id()));
         if ready.leaves.is_some() {
             app.wake(Hint::Owed);

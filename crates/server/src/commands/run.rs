@@ -15,8 +15,9 @@ use worker::RunningWorker;
 pub async fn run(config: Config) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
     let parts = Parts::assemble(config, "run").await?;
-    let _lock = parts.app.store().lock_for_serving()?;
+    let lock = parts.app.store().lock_for_serving()?;
     parts.app.store().migrate().await?;
+    parts.app.store().succeed(&lock).await?;
     let listening = parts.listen().await?;
     let worker = parts.start_worker()?;
     serve_and_work(listening.serve(stop.clone()), worker, stop).await?;

@@ -22,6 +22,7 @@ pub(crate) mod relay;
 pub(crate) mod schema;
 pub(crate) mod sign_in;
 mod sql;
+mod succession;
 pub(crate) mod sync;
 mod tenant;
 pub(crate) mod tx;

@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, FromQueryResult
 use std::time::Duration;
 
 /// How long the relay leaves a new row alone, so that whoever stored it can ingest it at once.
-const HEAD_START_MICROS: i64 = 60_000_000;
+const HEAD_START_MICROS: i64 = 15_000_000;
 const PER_PAGE: i64 = 25;
 
 #[derive(Debug, FromQueryResult)]

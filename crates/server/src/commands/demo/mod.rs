@@ -67,8 +67,9 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     telemetry::start(&config.logging);
 
     let parts = Parts::assemble(config, "demo").await?;
-    let _lock = parts.app.store().lock_for_serving()?;
+    let lock = parts.app.store().lock_for_serving()?;
     parts.app.store().migrate().await?;
+    parts.app.store().succeed(&lock).await?;
     let listening = parts.listen().await?;
     let worker = parts.start_worker()?;
     let serving = tokio::spawn(serve_and_work(listening.serve(stop.clone()), worker, stop.clone()));
