@@ -13,6 +13,7 @@ mod m0003_conversations;
 mod m0004_work;
 mod m0005_pending_arrivals;
 mod m0006_raw_email_cut;
+mod m0007_blob_named;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_work::Migration),
             Box::new(m0005_pending_arrivals::Migration),
             Box::new(m0006_raw_email_cut::Migration),
+            Box::new(m0007_blob_named::Migration),
         ]
     }
 }

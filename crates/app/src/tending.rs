@@ -111,6 +111,20 @@ pub async fn fetching_failed(
     holds(app, lease).await
 }
 
+/// Bytes that nothing refers to are kept so long at least: whoever stored them refers to them within minutes.
+const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Once a day, in whichever process asks first: stored bytes that nothing refers to any more go.
+pub async fn sweep(app: &App) -> Result<(), StoreError> {
+    let purge = app.store().purge();
+    if purge.begin_chore("sweep_blobs", SWEEP_EVERY).await? {
+        let swept = purge.sweep_blobs(GRACE).await?;
+        tracing::info!(blobs = swept.blobs, files = swept.files, "swept what nothing refers to");
+    }
+    Ok(())
+}
+
 /// Attempts that nobody finished expire, and grants that nobody uses are forgotten; then refreshes grants that nothing used for two weeks, so that they do not die of it. How many were; a refused one is recorded with its
 /// mailbox like any other refusal.
 pub async fn keep_grants_alive(app: &App) -> Result<u32, StoreError> {

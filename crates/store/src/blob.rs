@@ -1,17 +1,25 @@
 //! Blobs beside SQLite: a folder, content-addressed per account.
 //!
 //! A file is complete and on disk before any row names it: written under a temporary name, synced, renamed, and the folder synced.
-//! Files that no row names are harmless and swept later. Nothing outside the folder is ever touched: names are hex digits.
+//! Files that no row names are harmless and swept later (`scope/purge.rs`). Nothing outside the folder is ever touched: names are hex digits.
 
 use crate::{Result, StoreError};
-use domain::AccountId;
-use std::io::Write as _;
+use domain::{AccountId, Timestamp};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 /// PostgreSQL keeps blobs in rows of this size.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
+
+/// One subfolder of an account's.
+#[derive(Clone, Debug)]
+pub(crate) struct Shelf {
+    pub(crate) account: AccountId,
+    path: PathBuf,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct BlobFolder {
@@ -36,6 +44,61 @@ impl BlobFolder {
         run_blocking(move || std::fs::read(path)).await
     }
 
+    /// A file of that length is there.
+    pub(crate) async fn has(&self, account: AccountId, sha256: String, length: usize) -> Result<bool> {
+        let path = self.path(account, &sha256);
+        run_blocking(move || Ok(is_there(&path, length))).await
+    }
+
+    /// Those that are gone already are no error.
+    pub(crate) async fn remove(&self, files: Vec<(AccountId, String)>) -> Result<()> {
+        let paths: Vec<PathBuf> = files.iter().map(|(account, sha256)| self.path(*account, sha256)).collect();
+        run_blocking(move || paths.iter().try_for_each(|path| remove_now(path))).await
+    }
+
+    pub(crate) async fn shelves(&self) -> Result<Vec<Shelf>> {
+        let root = self.root.clone();
+        run_blocking(move || {
+            let mut shelves = Vec::new();
+            for (name, path) in listed(&root)? {
+                let Ok(account) = name.parse().map(AccountId) else { continue };
+                shelves.extend(listed(&path)?.into_iter().map(|(_, path)| Shelf { account, path }));
+            }
+            Ok(shelves)
+        })
+        .await
+    }
+
+    /// The names of blobs that were written before then.
+    pub(crate) async fn old_files(&self, shelf: &Shelf, before: Timestamp) -> Result<Vec<String>> {
+        let shelf = shelf.path.clone();
+        run_blocking(move || {
+            let prefix = shelf.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let mut files = listed(&shelf)?;
+            files.retain(|(name, path)| is_address(name) && name.starts_with(&prefix) && is_older(path, before));
+            Ok(files.into_iter().map(|(name, _)| name).collect())
+        })
+        .await
+    }
+
+    /// What a process that died left half-written before then. How many.
+    pub(crate) async fn remove_old_halves(&self, shelf: &Shelf, before: Timestamp) -> Result<u64> {
+        let shelf = shelf.path.clone();
+        run_blocking(move || {
+            let mut count = 0;
+            for (name, path) in listed(&shelf)? {
+                // `.<sha256>.<process>.<number>`
+                let of = name.strip_prefix('.').and_then(|rest| rest.split('.').next());
+                if of.is_some_and(is_address) && is_older(&path, before) {
+                    remove_now(&path)?;
+                    count += 1;
+                }
+            }
+            Ok(count)
+        })
+        .await
+    }
+
     fn path(&self, account: AccountId, sha256: &str) -> PathBuf {
         self.root.join(account.to_string()).join(&sha256[..2]).join(sha256)
     }
@@ -43,7 +106,7 @@ impl BlobFolder {
     fn write_now(&self, account: AccountId, sha256: &str, bytes: &[u8]) -> std::io::Result<()> {
         let path = self.path(account, sha256);
         // A file of another length is what a full disk or a broken copy left behind.
-        if std::fs::metadata(&path).is_ok_and(|m| usize::try_from(m.len()).is_ok_and(|length| length == bytes.len())) {
+        if is_there(&path, bytes.len()) {
             return Ok(());
         }
         let parent = path.parent().expect("a blob's path has a folder");
@@ -62,6 +125,44 @@ impl BlobFolder {
     }
 }
 
+fn is_there(path: &Path, length: usize) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| usize::try_from(m.len()).is_ok_and(|found| found == length))
+}
+
+fn is_address(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// What cannot be asked is not old: it may have gone meanwhile.
+fn is_older(path: &Path, than: Timestamp) -> bool {
+    let modified = std::fs::metadata(path).and_then(|m| m.modified()).ok();
+    let age = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    age.and_then(|age| i64::try_from(age.as_micros()).ok()).is_some_and(|at| at < than.0)
+}
+
+/// Names and paths; nothing when there is no such folder (yet).
+fn listed(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().into_string() {
+            found.push((name, entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+fn remove_now(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the folder, and syncs every folder that got a new name in it.
 fn make_folders(folder: &Path) -> std::io::Result<()> {
     if folder.is_dir() {
@@ -71,7 +172,7 @@ fn make_folders(folder: &Path) -> std::io::Result<()> {
         make_folders(parent)?;
     }
     match std::fs::create_dir(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     match folder.parent().filter(|p| !p.as_os_str().is_empty()) {
@@ -83,7 +184,7 @@ fn make_folders(folder: &Path) -> std::io::Result<()> {
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+        Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
             Err(StoreError::Corrupt(format!("a blob's file is missing: {error}")))
         }
         Ok(Err(error)) => Err(StoreError::Unavailable(format!("the blob folder: {error}"))),

@@ -3,7 +3,7 @@
 use crate::blob::BlobFolder;
 use crate::scope::schema;
 use crate::{
-    AccountScope, AttachmentLinks, Backend, Connections, KeyRing, Operator, Relay, Result, SchemaState, SignIn,
+    AccountScope, AttachmentLinks, Backend, Connections, KeyRing, Operator, Purge, Relay, Result, SchemaState, SignIn,
     StoreConfig, StoreError, Sync,
 };
 use domain::{AccountId, Clock, Entropy, Timestamp};
@@ -194,6 +194,10 @@ impl Store {
 
     pub fn relay(&self) -> Relay {
         Relay { inner: Arc::clone(&self.inner) }
+    }
+
+    pub fn purge(&self) -> Purge {
+        Purge { inner: Arc::clone(&self.inner) }
     }
 
     pub fn sync(&self) -> Sync {

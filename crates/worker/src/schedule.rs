@@ -270,6 +270,9 @@ impl Schedule {
 }
 
 async fn keep_alive(app: App) {
+    if let Err(error) = tending::sweep(&app).await {
+        warn!(%error, "what nothing refers to could not be swept; trying again tomorrow");
+    }
     match tending::keep_grants_alive(&app).await {
         Ok(0) => {}
         Ok(count) => info!(count, "idle grants were kept alive"),

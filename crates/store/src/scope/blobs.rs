@@ -60,25 +60,46 @@ impl AccountScope {
     }
 }
 
-/// The row that names the bytes; the file must be there already (`write_files`).
+/// Each time round a sweeper has taken the row away between two statements, which it does once at most.
+const MAX_ROUNDS: u32 = 5;
+
+/// The row that names the bytes, made or said to be in use ([`super::purge`] tells why), and the only way to a blob's id. Files are written
+/// before the transaction (`write_files`); here it is only seen to that they are still there.
 pub(crate) async fn name_blob<C: ConnectionTrait>(on: &C, scope: &AccountScope, blob: &Addressed) -> Result<BlobId> {
+    for _ in 0..MAX_ROUNDS {
+        if let Some(id) = make_or_find(on, scope, blob).await? {
+            if let Some(folder) = &scope.inner.blobs
+                && !folder.has(scope.id, blob.sha256.clone(), blob.bytes.len()).await?
+            {
+                scope.write_files(std::slice::from_ref(blob)).await?;
+            }
+            return Ok(id);
+        }
+    }
+    Err(StoreError::Unavailable("a blob went while it was stored".to_owned()))
+}
+
+async fn make_or_find<C: ConnectionTrait>(on: &C, scope: &AccountScope, blob: &Addressed) -> Result<Option<BlobId>> {
+    let now = scope.inner.now().0;
     let fresh: Option<i64> = scope
         .sql(
-            "INSERT INTO blobs (account_id, sha256, size_bytes, created_at) VALUES (:account, ?, ?, ?) \
+            "INSERT INTO blobs (account_id, sha256, size_bytes, created_at, named_at) VALUES (:account, ?, ?, ?, ?) \
              ON CONFLICT (account_id, sha256) DO NOTHING RETURNING id",
         )
         .bind(blob.sha256.clone())
         .bind(i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX))
-        .bind(scope.inner.now().0)
+        .bind(now)
+        .bind(now)
         .value(on)
         .await?;
     let Some(id) = fresh else {
         let known: Option<i64> = scope
-            .sql("SELECT id FROM blobs WHERE account_id = :account AND sha256 = ?")
+            .sql("UPDATE blobs SET named_at = ? WHERE account_id = :account AND sha256 = ? RETURNING id")
+            .bind(now)
             .bind(blob.sha256.clone())
             .value(on)
             .await?;
-        return known.map(BlobId).ok_or_else(|| StoreError::Unavailable("a blob went while it was stored".to_owned()));
+        return Ok(known.map(BlobId));
     };
     if scope.inner.backend == Backend::Postgres {
         for (seq, chunk) in blob.bytes.chunks(CHUNK_BYTES).enumerate() {
@@ -91,5 +112,5 @@ pub(crate) async fn name_blob<C: ConnectionTrait>(on: &C, scope: &AccountScope, 
                 .await?;
         }
     }
-    Ok(BlobId(id))
+    Ok(Some(BlobId(id)))
 }

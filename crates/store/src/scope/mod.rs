@@ -17,6 +17,7 @@ mod inboxes;
 mod messages;
 pub(crate) mod operator;
 mod people;
+pub(crate) mod purge;
 mod raw_emails;
 pub(crate) mod relay;
 pub(crate) mod schema;

@@ -14,6 +14,8 @@ mod people;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod sweeping;
+#[cfg(test)]
 mod tenancy;
 #[cfg(test)]
 mod world;

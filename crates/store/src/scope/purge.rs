@@ -1,0 +1,175 @@
+//! Sweeping: blobs that no row refers to any more, and files that no blob row names.
+//!
+//! Bytes are durable before the row that refers to them commits, so a crash in between leaves some that nobody refers to; so does deleting an
+//! inbox or a message. They are content-addressed, so at any moment somebody may store the same bytes again and refer to what is about to
+//! be swept. Why that loses nothing:
+//!
+//! - **Naming comes before referring, and says when.** `name_blob` is the only way to a blob's id. It makes the row or writes `named_at` into
+//!   the one that is there. Only what was named longer ago than the grace period is swept, so whoever was given an id has that long to refer
+//!   to it; nothing here takes more than minutes.
+//! - **PostgreSQL.** Both the sweeper's DELETE and the namer's UPDATE lock the row. If the namer was first, the sweeper waits, and then judges
+//!   the row as it is now: named just now, so it stays. If the sweeper was first, the namer's INSERT waits, finds nothing when the sweeper
+//!   has committed, and makes row and chunks anew. The bytes are in rows of the same transaction, so there is nothing else to lose.
+//! - **SQLite.** Bytes are files, written before the transaction begins, and a file that is there is not written again. So between that look and
+//!   the transaction the sweeper might remove it. But it removes files only inside a writing transaction, of which there is one at a time
+//!   (BEGIN IMMEDIATE, also between processes), and `name_blob` looks for the file once more inside its own, and writes it when it is
+//!   gone. After that the sweeper finds the row named just now, or a file that a row names. A sweeper that dies between removing a file and its
+//!   commit leaves a row without a file that nobody refers to; naming it again writes the file.
+//! - **Should all of this be wrong**, the foreign keys of whatever refers to blobs are RESTRICT: a row that is referred to cannot go.
+
+use super::grants::micros;
+use super::sql::{scoped, system};
+use crate::connect::Inner;
+use crate::*;
+use domain::AccountId;
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::warn;
+
+/// Rows of one look, and of one transaction on SQLite.
+const AT_ONCE: i64 = 200;
+/// A row of the table `blobs` (as `b`) that nothing refers to.
+const UNREFERRED: &str = "NOT EXISTS (SELECT 1 FROM raw_emails r WHERE r.account_id = b.account_id AND r.blob_id = b.id) \
+     AND NOT EXISTS (SELECT 1 FROM attachments a WHERE a.account_id = b.account_id AND a.blob_id = b.id) \
+     AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.account_id = b.account_id AND d.composed_blob_id = b.id)";
+
+/// The scope of whoever cleans up.
+#[derive(Clone, Debug)]
+pub struct Purge {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What was swept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub blobs: u64,
+    /// Files beside SQLite that no row named, and halves of files.
+    pub files: u64,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Candidate {
+    account_id: i64,
+    id: i64,
+    sha256: String,
+}
+
+impl Purge {
+    /// Whether this chore is the caller's to do now: once in `every`, whichever process asks.
+    pub async fn begin_chore(&self, name: &str, every: Duration) -> Result<bool> {
+        let begun = system(
+            "INSERT INTO chores (name, begun_at) VALUES (?, {now}) \
+             ON CONFLICT (name) DO UPDATE SET begun_at = excluded.begun_at WHERE chores.begun_at <= {now} - ?",
+        )
+        .bind(name)
+        .bind(micros(every))
+        .run(&self.inner.write)
+        .await?;
+        Ok(begun == 1)
+    }
+
+    /// Removes blobs that nothing refers to and that were last named longer than `grace` ago.
+    pub async fn sweep_blobs(&self, grace: Duration) -> Result<Swept> {
+        // Stamped by our clock, so judged by it.
+        let before = self.inner.now().0.saturating_sub(micros(grace));
+        let mut swept = Swept::default();
+        let mut after = 0;
+        loop {
+            let candidates: Vec<Candidate> = system(format!(
+                "SELECT b.account_id, b.id, b.sha256 FROM blobs b WHERE b.id > ? AND b.named_at < ? AND {UNREFERRED} ORDER BY b.id LIMIT ?"
+            ))
+            .bind(after)
+            .bind(before)
+            .bind(AT_ONCE)
+            .all(&self.inner.read)
+            .await?;
+            let Some(last) = candidates.last() else { break };
+            after = last.id;
+            swept.blobs += match self.inner.backend {
+                Backend::Postgres => self.sweep_rows(&candidates, before).await?,
+                Backend::Sqlite => self.sweep_rows_with_files(&candidates, before).await?,
+            };
+        }
+        swept.files = self.sweep_files(grace).await?;
+        Ok(swept)
+    }
+
+    /// One by one: what cannot go stops none of the others.
+    async fn sweep_rows(&self, candidates: &[Candidate], before: i64) -> Result<u64> {
+        let mut count = 0;
+        for candidate in candidates {
+            match delete(&self.inner.write, candidate, before).await {
+                Ok(deleted) => count += u64::from(deleted),
+                Err(StoreError::Conflict(_)) => {
+                    warn!(
+                        account.id = candidate.account_id,
+                        blob.id = candidate.id,
+                        "a blob that looked unused is referred to"
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    async fn sweep_rows_with_files(&self, candidates: &[Candidate], before: i64) -> Result<u64> {
+        let tx = self.inner.begin().await?;
+        let mut deleted = Vec::new();
+        for candidate in candidates {
+            if delete(&tx, candidate, before).await? {
+                deleted.push((AccountId(candidate.account_id), candidate.sha256.clone()));
+            }
+        }
+        let count = u64::try_from(deleted.len()).unwrap_or(u64::MAX);
+        if let Some(folder) = &self.inner.blobs {
+            folder.remove(deleted).await?;
+        }
+        tx.commit().await?;
+        Ok(count)
+    }
+
+    /// Files that no row names: of transactions that never committed, and halves of files.
+    async fn sweep_files(&self, grace: Duration) -> Result<u64> {
+        let Some(folder) = &self.inner.blobs else { return Ok(0) };
+        let before = self.inner.now().minus(grace);
+        let mut count = 0;
+        for shelf in folder.shelves().await? {
+            count += folder.remove_old_halves(&shelf, before).await?;
+            let files = folder.old_files(&shelf, before).await?;
+            for some in files.chunks(500) {
+                let unnamed = unnamed(&self.inner.read, shelf.account, some).await?;
+                if unnamed.is_empty() {
+                    continue;
+                }
+                // Nobody names one of them while we hold the writer; whoever waits to do so looks for the file again.
+                let tx = self.inner.begin().await?;
+                let unnamed = self::unnamed(&tx, shelf.account, &unnamed).await?;
+                count += u64::try_from(unnamed.len()).unwrap_or(u64::MAX);
+                folder.remove(unnamed.into_iter().map(|sha256| (shelf.account, sha256)).collect()).await?;
+                tx.commit().await?;
+            }
+        }
+        Ok(count)
+    }
+}
+
+async fn delete<C: ConnectionTrait>(on: &C, candidate: &Candidate, before: i64) -> Result<bool> {
+    // SQLite knows no alias in DELETE without AS, PostgreSQL both.
+    let text = format!(
+        "DELETE FROM blobs AS b WHERE b.account_id = :account AND b.id = ? AND b.named_at < ? AND {UNREFERRED}"
+    );
+    let deleted = scoped(AccountId(candidate.account_id), text).bind(candidate.id).bind(before).run(on).await?;
+    Ok(deleted == 1)
+}
+
+async fn unnamed<C: ConnectionTrait>(on: &C, account: AccountId, files: &[String]) -> Result<Vec<String>> {
+    let named: Vec<String> = scoped(account, "SELECT sha256 FROM blobs WHERE account_id = :account AND sha256 IN (??)")
+        .list(files.iter().cloned())
+        .column(on)
+        .await?;
+    let named: HashSet<String> = named.into_iter().collect();
+    Ok(files.iter().filter(|file| !named.contains(*file)).cloned().collect())
+}
