@@ -13,6 +13,7 @@ mod program;
 mod real_servers;
 mod reply_leaves;
 mod servers;
+mod several_workers;
 mod sign_in_names;
 mod tenancy;
 mod threading;

@@ -2,6 +2,7 @@
 //!
 //! Never a dependency of the product. Servers are processes in temporary folders on free ports, ended by their ids.
 
+pub mod agent;
 pub mod browser;
 pub mod builders;
 pub mod chaos;

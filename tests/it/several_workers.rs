@@ -1,0 +1,95 @@
+//! Two and more workers on one database: one stands still past its leases and goes on, one is replaced under load (M4, R3, I1, O2).
+//!
+//! Only on PostgreSQL and Redis: on SQLite a second process is refused.
+
+use anyhow::{Context, Result};
+use sandbox::SmtpFault;
+use std::time::Duration;
+use testkit::builders::numbered;
+use testkit::post::ADA;
+use testkit::process::Signal;
+use testkit::world::{Database, Queue, SUPPORT, Setup, World};
+
+fn setup() -> Setup {
+    Setup::on(Database::Postgres, Queue::Redis).with("OUTCOME_LOOKS_SECONDS", "1,2,2")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stood_still_while_another_took_its_mailbox_doubles_nothing() -> Result<()> {
+    World::run(setup(), async |w| {
+        w.connect_and_watch(SUPPORT).await?;
+        w.deliver(SUPPORT, &numbered(0)).await?;
+        w.conversations_are(1).await?;
+        w.signal("work", 0, Signal::Stop)?;
+        w.start_process("work")?;
+        for n in 1..4 {
+            w.deliver(SUPPORT, &numbered(n)).await?;
+        }
+        // The second one has the mailbox when these are there. The first wakes up with its session open and its cursor behind.
+        w.conversations_are(4).await?;
+        w.signal("work", 0, Signal::Continue)?;
+        for n in 4..8 {
+            w.deliver(SUPPORT, &numbered(n)).await?;
+        }
+        w.conversations_are(8).await?;
+        // And the other way round: whoever has it now stands still, and the first takes over again.
+        w.signal("work", 1, Signal::Stop)?;
+        w.deliver(SUPPORT, &numbered(8)).await?;
+        w.conversations_are(9).await?;
+        w.signal("work", 1, Signal::Continue)?;
+        w.deliver(SUPPORT, &numbered(9)).await?;
+        w.conversations_are(10).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_stood_still_after_the_final_dot_does_not_overrule_the_one_that_took_over() -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = w.first_conversation().await?;
+        w.sandbox.faults().once(SmtpFault::StallAfterDot { accepted: true });
+        let reply = w.reply(conversation, "hello").await?["id"].as_i64().context("id")?;
+        w.eventually("the server has the final dot", async |w| Ok(!w.sandbox.faults().fired().is_empty())).await?;
+        w.signal("work", 0, Signal::Stop)?;
+        w.start_process("work")?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        // The first one wakes up, and its connection ends: it does not know what became of the mail, and the database does.
+        w.signal("work", 0, Signal::Continue)?;
+        w.sandbox.cut_mail_connections();
+        let next = w.reply(conversation, "and another").await?["id"].as_i64().context("id")?;
+        w.delivery_is(conversation, next, "sent").await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        w.inbox_has(ADA, 2).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_are_replaced_one_by_one_under_load() -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = w.first_conversation().await?;
+        let mut replies = Vec::new();
+        let mut count = 0;
+        for round in 0..3 {
+            w.start_process("work")?;
+            for n in 0..6 {
+                w.deliver(SUPPORT, &numbered(count)).await?;
+                count += 1;
+                let reply = w.reply(conversation, &format!("reply {round}.{n}")).await?;
+                replies.push(reply["id"].as_i64().context("id")?);
+            }
+            // The oldest one goes, in the middle of it.
+            let ended = w.stop("work", Duration::from_secs(30))?;
+            assert!(ended.success(), "{ended}");
+        }
+        for reply in &replies {
+            w.delivery_is(conversation, *reply, "sent").await?;
+        }
+        w.conversations_are(1 + count).await?;
+        w.inbox_has(ADA, replies.len()).await?;
+        Ok(())
+    })
+    .await
+}
