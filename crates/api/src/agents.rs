@@ -38,6 +38,7 @@ impl AgentsApi {
             email: body.0.email,
             role: body.0.role.map_or(domain::account::Role::Agent, Into::into),
             availability: body.0.availability.map(Into::into),
+            auto_offline: body.0.auto_offline,
             password: body.0.password.map(|password| Secret::new(password.0)),
         };
         let agent = accounts::create_agent(auth.app(), &member, new).await?;

@@ -12,6 +12,7 @@ use domain::{DisplayId, InboxId, Timestamp, UserId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
 use std::time::Duration;
 use wire::agent::Agent;
 use wire::attachment::{Attachment, AttachmentList, AttachmentMeta};
@@ -185,7 +186,7 @@ impl ConversationsApi {
 
     /// Assign to an agent, or to nobody
     ///
-    /// Answers the agent, or null.
+    /// Answers the agent, or null. A body without `assignee_id` changes nothing.
     #[oai(
         path = "/api/v1/accounts/:account_id/conversations/:conversation_id/assignments",
         method = "post",
@@ -196,12 +197,25 @@ impl ConversationsApi {
         auth: Auth,
         account_id: Path<i64>,
         conversation_id: Path<i64>,
-        body: Json<Assignment>,
+        /// Refused: there are no teams yet.
+        team_id: Query<Option<i64>>,
+        body: OptionalJson<Assignment>,
     ) -> Result<Json<Option<Agent>>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
-        // Chatwoot's clients send 0 for nobody.
-        let assignee = body.0.assignee_id.filter(|id| *id != 0).map(UserId);
-        let agent = conversations::assign(auth.app(), &member, DisplayId(conversation_id.0), assignee).await?;
+        let conversation = DisplayId(conversation_id.0);
+        let assignee = match body.0.assignee_id {
+            // Chatwoot's clients send 0 for nobody.
+            MaybeUndefined::Value(id) => (id != 0).then_some(UserId(id)),
+            MaybeUndefined::Null => None,
+            MaybeUndefined::Undefined => {
+                conversations::show(auth.app(), &member, conversation).await?;
+                return match team_id.0.or(body.0.team_id) {
+                    Some(_) => Err(Problem::invalid("team_id", "There are no teams here yet").into()),
+                    None => Ok(Json(None)),
+                };
+            }
+        };
+        let agent = conversations::assign(auth.app(), &member, conversation, assignee).await?;
         Ok(Json(agent.as_ref().map(Agent::from)))
     }
 

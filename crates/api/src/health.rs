@@ -19,6 +19,9 @@ pub struct Missing {
     pub problem: String,
 }
 
+/// The part that is always needed.
+pub const DATABASE: &str = "database";
+
 /// Asked at every readiness check. The server hands it in, because it alone knows which parts there are.
 pub type Readiness = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Vec<Missing>> + Send>> + Send + Sync>;
 
@@ -52,7 +55,7 @@ pub fn with_database(app: App, more: Option<Readiness>) -> Readiness {
                 tracing::warn!(%error, "the database cannot be worked with");
                 let problem =
                     if error.is_transient() { "it does not answer" } else { "its schema is not this version's" };
-                missing.push(Missing { part: "database".to_owned(), problem: problem.to_owned() });
+                missing.push(Missing { part: DATABASE.to_owned(), problem: problem.to_owned() });
             }
             missing
         })

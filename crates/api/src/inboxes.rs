@@ -214,11 +214,12 @@ fn mail_servers(app: &App) -> MailServers {
     }
 }
 
-/// Absent leaves a text, null clears it.
+/// Absent leaves a text, null clears it, and so does the word "null", which Chatwoot's forms send.
 fn text(now: Option<String>, change: MaybeUndefined<String>) -> Option<String> {
     match change {
         MaybeUndefined::Undefined => now,
         MaybeUndefined::Null => None,
+        MaybeUndefined::Value(text) if text == "null" => None,
         MaybeUndefined::Value(text) => Some(text),
     }
 }

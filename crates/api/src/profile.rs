@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::error::{Oneself, Problem, Refusal, WritingOneself};
+use crate::health::{DATABASE, Missing, Readiness};
 use crate::tags::Tag;
 use app::accounts::{self, PlaceChange, ProfileChange};
 use app::{App, accounts::update_place};
@@ -150,12 +151,15 @@ impl ProfileApi {
     ///
     /// Clients call this to see that a compatible server answers.
     #[oai(path = "/api", method = "get", operation_id = "get_service", tag = "Tag::Session")]
-    async fn service(&self, app: Data<&App>) -> Json<Service> {
+    async fn service(&self, app: Data<&App>, readiness: Data<&Readiness>) -> Json<Service> {
+        let missing = readiness.0().await;
+        let (data, queue): (Vec<_>, Vec<_>) = missing.iter().partition(|missing| missing.part == DATABASE);
+        let words = |missing: &[&Missing]| if missing.is_empty() { "ok" } else { "failing" }.to_owned();
         Json(Service {
             version: crate::VERSION.to_owned(),
             timestamp: app.now().to_iso(),
-            queue_services: "ok".to_owned(),
-            data_services: "ok".to_owned(),
+            queue_services: words(&queue),
+            data_services: words(&data),
         })
     }
 }

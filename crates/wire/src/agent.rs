@@ -54,6 +54,7 @@ pub struct NewAgent {
     pub email: String,
     pub role: Option<Role>,
     pub availability: Option<Availability>,
+    pub auto_offline: Option<bool>,
     #[oai(validator(min_length = 8, max_length = 128))]
     pub password: Option<Password>,
 }

@@ -7,6 +7,7 @@ use crate::moment::{float_seconds, iso, seconds_or_zero};
 use crate::words::{ConversationStatus, Priority};
 use crate::{JsonObject, Links};
 use poem_openapi::Object;
+use poem_openapi::types::MaybeUndefined;
 
 pub const CHANNEL_TYPE: &str = "Channel::Email";
 
@@ -23,6 +24,15 @@ pub struct ConversationParts<'a> {
 }
 
 impl ConversationParts<'_> {
+    /// With the subject, where Chatwoot's clients look for it.
+    pub(crate) fn additional_attributes(&self) -> JsonObject {
+        let mut attributes = JsonObject::from(&self.conversation.additional_attributes);
+        if let Some(subject) = &self.conversation.subject {
+            attributes.0.entry("mail_subject").or_insert_with(|| subject.clone().into());
+        }
+        attributes
+    }
+
     fn for_message(&self) -> MessageConversation {
         MessageConversation {
             assignee_id: self.conversation.assignee_id.map(|id| id.0),
@@ -85,10 +95,6 @@ impl Conversation {
     pub fn new(parts: &ConversationParts<'_>, links: &dyn Links) -> Self {
         let conversation = parts.conversation;
         let push = |message| MessagePush::new(message, parts.for_message(), links);
-        let mut additional_attributes = JsonObject::from(&conversation.additional_attributes);
-        if let Some(subject) = &conversation.subject {
-            additional_attributes.0.entry("mail_subject").or_insert_with(|| subject.clone().into());
-        }
         Self {
             meta: ConversationMeta {
                 sender: parts.contact.into(),
@@ -101,7 +107,7 @@ impl Conversation {
             messages: parts.last_message.map(push).into_iter().collect(),
             account_id: conversation.account_id.0,
             uuid: conversation.uuid.clone(),
-            additional_attributes,
+            additional_attributes: parts.additional_attributes(),
             agent_last_seen_at: seconds_or_zero(conversation.agent_last_seen_at),
             assignee_last_seen_at: seconds_or_zero(conversation.assignee_last_seen_at),
             can_reply: true,
@@ -175,9 +181,12 @@ pub struct StatusToggledAnswer {
     pub payload: StatusToggled,
 }
 
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Default, Object)]
 pub struct Assignment {
-    /// The agent, or null for nobody.
+    /// The agent; null or 0 for nobody. Absent changes nothing.
     #[oai(nullable)]
-    pub assignee_id: Option<i64>,
+    pub assignee_id: MaybeUndefined<i64>,
+    /// Refused: there are no teams yet.
+    #[oai(nullable)]
+    pub team_id: Option<i64>,
 }

@@ -186,7 +186,7 @@ impl MessageListMeta {
     pub fn new(parts: &crate::conversation::ConversationParts<'_>) -> Self {
         Self {
             labels: parts.labels.to_vec(),
-            additional_attributes: (&parts.conversation.additional_attributes).into(),
+            additional_attributes: parts.additional_attributes(),
             contact: parts.contact.into(),
             assignee: parts.assignee.map(UserSender::from),
             agent_last_seen_at: iso(parts.conversation.agent_last_seen_at),

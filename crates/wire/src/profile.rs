@@ -48,6 +48,9 @@ pub struct ProfileAccount {
     pub id: i64,
     pub name: String,
     pub status: AccountStatus,
+    /// Always null: there is no guided first visit here.
+    #[oai(nullable)]
+    pub onboarding_step: Option<String>,
     #[oai(nullable)]
     pub active_at: Option<String>,
     pub role: Role,
@@ -64,6 +67,7 @@ impl From<&Membership> for ProfileAccount {
             id: membership.account.id.0,
             name: membership.account.name.clone(),
             status: membership.account.status.into(),
+            onboarding_step: None,
             active_at: iso(membership.active_at),
             role: membership.role.into(),
             permissions: vec![membership.role.as_str().to_owned()],

@@ -138,6 +138,7 @@ async fn a_reply_is_queued_with_its_delivery_and_a_note_never_leaves() {
     assert_eq!(list["payload"].as_array().map(Vec::len), Some(3), "{list}");
     assert_eq!(list["payload"][0]["content"], "Where is my invoice?", "oldest first");
     assert_eq!(list["meta"]["contact"]["name"], "Ada");
+    assert_eq!(list["meta"]["additional_attributes"]["mail_subject"], "Invoice");
     let public = world.get(&format!("{MESSAGES}?filter_internal_messages=true")).await.json();
     assert_eq!(public["payload"].as_array().map(Vec::len), Some(2));
     let first = &list["payload"][0]["id"];
@@ -261,6 +262,13 @@ async fn status_assignment_and_looking_at_it_answer_as_the_clients_read_them() {
     let assigned = world.json(Method::POST, "~/conversations/1/assignments", &json!({"assignee_id": me})).await;
     assert_eq!(assigned.json()["id"], me, "{}", assigned.text);
     assert_eq!(world.get("~/conversations/1").await.json()["meta"]["assignee"]["id"], me);
+    for (path, body) in [("", json!({"team_id": 3})), ("?team_id=3", json!({}))] {
+        let team = world.json(Method::POST, &format!("~/conversations/1/assignments{path}"), &body).await;
+        assert_refusal(&team, 422, "invalid");
+    }
+    let said_nothing = world.json(Method::POST, "~/conversations/1/assignments", &json!({})).await;
+    assert_eq!((said_nothing.status.as_u16(), said_nothing.text.as_str()), (200, "null"));
+    assert_eq!(world.get("~/conversations/1").await.json()["meta"]["assignee"]["id"], json!(me), "it is still theirs");
     let nobody = world.json(Method::POST, "~/conversations/1/assignments", &json!({"assignee_id": null})).await;
     assert_eq!((nobody.status.as_u16(), nobody.text.as_str()), (200, "null"));
     let stranger = json!({"assignee_id": world.theirs.user_id.0});

@@ -78,10 +78,10 @@ async fn another_tenants_account_answers_like_one_that_does_not_exist() {
 #[tokio::test]
 async fn an_agent_who_is_no_administrator_is_forbidden_to_manage() {
     let world = World::new().await;
-    let new =
-        json!({"name": "Agent", "email": "agent@contoso.example", "role": "agent", "password": crate::world::PASSWORD});
+    let new = json!({"name": "Agent", "email": "agent@contoso.example", "role": "agent", "auto_offline": false, "password": crate::world::PASSWORD});
     let made = world.json(Method::POST, "~/agents", &new).await;
     assert_eq!((made.status.as_u16(), &made.json()["role"]), (200, &json!("agent")), "{}", made.text);
+    assert_eq!(made.json()["auto_offline"], false);
     let signed_in = world.sign_in("agent@contoso.example", &[]).await;
     let headers = [
         ("access-token", signed_in.header("access-token").to_owned()),

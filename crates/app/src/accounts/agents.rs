@@ -13,6 +13,7 @@ pub struct NewAgent {
     pub email: String,
     pub role: Role,
     pub availability: Option<Availability>,
+    pub auto_offline: Option<bool>,
     /// The first password of somebody who is new here. A person who has an account already keeps theirs.
     /// Without one, a new person cannot sign in until they are invited.
     pub password: Option<Secret>,
@@ -77,8 +78,14 @@ pub async fn create_agent(app: &App, member: &Member, new: NewAgent) -> Result<A
         Err(StoreError::Conflict(_)) => return Err(AgentError::AlreadyMember),
         Err(error) => return Err(error.into()),
     };
-    let Some(availability) = new.availability else { return Ok(agent) };
-    let change = store::AgentChange { availability: Some(availability), ..Default::default() };
+    if new.availability.is_none() && new.auto_offline.is_none() {
+        return Ok(agent);
+    }
+    let change = store::AgentChange {
+        availability: new.availability,
+        auto_offline: new.auto_offline,
+        ..store::AgentChange::default()
+    };
     member.scope.update_agent(agent.user.id, &change).await?.ok_or(AgentError::NotFound)
 }
 

@@ -93,6 +93,7 @@ async fn agents_do_not_manage_people_and_an_account_keeps_an_administrator() {
         email: email.into(),
         role,
         availability: None,
+        auto_offline: None,
         password: Some(Secret::new(PASSWORD)),
     };
     let grace = accounts::create_agent(&world.app, &admin, new("grace@contoso.example", Role::Agent)).await;
