@@ -90,7 +90,8 @@ impl<'a> Filing<'a> {
         if let Some(same) = placing::same_mail(tx, self.inbox.id, &mail.reading, &ours).await? {
             return Ok(Some(RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_string() }));
         }
-        let reason = self.reason_to_leave_out(raw, mail);
+        let deleted = placing::was_deleted(tx, self.inbox.id, &mail.reading, &ours).await?;
+        let reason = if deleted { Some(Reason::ConversationDeleted) } else { self.reason_to_leave_out(raw, mail) };
         Ok(reason.map(|reason| RawOutcome::Dropped { reason: reason.to_string() }))
     }
 

@@ -10,7 +10,7 @@ use domain::conversation::threading::{self, Evidence};
 use domain::{ConversationId, EmailAddress, InboxId, MessageId, Secret, Timestamp};
 use mail::message_token;
 use std::collections::HashMap;
-use store::{MessageIdOrigin, StoreError, Tx};
+use store::{MessageIdOrigin, StoreError, Trace, Tx};
 
 /// The same mail is known already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub async fn same_mail(
     reading: &Reading,
     ours: &[&EmailAddress],
 ) -> Result<Option<Same>, StoreError> {
-    let from_us = reading.sender.as_ref().is_some_and(|sender| ours.iter().any(|our| our.same_as(&sender.address)));
+    let from_us = is_from(reading, ours);
     for id in std::iter::once(&reading.message_id).chain(&reading.other_ids) {
         for known in tx.messages_by_message_id(inbox, id).await? {
             match known.origin {
@@ -43,6 +43,26 @@ pub async fn same_mail(
         }
     }
     Ok(None)
+}
+
+/// The mail was in a conversation that was deleted: it came in, or it is a copy of what left there.
+pub async fn was_deleted(
+    tx: &mut Tx,
+    inbox: InboxId,
+    reading: &Reading,
+    ours: &[&EmailAddress],
+) -> Result<bool, StoreError> {
+    let ids = || std::iter::once(&reading.message_id).chain(&reading.other_ids);
+    let fingerprint = reading.fingerprint.as_str();
+    let mut traces: Vec<Trace<'_>> = ids().map(|message_id| Trace::Incoming { message_id, fingerprint }).collect();
+    if is_from(reading, ours) {
+        traces.extend(ids().map(|message_id| Trace::Outgoing { message_id }));
+    }
+    tx.was_deleted(inbox, &traces).await
+}
+
+fn is_from(reading: &Reading, addresses: &[&EmailAddress]) -> bool {
+    reading.sender.as_ref().is_some_and(|sender| addresses.iter().any(|address| address.same_as(&sender.address)))
 }
 
 /// The conversation a mail answers, by its ids.

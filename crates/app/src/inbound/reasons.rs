@@ -11,6 +11,7 @@ pub enum Reason {
     SameMail,
     OwnCopy,
     BeforeImport,
+    ConversationDeleted,
     // Not yet a message, or in the quarantine.
     Unreadable,
     BytesLost,
@@ -24,6 +25,7 @@ impl Reason {
             Self::SameMail => "same_mail",
             Self::OwnCopy => "own_copy",
             Self::BeforeImport => "before_import",
+            Self::ConversationDeleted => "conversation_deleted",
             Self::Unreadable => "unreadable",
             Self::BytesLost => "bytes_lost",
             Self::NotStorable => "not_storable",
@@ -35,6 +37,7 @@ impl Reason {
         match self {
             Self::SameMail => "The same mail is a message already: its Message-ID and its fingerprint agree.",
             Self::OwnCopy => "It is a copy of a message that left from here.",
+            Self::ConversationDeleted => "Its conversation was deleted, and stays deleted.",
             Self::BeforeImport => "It is older than anything that was imported from this mailbox.",
             Self::Unreadable => {
                 "The mail could not be read. It is kept as it came and can be tried again after an update."

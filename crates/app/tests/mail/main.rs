@@ -1,5 +1,6 @@
 //! Mail in and out, driven through the use cases, on a SQLite store (PostgreSQL where that matters) and the sandbox's IMAP and SMTP servers.
 
+mod deleted_and_blocked;
 mod desk;
 mod flow;
 mod ingest;

@@ -191,6 +191,18 @@ impl Tx {
         Ok(inserted == 1)
     }
 
+    /// A blocked contact's mail is kept and stays quiet. `false`: there is no such contact.
+    pub async fn block_contact(&mut self, contact: ContactId, blocked: bool) -> Result<bool> {
+        let changed = self
+            .sql("UPDATE contacts SET blocked = ?, updated_at = ? WHERE account_id = :account AND id = ?")
+            .bind(blocked)
+            .bind(self.scope.inner.now().0)
+            .bind(contact.0)
+            .run(&self.tx)
+            .await?;
+        Ok(changed == 1)
+    }
+
     /// Moves `last_activity_at` forward and makes the contact known in the inbox. Comes before the conversation is locked.
     pub async fn touch_contact(&mut self, contact: ContactId, inbox: InboxId, at: Timestamp) -> Result<()> {
         self.sql(

@@ -5,6 +5,7 @@ mod contacts;
 mod conversations;
 mod events;
 mod mail;
+mod tombstones;
 
 use super::account::AccountScope;
 use super::sql::{Sql, system};
@@ -15,6 +16,7 @@ use events::PendingEvent;
 use sea_orm::DatabaseTransaction;
 use std::borrow::Cow;
 use std::collections::HashMap;
+pub use tombstones::Trace;
 
 /// A transaction of one account. Dropped without `commit`, it is rolled back.
 ///

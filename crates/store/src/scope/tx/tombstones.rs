@@ -1,0 +1,106 @@
+//! Deleting a conversation, and what it leaves behind: hashes by which its mails are known when a server hands them out again.
+//!
+//! A new UIDVALIDITY, a mail that is moved out of the folder and back, or an import that runs again brings every mail once more; a person who
+//! deleted a conversation must not find it anew. Nothing of the mail itself is kept.
+
+use super::Tx;
+use crate::scope::sql::rows_of;
+use crate::*;
+use domain::{ConversationId, InboxId};
+use sea_orm::FromQueryResult;
+
+/// Tombstones of mails, beside those of other kinds that may come.
+const MAIL: &str = "mail";
+
+#[derive(Debug, FromQueryResult)]
+struct IdRow {
+    inbox_id: i64,
+    header: String,
+    origin: String,
+    fingerprint: Option<String>,
+}
+
+/// How a mail of a deleted conversation is known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace<'a> {
+    /// It came in: its Message-ID and its fingerprint.
+    Incoming { message_id: &'a str, fingerprint: &'a str },
+    /// It left from here, under this Message-ID or as the provider rewrote it.
+    Outgoing { message_id: &'a str },
+}
+
+impl Trace<'_> {
+    fn hash(&self, inbox: InboxId) -> String {
+        let (way, id, fingerprint) = match self {
+            Self::Incoming { message_id, fingerprint } => ("in", message_id, *fingerprint),
+            Self::Outgoing { message_id } => ("out", message_id, ""),
+        };
+        TokenHash::of(&format!("{}\0{way}\0{id}\0{fingerprint}", inbox.0)).hex()
+    }
+}
+
+impl Tx {
+    /// With everything in it: messages, files, mail as received, deliveries and the work owed for them. Its contact stays. `false`: it is gone.
+    pub async fn delete_conversation(&mut self, id: ConversationId) -> Result<bool> {
+        if self.lock_conversation(id).await?.is_none() {
+            return Ok(false);
+        }
+        let ids: Vec<IdRow> = self
+            .sql("SELECT inbox_id, header, origin, fingerprint FROM message_ids WHERE account_id = :account AND conversation_id = ?")
+            .bind(id.0)
+            .all(&self.tx)
+            .await?;
+        let mut hashes: Vec<String> = ids.iter().filter_map(hash_of).collect();
+        // Two deletions take the keys in one order.
+        hashes.sort_unstable();
+        hashes.dedup();
+        let now = self.scope.inner.now().0;
+        for some in hashes.chunks(200) {
+            let mut sql = self.sql(format!(
+                "INSERT INTO tombstones (account_id, kind, hash, created_at) VALUES {} ON CONFLICT DO NOTHING",
+                rows_of("(:account, ?, ?, ?)", some.len())
+            ));
+            for hash in some {
+                sql = sql.bind(MAIL).bind(hash.as_str()).bind(now);
+            }
+            sql.run(&self.tx).await?;
+        }
+        // Owed work refers to its subject by kind, so no foreign key takes it along.
+        for kind in [OwedKind::DeliverMessage, OwedKind::ReconcileDelivery] {
+            self.sql(
+                "DELETE FROM owed_work WHERE account_id = :account AND kind = ? AND subject_id IN \
+                 (SELECT d.id FROM deliveries d WHERE d.account_id = owed_work.account_id AND d.conversation_id = ?)",
+            )
+            .bind(kind.as_str())
+            .bind(id.0)
+            .run(&self.tx)
+            .await?;
+        }
+        let deleted = self
+            .sql("DELETE FROM conversations WHERE account_id = :account AND id = ?")
+            .bind(id.0)
+            .run(&self.tx)
+            .await?;
+        Ok(deleted == 1)
+    }
+
+    /// Whether any of these was in a conversation of this inbox that was deleted.
+    pub async fn was_deleted(&mut self, inbox: InboxId, traces: &[Trace<'_>]) -> Result<bool> {
+        let found: Option<String> = self
+            .sql("SELECT hash FROM tombstones WHERE account_id = :account AND kind = ? AND hash IN (??) LIMIT 1")
+            .bind(MAIL)
+            .list(traces.iter().map(|trace| trace.hash(inbox)))
+            .value(&self.tx)
+            .await?;
+        Ok(found.is_some())
+    }
+}
+
+fn hash_of(row: &IdRow) -> Option<String> {
+    let message_id = row.header.as_str();
+    let trace = match MessageIdOrigin::parse(&row.origin)? {
+        MessageIdOrigin::Incoming => Trace::Incoming { message_id, fingerprint: row.fingerprint.as_deref()? },
+        MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten => Trace::Outgoing { message_id },
+    };
+    Some(trace.hash(InboxId(row.inbox_id)))
+}
