@@ -4,10 +4,9 @@ use crate::auth::Auth;
 use crate::conversation_query::{AssigneeWord, SortWord, StatusWord};
 use crate::error::{Acting, Problem, Reading, Refusal, Writing};
 use crate::optional_json::OptionalJson;
-use crate::shape::{self, SignedLinks};
+use crate::shape;
 use crate::tags::Tag;
-use app::accounts::Member;
-use app::conversations::{self, ConversationQuery};
+use app::conversations::{self, ConversationFilter};
 use domain::{DisplayId, InboxId, Timestamp, UserId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
@@ -41,18 +40,20 @@ struct Asked {
 }
 
 impl Asked {
-    fn query(self) -> Result<ConversationQuery, Problem> {
-        let default = ConversationQuery::default();
+    fn filter(self, now: Timestamp) -> Result<ConversationFilter, Problem> {
+        let default = ConversationFilter::default();
         if self.q.as_ref().is_some_and(|q| q.chars().count() > MAX_QUERY_CHARS) {
             return Err(Problem::bad_request("q: at most 200 characters"));
         }
-        Ok(ConversationQuery {
+        Ok(ConversationFilter {
             status: self.status.map_or(default.status, StatusWord::status),
             assignee: self.assignee.map_or(default.assignee, Into::into),
             inbox_id: self.inbox_id.filter(|id| *id != 0).map(InboxId),
             labels: self.labels.unwrap_or_default(),
             q: self.q,
-            updated_within: self.updated_within.map(|s| Duration::from_secs(s.min(MAX_UPDATED_WITHIN_SECONDS))),
+            updated_since: self
+                .updated_within
+                .map(|seconds| now.minus(Duration::from_secs(seconds.min(MAX_UPDATED_WITHIN_SECONDS)))),
             sort: self.sort.map_or(default.sort, Into::into),
             page: self.page.unwrap_or(1).max(1),
             contact_id: default.contact_id,
@@ -97,8 +98,8 @@ impl ConversationsApi {
             sort: sort_by.0,
             page: page.0,
         };
-        let found = conversations::list(auth.app(), &member, &asked.query()?).await?;
-        let links = links(&auth, &member).await?;
+        let found = conversations::list(auth.app(), &member, &asked.filter(auth.app().now())?).await?;
+        let links = shape::links(auth.app(), &member).await?;
         let payload = found.items.iter().map(|view| shape::conversation(view, &links)).collect();
         Ok(Json(ConversationList { data: ConversationPage { meta: shape::counts(found.counts), payload } }))
     }
@@ -129,7 +130,7 @@ impl ConversationsApi {
             sort: None,
             page: None,
         };
-        let counts = conversations::meta(auth.app(), &member, &asked.query()?).await?;
+        let counts = conversations::meta(auth.app(), &member, &asked.filter(auth.app().now())?).await?;
         Ok(Json(ConversationMetaAnswer { meta: shape::counts(counts) }))
     }
 
@@ -148,7 +149,7 @@ impl ConversationsApi {
     ) -> Result<Json<Conversation>, Refusal<Reading>> {
         let member = auth.enter(account_id.0).await?;
         let view = conversations::show(auth.app(), &member, DisplayId(conversation_id.0)).await?;
-        Ok(Json(shape::conversation(&view, &links(&auth, &member).await?)))
+        Ok(Json(shape::conversation(&view, &shape::links(auth.app(), &member).await?)))
     }
 
     /// Open, resolve, snooze or set pending
@@ -233,7 +234,7 @@ impl ConversationsApi {
     ) -> Result<Json<Conversation>, Refusal<Acting>> {
         let member = auth.enter(account_id.0).await?;
         let view = conversations::update_last_seen(auth.app(), &member, DisplayId(conversation_id.0)).await?;
-        Ok(Json(shape::conversation(&view, &links(&auth, &member).await?)))
+        Ok(Json(shape::conversation(&view, &shape::links(auth.app(), &member).await?)))
     }
 
     /// List a conversation's files
@@ -256,14 +257,10 @@ impl ConversationsApi {
         let conversation = DisplayId(conversation_id.0);
         let (found, count) =
             app::attachments::of_conversation(auth.app(), &member, conversation, page.0.unwrap_or(1)).await?;
-        let links = links(&auth, &member).await?;
+        let links = shape::links(auth.app(), &member).await?;
         Ok(Json(AttachmentList {
             meta: AttachmentMeta { total_count: i64::try_from(count).unwrap_or(i64::MAX) },
             payload: found.iter().map(|attachment| Attachment::new(attachment, &links)).collect(),
         }))
     }
-}
-
-async fn links(auth: &Auth, member: &Member) -> Result<SignedLinks, Problem> {
-    Ok(SignedLinks(app::attachments::signer(auth.app(), &member.scope).await?))
 }

@@ -42,7 +42,7 @@ use envelope::Envelope;
 use methods::{Methods, Pages};
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
-use poem_openapi::OpenApiService;
+use poem_openapi::{OpenApi, OpenApiService};
 use std::sync::Arc;
 
 /// What is shown as the version, in the API and in its document.
@@ -62,19 +62,8 @@ impl ApiConfig {
     }
 }
 
-type Apis = (
-    session::SessionApi,
-    profile::ProfileApi,
-    agents::AgentsApi,
-    inboxes::InboxesApi,
-    connections::ConnectionsApi,
-    conversations::ConversationsApi,
-    messages::MessagesApi,
-    contacts::ContactsApi,
-);
-
-fn service() -> OpenApiService<Apis, ()> {
-    let apis: Apis = (
+fn service() -> OpenApiService<impl OpenApi, ()> {
+    let apis = (
         session::SessionApi,
         profile::ProfileApi,
         agents::AgentsApi,

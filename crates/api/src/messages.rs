@@ -3,7 +3,7 @@
 use crate::auth::Auth;
 use crate::error::{Acting, Problem, Reading, Refusal, Writing};
 use crate::message_body::MessageBody;
-use crate::shape::{self, SignedLinks};
+use crate::shape;
 use crate::tags::Tag;
 use app::accounts::Member;
 use app::conversations;
@@ -46,7 +46,7 @@ impl MessagesApi {
             filter_internal_messages.0.unwrap_or(false),
         )
         .await?;
-        let links = links(&auth, &member).await?;
+        let links = shape::links(auth.app(), &member).await?;
         Ok(Json(MessageList {
             meta: MessageListMeta::new(&shape::parts(&found.conversation)),
             payload: found.messages.iter().map(|message| Message::new(message, &links)).collect(),
@@ -151,10 +151,6 @@ impl MessagesApi {
     }
 }
 
-async fn links(auth: &Auth, member: &Member) -> Result<SignedLinks, Problem> {
-    Ok(SignedLinks(app::attachments::signer(auth.app(), &member.scope).await?))
-}
-
 async fn shown(auth: &Auth, member: &Member, message: &domain::message::Message) -> Result<Message, Problem> {
-    Ok(Message::new(message, &links(auth, member).await?))
+    Ok(Message::new(message, &shape::links(auth.app(), member).await?))
 }

@@ -1,6 +1,9 @@
 //! From what the use cases give to what the wire shows: the last step that still needs the account's links.
 
-use app::attachments::Signer;
+use crate::error::Problem;
+use app::App;
+use app::accounts::Member;
+use app::attachments::{self, Signer};
 use app::conversations::{ConversationCounts, ConversationView};
 use domain::message::Attachment;
 use wire::Links;
@@ -14,6 +17,11 @@ impl Links for SignedLinks {
     fn attachment(&self, attachment: &Attachment) -> String {
         self.0.url(attachment)
     }
+}
+
+/// One for a whole answer: it reads the account's key once.
+pub async fn links(app: &App, member: &Member) -> Result<SignedLinks, Problem> {
+    Ok(SignedLinks(attachments::signer(app, &member.scope).await?))
 }
 
 pub fn parts(view: &ConversationView) -> ConversationParts<'_> {

@@ -16,7 +16,7 @@ use store::{AccountScope, Connection, ConnectionIdentity, StoreError};
 /// A first sign-in at Exchange can take 90 seconds.
 const MAILBOX_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Why a mailbox is not proved.
+/// Why a sign-in goes no further: a person is told, or the database is in the way.
 pub(super) enum Trouble {
     Failure(Failure),
     Store(StoreError),

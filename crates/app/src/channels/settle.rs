@@ -3,6 +3,7 @@
 //! The network is asked first (code, keys), then one transaction stores the grant, the attempt and the work that is owed.
 
 use super::callback::CallbackQuery;
+use super::examine::Trouble;
 use crate::kill_point::KillPoint;
 use crate::{App, Hint};
 use domain::account::AccountStatus;
@@ -21,30 +22,6 @@ pub(super) const fn resource_key(resource: Resource) -> &'static str {
     }
 }
 
-/// Why an attempt ends here: a person is told, or the database is in the way.
-enum Stop {
-    Refused(Failure),
-    Store(StoreError),
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Refused(failure)
-    }
-}
-
-impl From<FailureClass> for Stop {
-    fn from(class: FailureClass) -> Self {
-        Self::Refused(class.into())
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
 /// `trusted`: the browser has a session of somebody who may manage inboxes here, so nothing needs to be confirmed.
 pub(super) async fn settle(
     app: &App,
@@ -55,8 +32,8 @@ pub(super) async fn settle(
 ) -> Result<Connection, StoreError> {
     match Box::pin(sign_in(app, &proof, query, trusted, confirmation)).await {
         Ok(connection) => Ok(connection),
-        Err(Stop::Store(error)) => Err(error),
-        Err(Stop::Refused(failure)) => refuse(app, &proof.scope, &proof.connection, failure).await,
+        Err(Trouble::Store(error)) => Err(error),
+        Err(Trouble::Failure(failure)) => refuse(app, &proof.scope, &proof.connection, failure).await,
     }
 }
 
@@ -84,7 +61,7 @@ async fn sign_in(
     query: CallbackQuery,
     trusted: bool,
     confirmation: &Secret,
-) -> Result<Connection, Stop> {
+) -> Result<Connection, Trouble> {
     if proof.scope.account().await?.status == AccountStatus::Suspended {
         return Err(FailureClass::AccountSuspended.into());
     }
@@ -156,7 +133,7 @@ fn from_address(identity: &Identity, principal: &str) -> String {
 }
 
 /// An inbox that signs in again must be signed in by the same person. Addresses are no help here: they move between people.
-async fn same_principal(proof: &StateProof, identity: &Identity) -> Result<(), Stop> {
+async fn same_principal(proof: &StateProof, identity: &Identity) -> Result<(), Trouble> {
     let Some(inbox) = proof.connection.inbox_id else { return Ok(()) };
     let inbox = proof.scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?;
     let Some(grant) = inbox.channel.grant_id else { return Ok(()) };

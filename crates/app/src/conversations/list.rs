@@ -3,54 +3,16 @@
 use super::ReadError;
 use crate::App;
 use crate::accounts::Member;
-use domain::conversation::ConversationStatus;
-use domain::{ContactId, DisplayId, InboxId};
-use std::time::Duration;
-use store::{
-    AssigneeFilter, ConversationCounts, ConversationFilter, ConversationPage, ConversationSort, ConversationView,
-};
+use domain::DisplayId;
+use store::{ConversationCounts, ConversationFilter, ConversationPage, ConversationView, Viewer};
 
-/// What a member asks for; what they may see is added here, never by the caller.
-#[derive(Clone, Debug)]
-pub struct ConversationQuery {
-    /// `None`: every status.
-    pub status: Option<ConversationStatus>,
-    pub assignee: AssigneeFilter,
-    pub inbox_id: Option<InboxId>,
-    pub contact_id: Option<ContactId>,
-    /// Any of them.
-    pub labels: Vec<String>,
-    pub q: Option<String>,
-    pub updated_within: Option<Duration>,
-    pub sort: ConversationSort,
-    /// From 1.
-    pub page: u32,
-}
-
-impl Default for ConversationQuery {
-    /// Open, everybody's, newest activity first.
-    fn default() -> Self {
-        Self {
-            status: Some(ConversationStatus::Open),
-            assignee: AssigneeFilter::All,
-            inbox_id: None,
-            contact_id: None,
-            labels: Vec::new(),
-            q: None,
-            updated_within: None,
-            sort: ConversationSort::LastActivityDesc,
-            page: 1,
-        }
-    }
-}
-
-pub async fn list(app: &App, member: &Member, query: &ConversationQuery) -> Result<ConversationPage, ReadError> {
-    Ok(member.scope.conversations(&filter(app, member, query)).await?)
+pub async fn list(_app: &App, member: &Member, filter: &ConversationFilter) -> Result<ConversationPage, ReadError> {
+    Ok(member.scope.conversations(&viewer(member), filter).await?)
 }
 
 /// The four counts alone.
-pub async fn meta(app: &App, member: &Member, query: &ConversationQuery) -> Result<ConversationCounts, ReadError> {
-    Ok(member.scope.conversation_counts(&filter(app, member, query)).await?)
+pub async fn meta(_app: &App, member: &Member, filter: &ConversationFilter) -> Result<ConversationCounts, ReadError> {
+    Ok(member.scope.conversation_counts(&viewer(member), filter).await?)
 }
 
 pub async fn show(_app: &App, member: &Member, conversation: DisplayId) -> Result<ConversationView, ReadError> {
@@ -58,17 +20,7 @@ pub async fn show(_app: &App, member: &Member, conversation: DisplayId) -> Resul
     if member.visibility.sees(view.conversation.inbox_id) { Ok(view) } else { Err(ReadError::NotFound) }
 }
 
-fn filter(app: &App, member: &Member, query: &ConversationQuery) -> ConversationFilter {
-    ConversationFilter {
-        status: query.status,
-        assignee: query.assignee,
-        inbox_id: query.inbox_id,
-        contact_id: query.contact_id,
-        labels: query.labels.clone(),
-        q: query.q.clone().map(|q| q.trim().to_owned()).filter(|q| !q.is_empty()),
-        updated_since: query.updated_within.map(|within| app.now().minus(within)),
-        sort: query.sort,
-        page: query.page.max(1),
-        ..ConversationFilter::new(member.visibility.clone(), member.agent.user.id)
-    }
+/// What they may see comes from the proof that they are a member, never from what they ask for.
+fn viewer(member: &Member) -> Viewer {
+    Viewer { visibility: member.visibility.clone(), user_id: member.agent.user.id }
 }

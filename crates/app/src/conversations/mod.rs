@@ -15,14 +15,16 @@ pub mod snapshot;
 pub mod status;
 
 pub use assign::{AssignError, assign};
-pub use list::{ConversationQuery, list, meta, show};
+pub use list::{list, meta, show};
 pub use messages::{MessageList, message_html, messages};
 pub use seen::update_last_seen;
 pub use status::{StatusError, toggle_status};
 
 use store::StoreError;
 // What lists and pages are made of, for whoever shows them.
-pub use store::{AssigneeFilter, ConversationCounts, ConversationPage, ConversationSort, ConversationView};
+pub use store::{
+    AssigneeFilter, ConversationCounts, ConversationFilter, ConversationPage, ConversationSort, ConversationView,
+};
 
 /// Why a conversation could not be read.
 #[derive(Debug, thiserror::Error)]

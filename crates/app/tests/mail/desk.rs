@@ -1,7 +1,7 @@
 //! One account with one connected mailbox at the sandbox, and the steps that a worker and an agent would take.
 
 use app::accounts::{Caller, Member};
-use app::conversations::{self, ConversationQuery, ConversationView};
+use app::conversations::{self, ConversationFilter, ConversationView};
 use app::inbound::ingest::{Ingested, ingest_batch};
 use app::inbound::{OpenMailbox, PullError, pull};
 use app::outbound::{Draft, reply};
@@ -205,7 +205,7 @@ impl Desk {
     }
 
     pub async fn conversations(&self) -> Vec<ConversationView> {
-        let query = ConversationQuery { status: None, ..ConversationQuery::default() };
+        let query = ConversationFilter { status: None, ..ConversationFilter::default() };
         let mut found = conversations::list(&self.app, &self.member, &query).await.expect("a list").items;
         found.sort_by_key(|view| view.conversation.display_id);
         found

@@ -42,7 +42,7 @@ async fn what_a_member_does_not_see_is_not_there() {
     let changed = conversations::toggle_status(&desk.app, &stranger, id, None, None).await;
     assert!(matches!(changed, Err(StatusError::NotFound)));
     assert!(
-        conversations::list(&desk.app, &stranger, &conversations::ConversationQuery::default())
+        conversations::list(&desk.app, &stranger, &conversations::ConversationFilter::default())
             .await
             .expect("a list")
             .items

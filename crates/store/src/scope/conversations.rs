@@ -48,11 +48,11 @@ fn one(value: impl Into<Value>) -> Bound {
 }
 
 impl AccountScope {
-    pub async fn conversations(&self, filter: &ConversationFilter) -> Result<ConversationPage> {
-        let counts = self.conversation_counts(filter).await?;
-        let mut conditions = without_assignee(filter);
+    pub async fn conversations(&self, viewer: &Viewer, filter: &ConversationFilter) -> Result<ConversationPage> {
+        let counts = self.conversation_counts(viewer, filter).await?;
+        let mut conditions = without_assignee(viewer, filter);
         match filter.assignee {
-            AssigneeFilter::Me => conditions.and("c.assignee_id = ?", [one(filter.me.0)]),
+            AssigneeFilter::Me => conditions.and("c.assignee_id = ?", [one(viewer.user_id.0)]),
             AssigneeFilter::Unassigned => conditions.and("c.assignee_id IS NULL", []),
             AssigneeFilter::Assigned => conditions.and("c.assignee_id IS NOT NULL", []),
             AssigneeFilter::All => {}
@@ -72,14 +72,19 @@ impl AccountScope {
     }
 
     /// Under every filter but the assignee's.
-    pub async fn conversation_counts(&self, filter: &ConversationFilter) -> Result<ConversationCounts> {
-        let conditions = without_assignee(filter);
+    pub async fn conversation_counts(
+        &self,
+        viewer: &Viewer,
+        filter: &ConversationFilter,
+    ) -> Result<ConversationCounts> {
+        let conditions = without_assignee(viewer, filter);
         let text = format!(
             "SELECT COALESCE(SUM(CASE WHEN c.assignee_id = ? THEN 1 ELSE 0 END), 0) AS mine, COUNT(c.assignee_id) AS assigned, \
              COUNT(*) AS total FROM conversations c WHERE {}",
             conditions.text
         );
-        let row: Option<CountRow> = conditions.bound(self.sql(text).bind(filter.me.0)).one(&self.inner.read).await?;
+        let row: Option<CountRow> =
+            conditions.bound(self.sql(text).bind(viewer.user_id.0)).one(&self.inner.read).await?;
         let Some(row) = row else { return Ok(ConversationCounts::default()) };
         Ok(ConversationCounts {
             mine: convert::number("count", row.mine)?,
@@ -98,9 +103,9 @@ impl AccountScope {
     }
 }
 
-fn without_assignee(filter: &ConversationFilter) -> Conditions {
+fn without_assignee(viewer: &Viewer, filter: &ConversationFilter) -> Conditions {
     let mut conditions = Conditions { text: "c.account_id = :account".to_owned(), values: Vec::new() };
-    if let Visibility::Inboxes(inboxes) = &filter.visibility {
+    if let Visibility::Inboxes(inboxes) = &viewer.visibility {
         conditions.and("c.inbox_id IN (??)", [Bound::Many(inboxes.iter().map(|i| i.0.into()).collect())]);
     }
     if let Some(status) = filter.status {

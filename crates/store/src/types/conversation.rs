@@ -34,11 +34,16 @@ codes! {
     }
 }
 
+/// Whose list it is: which conversations they see, and which of them are theirs.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    pub visibility: Visibility,
+    pub user_id: UserId,
+}
+
+/// What is asked for. It narrows what the [`Viewer`] sees, and never widens it.
 #[derive(Clone, Debug)]
 pub struct ConversationFilter {
-    pub visibility: Visibility,
-    /// Who asks: what `mine` counts.
-    pub me: UserId,
     /// `None`: every status.
     pub status: Option<ConversationStatus>,
     pub assignee: AssigneeFilter,
@@ -54,12 +59,10 @@ pub struct ConversationFilter {
     pub page: u32,
 }
 
-impl ConversationFilter {
-    /// The default list: open, everybody's, newest activity first.
-    pub fn new(visibility: Visibility, me: UserId) -> Self {
+impl Default for ConversationFilter {
+    /// Open, everybody's, newest activity first.
+    fn default() -> Self {
         Self {
-            visibility,
-            me,
             status: Some(ConversationStatus::Open),
             assignee: AssigneeFilter::All,
             inbox_id: None,

@@ -174,11 +174,12 @@ async fn the_list_filters_sorts_and_counts() {
         tx.insert_message(&NewMessage { content: Some("The 50%_off Code".to_owned()), ..message }).await.unwrap();
         tx.commit().await.unwrap();
         let scope = &w.ours.scope;
-        let filter = ConversationFilter::new(Visibility::All, me);
-        let list = async |filter: &ConversationFilter| {
-            let page = scope.conversations(filter).await.unwrap();
+        let filter = ConversationFilter::default();
+        let list_as = async |visibility, filter: &ConversationFilter| {
+            let page = scope.conversations(&Viewer { visibility, user_id: me }, filter).await.unwrap();
             (page.items.into_iter().map(|v| v.conversation.id).collect::<Vec<_>>(), page.counts)
         };
+        let list = async |filter: &ConversationFilter| list_as(Visibility::All, filter).await;
         let counts = |mine, assigned, unassigned, all| ConversationCounts { mine, assigned, unassigned, all };
         assert_eq!(list(&filter).await, (vec![made[3], made[2], made[1], made[0]], counts(1, 2, 2, 4)));
         let mine = ConversationFilter { assignee: AssigneeFilter::Me, ..filter.clone() };
@@ -187,10 +188,11 @@ async fn the_list_filters_sorts_and_counts() {
         assert_eq!(list(&unassigned).await.0, [made[3], made[2]]);
         let assigned = ConversationFilter { assignee: AssigneeFilter::Assigned, ..filter.clone() };
         assert_eq!(list(&assigned).await.0, [made[1], made[0]]);
-        let seen = ConversationFilter { visibility: Visibility::Inboxes(vec![sales.id]), ..filter.clone() };
-        assert_eq!(list(&seen).await, (vec![made[3]], counts(0, 0, 1, 1)));
-        let nothing = ConversationFilter { visibility: Visibility::Inboxes(Vec::new()), ..filter.clone() };
-        assert_eq!(list(&nothing).await, (vec![], counts(0, 0, 0, 0)));
+        let seen = Visibility::Inboxes(vec![sales.id]);
+        assert_eq!(list_as(seen.clone(), &filter).await, (vec![made[3]], counts(0, 0, 1, 1)));
+        let asked = ConversationFilter { inbox_id: Some(support.id), ..filter.clone() };
+        assert_eq!(list_as(seen, &asked).await, (vec![], counts(0, 0, 0, 0)), "asking does not widen what is seen");
+        assert_eq!(list_as(Visibility::Inboxes(Vec::new()), &filter).await, (vec![], counts(0, 0, 0, 0)));
         let every = ConversationFilter { status: None, inbox_id: Some(support.id), ..filter.clone() };
         assert_eq!(list(&every).await, (vec![made[4], made[2], made[1], made[0]], counts(1, 2, 2, 4)));
         let found = ConversationFilter { q: Some("50%_OFF".to_owned()), ..filter.clone() };

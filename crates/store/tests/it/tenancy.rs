@@ -169,12 +169,13 @@ async fn whoever_reads_while_an_inbox_is_deleted_finds_less_and_never_an_error()
                 tx.insert_message(&new).await.unwrap();
             }
             tx.commit().await.unwrap();
-            let (scope, me) = (w.ours.scope.clone(), w.ours.admin.id);
+            let scope = w.ours.scope.clone();
+            let viewer = Viewer { visibility: Visibility::All, user_id: w.ours.admin.id };
             let reading = tokio::spawn(async move {
                 loop {
                     let page = MessagePage { limit: 100, ..MessagePage::default() };
                     let messages = scope.messages(conversation.id, page).await.unwrap();
-                    let views = scope.conversations(&ConversationFilter::new(Visibility::All, me)).await.unwrap().items;
+                    let views = scope.conversations(&viewer, &ConversationFilter::default()).await.unwrap().items;
                     if messages.is_empty() && views.is_empty() {
                         break;
                     }
