@@ -9,6 +9,7 @@ mod kill_points;
 mod main_job;
 mod microsoft_sign_in;
 mod openapi;
+mod outages;
 mod program;
 mod real_servers;
 mod reply_leaves;

@@ -44,7 +44,12 @@ impl Redis {
     }
 
     pub fn flush(&self) -> Result<()> {
-        crate::process::run(Command::new("redis-cli").args(["-p", &self.port.to_string(), "FLUSHALL"]))?;
+        self.tell(&["FLUSHALL"])
+    }
+
+    /// A command, as its operator would give it.
+    pub fn tell(&self, command: &[&str]) -> Result<()> {
+        crate::process::run(Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(command))?;
         Ok(())
     }
 }

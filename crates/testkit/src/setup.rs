@@ -24,6 +24,8 @@ pub struct Setup {
     pub sandbox: SandboxConfig,
     /// Dovecot and Postfix stand where the sandbox's mail servers would; the sandbox still signs people in.
     pub real_mail: bool,
+    /// PostgreSQL, Redis, IMAP and SMTP are reached through chaos proxies.
+    pub proxied: bool,
     /// Added to the environment of the processes, winning over the world's own.
     pub environment: Vec<(String, String)>,
 }
@@ -52,6 +54,7 @@ impl Setup {
             apart: database == Database::Postgres && queue == Queue::Redis,
             sandbox: SandboxConfig::default(),
             real_mail: false,
+            proxied: false,
             environment: Vec::new(),
         }
     }
@@ -59,6 +62,13 @@ impl Setup {
     /// Every part a real one: Dovecot, Postfix, PostgreSQL and Redis, API and worker apart.
     pub fn real() -> Self {
         Self { real_mail: true, ..Self::on(Database::Postgres, Queue::Redis) }
+    }
+
+    /// With a chaos proxy before each server.
+    #[must_use]
+    pub fn through_proxies(mut self) -> Self {
+        self.proxied = true;
+        self
     }
 
     #[must_use]

@@ -4,6 +4,7 @@
 //! world checks what must hold after every story ([`crate::check`]); a world that is dropped without that check fails the test.
 
 use crate::browser::{Browser, Page};
+use crate::chaos::Proxies;
 use crate::check;
 use crate::client::ApiClient;
 use crate::postgres::PostgresDatabase;
@@ -38,6 +39,8 @@ pub struct World {
     pub redis: Option<Redis>,
     /// The real mail servers, where the setup asks for them.
     pub mail: Option<RealMail>,
+    /// Where the setup asks for them.
+    pub proxies: Option<Proxies>,
     environment: Vec<(String, String)>,
     processes: Vec<(&'static str, Process)>,
     /// How many processes were started so far; each has a log of its own.
@@ -123,6 +126,7 @@ impl World {
             environment.push(("REDIS_URL".to_owned(), redis.url()));
         }
         environment.extend(setup.environment.clone());
+        let proxies = if setup.proxied { Some(Proxies::start(&mut environment).await?) } else { None };
         let mut world = Self {
             sandbox,
             api: ApiClient::new(&base, None),
@@ -132,6 +136,7 @@ impl World {
             dir,
             redis,
             mail,
+            proxies,
             environment,
             processes: Vec::new(),
             started: 0,
