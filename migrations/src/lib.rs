@@ -14,6 +14,7 @@ mod m0004_work;
 mod m0005_pending_arrivals;
 mod m0006_raw_email_cut;
 mod m0007_blob_named;
+mod m0008_breakdowns;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_pending_arrivals::Migration),
             Box::new(m0006_raw_email_cut::Migration),
             Box::new(m0007_blob_named::Migration),
+            Box::new(m0008_breakdowns::Migration),
         ]
     }
 }

@@ -82,6 +82,7 @@ fn import(import: &ImportProgress) -> String {
         (ImportState::Running, None) => "being looked for".to_owned(),
         (ImportState::Done, Some(0)) => "none that is recent enough".to_owned(),
         (ImportState::Done, _) => format!("{} brought in", import.done),
+        (ImportState::Failed, _) => format!("{} brought in, then it failed inside Postroom", import.done),
     }
 }
 

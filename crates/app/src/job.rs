@@ -2,13 +2,17 @@
 //!
 //! An envelope is a name and two numbers: everything else stands in the row of owed work, which also holds the attempts, the backoff and
 //! the only lease. So an envelope may be lost, doubled or late without harm, and running one twice is safe: the second run finds
-//! nothing to claim. Old envelopes still decode; one that cannot be decoded is a permanent failure whose text is kept.
+//! nothing to claim. Old envelopes still decode; one that cannot be decoded is kept in the database ([`keep_unreadable`]), where whoever
+//! runs the installation finds it. It stands for no row that we know of, so nothing else can be done for it.
 
 use crate::kill_point::KillPoint;
 use crate::{App, jobs};
-use domain::{AccountId, OwedId};
+use domain::failure::{MAX_SERVER_TEXT_BYTES, backoff};
+use domain::{AccountId, Failure, FailureClass, OwedId};
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
-use store::{OwedKind, StoreError};
+use std::panic::AssertUnwindSafe;
+use store::{ClaimedWork, OwedKind, StoreError};
 
 /// A job as it stands in the queue. Unknown fields are ignored, so that a newer version may add some.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,8 +42,12 @@ pub enum JobEnd {
     NothingToDo,
     /// This version knows no such job. The row stays for one that does.
     UnknownName,
-    /// The database failed under it; the row comes again when its lease ends.
+    /// The database failed under it; the row comes again.
     StoreFailed(String),
+    /// It panicked, or met a bug of ours; the row comes again, until that has happened too often.
+    BrokeDown(String),
+    /// It will not be tried again: its row says why.
+    GivenUp(String),
 }
 
 impl JobEnvelope {
@@ -74,31 +82,87 @@ pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str) -> JobEnd {
         Err(error) => return JobEnd::StoreFailed(error.to_string()),
     };
     app.passes(KillPoint::Claimed).await;
+    if let Err(error) = jobs::read_payload(&work) {
+        return given_up(app, &work, format!("the payload cannot be read ({error}): {}", shortened(&work.payload)))
+            .await;
+    }
+    if work.breakdowns >= jobs::MOST_BREAKDOWNS {
+        return given_up(app, &work, format!("it broke down {} times in a row", work.breakdowns)).await;
+    }
+    match AssertUnwindSafe(kept_up(app, &work, worker)).catch_unwind().await {
+        Ok(Ok(())) => JobEnd::Ran,
+        // Somebody else has the row now, because we were too slow: theirs counts.
+        Ok(Err(StoreError::LeaseLost)) => JobEnd::NothingToDo,
+        Ok(Err(error)) if error.is_transient() => {
+            let failure = Failure::new(FailureClass::Internal).detail("the database failed under it");
+            let wait = backoff(work.attempts, jobs::FIRST_REST, jobs::LONGEST_REST, 0.5);
+            // If that fails too, the row comes again when its claim ends.
+            let _ = relay.retry(&work, wait, &failure).await;
+            JobEnd::StoreFailed(error.to_string())
+        }
+        Ok(Err(error)) => broke_down(app, &work, error.to_string(), "it met a bug of ours").await,
+        // The panic itself has been logged where it happened; its words may hold anything.
+        Err(_panic) => broke_down(app, &work, "it panicked".to_owned(), "it panicked").await,
+    }
+}
+
+/// Does the work, and keeps the claim on it up meanwhile.
+async fn kept_up(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), StoreError> {
     let doing = Box::pin(async {
-        match kind {
-            OwedKind::DeliverMessage => jobs::deliver_message::run(app, &work, worker).await,
-            OwedKind::IngestRawEmail => jobs::ingest_raw_email::run(app, &work).await,
-            OwedKind::ProveConnection => jobs::prove_connection::run(app, &work).await,
-            OwedKind::ImportWindow => jobs::import_window::run(app, &work).await,
-            OwedKind::ReconcileDelivery => jobs::reconcile_delivery::run(app, &work).await,
+        match work.kind {
+            OwedKind::DeliverMessage => jobs::deliver_message::run(app, work, worker).await,
+            OwedKind::IngestRawEmail => jobs::ingest_raw_email::run(app, work).await,
+            OwedKind::ProveConnection => jobs::prove_connection::run(app, work).await,
+            OwedKind::ImportWindow => jobs::import_window::run(app, work).await,
+            OwedKind::ReconcileDelivery => jobs::reconcile_delivery::run(app, work).await,
         }
     });
     let keep = async {
         loop {
             tokio::time::sleep(jobs::KEEP_EVERY).await;
             // What is written under a claim that is lost is refused then; and a database that is away now may be back before it ends.
-            if !matches!(relay.extend(&work, jobs::LEASE).await, Ok(true)) {
-                tracing::warn!(owed.id = %envelope.owed_id, job = envelope.name, "the claim on a running job could not be kept");
+            if !matches!(app.store().relay().extend(work, jobs::LEASE).await, Ok(true)) {
+                tracing::warn!(owed.id = %work.owed_id, job = work.kind.as_str(), "the claim on a running job could not be kept");
             }
         }
     };
-    let ended = jobs::keeping(doing, keep).await;
-    match ended {
-        Ok(()) => JobEnd::Ran,
-        // Somebody else has the row now, because we were too slow: theirs counts.
-        Err(StoreError::LeaseLost) => JobEnd::NothingToDo,
-        Err(error) => JobEnd::StoreFailed(error.to_string()),
+    jobs::keeping(doing, keep).await
+}
+
+async fn broke_down(app: &App, work: &ClaimedWork, said: String, detail: &str) -> JobEnd {
+    let rest = backoff(work.breakdowns + 1, jobs::FIRST_REST, jobs::LONGEST_REST, 0.5);
+    let failure = Failure::new(FailureClass::Internal).detail(detail);
+    // If that fails too, the row comes again when its claim ends, and the breakdown is counted all the same.
+    let _ = app.store().relay().broke_off(work, rest, &failure).await;
+    JobEnd::BrokeDown(said)
+}
+
+async fn given_up(app: &App, work: &ClaimedWork, why: String) -> JobEnd {
+    let failure = Failure::new(FailureClass::GivenUp).detail(why.clone());
+    let told = AssertUnwindSafe(Box::pin(jobs::give_up(app, work, &failure))).catch_unwind().await;
+    match told {
+        Ok(Ok(())) => {}
+        Ok(Err(StoreError::LeaseLost)) => return JobEnd::NothingToDo,
+        Ok(Err(error)) if error.is_transient() => return JobEnd::StoreFailed(error.to_string()),
+        // Even this breaks: then at least the row ends.
+        Ok(Err(_)) | Err(_) => {
+            if let Err(error) = app.store().relay().fail(work, &failure).await {
+                return JobEnd::StoreFailed(error.to_string());
+            }
+        }
     }
+    JobEnd::GivenUp(why)
+}
+
+/// The queue held something that is no job. It is kept where the operator sees it.
+pub async fn keep_unreadable(app: &App, refused: &Undecodable, worker: &str) -> Result<(), StoreError> {
+    app.store().relay().keep_unreadable(&refused.text, &refused.reason, worker).await
+}
+
+/// The beginning of a text, as much as is kept of anybody's words.
+fn shortened(text: &str) -> &str {
+    let end = (0..=MAX_SERVER_TEXT_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
 }
 
 #[cfg(test)]

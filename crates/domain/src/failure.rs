@@ -137,6 +137,7 @@ failure_classes! {
     ChannelRemoved = "channel_removed", Agent, Never, "The inbox's mailbox is no longer connected.", "Connect the mailbox again, then retry the message.";
     AccountSuspended = "account_suspended", Operator, Later, "The account is suspended.", "Lift the suspension; waiting work goes on then.";
     Internal = "internal", Operator, Later, "Something failed inside Postroom.", "We keep trying. The operator finds the cause in the log by the correlation id.";
+    GivenUp = "given_up", Operator, Never, "This failed inside Postroom again and again, and was given up.", "The operator finds the cause in the log and in the row of owed work; when it is mended, try again.";
 }
 
 impl FailureClass {

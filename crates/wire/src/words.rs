@@ -37,7 +37,7 @@ mirror! {
     /// `outcome_unknown`: the connection was lost after the message was handed over.
     DeliveryState = domain::message::DeliveryState { Queued, Sending, Sent, OutcomeUnknown, Failed, Bounced }
     HealthState = domain::channel::HealthState { Unknown, Connected, Failing, NeedsReauth, Blocked }
-    ImportState = domain::channel::ImportState { Waiting, Running, Done }
+    ImportState = domain::channel::ImportState { Waiting, Running, Done, Failed }
     ConnectionStatus = domain::channel::ConnectionStatus {
         Pending, AwaitingConfirmation, AwaitingAddress, AwaitingAdminConsent, Proving, Connected, Failed, Expired,
     }

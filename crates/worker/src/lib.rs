@@ -167,9 +167,12 @@ async fn run(app: &App, payload: &Payload, worker: &str) {
             // No row says this: rows are handed over by us, and come again if their envelope was spoilt on the way.
             error!(
                 reason = refused.reason,
-                text = refused.text,
-                "the queue holds something that is no job; it is dropped"
+                bytes = payload.0.len(),
+                "the queue held something that is no job; `postroom doctor` shows it"
             );
+            if let Err(error) = job::keep_unreadable(app, &refused, worker).await {
+                error!(%error, "what was no job could not be kept");
+            }
             return;
         }
     };
@@ -179,6 +182,12 @@ async fn run(app: &App, payload: &Payload, worker: &str) {
         JobEnd::NothingToDo => debug!(job = name, account.id = %account, owed.id = %owed, "nothing to do for a job"),
         JobEnd::UnknownName => {
             warn!(job = name, account.id = %account, owed.id = %owed, "a job of another version; it waits for that version");
+        }
+        JobEnd::BrokeDown(error) => {
+            error!(job = name, account.id = %account, owed.id = %owed, error, "a job broke down; it comes again, until that has happened too often");
+        }
+        JobEnd::GivenUp(_) => {
+            error!(job = name, account.id = %account, owed.id = %owed, "a job is given up for good; its row says why");
         }
         JobEnd::StoreFailed(error) => {
             warn!(job = name, account.id = %account, owed.id = %owed, %error, "the database failed under a job; it comes again");

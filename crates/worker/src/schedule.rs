@@ -9,8 +9,8 @@
 use crate::WorkerConfig;
 use crate::mailbox::{Actor, End};
 use crate::wake::Hints;
-use app::App;
 use app::tending::{self, ChannelLease};
+use app::{App, owed};
 use domain::{ChannelId, WorkerSessionId};
 use futures_util::FutureExt as _;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -29,7 +29,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Mailboxes taken at once; the next ones follow with the next beat, or at once when another process takes its share meanwhile.
 const LEASES_AT_ONCE: u32 = 200;
 const SIGN_INS_AT_ONCE: usize = 20;
-const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(60 * 60);
+const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// A stop waits this long for the actors and then drops them, while there is time left to give their mailboxes back.
 const ACTORS_END_WITHIN: Duration = Duration::from_secs(25);
 
@@ -75,16 +75,16 @@ impl Schedule {
         let mut named = self.hints.channels();
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut keep_alive_at = Instant::now();
+        let mut keep_house_at = Instant::now();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = beat.tick() => {
                     // A database that hangs does not hold up a stop.
                     tokio::select! { () = stop.cancelled() => break, () = self.beat() => {} }
-                    if Instant::now() >= keep_alive_at {
-                        keep_alive_at = Instant::now() + KEEP_ALIVE_EVERY;
-                        tokio::spawn(keep_alive(self.app.clone()));
+                    if Instant::now() >= keep_house_at {
+                        keep_house_at = Instant::now() + KEEP_HOUSE_EVERY;
+                        tokio::spawn(keep_house(self.app.clone()));
                     }
                 }
                 channels = named.next() => self.look_at(channels).await,
@@ -269,9 +269,15 @@ impl Schedule {
     }
 }
 
-async fn keep_alive(app: App) {
+/// What nobody waits for.
+async fn keep_house(app: App) {
     if let Err(error) = tending::sweep(&app).await {
         warn!(%error, "what nothing refers to could not be swept; trying again tomorrow");
+    }
+    match owed::give_up_unknown(&app).await {
+        Ok(0) => {}
+        Ok(count) => error!(count, "owed work of kinds that no version here knows was given up"),
+        Err(error) => warn!(%error, "owed work of unknown kinds could not be looked at"),
     }
     match tending::keep_grants_alive(&app).await {
         Ok(0) => {}

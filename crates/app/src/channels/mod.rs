@@ -9,6 +9,7 @@ mod attempt;
 pub mod callback;
 pub mod connect;
 mod examine;
+pub(crate) mod give_up;
 pub mod health;
 pub mod inboxes;
 pub mod refresh;

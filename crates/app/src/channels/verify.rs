@@ -5,6 +5,7 @@
 
 use super::examine::{Proved, Trouble, examine};
 use super::{Part, snapshot};
+use crate::jobs::prove_connection;
 use crate::{App, Hint};
 use domain::account::AccountStatus;
 use domain::channel::{ConnectionStatus, EmailChannel, Health, HealthState};
@@ -181,7 +182,7 @@ async fn sign_in_again(
 
 /// When the first proof was owed, as the work's payload says.
 fn owed_since(work: &ClaimedWork, connection: &Connection) -> Timestamp {
-    work.payload.get("since").and_then(serde_json::Value::as_i64).map_or(connection.updated_at, Timestamp)
+    prove_connection::Payload::of(work).ok().and_then(|payload| payload.since).unwrap_or(connection.updated_at)
 }
 
 async fn again_or_never(

@@ -53,7 +53,7 @@ pub async fn run(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
     let relay = app.store().relay();
     match import_window(app, work).await {
         Ok(Imported::Done | Imported::Removed) => relay.finish(work).await?,
-        Ok(Imported::More) => relay.release(work, Duration::ZERO).await?,
+        Ok(Imported::More) => relay.go_on(work).await?,
         Ok(Imported::NotYet { since }) => {
             let (least, most) = UNTIL_OPENED;
             relay.release(work, app.now().since(since).clamp(least, most)).await?
@@ -95,7 +95,7 @@ pub async fn import_window(app: &App, work: &ClaimedWork) -> Result<Imported, Pu
     let Some((folder, known)) = inbox.and_then(|folder| folder.uidvalidity.map(|known| (folder, known))) else {
         return Ok(Imported::NotYet { since: channel.created_at });
     };
-    let outdated = serde_json::from_value::<Outdated>(work.payload.clone()).ok();
+    let outdated = serde_json::from_str::<Outdated>(&work.payload).ok();
     if let Some(outdated) = outdated.filter(|outdated| outdated.uidvalidity == known)
         && app.now().since(outdated.noticed_at) < UNTIL_ASKED_AGAIN
     {

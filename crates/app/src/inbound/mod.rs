@@ -8,10 +8,12 @@
 //! - [`bounce`]: a report marks the delivery it is about.
 //! - [`reading`]: what a mail says, in the words of our rows. Pure.
 //! - [`reasons`]: why a mail is not a message, in words for people.
+//! - [`give_up`]: work that always breaks down.
 //! - [`placing`]: which conversation it belongs to, and whether it is the same mail as one we have.
 
 mod bounce;
 pub mod filing;
+pub(crate) mod give_up;
 pub mod import;
 pub mod ingest;
 pub mod mailbox;

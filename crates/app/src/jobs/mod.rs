@@ -1,19 +1,49 @@
 //! The jobs: one file each, each calling one use case. The name is the owed kind's code; the payload stands in the row.
+//!
+//! A payload that cannot be read is a permanent failure, and so is work that breaks down [`MOST_BREAKDOWNS`] times in a row without saying
+//! why: a bug of ours, or something that kills the process. Both are given up ([`give_up`]), visibly: the message, mailbox or mail it was
+//! about says so, and the row stays as failed with its payload and the reason. Work that says why it failed and when it should be tried
+//! again is not given up here; its use case knows how long people can wait.
 
 pub mod deliver_message;
+mod give_up;
 pub mod import_window;
 pub mod ingest_raw_email;
 pub mod prove_connection;
 pub mod reconcile_delivery;
 
+pub use give_up::give_up;
+
+use serde::Deserialize;
 use std::convert::Infallible;
 use std::time::Duration;
+use store::{ClaimedWork, OwedKind};
 
 /// How long a claim holds. Whoever claimed keeps it up ([`keeping`]), however long the work takes; when that worker dies, others wait no
 /// longer than this.
 pub const LEASE: Duration = Duration::from_secs(45);
 /// How often a claim is kept up: two may be missed.
 pub const KEEP_EVERY: Duration = Duration::from_secs(15);
+
+/// Breakdowns in a row before work is given up. With the waits between them, some minutes.
+pub const MOST_BREAKDOWNS: u32 = 5;
+/// After a breakdown the work rests, ever longer: whatever broke it may be a moment's.
+pub const FIRST_REST: Duration = Duration::from_secs(5);
+pub const LONGEST_REST: Duration = Duration::from_secs(120);
+
+/// What most rows hold beside their subject: nothing. What a newer version adds is ignored.
+#[derive(Debug, Deserialize)]
+struct Nothing {}
+
+/// Whether the work's payload is one of its kind.
+pub fn read_payload(work: &ClaimedWork) -> Result<(), serde_json::Error> {
+    match work.kind {
+        OwedKind::ProveConnection => prove_connection::Payload::of(work).map(drop),
+        OwedKind::DeliverMessage | OwedKind::IngestRawEmail | OwedKind::ImportWindow | OwedKind::ReconcileDelivery => {
+            serde_json::from_str(&work.payload).map(|Nothing {}| ())
+        }
+    }
+}
 
 /// Does something, and beside it `keep`, which never ends by itself.
 ///

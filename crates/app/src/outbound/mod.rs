@@ -7,12 +7,13 @@
 //! - [`composing`]: the bytes that leave. [`settle`]: how an attempt ended, written down.
 //! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
 //! - [`retry`]: a person asks again, cancels, or deletes a message.
-//! - [`pace`]: how fast a mailbox may send.
+//! - [`pace`]: how fast a mailbox may send. [`give_up`]: work on a message that always breaks down.
 
 mod composing;
 pub mod deliver;
 pub mod draft;
 pub mod envelope;
+pub(crate) mod give_up;
 pub mod pace;
 pub mod reconcile;
 pub mod reply;

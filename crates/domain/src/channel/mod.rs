@@ -48,6 +48,8 @@ pub enum ImportState {
     Waiting,
     Running,
     Done,
+    /// It broke down whenever it was tried.
+    Failed,
 }
 
 impl ImportState {
@@ -56,11 +58,12 @@ impl ImportState {
             Self::Waiting => "waiting",
             Self::Running => "running",
             Self::Done => "done",
+            Self::Failed => "failed",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Waiting, Self::Running, Self::Done].into_iter().find(|s| s.as_str() == text)
+        [Self::Waiting, Self::Running, Self::Done, Self::Failed].into_iter().find(|s| s.as_str() == text)
     }
 }
 

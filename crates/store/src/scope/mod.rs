@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod attachment_links;
 mod blobs;
 mod channels;
+pub(crate) mod claims;
 mod connection_rows;
 pub(crate) mod connections;
 mod contacts;

@@ -29,6 +29,14 @@ struct OwedSelect {
     last_error: Option<String>,
 }
 
+#[derive(Debug, FromQueryResult)]
+struct UnreadableRow {
+    text: String,
+    reason: String,
+    worker: String,
+    seen_at: i64,
+}
+
 impl Operator {
     /// The account with its counters and keys, and its administrator, in one transaction.
     pub async fn create_account(&self, new: &NewAccount) -> Result<CreatedAccount> {
@@ -87,7 +95,24 @@ impl Operator {
             leased: count("SELECT COUNT(*) FROM owed_work WHERE state = 'waiting' AND lease_until > {now}").await?,
             failed: count("SELECT COUNT(*) FROM owed_work WHERE state = 'failed'").await?,
             raw_waiting: count("SELECT COUNT(*) FROM raw_emails WHERE state = 'waiting'").await?,
+            unreadable: count("SELECT COUNT(*) FROM unreadable_jobs").await?,
         })
+    }
+
+    /// What stood in the queue and was no job, newest first.
+    pub async fn unreadable_jobs(&self, limit: u32) -> Result<Vec<UnreadableJob>> {
+        let rows: Vec<UnreadableRow> =
+            system("SELECT text, reason, worker, seen_at FROM unreadable_jobs ORDER BY id DESC LIMIT ?")
+                .bind(i64::from(limit))
+                .all(&self.inner.read)
+                .await?;
+        let job = |row: UnreadableRow| UnreadableJob {
+            text: row.text,
+            reason: row.reason,
+            worker: row.worker,
+            seen_at: Timestamp(row.seen_at),
+        };
+        Ok(rows.into_iter().map(job).collect())
     }
 
     /// Unfinished and failed rows, oldest first: what invariants look at.
@@ -103,7 +128,7 @@ impl Operator {
             Ok(OwedRow {
                 account_id: AccountId(row.account_id),
                 owed_id: OwedId(row.id),
-                kind: convert::code("owed kind", &row.kind, OwedKind::parse)?,
+                kind: row.kind,
                 subject_id: row.subject_id,
                 state: row.state,
                 attempts: convert::number("attempts", row.attempts)?,

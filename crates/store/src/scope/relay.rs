@@ -1,12 +1,12 @@
-//! Owed work: handing due rows over fairly, claiming, finishing. The row is the only lease.
+//! Owed work: handing due rows over fairly. What becomes of a row once a worker takes it is [`super::claims`]'.
 
-use super::convert::{self, to_json};
+use super::convert;
 use super::grants::micros;
-use super::sql::{Sql, scoped, system};
+use super::sql::system;
 use crate::connect::Inner;
 use crate::*;
-use domain::{AccountId, DeliveryId, Failure, OwedId};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use domain::{AccountId, DeliveryId, OwedId};
+use sea_orm::FromQueryResult;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,17 +29,17 @@ struct Candidate {
 }
 
 #[derive(Debug, FromQueryResult)]
-struct ClaimedRow {
-    subject_id: i64,
-    attempts: i64,
-    payload: String,
-}
-
-#[derive(Debug, FromQueryResult)]
 struct StuckRow {
     account_id: i64,
     id: i64,
     owed_id: Option<i64>,
+}
+
+/// The kinds that this version knows, for SQL. A row of another kind is a newer version's, and waits for it: handing it over would be in
+/// vain, and must not stop the others.
+fn known_kinds() -> String {
+    let quoted: Vec<String> = OwedKind::ALL.iter().map(|kind| format!("'{}'", kind.as_str())).collect();
+    quoted.join(", ")
 }
 
 /// The accounts that have waiting rows in a table: one index look-up per account, however many rows each has.
@@ -86,13 +86,13 @@ impl Relay {
                 "SELECT t.id AS account_id, p.priority, w.kind, w.id, w.ready_at FROM owed_work_accounts t \
                  JOIN accounts a ON a.id = t.id AND a.status = 'active' CROSS JOIN priorities p CROSS JOIN LATERAL ( \
                  SELECT o.kind, o.id, o.ready_at FROM owed_work o WHERE o.account_id = t.id AND o.priority = p.priority \
-                 AND o.state = 'waiting' AND o.ready_at <= {now} ORDER BY o.ready_at, o.id LIMIT ?) w"
+                 AND o.state = 'waiting' AND o.ready_at <= {now} AND o.kind IN ({kinds}) ORDER BY o.ready_at, o.id LIMIT ?) w"
             }
             Backend::Sqlite => {
                 "SELECT t.id AS account_id, p.priority, w.kind, w.id, w.ready_at FROM owed_work_accounts t \
                  JOIN accounts a ON a.id = t.id AND a.status = 'active' CROSS JOIN priorities p CROSS JOIN owed_work w ON w.id IN ( \
                  SELECT o.id FROM owed_work o WHERE o.account_id = t.id AND o.priority = p.priority \
-                 AND o.state = 'waiting' AND o.ready_at <= {now} ORDER BY o.ready_at, o.id LIMIT ?)"
+                 AND o.state = 'waiting' AND o.ready_at <= {now} AND o.kind IN ({kinds}) ORDER BY o.ready_at, o.id LIMIT ?)"
             }
         };
         let raw = match self.inner.backend {
@@ -107,6 +107,7 @@ impl Relay {
                  WHERE o.account_id = t.id AND o.state = 'waiting' AND o.ready_at <= {now} ORDER BY o.ready_at, o.id LIMIT ?)"
             }
         };
+        let owed = owed.replace("{kinds}", &known_kinds());
         let priorities = "priorities(priority) AS (SELECT 0 UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3)";
         let text = format!(
             "WITH RECURSIVE {}, {}, {priorities} \
@@ -142,100 +143,6 @@ impl Relay {
             }
         }
         Ok(taken)
-    }
-
-    /// `None` when it is done, somebody else's, not due (any more), or its account is suspended. Counts an attempt. `worker` is for
-    /// diagnosis. For raw mail the owed id is the raw mail's id.
-    pub async fn claim(
-        &self,
-        account: AccountId,
-        kind: OwedKind,
-        owed: OwedId,
-        worker: &str,
-        lease: Duration,
-    ) -> Result<Option<ClaimedWork>> {
-        let token = self.inner.random_name();
-        let text = match kind {
-            OwedKind::IngestRawEmail => {
-                "UPDATE raw_emails SET attempts = attempts + 1, lease_token = ?, lease_worker = ?, lease_until = {now} + ?, ready_at = {now} + ? \
-                 WHERE account_id = :account AND id = ? AND ? = 'ingest_raw_email' AND state = 'waiting' AND lease_until <= {now} \
-                 AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = raw_emails.account_id AND a.status = 'active') \
-                 RETURNING id AS subject_id, attempts, 'null' AS payload"
-            }
-            OwedKind::DeliverMessage
-            | OwedKind::ProveConnection
-            | OwedKind::ImportWindow
-            | OwedKind::ReconcileDelivery => {
-                "UPDATE owed_work SET attempts = attempts + 1, lease_token = ?, lease_worker = ?, lease_until = {now} + ?, ready_at = {now} + ? \
-                 WHERE account_id = :account AND id = ? AND kind = ? AND state = 'waiting' AND due_at <= {now} AND lease_until <= {now} \
-                 AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = owed_work.account_id AND a.status = 'active') \
-                 RETURNING subject_id, attempts, payload"
-            }
-        };
-        let row: Option<ClaimedRow> = scoped(account, text)
-            .bind(token.clone())
-            .bind(worker)
-            .bind(micros(lease))
-            .bind(micros(lease))
-            .bind(owed.0)
-            .bind(kind.as_str())
-            .one(&self.inner.write)
-            .await?;
-        row.map(|row| {
-            Ok(ClaimedWork {
-                scope: self.inner.scope(account),
-                kind,
-                owed_id: owed,
-                subject_id: row.subject_id,
-                attempts: convert::number("attempts", row.attempts)?,
-                payload: convert::json("owed payload", &row.payload)?,
-                token,
-            })
-        })
-        .transpose()
-    }
-
-    /// The lease starts anew. `false`: it was lost.
-    pub async fn extend(&self, work: &ClaimedWork, lease: Duration) -> Result<bool> {
-        let text = format!(
-            "UPDATE {} SET lease_until = {{now}} + ?, ready_at = {{now}} + ? WHERE account_id = :account AND id = ? AND lease_token = ?",
-            table(work.kind)
-        );
-        let extended = ours(scoped(work.scope.id, text).bind(micros(lease)).bind(micros(lease)), work);
-        Ok(extended.run(&self.inner.write).await? == 1)
-    }
-
-    /// Done. `false`: the lease was lost. (`Tx::finish_work` does the same together with its effects.)
-    pub async fn finish(&self, work: &ClaimedWork) -> Result<bool> {
-        finish(&self.inner.write, work).await
-    }
-
-    pub async fn retry(&self, work: &ClaimedWork, after: Duration, failure: &Failure) -> Result<bool> {
-        retry(&self.inner.write, work, after, failure).await
-    }
-
-    /// Never tried again by itself; kept with its failure. Raw mail is quarantined.
-    pub async fn fail(&self, work: &ClaimedWork, failure: &Failure) -> Result<bool> {
-        fail(&self.inner.write, work, failure).await
-    }
-
-    /// Given back untried: the attempt is not counted.
-    pub async fn release(&self, work: &ClaimedWork, after: Duration) -> Result<bool> {
-        let due = if is_raw(work) { "" } else { ", due_at = {now} + ?, handed_until = 0" };
-        let text = format!(
-            "UPDATE {} SET attempts = attempts - 1, lease_token = NULL, lease_worker = NULL, lease_until = 0, ready_at = {{now}} + ?{due} \
-             WHERE account_id = :account AND id = ? AND lease_token = ?",
-            table(work.kind)
-        );
-        let sql = scoped(work.scope.id, text).bind(micros(after));
-        let sql = if is_raw(work) { sql } else { sql.bind(micros(after)) };
-        Ok(ours(sql, work).run(&self.inner.write).await? == 1)
-    }
-
-    /// The work's payload is this from now on: what a job that comes in pieces remembers between them. `false`: the lease was lost.
-    pub async fn remember(&self, work: &ClaimedWork, payload: &serde_json::Value) -> Result<bool> {
-        let text = "UPDATE owed_work SET payload = ? WHERE account_id = :account AND id = ? AND lease_token = ?";
-        Ok(ours(scoped(work.scope.id, text).bind(payload.to_string()), work).run(&self.inner.write).await? == 1)
     }
 
     /// When the next row falls due, at most `most` from now; zero when one is due.
@@ -308,75 +215,6 @@ fn in_turn(found: Vec<Candidate>, first: usize, window: usize) -> Vec<Candidate>
     }
     ranked.sort_by_key(|(rank, _)| *rank);
     ranked.into_iter().map(|(_, row)| row).take(window).collect()
-}
-
-fn is_raw(work: &ClaimedWork) -> bool {
-    work.kind == OwedKind::IngestRawEmail
-}
-
-fn table(kind: OwedKind) -> &'static str {
-    match kind {
-        OwedKind::IngestRawEmail => "raw_emails",
-        OwedKind::DeliverMessage | OwedKind::ProveConnection | OwedKind::ImportWindow | OwedKind::ReconcileDelivery => {
-            "owed_work"
-        }
-    }
-}
-
-/// The row, as long as it is this worker's.
-fn ours(sql: Sql, work: &ClaimedWork) -> Sql {
-    sql.bind(work.owed_id.0).bind(work.token.clone())
-}
-
-pub(crate) async fn finish<C: ConnectionTrait>(on: &C, work: &ClaimedWork) -> Result<bool> {
-    let text = if is_raw(work) {
-        // What became of the mail is in its state; only the lease ends here.
-        "UPDATE raw_emails SET lease_token = NULL, lease_worker = NULL, lease_until = 0 WHERE account_id = :account AND id = ? AND lease_token = ?"
-    } else {
-        "DELETE FROM owed_work WHERE account_id = :account AND id = ? AND lease_token = ?"
-    };
-    Ok(ours(scoped(work.scope.id, text), work).run(on).await? == 1)
-}
-
-pub(crate) async fn retry<C: ConnectionTrait>(
-    on: &C,
-    work: &ClaimedWork,
-    after: Duration,
-    failure: &Failure,
-) -> Result<bool> {
-    let (text, after) = if is_raw(work) {
-        (
-            "UPDATE raw_emails SET lease_token = NULL, lease_worker = NULL, lease_until = 0, reason = ?, ready_at = {now} + ? \
-             WHERE account_id = :account AND id = ? AND lease_token = ?",
-            [Some(micros(after)), None],
-        )
-    } else {
-        (
-            "UPDATE owed_work SET lease_token = NULL, lease_worker = NULL, lease_until = 0, handed_until = 0, last_error = ?, \
-             ready_at = {now} + ?, due_at = {now} + ? WHERE account_id = :account AND id = ? AND lease_token = ?",
-            [Some(micros(after)); 2],
-        )
-    };
-    let error = if is_raw(work) { failure.to_string() } else { to_json(failure) };
-    let sql = after.into_iter().flatten().fold(scoped(work.scope.id, text).bind(error), Sql::bind);
-    Ok(ours(sql, work).run(on).await? == 1)
-}
-
-pub(crate) async fn fail<C: ConnectionTrait>(on: &C, work: &ClaimedWork, failure: &Failure) -> Result<bool> {
-    let (text, error) = if is_raw(work) {
-        (
-            "UPDATE raw_emails SET state = 'quarantined', reason = ?, lease_token = NULL, lease_worker = NULL, lease_until = 0 \
-             WHERE account_id = :account AND id = ? AND lease_token = ?",
-            failure.to_string(),
-        )
-    } else {
-        (
-            "UPDATE owed_work SET state = 'failed', last_error = ?, lease_token = NULL, lease_worker = NULL, lease_until = 0 \
-             WHERE account_id = :account AND id = ? AND lease_token = ?",
-            to_json(failure),
-        )
-    };
-    Ok(ours(scoped(work.scope.id, text).bind(error), work).run(on).await? == 1)
 }
 
 #[cfg(test)]

@@ -44,7 +44,10 @@ pub struct ClaimedWork {
     pub subject_id: i64,
     /// Counting this one.
     pub attempts: u32,
-    pub payload: serde_json::Value,
+    /// How many claims before this one, one after the other, ended without a word.
+    pub breakdowns: u32,
+    /// JSON, as it stands in the row: whoever does the work knows what it should be.
+    pub payload: String,
     pub(crate) token: String,
 }
 
@@ -55,6 +58,18 @@ pub struct OwedCounts {
     pub leased: u64,
     pub failed: u64,
     pub raw_waiting: u64,
+    /// Texts in the queue that were no job.
+    pub unreadable: u64,
+}
+
+/// A text that stood in the queue and is no job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableJob {
+    pub text: String,
+    pub reason: String,
+    /// Who took it.
+    pub worker: String,
+    pub seen_at: domain::Timestamp,
 }
 
 /// One row of owed work, for invariants and diagnosis.
@@ -62,7 +77,8 @@ pub struct OwedCounts {
 pub struct OwedRow {
     pub account_id: AccountId,
     pub owed_id: OwedId,
-    pub kind: OwedKind,
+    /// As it stands there: perhaps a newer version's.
+    pub kind: String,
     pub subject_id: i64,
     pub state: String,
     pub attempts: u32,

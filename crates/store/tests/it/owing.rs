@@ -94,14 +94,14 @@ async fn work_is_claimed_once_and_comes_back_when_its_worker_is_gone() {
         }
         assert_eq!(claims.len(), 1);
         let dead = claims.remove(0);
-        assert_eq!((dead.attempts, dead.payload["n"].as_i64()), (1, Some(0)));
+        assert_eq!((dead.attempts, dead.breakdowns, dead.payload.as_str()), (1, 0, r#"{"n":0}"#));
         assert_eq!(w.store.operator().owed_counts().await.unwrap().leased, 1);
         assert!(relay.hand_over(10, HOLD).await.unwrap().is_empty());
         // Its lease ends; it is handed over and claimed again, and the dead worker can finish nothing.
         assert!(relay.extend(&dead, Duration::ZERO).await.unwrap());
         assert_eq!(relay.hand_over(10, HOLD).await.unwrap().len(), 1);
         let next = claim(&w, account, id, HOLD).await.unwrap();
-        assert_eq!(next.attempts, 2);
+        assert_eq!((next.attempts, next.breakdowns), (2, 1), "the first never said how it ended");
         assert!(!relay.finish(&dead).await.unwrap() && !relay.extend(&dead, HOLD).await.unwrap());
         let mut tx = w.ours.scope.begin().await.unwrap();
         assert!(matches!(tx.finish_work(&dead).await, Err(StoreError::LeaseLost)));
@@ -173,6 +173,74 @@ async fn fifty_accounts_with_deep_queues_are_served_in_turn() {
         assert_eq!(due.len(), 100);
         assert!(accounts.iter().all(|a| per_account.get(a) == Some(&2)), "{per_account:?}");
         println!("handed over 100 of 3960 rows of 50 accounts in {took:?}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_ends_without_a_word_is_a_breakdown_and_words_begin_the_count_anew() {
+    each(async |w| {
+        let account = w.ours.scope.account_id();
+        let id = owe(&w.ours, OwedPriority::Human, 1).await[0];
+        let relay = w.store.relay();
+        let failure = FailureClass::Internal.into();
+        let broken = claim(&w, account, id, HOLD).await.unwrap();
+        assert!(relay.broke_off(&broken, Duration::ZERO, &failure).await.unwrap());
+        let killed = claim(&w, account, id, Duration::ZERO).await.unwrap();
+        let third = claim(&w, account, id, HOLD).await.unwrap();
+        assert_eq!((broken.breakdowns, killed.breakdowns, third.breakdowns), (0, 1, 2));
+        assert!(!relay.broke_off(&killed, Duration::ZERO, &failure).await.unwrap(), "its lease is lost");
+        // Given back untried says nothing about what broke before.
+        assert!(relay.release(&third, Duration::ZERO).await.unwrap());
+        let fourth = claim(&w, account, id, HOLD).await.unwrap();
+        assert_eq!((fourth.breakdowns, fourth.attempts), (2, 3));
+        assert!(relay.retry(&fourth, Duration::ZERO, &failure).await.unwrap());
+        let fifth = claim(&w, account, id, Duration::ZERO).await.unwrap();
+        assert_eq!(fifth.breakdowns, 0);
+        let sixth = claim(&w, account, id, HOLD).await.unwrap();
+        assert_eq!(sixth.breakdowns, 1);
+        assert!(relay.go_on(&sixth).await.unwrap());
+        assert_eq!(claim(&w, account, id, HOLD).await.unwrap().breakdowns, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_a_kind_that_is_not_known_holds_up_nobody_and_fails_when_nobody_came_for_it() {
+    each(async |w| {
+        let newer = owe(&w.ours, OwedPriority::Human, 30).await;
+        w.sql("UPDATE owed_work SET kind = 'fold_laundry', payload = 'not json'").await;
+        let known = owe(&w.ours, OwedPriority::Human, 1).await[0];
+        let relay = w.store.relay();
+        let due = relay.hand_over(10, HOLD).await.unwrap();
+        assert_eq!(due.iter().map(|work| work.owed_id).collect::<Vec<_>>(), [known]);
+        let failure = FailureClass::GivenUp.into();
+        assert_eq!(relay.fail_unknown(HOLD, &failure).await.unwrap(), 0, "perhaps a newer version comes");
+        w.sql("UPDATE owed_work SET due_at = due_at - 61000000").await;
+        assert_eq!(relay.fail_unknown(HOLD, &failure).await.unwrap(), newer.len() as u64);
+        let rows = w.store.operator().owed_rows(100).await.unwrap();
+        let failed: Vec<_> = rows.iter().filter(|row| row.state == "failed").collect();
+        assert_eq!(failed.len(), newer.len());
+        assert!(failed.iter().all(|row| row.kind == "fold_laundry"));
+        assert!(failed[0].last_error.as_deref().is_some_and(|error| error.contains("given_up")));
+        assert!(claim(&w, w.ours.scope.account_id(), known, HOLD).await.is_some(), "the others are as they were");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_that_are_no_job_are_kept_the_newest_thousand() {
+    each(async |w| {
+        let relay = w.store.relay();
+        relay.keep_unreadable("nul \0 and \u{1f431}", "not a job", "worker-1").await.unwrap();
+        let kept = w.store.operator().unreadable_jobs(10).await.unwrap();
+        assert_eq!(kept.len(), 1);
+        assert_eq!((kept[0].text.as_str(), kept[0].worker.as_str()), ("nul \u{fffd} and \u{1f431}", "worker-1"));
+        for n in 0..1_005 {
+            relay.keep_unreadable(&n.to_string(), "not a job", "worker-1").await.unwrap();
+        }
+        assert_eq!(w.store.operator().owed_counts().await.unwrap().unreadable, 1_000);
+        assert_eq!(w.store.operator().unreadable_jobs(1).await.unwrap()[0].text, "1004");
     })
     .await;
 }

@@ -1,9 +1,8 @@
 //! One account never reaches, names or opens what is another's.
 
-use crate::world::{address, each, new_conversation, new_inbox, new_message};
+use crate::world::{World, address, each, new_conversation, new_inbox, new_message};
 use domain::message::MessageType;
 use domain::{ConversationId, DisplayId, Timestamp};
-use sqlx::Connection as _;
 use store::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,7 +91,7 @@ async fn a_sealed_secret_moved_to_another_account_does_not_open() {
     each(async |w| {
         let ours = w.ours.grant("us").await;
         let theirs = w.theirs.grant("them").await;
-        copy_sealed_token(&w.url, ours.id.0, theirs.id.0).await;
+        copy_sealed_token(&w, ours.id.0, theirs.id.0).await;
         let lease = std::time::Duration::from_secs(5);
         let refused = w.theirs.scope.claim_refresh(theirs.id, lease).await;
         assert!(matches!(refused, Err(StoreError::SecretUnreadable(_))), "{refused:?}");
@@ -104,18 +103,12 @@ async fn a_sealed_secret_moved_to_another_account_does_not_open() {
 }
 
 /// As somebody with access to the database would do it.
-async fn copy_sealed_token(url: &str, from: i64, to: i64) {
-    let statement = sqlx::AssertSqlSafe(format!(
+async fn copy_sealed_token(w: &World, from: i64, to: i64) {
+    w.sql(&format!(
         "UPDATE grants SET refresh_token = (SELECT refresh_token FROM grants WHERE id = {from}), \
          seal_uid = (SELECT seal_uid FROM grants WHERE id = {from}) WHERE id = {to}"
-    ));
-    if url.starts_with("sqlite") {
-        let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
-    } else {
-        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
-    }
+    ))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,18 @@ impl World {
         Self { store, url, clock, entropy, data_dir, ours, theirs, _folder: folder }
     }
 
+    /// As somebody with access to the database would do it. How many rows it changed.
+    pub async fn sql(&self, statement: &str) -> u64 {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        if self.url.starts_with("sqlite") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::query(statement).execute(&mut connection).await.unwrap().rows_affected()
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query(statement).execute(&mut connection).await.unwrap().rows_affected()
+        }
+    }
+
     /// A second process on the same database.
     pub async fn another_store(&self) -> Store {
         open(&self.url, &self.data_dir, &self.clock, &self.entropy).await

@@ -7,7 +7,9 @@ use crate::wake::Hints;
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
+use testkit::installation::{Installation, ProcessParts, eventually};
 use testkit::redis::Redis;
+use testkit::setup::Database;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +33,41 @@ async fn a_job_that_panics_or_is_no_text_stops_nobody_over_redis() {
     let redis = Redis::start().unwrap();
     ask::<()>(&redis, redis::cmd("RPUSH").arg(JOBS_KEY).arg(&b"\xff\xfe\x00"[..])).await;
     a_job_that_cannot_be_read_or_panics_stops_nobody(queue(&redis)).await;
+}
+
+/// The product's own handler, with a database behind it.
+async fn what_is_no_job_is_kept(queue: Arc<dyn Queue>, texts: &[&str]) {
+    let installation = Installation::new(Database::Sqlite).await.unwrap();
+    let app = installation.app(ProcessParts::new(Arc::new(Hints::in_process()))).await.unwrap();
+    let stop = CancellationToken::new();
+    let config = RunnerConfig { name: "test".to_owned(), concurrency: 1, timeout: LONG };
+    let handler = crate::handler(app.clone(), "worker-1".to_owned());
+    let runner = tokio::spawn(runner::run(queue, config, handler, stop.clone()));
+    let operator = app.store().operator();
+    eventually("all of it is kept", async || Ok(operator.unreadable_jobs(10).await?.len() == texts.len()))
+        .await
+        .unwrap();
+    let kept: Vec<String> = operator.unreadable_jobs(10).await.unwrap().into_iter().map(|job| job.text).collect();
+    assert_eq!(kept.iter().rev().map(String::as_str).collect::<Vec<_>>(), texts);
+    let newest = operator.unreadable_jobs(1).await.unwrap().remove(0);
+    assert!(newest.worker == "worker-1" && !newest.reason.is_empty());
+    stop.cancel();
+    tokio::time::timeout(LONG, runner).await.expect("in time").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_job_is_kept_where_the_operator_finds_it_in_memory() {
+    let queue = MemoryQueue::new(CAPACITY);
+    let texts = ["nonsense", r#"{"name":"deliver_message","account_id":"one"}"#];
+    queue.push(texts.map(|text| Payload(text.to_owned())).to_vec()).await.unwrap();
+    what_is_no_job_is_kept(Arc::new(queue), &texts).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_job_is_kept_where_the_operator_finds_it_over_redis() {
+    let redis = Redis::start().unwrap();
+    ask::<()>(&redis, redis::cmd("RPUSH").arg(JOBS_KEY).arg("nonsense").arg(&b"no\xfftext\x00"[..])).await;
+    what_is_no_job_is_kept(queue(&redis), &["nonsense", "no\u{fffd}text\u{fffd}"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use app::system::SystemEntropy;
 use net::Connector;
 use std::process::ExitCode;
 use std::time::Duration;
-use store::SchemaState;
+use store::{OwedCounts, SchemaState, UnreadableJob};
 
 /// The longest one check may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,7 +131,16 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
         let store = open_store(config).await?;
         store.ping().await?;
         let schema = store.schema().await?;
+        let work = match schema {
+            SchemaState::Current => {
+                Some((store.operator().owed_counts().await?, store.operator().unreadable_jobs(1).await?))
+            }
+            _ => None,
+        };
         store.close().await;
+        if let Some((counts, unreadable)) = work {
+            owed_work(&counts, unreadable.first(), report);
+        }
         anyhow::Ok(schema)
     };
     match tokio::time::timeout(PATIENCE, looked).await {
@@ -161,6 +170,32 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
             "Check that it runs, and address, user, password and rights in DATABASE_URL.",
         ),
         Err(_) => report.fail(WHAT, "no answer in time", "Check address and firewall (DATABASE_URL)."),
+    }
+}
+
+/// What was given up for good is nothing that this installation lacks, so it is a note.
+fn owed_work(counts: &OwedCounts, unreadable: Option<&UnreadableJob>, report: &mut Report) {
+    const WHAT: &str = "owed work";
+    report.ok(WHAT, &format!("{} waiting, {} mails to be read", counts.waiting, counts.raw_waiting));
+    if counts.failed > 0 {
+        report.note(
+            WHAT,
+            &format!(
+                "{} given up for good: rows of owed_work in the state 'failed', each with its last_error",
+                counts.failed
+            ),
+        );
+    }
+    if let Some(job) = unreadable {
+        let text: String = job.text.chars().take(80).collect();
+        report.note(
+            WHAT,
+            &format!(
+                "{} texts in the queue were no job (table unreadable_jobs); the newest, of {}: {text:?}",
+                counts.unreadable,
+                job.seen_at.to_iso()
+            ),
+        );
     }
 }
 

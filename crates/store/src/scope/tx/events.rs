@@ -1,8 +1,8 @@
 //! Owed work, events, and the numbers that are given last.
 
 use super::{Committed, Tx};
+use crate::scope::claims;
 use crate::scope::convert::to_json;
-use crate::scope::relay;
 use crate::scope::sql::rows_of;
 use crate::*;
 use domain::event::EventKind;
@@ -74,15 +74,15 @@ impl Tx {
 
     /// `LeaseLost` when it is not this worker's any more.
     pub async fn finish_work(&mut self, work: &ClaimedWork) -> Result<()> {
-        held(relay::finish(&self.tx, self.own(work)?).await?)
+        held(claims::finish(&self.tx, self.own(work)?).await?)
     }
 
     pub async fn retry_work(&mut self, work: &ClaimedWork, after: Duration, failure: &Failure) -> Result<()> {
-        held(relay::retry(&self.tx, self.own(work)?, after, failure).await?)
+        held(claims::retry(&self.tx, self.own(work)?, after, failure).await?)
     }
 
     pub async fn fail_work(&mut self, work: &ClaimedWork, failure: &Failure) -> Result<()> {
-        held(relay::fail(&self.tx, self.own(work)?, failure).await?)
+        held(claims::fail(&self.tx, self.own(work)?, failure).await?)
     }
 
     fn own<'a>(&self, work: &'a ClaimedWork) -> Result<&'a ClaimedWork> {

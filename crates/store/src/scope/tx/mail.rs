@@ -199,7 +199,7 @@ impl Tx {
         let changed = self
             .sql(
                 "UPDATE raw_emails SET state = ?, message_id = ?, reason = ?, fingerprint = COALESCE(?, fingerprint), \
-                 attempts = CASE WHEN ? = 'waiting' THEN 0 ELSE attempts END, ready_at = {now} \
+                 attempts = CASE WHEN ? = 'waiting' THEN 0 ELSE attempts END, breakdowns = 0, ready_at = {now} \
                  WHERE account_id = :account AND id = ?",
             )
             .bind(state.as_str())
@@ -217,7 +217,7 @@ impl Tx {
     pub async fn defer_raw_email(&mut self, raw: RawEmailId, reason: &str, after: Duration) -> Result<()> {
         self.sql(
             "UPDATE raw_emails SET attempts = attempts + CASE WHEN lease_token IS NULL THEN 1 ELSE 0 END, reason = ?, \
-             lease_token = NULL, lease_worker = NULL, lease_until = 0, ready_at = {now} + ? \
+             lease_token = NULL, lease_worker = NULL, lease_until = 0, breakdowns = 0, ready_at = {now} + ? \
              WHERE account_id = :account AND id = ? AND state = 'waiting'",
         )
         .bind(reason)

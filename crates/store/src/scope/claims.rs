@@ -1,0 +1,245 @@
+//! Owed work that a worker takes: claiming, keeping, finishing, failing. The row is the only lease.
+//!
+//! A claim counts an attempt. Whoever claimed says how it ended; one that never did (it panicked, its process was killed, its time ran out)
+//! leaves its token in the row, and the next claim counts that as a breakdown. So work that kills whoever touches it can be told from work
+//! that is tried again for a reason, and is not tried for ever. The count begins anew when a try ends with words: a failure, or progress.
+
+use super::convert::{self, to_json};
+use super::grants::micros;
+use super::relay::Relay;
+use super::sql::{Sql, scoped, system};
+use crate::*;
+use domain::{AccountId, Failure, OwedId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use std::time::Duration;
+
+#[derive(Debug, FromQueryResult)]
+struct ClaimedRow {
+    subject_id: i64,
+    attempts: i64,
+    breakdowns: i64,
+    payload: String,
+}
+
+/// What a claim does to the count of breakdowns.
+const BREAKDOWNS: &str = "breakdowns = breakdowns + CASE WHEN lease_token IS NULL THEN 0 ELSE 1 END";
+
+/// Texts from the queue that are kept at most: the newest.
+const UNREADABLE_KEPT: i64 = 1000;
+
+impl Relay {
+    /// `None` when it is done, somebody else's, not due (any more), or its account is suspended. Counts an attempt. `worker` is for
+    /// diagnosis. For raw mail the owed id is the raw mail's id.
+    pub async fn claim(
+        &self,
+        account: AccountId,
+        kind: OwedKind,
+        owed: OwedId,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<Option<ClaimedWork>> {
+        let token = self.inner.random_name();
+        let text = match kind {
+            OwedKind::IngestRawEmail => {
+                "UPDATE raw_emails SET attempts = attempts + 1, {breakdowns}, lease_token = ?, lease_worker = ?, lease_until = {now} + ?, ready_at = {now} + ? \
+                 WHERE account_id = :account AND id = ? AND ? = 'ingest_raw_email' AND state = 'waiting' AND lease_until <= {now} \
+                 AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = raw_emails.account_id AND a.status = 'active') \
+                 RETURNING id AS subject_id, attempts, breakdowns, '{}' AS payload"
+            }
+            OwedKind::DeliverMessage
+            | OwedKind::ProveConnection
+            | OwedKind::ImportWindow
+            | OwedKind::ReconcileDelivery => {
+                "UPDATE owed_work SET attempts = attempts + 1, {breakdowns}, lease_token = ?, lease_worker = ?, lease_until = {now} + ?, ready_at = {now} + ? \
+                 WHERE account_id = :account AND id = ? AND kind = ? AND state = 'waiting' AND due_at <= {now} AND lease_until <= {now} \
+                 AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = owed_work.account_id AND a.status = 'active') \
+                 RETURNING subject_id, attempts, breakdowns, payload"
+            }
+        };
+        let row: Option<ClaimedRow> = scoped(account, text.replace("{breakdowns}", BREAKDOWNS))
+            .bind(token.clone())
+            .bind(worker)
+            .bind(micros(lease))
+            .bind(micros(lease))
+            .bind(owed.0)
+            .bind(kind.as_str())
+            .one(&self.inner.write)
+            .await?;
+        row.map(|row| {
+            Ok(ClaimedWork {
+                scope: self.inner.scope(account),
+                kind,
+                owed_id: owed,
+                subject_id: row.subject_id,
+                attempts: convert::number("attempts", row.attempts)?,
+                breakdowns: convert::number("breakdowns", row.breakdowns)?,
+                payload: row.payload,
+                token,
+            })
+        })
+        .transpose()
+    }
+
+    /// The lease starts anew. `false`: it was lost.
+    pub async fn extend(&self, work: &ClaimedWork, lease: Duration) -> Result<bool> {
+        let text = format!(
+            "UPDATE {} SET lease_until = {{now}} + ?, ready_at = {{now}} + ? WHERE account_id = :account AND id = ? AND lease_token = ?",
+            table(work.kind)
+        );
+        let extended = ours(scoped(work.scope.id, text).bind(micros(lease)).bind(micros(lease)), work);
+        Ok(extended.run(&self.inner.write).await? == 1)
+    }
+
+    /// Done. `false`: the lease was lost. (`Tx::finish_work` does the same together with its effects.)
+    pub async fn finish(&self, work: &ClaimedWork) -> Result<bool> {
+        finish(&self.inner.write, work).await
+    }
+
+    pub async fn retry(&self, work: &ClaimedWork, after: Duration, failure: &Failure) -> Result<bool> {
+        retry(&self.inner.write, work, after, failure).await
+    }
+
+    /// Never tried again by itself; kept with its failure. Raw mail is quarantined.
+    pub async fn fail(&self, work: &ClaimedWork, failure: &Failure) -> Result<bool> {
+        fail(&self.inner.write, work, failure).await
+    }
+
+    /// Given back untried: the attempt is not counted, and what went before stays counted.
+    pub async fn release(&self, work: &ClaimedWork, after: Duration) -> Result<bool> {
+        self.give_back(work, after, "").await
+    }
+
+    /// A part of it is done, and it goes on at once, for whoever takes it.
+    pub async fn go_on(&self, work: &ClaimedWork) -> Result<bool> {
+        self.give_back(work, Duration::ZERO, ", breakdowns = 0").await
+    }
+
+    async fn give_back(&self, work: &ClaimedWork, after: Duration, more: &str) -> Result<bool> {
+        let due = if is_raw(work) { "" } else { ", due_at = {now} + ?, handed_until = 0" };
+        let text = format!(
+            "UPDATE {} SET attempts = attempts - 1, lease_token = NULL, lease_worker = NULL, lease_until = 0, ready_at = {{now}} + ?{due}{more} \
+             WHERE account_id = :account AND id = ? AND lease_token = ?",
+            table(work.kind)
+        );
+        let sql = scoped(work.scope.id, text).bind(micros(after));
+        let sql = if is_raw(work) { sql } else { sql.bind(micros(after)) };
+        Ok(ours(sql, work).run(&self.inner.write).await? == 1)
+    }
+
+    /// The work's payload is this from now on: what a job that comes in pieces remembers between them. `false`: the lease was lost.
+    pub async fn remember(&self, work: &ClaimedWork, payload: &serde_json::Value) -> Result<bool> {
+        let text = "UPDATE owed_work SET payload = ? WHERE account_id = :account AND id = ? AND lease_token = ?";
+        Ok(ours(scoped(work.scope.id, text).bind(payload.to_string()), work).run(&self.inner.write).await? == 1)
+    }
+
+    /// It broke off, and nothing of it is to be tried again before `after`. The claim stays: the next one counts a breakdown. `false`: the
+    /// lease was lost.
+    pub async fn broke_off(&self, work: &ClaimedWork, after: Duration, failure: &Failure) -> Result<bool> {
+        let (column, error) =
+            if is_raw(work) { ("reason", failure.to_string()) } else { ("last_error", to_json(failure)) };
+        let text = format!(
+            "UPDATE {} SET {column} = ?, lease_until = {{now}} + ?, ready_at = {{now}} + ? WHERE account_id = :account AND id = ? AND lease_token = ?",
+            table(work.kind)
+        );
+        let sql = scoped(work.scope.id, text).bind(error).bind(micros(after)).bind(micros(after));
+        Ok(ours(sql, work).run(&self.inner.write).await? == 1)
+    }
+
+    /// Rows of kinds that this version does not know fail when they have been due for `due_for` and no other version took them. Their
+    /// payload stays in them. How many.
+    pub async fn fail_unknown(&self, due_for: Duration, failure: &Failure) -> Result<u64> {
+        system("UPDATE owed_work SET state = 'failed', last_error = ? WHERE state = 'waiting' AND kind NOT IN (??) AND due_at <= {now} - ?")
+            .bind(to_json(failure))
+            .list(OwedKind::ALL.iter().map(|kind| kind.as_str()))
+            .bind(micros(due_for))
+            .run(&self.inner.write)
+            .await
+    }
+
+    /// Keeps a text from the queue that is no job, so that somebody may look what it was. Only so many are kept.
+    pub async fn keep_unreadable(&self, text: &str, reason: &str, worker: &str) -> Result<()> {
+        // PostgreSQL keeps no NUL in a text.
+        let id: Option<i64> =
+            system("INSERT INTO unreadable_jobs (text, reason, worker, seen_at) VALUES (?, ?, ?, ?) RETURNING id")
+                .bind(text.replace('\0', "\u{fffd}"))
+                .bind(reason)
+                .bind(worker)
+                .bind(self.inner.now().0)
+                .value(&self.inner.write)
+                .await?;
+        system("DELETE FROM unreadable_jobs WHERE id <= ?")
+            .bind(id.unwrap_or(0).saturating_sub(UNREADABLE_KEPT))
+            .run(&self.inner.write)
+            .await?;
+        Ok(())
+    }
+}
+
+fn is_raw(work: &ClaimedWork) -> bool {
+    work.kind == OwedKind::IngestRawEmail
+}
+
+fn table(kind: OwedKind) -> &'static str {
+    match kind {
+        OwedKind::IngestRawEmail => "raw_emails",
+        OwedKind::DeliverMessage | OwedKind::ProveConnection | OwedKind::ImportWindow | OwedKind::ReconcileDelivery => {
+            "owed_work"
+        }
+    }
+}
+
+/// The row, as long as it is this worker's.
+fn ours(sql: Sql, work: &ClaimedWork) -> Sql {
+    sql.bind(work.owed_id.0).bind(work.token.clone())
+}
+
+pub(crate) async fn finish<C: ConnectionTrait>(on: &C, work: &ClaimedWork) -> Result<bool> {
+    let text = if is_raw(work) {
+        // What became of the mail is in its state; only the lease ends here.
+        "UPDATE raw_emails SET lease_token = NULL, lease_worker = NULL, lease_until = 0 WHERE account_id = :account AND id = ? AND lease_token = ?"
+    } else {
+        "DELETE FROM owed_work WHERE account_id = :account AND id = ? AND lease_token = ?"
+    };
+    Ok(ours(scoped(work.scope.id, text), work).run(on).await? == 1)
+}
+
+pub(crate) async fn retry<C: ConnectionTrait>(
+    on: &C,
+    work: &ClaimedWork,
+    after: Duration,
+    failure: &Failure,
+) -> Result<bool> {
+    let (text, after) = if is_raw(work) {
+        (
+            "UPDATE raw_emails SET lease_token = NULL, lease_worker = NULL, lease_until = 0, breakdowns = 0, reason = ?, ready_at = {now} + ? \
+             WHERE account_id = :account AND id = ? AND lease_token = ?",
+            [Some(micros(after)), None],
+        )
+    } else {
+        (
+            "UPDATE owed_work SET lease_token = NULL, lease_worker = NULL, lease_until = 0, breakdowns = 0, handed_until = 0, last_error = ?, \
+             ready_at = {now} + ?, due_at = {now} + ? WHERE account_id = :account AND id = ? AND lease_token = ?",
+            [Some(micros(after)); 2],
+        )
+    };
+    let error = if is_raw(work) { failure.to_string() } else { to_json(failure) };
+    let sql = after.into_iter().flatten().fold(scoped(work.scope.id, text).bind(error), Sql::bind);
+    Ok(ours(sql, work).run(on).await? == 1)
+}
+
+pub(crate) async fn fail<C: ConnectionTrait>(on: &C, work: &ClaimedWork, failure: &Failure) -> Result<bool> {
+    let (text, error) = if is_raw(work) {
+        (
+            "UPDATE raw_emails SET state = 'quarantined', reason = ?, lease_token = NULL, lease_worker = NULL, lease_until = 0 \
+             WHERE account_id = :account AND id = ? AND lease_token = ?",
+            failure.to_string(),
+        )
+    } else {
+        (
+            "UPDATE owed_work SET state = 'failed', last_error = ?, lease_token = NULL, lease_worker = NULL, lease_until = 0 \
+             WHERE account_id = :account AND id = ? AND lease_token = ?",
+            to_json(failure),
+        )
+    };
+    Ok(ours(scoped(work.scope.id, text).bind(error), work).run(on).await? == 1)
+}
