@@ -4,12 +4,12 @@
 //! Files that no row names are harmless and swept later (`scope/purge.rs`). Nothing outside the folder is ever touched: names are hex digits.
 
 use crate::{Result, StoreError};
-use domain::{AccountId, Timestamp};
+use domain::AccountId;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::UNIX_EPOCH;
+use std::time::SystemTime;
 
 /// PostgreSQL keeps blobs in rows of this size.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
@@ -56,6 +56,20 @@ impl BlobFolder {
         run_blocking(move || paths.iter().try_for_each(|path| remove_now(path))).await
     }
 
+    /// What time it is for the folder's files: they are stamped by a clock that need not be ours.
+    pub(crate) async fn time_of_files(&self) -> Result<SystemTime> {
+        let root = self.root.clone();
+        run_blocking(move || {
+            make_folders(&root)?;
+            let path = root.join(format!(".time.{}", std::process::id()));
+            std::fs::write(&path, b"now")?;
+            let now = std::fs::metadata(&path)?.modified()?;
+            remove_now(&path)?;
+            Ok(now)
+        })
+        .await
+    }
+
     pub(crate) async fn shelves(&self) -> Result<Vec<Shelf>> {
         let root = self.root.clone();
         run_blocking(move || {
@@ -70,7 +84,7 @@ impl BlobFolder {
     }
 
     /// The names of blobs that were written before then.
-    pub(crate) async fn old_files(&self, shelf: &Shelf, before: Timestamp) -> Result<Vec<String>> {
+    pub(crate) async fn old_files(&self, shelf: &Shelf, before: SystemTime) -> Result<Vec<String>> {
         let shelf = shelf.path.clone();
         run_blocking(move || {
             let prefix = shelf.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -82,7 +96,7 @@ impl BlobFolder {
     }
 
     /// What a process that died left half-written before then. How many.
-    pub(crate) async fn remove_old_halves(&self, shelf: &Shelf, before: Timestamp) -> Result<u64> {
+    pub(crate) async fn remove_old_halves(&self, shelf: &Shelf, before: SystemTime) -> Result<u64> {
         let shelf = shelf.path.clone();
         run_blocking(move || {
             let mut count = 0;
@@ -134,10 +148,8 @@ fn is_address(name: &str) -> bool {
 }
 
 /// What cannot be asked is not old: it may have gone meanwhile.
-fn is_older(path: &Path, than: Timestamp) -> bool {
-    let modified = std::fs::metadata(path).and_then(|m| m.modified()).ok();
-    let age = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-    age.and_then(|age| i64::try_from(age.as_micros()).ok()).is_some_and(|at| at < than.0)
+fn is_older(path: &Path, than: SystemTime) -> bool {
+    std::fs::metadata(path).and_then(|m| m.modified()).is_ok_and(|at| at < than)
 }
 
 /// Names and paths; nothing when there is no such folder (yet).

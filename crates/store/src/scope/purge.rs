@@ -134,7 +134,7 @@ impl Purge {
     /// Files that no row names: of transactions that never committed, and halves of files.
     async fn sweep_files(&self, grace: Duration) -> Result<u64> {
         let Some(folder) = &self.inner.blobs else { return Ok(0) };
-        let before = self.inner.now().minus(grace);
+        let before = folder.time_of_files().await? - grace;
         let mut count = 0;
         for shelf in folder.shelves().await? {
             count += folder.remove_old_halves(&shelf, before).await?;

@@ -2,7 +2,7 @@
 
 use crate::world::{World, each};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use store::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -102,7 +102,7 @@ async fn files_that_no_row_names_go_and_what_is_not_ours_stays() {
         let name = |c: char| format!("{prefix}{}", c.to_string().repeat(62));
         let write = |name: String, days_ago: u32| {
             let file = std::fs::File::create(shelf.join(&name)).unwrap();
-            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(crate::world::START.seconds().try_into().unwrap());
+            let now = file.metadata().unwrap().modified().unwrap();
             file.set_modified(now - DAY * days_ago).unwrap();
         };
         write(name('a'), 2);
