@@ -37,13 +37,14 @@ fn text_of(part: &MessagePart<'_>, prepared: &Prepared<'_>) -> String {
     prepared.restored(String::from_utf8_lossy(&bytes[..bytes.len().min(64 * 1024)]).into_owned())
 }
 
-/// Fields of a block of headers, unfolded; ends at the first empty line when `one_block`.
-fn fields(text: &str, one_block: bool) -> Vec<(String, String)> {
+/// Blocks of fields, unfolded; empty lines stand between them.
+fn blocks(text: &str) -> Vec<Vec<(String, String)>> {
+    let mut blocks = Vec::new();
     let mut fields: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
         if line.trim().is_empty() {
-            if one_block && !fields.is_empty() {
-                break;
+            if !fields.is_empty() {
+                blocks.push(std::mem::take(&mut fields));
             }
             continue;
         }
@@ -56,33 +57,40 @@ fn fields(text: &str, one_block: bool) -> Vec<(String, String)> {
             fields.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
-    fields
+    if !fields.is_empty() {
+        blocks.push(fields);
+    }
+    blocks
 }
 
+/// One block about the report, then one for each recipient, whose fields come in any order (RFC 3464 §2.3). What is said of a recipient who
+/// was refused counts before what is said of others.
 fn delivery_status(text: &str, read: &mut Read) {
-    let mut recipient = None;
-    for (name, value) in fields(text, false) {
-        // `rfc822; someone@example.com`
-        let untyped = || one_line(value.split_once(';').map_or(value.as_str(), |(_, v)| v), 500);
-        match name.as_str() {
-            "final-recipient" => recipient = Some(untyped()),
-            "action" if value.eq_ignore_ascii_case("failed") => {
-                read.failed = true;
-                if let Some(recipient) = recipient.take().filter(|_| read.report.failed_recipients.len() < 100) {
-                    read.report.failed_recipients.push(recipient);
-                }
+    let mut blocks = blocks(text);
+    let field = |block: &[(String, String)], wanted: &str| {
+        block.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone())
+    };
+    // `rfc822; someone@example.com`
+    let untyped = |value: String| one_line(value.split_once(';').map_or(value.as_str(), |(_, v)| v), 500);
+    let failed = |block: &[(String, String)]| field(block, "action").is_some_and(|a| a.eq_ignore_ascii_case("failed"));
+    blocks.sort_by_key(|block| !failed(block));
+    for block in &blocks {
+        if failed(block) {
+            read.failed = true;
+            let recipient = field(block, "final-recipient").or_else(|| field(block, "original-recipient"));
+            if let Some(recipient) = recipient.filter(|_| read.report.failed_recipients.len() < 100) {
+                read.report.failed_recipients.push(untyped(recipient));
             }
-            "status" if read.report.status.is_none() => {
-                read.report.status = value.split_whitespace().next().map(str::to_owned);
-            }
-            "diagnostic-code" if read.report.diagnostic.is_none() => read.report.diagnostic = Some(untyped()),
-            _ => {}
         }
+        let status = || field(block, "status").and_then(|v| v.split_whitespace().next().map(str::to_owned));
+        read.report.status = read.report.status.take().or_else(status);
+        read.report.diagnostic = read.report.diagnostic.take().or_else(|| field(block, "diagnostic-code").map(untyped));
     }
 }
 
 fn original_ids(text: &str, about: &mut Vec<String>) {
-    for (name, value) in fields(text, true) {
+    // A header is one block; behind it stands what was written.
+    for (name, value) in blocks(text).into_iter().next().unwrap_or_default() {
         if matches!(name.as_str(), "message-id" | "x-microsoft-original-message-id") {
             for id in ids_in(&value) {
                 if !about.contains(&id) {
