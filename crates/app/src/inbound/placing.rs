@@ -86,7 +86,8 @@ pub async fn conversation(
             signed.insert(id.clone(), conversation);
         }
     }
-    let stored = tx.conversations_by_message_ids(inbox, &referred).await?;
+    let sender = reading.sender.as_ref().map(|sender| sender.address.key());
+    let stored = tx.conversations_by_message_ids(inbox, &referred, sender.as_deref()).await?;
     Ok(threading::choose(&referred, &signed, &stored))
 }
 

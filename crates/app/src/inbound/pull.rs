@@ -212,7 +212,9 @@ fn is_placeholder(mail: &[u8]) -> bool {
     // Looked for before the mail is parsed, because nearly none is one.
     let begin = &mail[..mail.len().min(PLACEHOLDER_BYTES)];
     begin.windows(PLACEHOLDER_SENDER.len()).any(|at| at.eq_ignore_ascii_case(PLACEHOLDER_SENDER))
-        && parse(begin, PLACEHOLDER_BYTES).defects.contains(&Defect::Placeholder)
+        // Whatever breaks the reader is no such note, and must not end the mailbox's session: it is looked into later, alone.
+        && std::panic::catch_unwind(|| parse(begin, PLACEHOLDER_BYTES).defects.contains(&Defect::Placeholder))
+            .unwrap_or(false)
 }
 
 fn not_in(all: &[u32], known: impl Iterator<Item = u32>) -> Vec<u32> {

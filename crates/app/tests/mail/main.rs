@@ -10,4 +10,5 @@ mod postgres;
 mod pulling;
 mod quarantine;
 mod renumbering;
+mod reused_ids;
 mod sending;

@@ -20,24 +20,31 @@ struct HeaderRow {
 }
 
 impl Tx {
-    /// Message-IDs (without angle brackets) that are known in this inbox, and their conversations; the latest where an id was
-    /// used more than once.
+    /// Message-IDs (without angle brackets) that are known in this inbox, and their conversations. Ids are re-used in the wild, and whoever
+    /// knows one may write under it: of several conversations the one counts in which the id left from here, then one in which `sender`
+    /// (`EmailAddress::key()`) wrote under it, then the first.
     pub async fn conversations_by_message_ids(
         &mut self,
         inbox: InboxId,
         ids: &[String],
+        sender: Option<&str>,
     ) -> Result<HashMap<String, ConversationId>> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let rows: Vec<HeaderRow> = self
             .sql(
-                "SELECT header, conversation_id FROM message_ids WHERE account_id = :account AND inbox_id = ? AND header IN (??) ORDER BY id",
+                "SELECT i.header, i.conversation_id, CAST(CASE WHEN i.origin <> 'incoming' THEN 0 WHEN EXISTS (SELECT 1 FROM messages m \
+                 JOIN contact_addresses a ON a.account_id = m.account_id AND a.contact_id = m.sender_contact_id \
+                 WHERE m.account_id = i.account_id AND m.id = i.message_id AND a.address_key = ?) THEN 1 ELSE 2 END AS BIGINT) AS far \
+                 FROM message_ids i WHERE i.account_id = :account AND i.inbox_id = ? AND i.header IN (??) ORDER BY far DESC, i.id DESC",
             )
+            .bind(sender.unwrap_or_default())
             .bind(inbox.0)
             .list(ids.iter().map(String::as_str))
             .all(&self.tx)
             .await?;
+        // The last of several under one id is the nearest.
         Ok(rows.into_iter().map(|row| (row.header, ConversationId(row.conversation_id))).collect())
     }
 
