@@ -294,3 +294,33 @@ async fn only_an_administrator_may_ask_for_a_connection() -> Result<()> {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_sending_is_refused_the_page_says_who_must_act_and_its_button_tries_again() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        w.sandbox.update_user(SUPPORT, |user| user.smtp_auth_enabled = false);
+        let mut browser = w.admin_browser().await?;
+        let (page, connection) = w.callback_page(&mut browser, SUPPORT).await?;
+        let text = page.text();
+        for told in
+            ["Connected for reading", "Contoso Support", SUPPORT, "An administrator of your Microsoft 365", "5.7.139"]
+        {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        let inbox = w.connected(connection).await?;
+        let button = page.forms().into_iter().next().context("a button")?;
+        let still = browser.submit(&page, &button, &[]).await?;
+        assert!(still.text().contains("Connected for reading"), "{}", still.text());
+        // Somebody else's browser has no part in it.
+        let stranger = Browser::new().submit(&page, &button, &[]).await?;
+        assert!(stranger.status == 403 && !stranger.text().contains(SUPPORT), "{}", stranger.text());
+
+        w.sandbox.update_user(SUPPORT, |user| user.smtp_auth_enabled = true);
+        let mended = browser.submit(&still, &button, &[]).await?;
+        assert!(mended.text().contains("Connected") && !mended.text().contains("refused"), "{}", mended.text());
+        let health = w.api.get(&w.path(&format!("/inboxes/{inbox}/health"))).await?;
+        assert_eq!(health["send"]["state"], json!("connected"));
+        Ok(())
+    })
+    .await
+}

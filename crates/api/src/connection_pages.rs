@@ -14,7 +14,7 @@ const REFRESH_SECONDS: u32 = 3;
 
 pub fn page(shown: CallbackPage) -> Page {
     match shown {
-        CallbackPage::Connected { inbox, account_name, follow, .. } => connected(&inbox, &account_name, &follow),
+        CallbackPage::Connected { inbox, account_name, token, .. } => connected(&inbox, &account_name, token.expose()),
         CallbackPage::Proving { follow, trouble, .. } => proving(&follow, trouble.as_ref()),
         CallbackPage::Confirm { token, account_name, mailbox, .. } => confirm(token.expose(), &account_name, &mailbox),
         CallbackPage::AskAddress(ask) => ask_address(&ask),
@@ -26,7 +26,7 @@ pub fn page(shown: CallbackPage) -> Page {
     }
 }
 
-fn connected(inbox: &Inbox, account: &str, follow: &str) -> Page {
+fn connected(inbox: &Inbox, account: &str, token: &str) -> Page {
     let channel = &inbox.channel;
     let sends = sends(&channel.send_health);
     let page = if sends {
@@ -53,7 +53,10 @@ fn connected(inbox: &Inbox, account: &str, follow: &str) -> Page {
     if sends {
         page = page.link("Go to Postroom", "/").aside("Nothing more is needed here: this page can be closed.");
     } else {
-        page = page.link("Look again", &status_path(follow)).link("Go to Postroom", "/");
+        page = page
+            .form("/microsoft/callback/try_again", &[("token", token)], "Try sending again")
+            .aside("Press it when somebody has done what is asked above; it takes a few seconds.")
+            .link("Go to Postroom", "/");
     }
     page
 }
@@ -220,19 +223,20 @@ mod tests {
 
     #[test]
     fn the_page_at_the_end_names_the_inbox_and_says_how_it_is_doing() {
-        let html = connected(&inbox(), "Contoso", "state").render();
+        let html = connected(&inbox(), "Contoso", "t.k").render();
+        assert!(!html.contains("<form"), "nothing needs to be tried");
         for told in ["Contoso &lt;Support&gt;", "ada@contoso.example", "support@contoso.example", "12 of 40", "works"] {
             assert!(html.contains(told), "{told}: {html}");
         }
     }
 
     #[test]
-    fn a_mailbox_that_cannot_send_says_who_must_act_and_where_to_look_again() {
+    fn a_mailbox_that_cannot_send_says_who_must_act_and_has_a_button_to_try_again() {
         let mut inbox = inbox();
         let failure = Failure::new(FailureClass::SmtpAuthDisabled).said("535 5.7.139");
         inbox.channel.send_health = inbox.channel.send_health.failed(failure, inbox.created_at, None);
-        let html = connected(&inbox, "Contoso", "state").render();
-        for told in ["535 5.7.139", "administrator", "smtp_auth_disabled", "/microsoft/connections/state"] {
+        let html = connected(&inbox, "Contoso", "t.k").render();
+        for told in ["535 5.7.139", "administrator", "smtp_auth_disabled", "/microsoft/callback/try_again", "t.k"] {
             assert!(html.contains(told), "{told}: {html}");
         }
     }

@@ -108,6 +108,7 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .get_and_head("/microsoft/callback", microsoft_callback::returned, connect::nothing)
         .post("/microsoft/callback/confirm", microsoft_callback::confirmed)
         .post("/microsoft/callback/address", microsoft_callback::address_told)
+        .post("/microsoft/callback/try_again", microsoft_callback::tried_again)
         .get("/microsoft/connections/:token", microsoft_callback::followed)
         .with_operations(Methods::of_document(&documents.json));
     let operations = Arc::new(service.into_endpoint());

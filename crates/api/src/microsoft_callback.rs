@@ -63,6 +63,19 @@ pub async fn address_told(
     }
 }
 
+/// The button of the page at the end.
+#[handler]
+pub async fn tried_again(
+    request: &Request,
+    Data(app): Data<&App>,
+    form: poem::Result<Form<Confirmation>>,
+) -> poem::Result<Response> {
+    match own_form(request, app, form) {
+        Ok(form) => answer(callback::try_sending_again(app, &form.token, &|name| cookies::read(request, name)).await),
+        Err(class) => Ok(failure_page::page(&class.into(), &WaysOut::default()).into_response()),
+    }
+}
+
 /// The attempt's cookie speaks for these forms, so they must be ours.
 fn own_form<T>(request: &Request, app: &App, form: poem::Result<Form<T>>) -> Result<T, FailureClass> {
     if !same_origin::may_use_cookie(request, &app.settings().frontend_url) {

@@ -39,6 +39,7 @@ async fn a_method_that_a_path_does_not_take_is_405_and_says_which_it_takes() {
         ("/microsoft/callback", "GET"),
         ("/microsoft/callback/confirm", "POST"),
         ("/microsoft/callback/address", "POST"),
+        ("/microsoft/callback/try_again", "POST"),
         ("/microsoft/connections/x", "GET"),
     ] {
         paths.push((path.to_owned(), vec![method.to_owned()]));

@@ -5,6 +5,7 @@
 
 use super::attempt::{Browser, CookieLookup, state_of_confirmation};
 use super::connect::refusal_failure;
+use super::health::{self, Part, TryAgainError};
 use super::settle;
 use crate::App;
 use crate::accounts::{Caller, EnterError, enter};
@@ -40,7 +41,8 @@ impl std::fmt::Debug for CallbackQuery {
 #[derive(Clone, Debug)]
 pub enum CallbackPage {
     /// The inbox exists. How it is doing stands in its channel: reading, sending, and the import of the past.
-    Connected { connection_id: ConnectionId, account_name: String, inbox: Box<Inbox>, follow: String },
+    /// `token` is for [`try_sending_again`].
+    Connected { connection_id: ConnectionId, account_name: String, inbox: Box<Inbox>, token: Secret },
     /// Signed in; the mailbox is being proved. `follow` goes to [`follow`]; `trouble` is what the last try met.
     Proving { account_id: AccountId, connection_id: ConnectionId, follow: String, trouble: Option<Failure> },
     /// This browser is nobody's here: one form, POST, with `token` as its only, hidden field, that names the account.
@@ -153,6 +155,28 @@ pub async fn tell_address(
         });
     }
     answered(app, token, cookies, ConnectionStatus::AwaitingAddress, address.as_ref()).await
+}
+
+/// For so long the page at the end of a sign-in has its button; after that, the inbox's settings have it.
+const PAGE_ACTS_FOR: Duration = Duration::from_secs(3600);
+
+/// The button of the page at the end, where sending is refused: for the browser that connected the mailbox.
+pub async fn try_sending_again(app: &App, token: &str, cookies: CookieLookup<'_>) -> Result<CallbackPage, StoreError> {
+    let state = state_of_confirmation(token).unwrap_or_default();
+    let (seen, browser) = match seen(app, state, cookies).await? {
+        Ok(seen) => seen,
+        Err(refused) => return Ok(CallbackPage::refused(refused)),
+    };
+    let since = app.now().minus(PAGE_ACTS_FOR);
+    let proof = app.store().connections().act_again(&TokenHash::of(token), &browser.hash(), since).await?;
+    if let Some(proof) = proof.filter(|_| seen.account.status == AccountStatus::Active) {
+        // What came of it stands in the inbox's health, which the page shows.
+        match health::try_again_in(app, &proof.scope, proof.inbox_id, Part::Send).await {
+            Ok(_) | Err(TryAgainError::Forbidden | TryAgainError::NotFound | TryAgainError::NeedsSignIn(_)) => {}
+            Err(TryAgainError::Store(error)) => return Err(error),
+        }
+    }
+    follow(app, state, cookies).await
 }
 
 /// A person answered what they were asked, in the browser that was asked, and for an account that is not suspended.
@@ -278,7 +302,7 @@ async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -
                 connection_id: connection.id,
                 account_name: account.name,
                 inbox: Box::new(inbox),
-                follow: state.to_owned(),
+                token: browser.confirmation(state),
             })
         }
         ConnectionStatus::AwaitingConfirmation | ConnectionStatus::AwaitingAddress

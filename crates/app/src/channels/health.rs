@@ -145,7 +145,16 @@ pub async fn try_again(app: &App, member: &Member, inbox: InboxId, part: Part) -
     if !member.may_manage_inboxes() {
         return Err(TryAgainError::Forbidden);
     }
-    let scope = &member.scope;
+    try_again_in(app, &member.scope, inbox, part).await
+}
+
+/// For whoever has proved that they may ask for it.
+pub(super) async fn try_again_in(
+    app: &App,
+    scope: &AccountScope,
+    inbox: InboxId,
+    part: Part,
+) -> Result<Inbox, TryAgainError> {
     let found = scope.inbox(inbox).await?.ok_or(TryAgainError::NotFound)?;
     let channel = found.channel;
     if let Some(failure) = refresh::needs_sign_in(scope, channel.grant_id).await? {

@@ -11,7 +11,7 @@ use crate::entity::{account, connection};
 use crate::error::corrupt;
 use crate::*;
 use domain::channel::ConnectionStatus;
-use domain::{AccountId, ConnectionId, Timestamp};
+use domain::{AccountId, ConnectionId, InboxId, Timestamp};
 use std::sync::Arc;
 
 /// The scope of connection attempts, before anybody is known.
@@ -98,6 +98,28 @@ impl Connections {
             None => None,
         };
         self.proof(row, "confirm_hash", confirm, browser, now).await
+    }
+
+    /// The browser that connected a mailbox acts for it once more: the page at the end of a sign-in has a button. `since`: attempts that
+    /// ended before it act for nothing any more.
+    pub async fn act_again(
+        &self,
+        confirm: &TokenHash,
+        browser: &TokenHash,
+        since: Timestamp,
+    ) -> Result<Option<ConnectedProof>> {
+        let row: Option<connection::Model> = system(
+            "SELECT * FROM connections WHERE confirm_hash = ? AND browser_hash = ? AND status = 'connected' AND updated_at >= ?",
+        )
+        .bind(confirm.hex())
+        .bind(browser.hex())
+        .bind(since.0)
+        .one(&self.inner.read)
+        .await?;
+        Ok(row.and_then(|row| {
+            let inbox_id = InboxId(row.result_inbox_id?);
+            Some(ConnectedProof { scope: self.inner.scope(AccountId(row.account_id)), inbox_id })
+        }))
     }
 
     /// The attempt whose state this is, for finding the cookie's name; proves nothing.

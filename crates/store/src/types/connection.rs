@@ -120,6 +120,13 @@ pub struct LinkProof {
     pub handshake: Handshake,
 }
 
+/// The browser that connected this inbox, not long ago.
+#[derive(Clone, Debug)]
+pub struct ConnectedProof {
+    pub scope: AccountScope,
+    pub inbox_id: InboxId,
+}
+
 /// Why a state, link or confirmation opens nothing.
 #[derive(Clone, Debug)]
 pub enum StateRefusal {
