@@ -2,6 +2,7 @@
 
 mod backing_off;
 mod breaking_down;
+mod hearing;
 mod machine;
 mod reading;
 mod taking_over;
