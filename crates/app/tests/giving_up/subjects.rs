@@ -71,8 +71,8 @@ impl Subjects {
         inbound::pull::pull(&app, &lease, &mut mailbox).await?;
         mailbox.close().await;
         installation.messages_are(2).await?;
-        let query = app::conversations::ConversationQuery::default();
-        let conversations = app::conversations::list(&app, &installation.member, &query).await?.items;
+        let filter = app::conversations::ConversationFilter::default();
+        let conversations = app::conversations::list(&app, &installation.member, &filter).await?.items;
         let conversation = conversations.first().context("a conversation")?.conversation.display_id;
         let draft = Draft { content: "An answer".to_owned(), ..Draft::default() };
         let message = reply(&app, &installation.member, conversation, draft).await?;
