@@ -4,6 +4,7 @@
 
 mod commands;
 mod config;
+mod folder;
 mod output;
 mod parts;
 mod shutdown;

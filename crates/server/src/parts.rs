@@ -113,7 +113,7 @@ impl Listening {
 /// Opens the database without looking at its schema.
 pub async fn open_store(config: &Config) -> Result<Store> {
     if config.database.is_sqlite {
-        std::fs::create_dir_all(&config.database.data_dir)
+        crate::folder::make_private(&config.database.data_dir)
             .with_context(|| format!("POSTROOM_DATA_DIR: cannot make {}", config.database.data_dir.display()))?;
     }
     Store::connect(StoreConfig {

@@ -127,6 +127,8 @@ fn a_second_serving_process_on_one_file_is_refused_commands_work_beside_the_firs
     ];
     let (created, said) = output(folder.path(), &create, &variables);
     assert!(created.status.success(), "{said}");
+    let data = std::fs::metadata(folder.path().join("data")).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&data.permissions()) & 0o777, 0o700, "mail is nobody else's");
     let json: serde_json::Value = serde_json::from_slice(&created.stdout).expect("exactly one JSON object");
     let mut names: Vec<&String> = json.as_object().expect("an object").keys().collect();
     names.sort();

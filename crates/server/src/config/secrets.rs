@@ -60,7 +60,7 @@ fn kept_key(data_dir: &Path, entropy: &dyn Entropy, only_looks: bool) -> std::io
     if only_looks {
         return Ok(text);
     }
-    std::fs::create_dir_all(data_dir)?;
+    crate::folder::make_private(data_dir)?;
     // Written beside and then linked, so that two processes that start together end up with one key.
     let mut file = tempfile::NamedTempFile::new_in(data_dir)?;
     std::io::Write::write_all(&mut file, text.as_bytes())?;
