@@ -5,15 +5,19 @@
 
 use super::answers::{self, During};
 use super::session::{SMALL_ANSWER, Session};
-use super::{Batch, FetchedEmail};
-use async_imap::imap_proto::{AttributeValue, Response};
+use super::{Batch, FetchedEmail, FetchedHeader};
+use async_imap::imap_proto::{AttributeValue, MessageSection, Response, SectionPath};
 use domain::{Failure, Timestamp};
 use std::collections::{HashMap, HashSet};
 
 const PART_BYTES: usize = 256 * 1024;
+/// Exchange takes headers of up to 256 kB; nobody sends one that is longer than this.
+const MAX_HEADER_BYTES: u64 = 1024 * 1024;
 const MAX_UIDS_PER_BATCH: usize = 250;
 /// Room on the command line for everything that is not the UID set.
 const COMMAND_OVERHEAD: usize = 100;
+
+const HEADER: SectionPath = SectionPath::Full(MessageSection::Header);
 
 impl Session {
     /// RFC822.SIZE of each (an estimate on Exchange), and INTERNALDATE where it can be read.
@@ -95,6 +99,25 @@ impl Session {
             fetched.extend(self.fetch_batch(&batch).await?);
         }
         Ok(fetched)
+    }
+
+    /// The header of each mail, without its body. UIDs that the server does not answer for are absent.
+    pub async fn fetch_headers(&mut self, uids: &[u32]) -> Result<Vec<FetchedHeader>, Failure> {
+        let mut fetched = HashMap::new();
+        for set in uid_sets(uids, self.limits.command_bytes) {
+            let allowance = uids_in(&set).len() as u64 * MAX_HEADER_BYTES;
+            self.fetch_items(&set, "(UID BODY.PEEK[HEADER])", allowance, |uid, items| {
+                for item in items {
+                    if let AttributeValue::BodySection { section: Some(HEADER), data: Some(data), .. }
+                    | AttributeValue::Rfc822Header(Some(data)) = item
+                    {
+                        fetched.insert(uid, FetchedHeader { uid, bytes: data.to_vec() });
+                    }
+                }
+            })
+            .await?;
+        }
+        Ok(uids.iter().filter_map(|uid| fetched.remove(uid)).collect())
     }
 
     async fn fetch_in_parts(&mut self, uid: u32) -> Result<Option<FetchedEmail>, Failure> {

@@ -86,6 +86,13 @@ pub struct FetchedEmail {
     pub truncated: bool,
 }
 
+/// The header of a mail, up to and with its empty line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedHeader {
+    pub uid: u32,
+    pub bytes: Vec<u8>,
+}
+
 /// UIDs that are fetched by one round of commands; made by [`Session::plan`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
