@@ -5,9 +5,10 @@ use crate::error::{Acting, Problem, Reading, Refusal, Writing};
 use crate::message_body::MessageBody;
 use crate::shape;
 use crate::tags::Tag;
+use app::App;
 use app::accounts::Member;
 use app::conversations;
-use app::outbound::{self, IdempotencyKey};
+use app::outbound::{self, IdempotencyKey, RetryError};
 use domain::{DisplayId, MessageId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
@@ -92,10 +93,7 @@ impl MessagesApi {
         conversation_id: Path<i64>,
         message_id: Path<i64>,
     ) -> Result<Json<Message>, Refusal<Acting>> {
-        let member = auth.enter(account_id.0).await?;
-        let conversation = DisplayId(conversation_id.0);
-        let message = outbound::retry(auth.app(), &member, conversation, MessageId(message_id.0)).await?;
-        Ok(Json(shown(&auth, &member, &message).await?))
+        acted(&auth, [account_id, conversation_id, message_id], outbound::retry).await
     }
 
     /// Delete a message
@@ -113,10 +111,7 @@ impl MessagesApi {
         conversation_id: Path<i64>,
         message_id: Path<i64>,
     ) -> Result<Json<Message>, Refusal<Acting>> {
-        let member = auth.enter(account_id.0).await?;
-        let conversation = DisplayId(conversation_id.0);
-        let message = outbound::delete_message(auth.app(), &member, conversation, MessageId(message_id.0)).await?;
-        Ok(Json(shown(&auth, &member, &message).await?))
+        acted(&auth, [account_id, conversation_id, message_id], outbound::delete_message).await
     }
 
     /// Show a mail's HTML, made safe
@@ -149,6 +144,18 @@ impl MessagesApi {
         .ok_or_else(Problem::not_found)?;
         Ok(Json(MessageHtml { html: html.html, blocked_remote_images: html.blocked_remote_images.into() }))
     }
+}
+
+/// Does something to one message, and shows it as it is then. `path`: account, conversation, message.
+async fn acted(
+    auth: &Auth,
+    path: [Path<i64>; 3],
+    act: impl AsyncFnOnce(&App, &Member, DisplayId, MessageId) -> Result<domain::message::Message, RetryError>,
+) -> Result<Json<Message>, Refusal<Acting>> {
+    let [account, conversation, message] = path.map(|id| id.0);
+    let member = auth.enter(account).await?;
+    let message = act(auth.app(), &member, DisplayId(conversation), MessageId(message)).await?;
+    Ok(Json(shown(auth, &member, &message).await?))
 }
 
 async fn shown(auth: &Auth, member: &Member, message: &domain::message::Message) -> Result<Message, Problem> {
