@@ -15,6 +15,7 @@ mod m0005_pending_arrivals;
 mod m0006_raw_email_cut;
 mod m0007_blob_named;
 mod m0008_breakdowns;
+mod m0009_recipients;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_raw_email_cut::Migration),
             Box::new(m0007_blob_named::Migration),
             Box::new(m0008_breakdowns::Migration),
+            Box::new(m0009_recipients::Migration),
         ]
     }
 }

@@ -108,3 +108,89 @@ async fn a_server_that_always_hangs_up_after_the_dot_is_sent_to_twice_and_then_a
     })
     .await
 }
+
+fn received(w: &World, whom: &str) -> usize {
+    w.sandbox.mailbox(whom).messages("INBOX").len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_who_is_put_off_gets_the_mail_later_and_the_others_get_it_once() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let conversation = w.first_conversation().await?;
+        let grace = "grace@customer.example";
+        let put_off = "450 4.2.0 Greylisted, come again".to_owned();
+        w.sandbox.faults().once(SmtpFault::RefuseRecipient { address: grace.to_owned(), reply: put_off.clone() });
+        let body = json!({"content": "hello", "message_type": "outgoing", "cc_emails": grace});
+        let reply = w.api.post(&w.path(&format!("/conversations/{conversation}/messages")), &body).await?;
+        let id = reply["id"].as_i64().context("id")?;
+        w.eventually("Ada has it", async |w| Ok(arrived(w) == 1)).await?;
+        w.eventually("the API says who waits, and why", async |w| {
+            let message = w.message(conversation, id).await?;
+            let delivery = &message["delivery"];
+            Ok(delivery["state"] == json!("queued")
+                && delivery["accepted_recipients"] == json!(["ada@customer.example"])
+                && delivery["waiting_recipients"] == json!([{"address": grace, "server_said": put_off}])
+                && delivery["failure"]["code"] == json!("some_recipients_wait")
+                && delivery["next_try_at"].is_i64())
+        })
+        .await?;
+        let sent = w.delivery_is(conversation, id, "sent").await?;
+        assert_eq!(sent["delivery"]["waiting_recipients"], json!([]), "{sent}");
+        assert!(sent["delivery"]["failure"].is_null() && sent["content_attributes"]["external_error"].is_null());
+        assert_eq!((arrived(w), received(w, grace)), (1, 1));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_recipient_is_named_and_a_retry_sends_to_that_one_alone() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let conversation = w.first_conversation().await?;
+        let grace = "grace@customer.example";
+        w.sandbox.faults().once(SmtpFault::recipient_unknown(grace));
+        let body = json!({"content": "hello", "message_type": "outgoing", "cc_emails": grace});
+        let reply = w.api.post(&w.path(&format!("/conversations/{conversation}/messages")), &body).await?;
+        let id = reply["id"].as_i64().context("id")?;
+        let sent = w.delivery_is(conversation, id, "sent").await?;
+        let refused = &sent["delivery"]["refused_recipients"][0];
+        assert_eq!((&refused["address"], &refused["code"]), (&json!(grace), &json!("recipient_refused")), "{sent}");
+        assert_eq!(refused["cause"], json!("The mail server refused the recipient."));
+        w.api.post(&w.path(&format!("/conversations/{conversation}/messages/{id}/retry")), &json!({})).await?;
+        w.eventually("Grace has it", async |w| Ok(received(w, grace) == 1)).await?;
+        let sent = w.delivery_is(conversation, id, "sent").await?;
+        assert_eq!(sent["delivery"]["refused_recipients"], json!([]), "{sent}");
+        assert_eq!(arrived(w), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_of_a_bounced_message_arrives_and_an_answer_to_its_first_id_finds_it() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let conversation = w.first_conversation().await?;
+        w.sandbox.faults().once(SmtpFault::BounceLater {
+            status: "5.1.1".to_owned(),
+            diagnostic: "550 5.1.1 User unknown".to_owned(),
+            language: sandbox::NdrLanguage::English,
+        });
+        let reply = w.reply(conversation, "hello").await?;
+        let id = reply["id"].as_i64().context("id")?;
+        let bounced = w.delivery_is(conversation, id, "bounced").await?;
+        assert_eq!(bounced["delivery"]["refused_recipients"][0]["bounced"], json!(true), "{bounced}");
+        w.api.post(&w.path(&format!("/conversations/{conversation}/messages/{id}/retry")), &json!({})).await?;
+        let sent = w.delivery_is(conversation, id, "sent").await?;
+        // Under its first id Exchange would have swallowed it.
+        assert_eq!(arrived(w), 1);
+        let first = reply["source_id"].as_str().context("an id")?;
+        assert_ne!(sent["source_id"].as_str(), Some(first));
+        let answer = Mail::new("ada@customer.example", "Re: Order", "thanks").id("two@c").answering(first);
+        w.sandbox.deliver(SUPPORT, &answer.bytes());
+        w.eventually("the answer is there", async |w| {
+            Ok(w.said(conversation).await?.iter().any(|said| said["content"] == json!("thanks")))
+        })
+        .await
+    })
+    .await
+}

@@ -80,7 +80,10 @@ impl MessagesApi {
         Ok(Json(shown(&auth, &member, &message).await?.with_echo_id(asked.echo_id)))
     }
 
-    /// Send a failed message once more
+    /// Send a message once more
+    ///
+    /// One that failed, bounced, or may not have left; or one that was sent, to the recipients who were refused. Whoever has it does not
+    /// get it again.
     #[oai(
         path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages/:message_id/retry",
         method = "post",

@@ -122,7 +122,8 @@ failure_classes! {
     SenderNotAllowed = "sender_not_allowed", TenantAdmin, Never, "The mailbox may not send as this address.", "A Microsoft 365 administrator grants Send As for the From address, then retry the message.";
     SenderBlocked = "sender_blocked", TenantAdmin, Never, "The mailbox is blocked from sending.", "A Microsoft 365 administrator removes the mailbox from Restricted entities, then retry the message.";
     RecipientRefused = "recipient_refused", Agent, Never, "The mail server refused the recipient.", "Check the address, then retry the message.";
-    SomeRecipientsRefused = "some_recipients_refused", Agent, Never, "The message was sent, but some recipients were refused.", "Check the addresses below and write to them again.";
+    SomeRecipientsRefused = "some_recipients_refused", Agent, Never, "The message was sent, but some recipients were refused.", "Check the addresses below; Retry sends it to these alone.";
+    SomeRecipientsWait = "some_recipients_wait", Nobody, Later, "The message was sent, but the mail server put some recipients off.", "Nothing to do: we try those again for up to three days.";
     MessageTooLarge = "message_too_large", Agent, Never, "The message is larger than the mail server accepts.", "Send the attachments in smaller parts, or as links.";
     MessageRefused = "message_refused", Agent, Never, "The mail server refused the message.", "Read the server's words below; change the message and retry.";
     MailboxFull = "mailbox_full", Owner, Later, "The sending mailbox is full.", "Make room in the mailbox; we keep trying.";

@@ -5,8 +5,9 @@ use domain::channel::{EmailChannel, Health, HealthState, ImportProgress, ImportS
 use domain::contact::Contact;
 use domain::conversation::{Conversation, ConversationStatus, Priority};
 use domain::inbox::{Inbox, InboxSettings};
-use domain::message::delivery::RefusedRecipient;
-use domain::message::{Attachment, ContentType, Delivery, DeliveryState, Message, MessageType, Sender};
+use domain::message::{
+    Attachment, ContentType, Delivery, DeliveryState, Message, MessageType, Recipients, RefusedRecipient, Sender,
+};
 use domain::user::{Agent, Membership, User};
 use domain::*;
 use serde_json::{Value, json};
@@ -210,6 +211,20 @@ fn an_incoming_message_says_who_it_is_from_and_nothing_of_a_delivery() {
     }
 }
 
+/// One has it, one was refused, one was put off, and one was not asked for yet.
+fn recipients() -> Recipients {
+    let all =
+        ["a@b.example", "b@b.example", "c@b.example", "d@b.example"].map(|a| EmailAddress::parse(a).expect("one"));
+    let refused = |at: usize, class, said: &str| RefusedRecipient::new(&all[at], &Failure::new(class).said(said));
+    let mut recipients = Recipients::new(all.to_vec());
+    recipients.accept(&all[..1], &["1@us.example".to_owned()]);
+    recipients.hear(&[
+        refused(1, FailureClass::RecipientRefused, "550 unknown"),
+        refused(2, FailureClass::Throttled, "450 later"),
+    ]);
+    recipients
+}
+
 #[test]
 fn an_outgoing_message_tells_how_its_delivery_is_doing() {
     let delivery = Delivery {
@@ -221,7 +236,7 @@ fn an_outgoing_message_tells_how_its_delivery_is_doing() {
         sent_at: None,
         next_try_at: None,
         failure: Some(Failure::new(FailureClass::OutcomeUnknown).said("gone")),
-        refused_recipients: vec![RefusedRecipient { address: "a@b.example".into(), server_said: "550".into() }],
+        recipients: recipients(),
     };
     let mut outgoing = message(Sender::User(Box::new(agent().user)), Some(delivery));
     outgoing.attachments.push(Attachment {
@@ -248,7 +263,14 @@ fn an_outgoing_message_tells_how_its_delivery_is_doing() {
                 "code": "outcome_unknown", "cause": FailureClass::OutcomeUnknown.text(), "who_must_act": "agent",
                 "cure": FailureClass::OutcomeUnknown.cure(), "server_said": "gone", "detail": null, "correlation_id": null,
             },
-            "refused_recipients": [{"address": "a@b.example", "server_said": "550"}],
+            "accepted_recipients": ["a@b.example"],
+            "waiting_recipients": [
+                {"address": "c@b.example", "server_said": "450 later"}, {"address": "d@b.example", "server_said": null},
+            ],
+            "refused_recipients": [{
+                "address": "b@b.example", "code": "recipient_refused", "cause": FailureClass::RecipientRefused.text(),
+                "server_said": "550 unknown", "bounced": false,
+            }],
         })
     );
     let file = &shown["attachments"][0];

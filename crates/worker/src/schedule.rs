@@ -1,4 +1,4 @@
-//! This process's session: its heartbeat, the mailboxes it looks after, and the grants it keeps alive.
+//! This process's session: its heartbeat, the mailboxes it looks after, and what is put right every hour.
 //!
 //! A mailbox is leased by a session, and a session is alive while its heart beats; so a process that dies loses all its mailboxes at once,
 //! and none is renewed one by one. Leasing takes what nobody holds and never takes from the living.
@@ -9,6 +9,7 @@
 use crate::WorkerConfig;
 use crate::mailbox::{Actor, End};
 use crate::wake::Hints;
+use app::outbound::orphans;
 use app::tending::{self, ChannelLease};
 use app::{App, owed};
 use domain::{ChannelId, WorkerSessionId};
@@ -278,6 +279,9 @@ async fn keep_house(app: App) {
         Ok(0) => {}
         Ok(count) => error!(count, "owed work of kinds that no version here knows was given up"),
         Err(error) => warn!(%error, "owed work of unknown kinds could not be looked at"),
+    }
+    if let Err(error) = orphans::owe_again(&app).await {
+        warn!(%error, "deliveries that nobody owes could not be looked for; trying again in an hour");
     }
     match tending::keep_grants_alive(&app).await {
         Ok(0) => {}

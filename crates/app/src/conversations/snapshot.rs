@@ -91,7 +91,9 @@ fn delivery(delivery: &Delivery) -> Value {
         "sent_at": micros(delivery.sent_at),
         "next_try_at": micros(delivery.next_try_at),
         "failure": delivery.failure,
-        "refused_recipients": delivery.refused_recipients,
+        "accepted_recipients": delivery.recipients.accepted.iter().map(|a| a.address.as_str()).collect::<Vec<_>>(),
+        "waiting_recipients": delivery.expecting().iter().map(domain::EmailAddress::as_str).collect::<Vec<_>>(),
+        "refused_recipients": delivery.recipients.refused,
     })
 }
 

@@ -5,11 +5,11 @@
 
 use super::reading::Reading;
 use crate::outbound::settle;
-use domain::message::DeliveryState;
-use domain::message::delivery::RefusedRecipient;
-use domain::{Failure, FailureClass, InboxId};
+use domain::message::{DeliveryState, RefusedRecipient};
+use domain::{FailureClass, InboxId};
 use mail::parse::{MailKind, Report};
-use store::{MessageIdOrigin, StoreError, Tx};
+use serde_json::json;
+use store::{MessageIdOrigin, OwedKind, OwedPriority, StoreError, Tx};
 
 /// Marks what the report is about, if it says so.
 pub(super) async fn mark(tx: &mut Tx, inbox: InboxId, reading: &Reading) -> Result<(), StoreError> {
@@ -24,28 +24,29 @@ pub(super) async fn mark(tx: &mut Tx, inbox: InboxId, reading: &Reading) -> Resu
             let Some(message) = tx.message(known.message_id).await?.filter(|_| left) else { continue };
             let Some(delivery) = message.delivery else { continue };
             let Some(mut record) = tx.lock_delivery(delivery.id).await? else { continue };
-            match record.delivery.state {
-                DeliveryState::Sent | DeliveryState::OutcomeUnknown | DeliveryState::Sending => {}
-                DeliveryState::Queued | DeliveryState::Failed | DeliveryState::Bounced => continue,
+            let ids: Vec<String> =
+                std::iter::once(&record.message_id_header).chain(&record.rewritten_message_id).cloned().collect();
+            let present = ids.contains(id).then_some(ids.as_slice());
+            let before = record.delivery.state;
+            if !record.delivery.bounce(id, present, &refused(report)) {
+                continue;
             }
-            record.delivery.state = DeliveryState::Bounced;
-            record.delivery.failure = Some(failure(report));
-            record.delivery.refused_recipients = refused(report);
             tx.update_delivery(&record).await?;
+            // What is being sent is settled by whoever sends it; else nobody sends it again, or looks for it.
+            let after = record.delivery.state;
+            if after != before && before != DeliveryState::Sending {
+                for kind in [OwedKind::DeliverMessage, OwedKind::ReconcileDelivery] {
+                    tx.cancel_owed(kind, delivery.id.0).await?;
+                }
+                if after == DeliveryState::Queued {
+                    tx.owe(OwedKind::DeliverMessage, delivery.id.0, json!({}), OwedPriority::Human, None).await?;
+                }
+            }
             settle::note_on_message(tx, &record).await?;
             return Ok(());
         }
     }
     Ok(())
-}
-
-fn failure(report: &Report) -> Failure {
-    let failure = Failure::new(FailureClass::RecipientRefused);
-    match (&report.diagnostic, &report.status) {
-        (Some(said), _) => failure.said(said),
-        (None, Some(status)) => failure.said(status),
-        (None, None) => failure,
-    }
 }
 
 fn refused(report: &Report) -> Vec<RefusedRecipient> {
@@ -54,6 +55,11 @@ fn refused(report: &Report) -> Vec<RefusedRecipient> {
         .failed_recipients
         .iter()
         .take(100)
-        .map(|address| RefusedRecipient { address: address.replace('\0', ""), server_said: said.replace('\0', "") })
+        .map(|address| RefusedRecipient {
+            address: address.replace('\0', ""),
+            server_said: said.replace('\0', ""),
+            class: FailureClass::RecipientRefused,
+            bounced: true,
+        })
         .collect()
 }

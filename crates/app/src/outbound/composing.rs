@@ -1,15 +1,11 @@
 //! A delivery's mail: built once, from what the message says, and kept; every further attempt sends the same bytes.
 
-use super::deliver::envelope;
 use domain::channel::EmailChannel;
 use domain::message::{Message, Sender};
 use domain::{Failure, FailureClass, Mailbox};
 use mail::compose::{ComposeError, Outgoing, OutgoingAttachment, compose};
-use mail::smtp::Envelope;
 use serde_json::Value;
 use store::{AccountScope, DeliveryRecord, StoreError};
-
-use crate::App;
 
 /// Why there is no mail to send.
 pub(super) enum Unbuildable {
@@ -29,27 +25,24 @@ impl From<FailureClass> for Unbuildable {
     }
 }
 
-/// Who gets it, and the bytes.
+/// The bytes, whoever of its recipients they go to.
 pub(super) async fn composed(
-    _app: &App,
     scope: &AccountScope,
     channel: &EmailChannel,
-    record: DeliveryRecord,
-) -> Result<(Envelope, Vec<u8>), Unbuildable> {
-    let message = scope.message_by_id(record.delivery.message_id).await?.ok_or(FailureClass::MessageUnbuildable)?;
-    let mail = outgoing(scope, channel, &record, message).await?;
-    let recipients = mail.recipients();
-    if recipients.is_empty() {
+    record: &DeliveryRecord,
+) -> Result<Vec<u8>, Unbuildable> {
+    if record.delivery.recipients.waiting().is_empty() {
         return Err(FailureClass::NoRecipients.into());
     }
-    let envelope = envelope(&channel.from_address, recipients);
     let kept = match record.composed_blob_id {
         Some(blob) => scope.read_blob(blob).await?,
         None => None,
     };
     if let Some(bytes) = kept {
-        return Ok((envelope, bytes));
+        return Ok(bytes);
     }
+    let message = scope.message_by_id(record.delivery.message_id).await?.ok_or(FailureClass::MessageUnbuildable)?;
+    let mail = outgoing(scope, channel, record, message).await?;
     let bytes = compose(&mail).map_err(|error| unbuildable(&error))?;
     let most = channel.provider.capabilities().max_message_bytes;
     if bytes.len() as u64 > most {
@@ -58,12 +51,14 @@ pub(super) async fn composed(
     }
     let blob = scope.put_blob(&bytes).await?;
     let mut tx = scope.begin().await?;
-    if let Some(mut record) = tx.lock_delivery(record.delivery.id).await? {
+    let built_for = &record.message_id_header;
+    if let Some(mut record) = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.message_id_header == *built_for)
+    {
         record.composed_blob_id = Some(blob);
         tx.update_delivery(&record).await?;
     }
     tx.commit().await?;
-    Ok((envelope, bytes))
+    Ok(bytes)
 }
 
 async fn outgoing(
@@ -78,17 +73,14 @@ async fn outgoing(
         Sender::Contact(_) | Sender::System => None,
     };
     let mut attachments = Vec::with_capacity(message.attachments.len());
-    // With the mail composed and kept, the files need not be read again.
-    if record.composed_blob_id.is_none() {
-        for file in &message.attachments {
-            let bytes = scope.read_blob(file.blob_id).await?.ok_or(FailureClass::MessageUnbuildable)?;
-            attachments.push(OutgoingAttachment {
-                file_name: file.file_name.clone(),
-                content_type: file.content_type.clone(),
-                content_id: file.content_id.clone(),
-                bytes,
-            });
-        }
+    for file in &message.attachments {
+        let bytes = scope.read_blob(file.blob_id).await?.ok_or(FailureClass::MessageUnbuildable)?;
+        attachments.push(OutgoingAttachment {
+            file_name: file.file_name.clone(),
+            content_type: file.content_type.clone(),
+            content_id: file.content_id.clone(),
+            bytes,
+        });
     }
     let email = &message.content_attributes["email"];
     let text = |name: &str| email.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -6,17 +6,16 @@
 //! with the reason shown, until somebody mends it.
 
 use super::composing::{Unbuildable, composed};
+use super::patience::{LONGEST_WAIT, UNTIL_MENDED, is_too_old, wait_after};
 use super::settle::{self, Settled};
-use super::{pace, reconcile};
+use super::{ids, pace, reconcile};
 use crate::kill_point::KillPoint;
 use crate::{App, channels, jobs};
 use domain::account::AccountStatus;
 use domain::channel::EmailChannel;
-use domain::failure::backoff;
-use domain::message::DeliveryState;
-use domain::message::delivery::RETRY_FOR_SECONDS;
+use domain::message::{DeliveryState, RefusedRecipient};
 use domain::{DeliveryId, EmailAddress, Failure, FailureClass, Retry, Secret};
-use mail::smtp::{Envelope, SendOutcome, Session, SmtpLogin};
+use mail::smtp::{Envelope, NotAddressed, SendOutcome, Session, SmtpLogin};
 use oauth::Resource;
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, SendLease, StoreError};
@@ -26,13 +25,7 @@ use tracing::{info, warn};
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Somebody else sends from this mailbox at the moment.
 const UNTIL_FREE: Duration = Duration::from_secs(1);
-/// How soon to look again whether sending was mended.
-const UNTIL_MENDED: Duration = Duration::from_secs(30);
 const UNTIL_RESUMED: Duration = Duration::from_secs(300);
-const FIRST_WAIT: Duration = Duration::from_secs(15);
-const LONGEST_WAIT: Duration = Duration::from_secs(30 * 60);
-/// A used-up quota has a window of hours.
-const QUOTA_WAIT: Duration = Duration::from_secs(3600);
 
 /// The job. `worker` names this process in the leases, for diagnosis.
 pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), StoreError> {
@@ -42,20 +35,12 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
         relay.finish(work).await?;
         return Ok(());
     };
-    match record.delivery.state {
-        DeliveryState::Queued => {}
-        // Claimed anew in this state: whoever sent it is gone, and took the answer with them.
-        DeliveryState::Sending => {
-            return reconcile::begin(app, work, id, unknown("the sender stopped in the middle")).await;
-        }
-        DeliveryState::Sent | DeliveryState::OutcomeUnknown | DeliveryState::Failed | DeliveryState::Bounced => {
-            relay.finish(work).await?;
-            return Ok(());
-        }
+    if record.delivery.state != DeliveryState::Queued {
+        return not_queued(app, work, id, record.delivery.state).await;
     }
     // Deleted while an attempt was under way that did not succeed: no further one follows.
     if work.scope.message_by_id(record.delivery.message_id).await?.is_none_or(|message| message.deleted) {
-        return settle::settle(app, work, id, Settled::Failed(FailureClass::MessageDeleted.into())).await;
+        return settle::settle(app, work, id, Settled::failed(FailureClass::MessageDeleted)).await;
     }
     if work.scope.account().await?.status == AccountStatus::Suspended {
         relay.release(work, UNTIL_RESUMED).await?;
@@ -66,7 +51,7 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
         None => None,
     };
     let Some(channel) = channel else {
-        return settle::settle(app, work, id, Settled::Failed(FailureClass::ChannelRemoved.into())).await;
+        return settle::settle(app, work, id, Settled::failed(FailureClass::ChannelRemoved)).await;
     };
     if !channel.send_health.state.is_tried() {
         let failure = channel.send_health.failure.clone().unwrap_or_else(|| FailureClass::SendingRefused.into());
@@ -84,6 +69,19 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
     let ended = holding(work, &lease, Box::pin(attempt(app, work, &channel, record))).await;
     work.scope.release_send_lease(&lease).await?;
     ended
+}
+
+/// There is nothing to send, or nothing yet.
+async fn not_queued(app: &App, work: &ClaimedWork, id: DeliveryId, state: DeliveryState) -> Result<(), StoreError> {
+    match state {
+        // Claimed anew in this state: whoever sent it is gone, and took the answer with them.
+        DeliveryState::Sending => reconcile::begin(app, work, id, unknown("the sender stopped in the middle")).await,
+        DeliveryState::Queued
+        | DeliveryState::Sent
+        | DeliveryState::OutcomeUnknown
+        | DeliveryState::Failed
+        | DeliveryState::Bounced => app.store().relay().finish(work).await.map(drop),
+    }
 }
 
 /// Keeps the right to send through the mailbox while the attempt runs. An attempt is never interrupted between MAIL FROM and the answer,
@@ -111,34 +109,120 @@ async fn attempt(
     record: DeliveryRecord,
 ) -> Result<(), StoreError> {
     let id = record.delivery.id;
-    let (envelope, bytes) = match composed(app, &work.scope, channel, record.clone()).await {
+    let record = ids::unused(app, work, channel, record).await?;
+    let bytes = match composed(&work.scope, channel, &record).await {
         Ok(built) => built,
         Err(Unbuildable::Store(error)) => return Err(error),
         Err(Unbuildable::Failure(failure)) => {
-            return settle::settle(app, work, id, Settled::Failed(failure)).await;
+            return settle::settle(app, work, id, Settled::Failed { failure, refused: Vec::new() }).await;
         }
     };
     let mut session = match sign_in(app, work, channel).await {
         Ok(session) => session,
         Err(failure) => return not_begun(app, work, channel, &record, failure).await,
     };
-    let Some(record) = work.scope.begin_sending(id, jobs::LEASE).await? else {
+    let record = match begin(work, id).await {
+        Ok(Begun::Sending(record)) => record,
         // A person cancelled it while we signed in.
-        session.quit().await;
-        app.store().relay().finish(work).await?;
-        return Ok(());
+        Ok(Begun::Not(state)) => {
+            session.quit().await;
+            return not_queued(app, work, id, state).await;
+        }
+        Err(error) => {
+            session.quit().await;
+            return Err(error);
+        }
     };
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
     app.passes(KillPoint::Sending).await;
-    let outcome = match tokio::time::timeout(ATTEMPT_TIMEOUT, session.send(&envelope, &bytes)).await {
-        Ok(outcome) => outcome,
-        Err(_) => SendOutcome::Unknown { failure: unknown("the attempt took too long") },
-    };
-    ended(app, work, channel, &record, outcome).await?;
+    let handed = hand_over(work, &mut session, &channel.from_address, &record, &bytes).await?;
+    ended(app, work, channel, &record, handed).await?;
     if session.is_usable() {
         session.quit().await;
     }
     Ok(())
+}
+
+enum Begun {
+    Sending(Box<DeliveryRecord>),
+    /// It is not queued any more.
+    Not(DeliveryState),
+}
+
+/// Commits `queued` → `sending`, before MAIL FROM, so that a crash can never look like "not tried yet". The claim is kept up in the same
+/// transaction: whoever lost it to another worker says nothing to the server, and nobody can take it in that moment.
+async fn begin(work: &ClaimedWork, id: DeliveryId) -> Result<Begun, StoreError> {
+    let mut tx = work.scope.begin().await?;
+    let mut record = tx.lock_delivery(id).await?.ok_or(StoreError::LeaseLost)?;
+    tx.extend_work(work, jobs::LEASE).await?;
+    if record.delivery.state != DeliveryState::Queued {
+        return Ok(Begun::Not(record.delivery.state));
+    }
+    record.delivery.state = DeliveryState::Sending;
+    record.delivery.attempts += 1;
+    record.delivery.next_try_at = None;
+    record.delivery.recipients.begin();
+    tx.update_delivery(&record).await?;
+    tx.commit().await?;
+    Ok(Begun::Sending(Box::new(record)))
+}
+
+/// What became of one sending.
+enum Handed {
+    NotAddressed(NotAddressed),
+    /// The server took these as recipients, and this is what it said of the mail.
+    To(Vec<EmailAddress>, SendOutcome),
+}
+
+async fn hand_over(
+    work: &ClaimedWork,
+    session: &mut Session,
+    from: &EmailAddress,
+    record: &DeliveryRecord,
+    bytes: &[u8],
+) -> Result<Handed, StoreError> {
+    let envelope = Envelope { from: from.clone(), to: record.delivery.recipients.round() };
+    let addressed = match tokio::time::timeout(ATTEMPT_TIMEOUT, session.address(&envelope, bytes)).await {
+        Ok(Ok(addressed)) => addressed,
+        Ok(Err(not)) => return Ok(Handed::NotAddressed(not)),
+        // The mail was not spoken of yet.
+        Err(_) => {
+            let failure = FailureClass::TimedOut.into();
+            return Ok(Handed::NotAddressed(NotAddressed { failure, refused: Vec::new() }));
+        }
+    };
+    let taken = match addressed.refused() {
+        [] => envelope.to,
+        refused => remember_refused(work, record.delivery.id, refused).await?,
+    };
+    let outcome = match tokio::time::timeout(ATTEMPT_TIMEOUT, addressed.hand_over()).await {
+        Ok(outcome) => outcome,
+        Err(_) => SendOutcome::Unknown { failure: unknown("the attempt took too long") },
+    };
+    Ok(match outcome {
+        // An earlier sending went through, to everybody it was for.
+        SendOutcome::Duplicate { .. } => Handed::To(record.delivery.recipients.round(), outcome),
+        SendOutcome::Accepted { .. } | SendOutcome::Rejected { .. } | SendOutcome::Unknown { .. } => {
+            Handed::To(taken, outcome)
+        }
+    })
+}
+
+/// Written before the mail is handed over: if we die then and it is found in Sent, those who were refused are not thought to have it. Answers
+/// whom the mail goes to.
+async fn remember_refused(
+    work: &ClaimedWork,
+    id: DeliveryId,
+    refused: &[RefusedRecipient],
+) -> Result<Vec<EmailAddress>, StoreError> {
+    let mut tx = work.scope.begin().await?;
+    let record = tx.lock_delivery(id).await?.filter(|r| r.delivery.state == DeliveryState::Sending);
+    let mut record = record.ok_or(StoreError::LeaseLost)?;
+    tx.extend_work(work, jobs::LEASE).await?;
+    record.delivery.recipients.hear(refused);
+    tx.update_delivery(&record).await?;
+    tx.commit().await?;
+    Ok(record.delivery.recipients.round())
 }
 
 /// Signs in for sending; a refusal is tried once more with a fresh token.
@@ -173,7 +257,9 @@ async fn not_begun(
     channels::health::record_send(app, &work.scope, channel.id, Err(&failure), Some(next_try)).await?;
     match failure.class.retry() {
         Retry::Never => wait_for_somebody(app, work, record, failure).await,
-        Retry::Later | Retry::FreshToken | Retry::Done => queue_again(app, work, record, failure, wait).await,
+        Retry::Later | Retry::FreshToken | Retry::Done => {
+            queue_again(app, work, record, failure, Vec::new(), wait).await
+        }
     }
 }
 
@@ -182,34 +268,70 @@ async fn ended(
     work: &ClaimedWork,
     channel: &EmailChannel,
     record: &DeliveryRecord,
-    outcome: SendOutcome,
+    handed: Handed,
 ) -> Result<(), StoreError> {
-    let id = record.delivery.id;
-    match outcome {
-        SendOutcome::Accepted { rewritten_message_id, refused, reply: _ } => {
+    let sent = |whom: Vec<EmailAddress>, rewritten: Option<String>| {
+        let under = record.message_id_header.clone();
+        settle::settle(app, work, record.delivery.id, Settled::Sent { whom, under, rewritten })
+    };
+    // First what cannot be learnt twice; a channel's health is told again by the next message.
+    match handed {
+        Handed::To(whom, SendOutcome::Accepted { rewritten_message_id, reply: _ }) => {
             app.passes(KillPoint::Answered).await;
-            // First what cannot be learnt twice; a channel's health is told again by the next message.
-            settle::settle(app, work, id, Settled::Sent { rewritten: rewritten_message_id, refused }).await?;
-            if let Err(error) = channels::health::record_send(app, &work.scope, channel.id, Ok(()), None).await {
-                warn!(channel.id = %channel.id, %error, "that sending works could not be recorded");
+            sent(whom, rewritten_message_id).await?;
+            record_health(app, work, channel, Ok(())).await;
+            Ok(())
+        }
+        Handed::To(whom, SendOutcome::Duplicate { reply: _ }) => {
+            sent(whom, None).await?;
+            record_health(app, work, channel, Ok(())).await;
+            Ok(())
+        }
+        Handed::To(_, SendOutcome::Unknown { failure }) => {
+            reconcile::begin(app, work, record.delivery.id, failure).await
+        }
+        Handed::To(_, SendOutcome::Rejected { failure }) => {
+            rejected(app, work, channel, record, NotAddressed { failure, refused: Vec::new() }).await
+        }
+        Handed::NotAddressed(not) => rejected(app, work, channel, record, not).await,
+    }
+}
+
+/// Nobody got it now.
+async fn rejected(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    not: NotAddressed,
+) -> Result<(), StoreError> {
+    let NotAddressed { failure, refused } = not;
+    let id = record.delivery.id;
+    match failure.class.retry() {
+        // Said before its time, and no less clear for that.
+        Retry::Done => {
+            let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: None }).await
+        }
+        Retry::Later | Retry::FreshToken => {
+            let wait = wait_after(app, &failure, record.delivery.attempts);
+            queue_again(app, work, record, failure, refused, wait).await
+        }
+        Retry::Never => {
+            settle::settle(app, work, id, Settled::Failed { failure: failure.clone(), refused }).await?;
+            if says_something_about_the_mailbox(failure.class) {
+                record_health(app, work, channel, Err(&failure)).await;
             }
             Ok(())
         }
-        SendOutcome::Rejected { failure, refused } => match failure.class.retry() {
-            Retry::Done => settle::settle(app, work, id, Settled::Sent { rewritten: None, refused }).await,
-            Retry::Later | Retry::FreshToken => {
-                let wait = wait_after(app, &failure, record.delivery.attempts);
-                queue_again(app, work, record, failure, wait).await
-            }
-            Retry::Never => {
-                if says_something_about_the_mailbox(failure.class) {
-                    let next_try = app.now().plus(LONGEST_WAIT);
-                    channels::health::record_send(app, &work.scope, channel.id, Err(&failure), Some(next_try)).await?;
-                }
-                settle::settle(app, work, id, Settled::Rejected { failure, refused }).await
-            }
-        },
-        SendOutcome::Unknown { failure } => reconcile::begin(app, work, id, failure).await,
+    }
+}
+
+/// Whether the mailbox sends. What became of the message is written already, and stays written when this cannot be.
+async fn record_health(app: &App, work: &ClaimedWork, channel: &EmailChannel, outcome: Result<(), &Failure>) {
+    let next_try = outcome.is_err().then(|| app.now().plus(LONGEST_WAIT));
+    if let Err(error) = channels::health::record_send(app, &work.scope, channel.id, outcome, next_try).await {
+        warn!(channel.id = %channel.id, %error, "whether the mailbox sends could not be recorded");
     }
 }
 
@@ -224,10 +346,14 @@ async fn queue_again(
     work: &ClaimedWork,
     record: &DeliveryRecord,
     failure: Failure,
+    refused: Vec<RefusedRecipient>,
     wait: Duration,
 ) -> Result<(), StoreError> {
-    let settled =
-        if is_too_old(app, record) { Settled::Failed(failure) } else { Settled::Queued { failure, wait: Some(wait) } };
+    let settled = if is_too_old(app, &record.delivery) {
+        Settled::Failed { failure, refused }
+    } else {
+        Settled::Queued { failure, refused, wait: Some(wait) }
+    };
     settle::settle(app, work, record.delivery.id, settled).await
 }
 
@@ -238,38 +364,18 @@ async fn wait_for_somebody(
     record: &DeliveryRecord,
     failure: Failure,
 ) -> Result<(), StoreError> {
-    if is_too_old(app, record) {
-        return settle::settle(app, work, record.delivery.id, Settled::Failed(failure)).await;
+    let delivery = &record.delivery;
+    let refused = Vec::new();
+    if is_too_old(app, delivery) {
+        return settle::settle(app, work, delivery.id, Settled::Failed { failure, refused }).await;
     }
-    if record.delivery.failure.as_ref() == Some(&failure) && record.delivery.next_try_at.is_none() {
+    if delivery.failure.as_ref() == Some(&failure) && delivery.next_try_at.is_none() {
         app.store().relay().release(work, UNTIL_MENDED).await?;
         return Ok(());
     }
-    settle::settle(app, work, record.delivery.id, Settled::Queued { failure, wait: None }).await
-}
-
-fn is_too_old(app: &App, record: &DeliveryRecord) -> bool {
-    app.now().since(record.delivery.queued_at) >= Duration::from_secs(RETRY_FOR_SECONDS)
-}
-
-fn wait_after(app: &App, failure: &Failure, attempts: u32) -> Duration {
-    let own = match failure.class {
-        FailureClass::SendingQuotaExceeded => QUOTA_WAIT,
-        _ => backoff(attempts.max(1), FIRST_WAIT, LONGEST_WAIT, app.jitter()),
-    };
-    failure.retry_after().map_or(own, |asked| asked.max(own))
-}
-
-/// What is waited for while nobody can know when it is mended.
-pub(super) const fn until_mended() -> Duration {
-    UNTIL_MENDED
+    settle::settle(app, work, delivery.id, Settled::Queued { failure, refused, wait: None }).await
 }
 
 fn unknown(detail: &str) -> Failure {
     Failure::new(FailureClass::OutcomeUnknown).detail(detail)
-}
-
-/// The envelope's recipients: To, Cc and Bcc, each once.
-pub(super) fn envelope(from: &EmailAddress, to: Vec<EmailAddress>) -> Envelope {
-    Envelope { from: from.clone(), to }
 }

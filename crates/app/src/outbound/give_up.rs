@@ -2,7 +2,7 @@
 //!
 //! What has not begun to leave has failed, and a person may retry it. What may have left is not said to have failed: a person looks.
 
-use super::settle::note_on_message;
+use super::settle;
 use crate::{App, Hint};
 use domain::message::DeliveryState;
 use domain::{DeliveryId, Failure, FailureClass};
@@ -11,20 +11,24 @@ use store::{ClaimedWork, StoreError};
 pub async fn delivery(app: &App, work: &ClaimedWork, failure: &Failure) -> Result<(), StoreError> {
     let mut tx = work.scope.begin().await?;
     if let Some(mut record) = tx.lock_delivery(DeliveryId(work.subject_id)).await? {
-        let ended = match record.delivery.state {
-            DeliveryState::Queued => Some((DeliveryState::Failed, failure.clone())),
-            DeliveryState::Sending | DeliveryState::OutcomeUnknown => {
-                let unknown = Failure::new(FailureClass::OutcomeUnknown).detail(failure.class.code());
-                Some((DeliveryState::OutcomeUnknown, unknown))
+        let delivery = &mut record.delivery;
+        let ended = match delivery.state {
+            DeliveryState::Queued => {
+                settle::fail(delivery, failure);
+                true
             }
-            DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Bounced => None,
+            DeliveryState::Sending | DeliveryState::OutcomeUnknown => {
+                delivery.recipients.wonder();
+                delivery.state = DeliveryState::OutcomeUnknown;
+                delivery.failure = Some(Failure::new(FailureClass::OutcomeUnknown).detail(failure.class.code()));
+                delivery.next_try_at = None;
+                true
+            }
+            DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Bounced => false,
         };
-        if let Some((state, failure)) = ended {
-            record.delivery.state = state;
-            record.delivery.failure = Some(failure);
-            record.delivery.next_try_at = None;
+        if ended {
             tx.update_delivery(&record).await?;
-            note_on_message(&mut tx, &record).await?;
+            settle::note_on_message(&mut tx, &record).await?;
         }
     }
     tx.fail_work(work, failure).await?;

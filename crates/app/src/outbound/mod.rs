@@ -4,7 +4,8 @@
 //! - [`draft`]: what an agent may send, checked. Pure.
 //! - [`envelope`]: who gets it and what it refers to.
 //! - [`deliver`]: one attempt to hand it to the mail server.
-//! - [`composing`]: the bytes that leave. [`settle`]: how an attempt ended, written down.
+//! - [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
+//! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
 //! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
 //! - [`retry`]: a person asks again, cancels, or deletes a message.
 //! - [`pace`]: how fast a mailbox may send. [`give_up`]: work on a message that always breaks down.
@@ -14,7 +15,10 @@ pub mod deliver;
 pub mod draft;
 pub mod envelope;
 pub(crate) mod give_up;
+mod ids;
+pub mod orphans;
 pub mod pace;
+mod patience;
 pub mod reconcile;
 pub mod reply;
 pub mod retry;

@@ -4,6 +4,7 @@
 //! proves nothing, because copies come late or not at all; after some looks it is sent again with the same Message-ID where the
 //! provider swallows a second copy, and else waits for a person.
 
+use super::patience::is_too_old;
 use super::settle::{self, Settled};
 use crate::App;
 use crate::inbound::PullError;
@@ -11,7 +12,6 @@ use crate::inbound::mailbox::{INBOX, sign_in};
 use domain::channel::EmailChannel;
 use domain::failure::backoff;
 use domain::message::DeliveryState;
-use domain::message::delivery::RETRY_FOR_SECONDS;
 use domain::{DeliveryId, Failure, FailureClass};
 use mail::imap::Session;
 use mail::parse;
@@ -19,8 +19,6 @@ use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, StoreError};
 use tracing::{info, warn};
 
-/// Bytes of a Sent copy that are read to learn its Message-ID: its headers are within.
-const HEADER_BYTES: usize = 256 * 1024;
 /// What Outlook.com keeps of our Message-ID when it gives the mail another (docs/COMPATIBILITY.md).
 const ORIGINAL_ID: &str = "X-Microsoft-Original-Message-ID";
 /// Copies read in one look: there is one, or by accident two.
@@ -60,7 +58,8 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
     match look(app, work, &channel, &record).await {
         Ok(Some(found)) => {
             info!(delivery.id = %id, "the message was found in Sent");
-            settle::settle(app, work, id, Settled::Sent { rewritten: found.rewritten, refused: Vec::new() }).await
+            let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: found.rewritten }).await
         }
         Ok(None) => not_found(app, work, &channel, record, failure).await,
         Err(PullError::Store(error)) => Err(error),
@@ -68,7 +67,7 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
         Err(PullError::Failure(trouble)) => {
             // No look was taken, so none is counted; but nobody waits for ever.
             warn!(delivery.id = %id, failure = %trouble, "Sent could not be looked into");
-            if app.now().since(record.delivery.queued_at) >= Duration::from_secs(RETRY_FOR_SECONDS) {
+            if is_too_old(app, &record.delivery) {
                 return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
             }
             let wait = backoff(work.attempts, UNTIL_OPENED, LONGEST_WAIT, app.jitter());
@@ -99,7 +98,7 @@ async fn not_found(
         // Once, and never again by itself: a server that always hangs up after the dot would otherwise be sent to for ever.
         None if looks as usize == plan.len() && channel.provider.capabilities().dedupes_by_message_id => {
             info!(delivery.id = %id, looks, "not found in Sent: sending again with the same Message-ID");
-            Settled::Queued { failure, wait: Some(Duration::ZERO) }
+            Settled::Queued { failure, refused: Vec::new(), wait: Some(Duration::ZERO) }
         }
         None => Settled::Unknown { failure, look_in: None },
     };
@@ -137,8 +136,8 @@ async fn look_with(session: &mut Session, record: &DeliveryRecord) -> Result<Opt
     uids.dedup();
     let newest = uids.len().saturating_sub(COPIES_READ);
     // What the server found is not believed (some search by substring): the mail itself must say so.
-    for mail in session.fetch(&uids[newest..]).await? {
-        let copy = parse::parse(&mail.bytes, HEADER_BYTES);
+    for header in session.fetch_headers(&uids[newest..]).await? {
+        let copy = parse::parse(&header.bytes, header.bytes.len());
         let original = copy.original_message_id.as_ref() == Some(ours);
         match copy.message_id {
             Some(found) if found == *ours => return Ok(Some(Found { rewritten: None })),

@@ -5,7 +5,7 @@
 
 use super::draft::Recipients;
 use super::envelope::{self, Parent};
-use super::{Draft, IdempotencyKey, Invalid};
+use super::{Draft, IdempotencyKey, Invalid, ids};
 use crate::accounts::Member;
 use crate::conversations::status::announce;
 use crate::conversations::{self, ReadError, snapshot};
@@ -16,7 +16,6 @@ use domain::inbox::Inbox;
 use domain::message::{ContentType, Message, MessageType};
 use domain::{DisplayId, Mailbox, MessageId};
 use mail::compose::{markdown_to_html, markdown_to_text};
-use mail::message_token;
 use mail::sanitize::{SanitizeOptions, sanitize};
 use serde_json::{Map, Value, json};
 use store::{
@@ -135,7 +134,7 @@ async fn prepare(
             return Err(ReplyError::Invalid(vec![Invalid { field: "to_emails", message }]));
         }
         let parent = envelope::parent(last_incoming, last_outgoing);
-        let id = message_id(app, member, view, inbox).await?;
+        let id = ids::make(app, &member.scope, &view.conversation.uuid, &inbox.channel).await?;
         mail_attributes(&mut attributes, &content, draft.html.as_deref(), &sent, &parent, view, &id);
         source_id = Some(id.clone());
         leaves = Some((sent, id));
@@ -152,17 +151,6 @@ async fn prepare(
         sent_at: app.now(),
     };
     Ok(Ready { new, files, leaves, echo_id: draft.echo_id, key })
-}
-
-/// A Message-ID that carries the conversation's signed token.
-async fn message_id(app: &App, member: &Member, view: &ConversationView, inbox: &Inbox) -> Result<String, StoreError> {
-    let keys = member.scope.message_id_keys().await?;
-    let (_, key) = keys.first().ok_or_else(|| StoreError::Corrupt("the account has no signing key".to_owned()))?;
-    let mut nonce = [0u8; 12];
-    app.entropy().fill(&mut nonce);
-    let address = inbox.channel.from_address.key();
-    let domain = address.rsplit_once('@').map_or("postroom.invalid", |(_, domain)| domain);
-    Ok(message_token::make(key.expose().as_bytes(), &view.conversation.uuid, &nonce, domain))
 }
 
 /// Chatwoot's names, and what the composer needs so that a retry sends the same mail.

@@ -1,11 +1,12 @@
 //! A person asks for another try, or deletes a message.
 
+use super::settle;
 use crate::accounts::Member;
 use crate::conversations::{self, ReadError, snapshot};
 use crate::{App, Hint};
 use domain::event::EventKind;
 use domain::message::{DeliveryState, Message, MessageType};
-use domain::{DisplayId, MessageId};
+use domain::{DisplayId, FailureClass, MessageId};
 use serde_json::{Value, json};
 use store::{MessageChange, OwedKind, OwedPriority, StoreError, Tx};
 
@@ -35,7 +36,8 @@ impl From<ReadError> for RetryError {
     }
 }
 
-/// Queued again with the same recipients, HTML, attachments and Message-ID.
+/// Queued again, with the same words, HTML and attachments, for everybody who does not have it. Under the same Message-ID as long as no
+/// server is known to have taken a mail under it ([`super::ids`]).
 pub async fn retry(
     app: &App,
     member: &Member,
@@ -49,17 +51,21 @@ pub async fn retry(
     let record = member.scope.delivery_of_message(message.id).await?.ok_or(RetryError::NothingToRetry)?;
     let mut tx = member.scope.begin().await?;
     let mut record = tx.lock_delivery(record.delivery.id).await?.ok_or(RetryError::NothingToRetry)?;
-    if !record.delivery.state.may_be_retried() {
+    if !record.delivery.may_be_retried() {
         return Err(RetryError::NothingToRetry);
     }
-    // Nobody looks for it any more: it is sent again, under the same Message-ID.
+    // Nobody looks for it any more.
     tx.cancel_owed(OwedKind::ReconcileDelivery, record.delivery.id.0).await?;
     record.looks = 0;
-    record.delivery.state = DeliveryState::Queued;
-    record.delivery.queued_at = app.now();
-    record.delivery.next_try_at = None;
-    record.delivery.failure = None;
-    record.delivery.refused_recipients.clear();
+    let delivery = &mut record.delivery;
+    // Where it is open whether it was sent, it is sent again to the same people under the same Message-ID, or swallowed as a second copy.
+    if delivery.state != DeliveryState::OutcomeUnknown {
+        delivery.recipients.try_again();
+    }
+    delivery.state = DeliveryState::Queued;
+    delivery.queued_at = app.now();
+    delivery.next_try_at = None;
+    delivery.failure = None;
     tx.update_delivery(&record).await?;
     tx.owe(OwedKind::DeliverMessage, record.delivery.id.0, json!({}), OwedPriority::Human, None).await?;
     let attributes = without_error(message.content_attributes);
@@ -97,7 +103,7 @@ pub async fn delete_message(
         match record.delivery.state {
             DeliveryState::Queued => {
                 tx.cancel_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
-                record.delivery.state = DeliveryState::Failed;
+                settle::fail(&mut record.delivery, &FailureClass::MessageDeleted.into());
             }
             // It is not known whether it left; it is not sent again.
             DeliveryState::OutcomeUnknown => {
@@ -106,6 +112,8 @@ pub async fn delete_message(
             DeliveryState::Sending | DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Bounced => {}
         }
         record.delivery.next_try_at = None;
+        // Its words are in there, too.
+        record.composed_blob_id = None;
         tx.update_delivery(&record).await?;
     }
     let change = MessageChange {

@@ -1,41 +1,40 @@
 //! How an attempt ended, written in one transaction: delivery, message, id map, owed work, events.
 
-use super::deliver::until_mended;
+use super::patience::{UNTIL_MENDED, is_too_old, wait_after};
 use super::retry::{say_updated, without_error};
 use crate::{App, Hint};
 use domain::event::EventKind;
-use domain::message::delivery::RefusedRecipient;
-use domain::message::{DeliveryState, Message};
-use domain::{DeliveryId, Failure, FailureClass};
+use domain::message::{Delivery, DeliveryState, Message, RefusedRecipient};
+use domain::{DeliveryId, EmailAddress, Failure, FailureClass};
 use serde_json::{Value, json};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, MessageChange, MessageIdOrigin, OwedKind, OwedPriority, StoreError, Tx};
 use tracing::info;
 
-/// What a delivery becomes.
+/// How an attempt ended.
 #[derive(Debug)]
 pub(super) enum Settled {
-    /// The server has it. `rewritten`: under another Message-ID.
-    Sent {
-        rewritten: Option<String>,
-        refused: Vec<RefusedRecipient>,
-    },
-    /// It goes out later by itself. `wait`: `None` while it waits for a person.
-    Queued {
-        failure: Failure,
-        wait: Option<Duration>,
-    },
-    Failed(Failure),
-    /// As [`Settled::Failed`], and the server named recipients.
-    Rejected {
-        failure: Failure,
-        refused: Vec<RefusedRecipient>,
-    },
+    /// The server has it for these people, under our id and perhaps one that it gave it.
+    Sent { whom: Vec<EmailAddress>, under: String, rewritten: Option<String> },
+    /// It goes out later by itself. `wait`: `None` while it waits for a person. `refused`: what the server said of single recipients.
+    Queued { failure: Failure, refused: Vec<RefusedRecipient>, wait: Option<Duration> },
+    /// Whoever does not have it yet does not get it.
+    Failed { failure: Failure, refused: Vec<RefusedRecipient> },
     /// It may or may not have been sent. `look_in`: when to look into Sent; `None`: a person decides.
-    Unknown {
-        failure: Failure,
-        look_in: Option<Duration>,
-    },
+    Unknown { failure: Failure, look_in: Option<Duration> },
+}
+
+impl Settled {
+    pub(super) fn failed(class: FailureClass) -> Self {
+        Self::Failed { failure: class.into(), refused: Vec::new() }
+    }
+}
+
+/// What is owed from now on.
+enum Next {
+    Nothing,
+    Deliver { wait: Duration, failure: Failure },
+    Look { wait: Duration, failure: Failure },
 }
 
 /// Writes it and ends the claimed work. Nothing is written when the work was lost to another worker, unless the message was sent: what
@@ -63,54 +62,89 @@ async fn write(
     settled: &Settled,
     is_ours: bool,
 ) -> Result<(), StoreError> {
-    let now = app.now();
     let mut tx = work.scope.begin().await?;
     let Some(mut record) = tx.lock_delivery(delivery).await? else {
         tx.finish_work(work).await?;
         tx.commit().await?;
         return Ok(());
     };
-    let d = &mut record.delivery;
-    d.next_try_at = None;
-    match settled {
-        Settled::Sent { rewritten, refused } => {
-            d.state = DeliveryState::Sent;
-            d.sent_at = d.sent_at.or(Some(now));
-            d.failure = (!refused.is_empty()).then(|| FailureClass::SomeRecipientsRefused.into());
-            d.refused_recipients.clone_from(refused);
-            if let Some(id) = rewritten {
-                record.rewritten_message_id = Some(id.clone());
-            }
-        }
-        Settled::Queued { failure, wait } => {
-            d.state = DeliveryState::Queued;
-            d.failure = Some(failure.clone());
-            d.next_try_at = wait.map(|wait| now.plus(wait));
-        }
-        Settled::Failed(failure) => {
-            d.state = DeliveryState::Failed;
-            d.failure = Some(failure.clone());
-        }
-        Settled::Rejected { failure, refused } => {
-            d.state = DeliveryState::Failed;
-            d.failure = Some(failure.clone());
-            d.refused_recipients.clone_from(refused);
-        }
-        Settled::Unknown { failure, look_in } => {
-            d.state = DeliveryState::OutcomeUnknown;
-            d.failure = Some(failure.clone());
-            d.next_try_at = look_in.map(|wait| now.plus(wait));
-        }
-    }
+    let next = apply(app, settled, &mut record);
     tx.update_delivery(&record).await?;
-    if let Some(id) = record.rewritten_message_id.clone() {
-        remember(&mut tx, &record, &id).await?;
+    if let Settled::Sent { rewritten: Some(id), .. } = settled {
+        remember(&mut tx, &record, id).await?;
     }
     note_on_message(&mut tx, &record).await?;
-    end_work(&mut tx, work, settled, &record, is_ours).await?;
+    owe_next(&mut tx, work, &record, next, is_ours).await?;
     tx.commit().await?;
     info!(delivery.id = %delivery, state = record.delivery.state.as_str(), attempts = record.delivery.attempts, "a delivery's attempt ended");
     Ok(())
+}
+
+/// What the delivery is now, and what is owed for it.
+fn apply(app: &App, settled: &Settled, record: &mut DeliveryRecord) -> Next {
+    let now = app.now();
+    let d = &mut record.delivery;
+    d.next_try_at = None;
+    if let Settled::Sent { whom, under, rewritten } = settled {
+        let ids: Vec<String> = std::iter::once(under).chain(rewritten).cloned().collect();
+        d.recipients.accept(whom, &ids);
+        d.sent_at = d.sent_at.or(Some(now));
+        if rewritten.is_some() && record.message_id_header == *under {
+            record.rewritten_message_id.clone_from(rewritten);
+        }
+    }
+    // A report of its failure was quicker: nothing that an attempt says makes that untrue.
+    if d.state == DeliveryState::Bounced {
+        return Next::Nothing;
+    }
+    match settled {
+        Settled::Sent { .. } if d.recipients.waiting().is_empty() => d.conclude(),
+        Settled::Sent { .. } if is_too_old(app, d) => {
+            d.recipients.give_up(&FailureClass::SomeRecipientsWait.into());
+            d.conclude();
+        }
+        Settled::Sent { .. } => {
+            let failure = Failure::from(FailureClass::SomeRecipientsWait);
+            let wait = wait_after(app, &failure, d.attempts);
+            d.state = DeliveryState::Queued;
+            d.next_try_at = Some(now.plus(wait));
+            d.failure = Some(failure.clone());
+            return Next::Deliver { wait, failure };
+        }
+        Settled::Queued { failure, refused, wait } => {
+            d.recipients.hear(refused);
+            d.state = DeliveryState::Queued;
+            d.failure = Some(failure.clone());
+            d.next_try_at = wait.map(|wait| now.plus(wait));
+            return Next::Deliver { wait: wait.unwrap_or(UNTIL_MENDED), failure: failure.clone() };
+        }
+        Settled::Failed { failure, refused } => {
+            d.recipients.hear(refused);
+            fail(d, failure);
+        }
+        Settled::Unknown { failure, look_in } => {
+            d.recipients.wonder();
+            d.state = DeliveryState::OutcomeUnknown;
+            d.failure = Some(failure.clone());
+            d.next_try_at = look_in.map(|wait| now.plus(wait));
+            return look_in.map_or(Next::Nothing, |wait| Next::Look { wait, failure: failure.clone() });
+        }
+    }
+    Next::Nothing
+}
+
+/// Whoever does not have it yet does not get it. A message that some have was sent.
+pub(super) fn fail(d: &mut Delivery, failure: &Failure) {
+    if d.recipients.accepted.is_empty() {
+        let put_off = std::mem::take(&mut d.recipients.deferred);
+        d.recipients.refused.extend(put_off);
+        d.state = DeliveryState::Failed;
+        d.next_try_at = None;
+        d.failure = Some(failure.clone());
+    } else {
+        d.recipients.give_up(failure);
+        d.conclude();
+    }
 }
 
 /// Answers and bounces cite the id that the provider gave it.
@@ -128,13 +162,8 @@ async fn remember(tx: &mut Tx, record: &DeliveryRecord, id: &str) -> Result<(), 
 pub(crate) async fn note_on_message(tx: &mut Tx, record: &DeliveryRecord) -> Result<(), StoreError> {
     let Some(message): Option<Message> = tx.message(record.delivery.message_id).await? else { return Ok(()) };
     let mut attributes = without_error(message.content_attributes.clone());
-    let shown = record.delivery.failure.as_ref().filter(|_| match record.delivery.state {
-        DeliveryState::Failed | DeliveryState::Bounced | DeliveryState::OutcomeUnknown | DeliveryState::Queued => true,
-        DeliveryState::Sent => !record.delivery.refused_recipients.is_empty(),
-        DeliveryState::Sending => false,
-    });
-    if let (Some(failure), Value::Object(object)) = (shown, &mut attributes) {
-        object.insert("external_error".to_owned(), json!(error_text(failure, &record.delivery.refused_recipients)));
+    if let (Some(text), Value::Object(object)) = (error_text(&record.delivery), &mut attributes) {
+        object.insert("external_error".to_owned(), json!(text));
     }
     if attributes != message.content_attributes {
         let change = MessageChange { content_attributes: Some(attributes), ..MessageChange::default() };
@@ -145,50 +174,48 @@ pub(crate) async fn note_on_message(tx: &mut Tx, record: &DeliveryRecord) -> Res
     Ok(())
 }
 
-fn error_text(failure: &Failure, refused: &[RefusedRecipient]) -> String {
+/// What is wrong, what to do, and whom it is about.
+fn error_text(delivery: &Delivery) -> Option<String> {
+    let failure = delivery.failure.as_ref().filter(|_| delivery.state != DeliveryState::Sending)?;
     let mut text = format!("{} {}", failure.class.text(), failure.class.cure());
-    if !refused.is_empty() {
-        let addresses: Vec<&str> = refused.iter().map(|r| r.address.as_str()).collect();
-        text.push_str(&format!(" Refused: {}.", addresses.join(", ")));
+    let deferred = delivery.recipients.deferred.as_slice();
+    let put_off = if delivery.state == DeliveryState::Queued { deferred } else { &[] };
+    for (what, people) in [("Refused", delivery.recipients.refused.as_slice()), ("Waiting", put_off)] {
+        if !people.is_empty() {
+            let addresses: Vec<&str> = people.iter().map(|r| r.address.as_str()).collect();
+            text.push_str(&format!(" {what}: {}.", addresses.join(", ")));
+        }
     }
-    text
+    Some(text)
 }
 
-async fn end_work(
+/// Ends the claimed work, and owes what comes next: in its row where it is the same work, in another where it is not.
+async fn owe_next(
     tx: &mut Tx,
     work: &ClaimedWork,
-    settled: &Settled,
     record: &DeliveryRecord,
+    next: Next,
     is_ours: bool,
 ) -> Result<(), StoreError> {
-    let delivery = record.delivery.id.0;
-    match settled {
-        Settled::Sent { .. } => {
-            // Nobody needs to look for it, or send it, any more.
-            for kind in [OwedKind::ReconcileDelivery, OwedKind::DeliverMessage] {
-                if kind != work.kind || !is_ours {
-                    tx.cancel_owed(kind, delivery).await?;
-                }
-            }
-            if is_ours { tx.finish_work(work).await } else { Ok(()) }
-        }
-        Settled::Queued { failure, wait } => match work.kind {
-            OwedKind::DeliverMessage => tx.retry_work(work, wait.unwrap_or_else(until_mended), failure).await,
-            _ => {
-                tx.finish_work(work).await?;
-                tx.owe(OwedKind::DeliverMessage, delivery, json!({}), OwedPriority::Human, None).await.map(drop)
-            }
-        },
-        Settled::Failed(_) | Settled::Rejected { .. } | Settled::Unknown { look_in: None, .. } => {
-            tx.finish_work(work).await
-        }
-        Settled::Unknown { failure, look_in: Some(wait) } => match work.kind {
-            OwedKind::ReconcileDelivery => tx.retry_work(work, *wait, failure).await,
-            _ => {
-                tx.finish_work(work).await?;
-                let due = record.delivery.next_try_at;
-                tx.owe(OwedKind::ReconcileDelivery, delivery, json!({}), OwedPriority::Human, due).await.map(drop)
-            }
-        },
+    let (kind, wait, failure) = match next {
+        Next::Deliver { wait, failure } => (Some(OwedKind::DeliverMessage), wait, failure),
+        Next::Look { wait, failure } => (Some(OwedKind::ReconcileDelivery), wait, failure),
+        Next::Nothing => (None, Duration::ZERO, FailureClass::OutcomeUnknown.into()),
+    };
+    if is_ours && kind == Some(work.kind) {
+        return tx.retry_work(work, wait, &failure).await;
     }
+    if is_ours {
+        tx.finish_work(work).await?;
+    }
+    let delivery = record.delivery.id.0;
+    // What others were to do about it is settled, too.
+    for other in [OwedKind::ReconcileDelivery, OwedKind::DeliverMessage] {
+        tx.cancel_owed(other, delivery).await?;
+    }
+    if let Some(kind) = kind {
+        let due_at = record.delivery.next_try_at;
+        tx.owe(kind, delivery, json!({}), OwedPriority::Human, due_at).await?;
+    }
+    Ok(())
 }

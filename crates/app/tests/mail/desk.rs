@@ -17,8 +17,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{
-    AccountScope, ChannelLease, Fence, FolderImport, FolderRole, KeyRing, NewChannel, NewGrant, NewInbox, NewRawEmail,
-    OwedKind, OwedPriority, RawBatch, RawEmail, RawEmailFilter, RawEmailSource, Store, StoreConfig,
+    AccountScope, ChannelLease, DeliveryRecord, Fence, FolderImport, FolderRole, KeyRing, NewChannel, NewGrant,
+    NewInbox, NewRawEmail, OwedKind, OwedPriority, RawBatch, RawEmail, RawEmailFilter, RawEmailSource, Store,
+    StoreConfig,
 };
 
 pub const SUPPORT: &str = "support@contoso.example";
@@ -236,6 +237,42 @@ impl Desk {
     pub async fn reply(&self, conversation: DisplayId, text: &str) -> Message {
         let draft = Draft { content: text.to_owned(), ..Draft::default() };
         reply(&self.app, &self.member, conversation, draft).await.expect("accepted")
+    }
+
+    pub fn database_url(&self) -> String {
+        format!("sqlite://{}", self.data.path().join("postroom.db").display())
+    }
+
+    /// The delivery's row as the database might hold it after something that no test can wait for.
+    pub async fn change_delivery(
+        &self,
+        message: MessageId,
+        change: impl FnOnce(&mut DeliveryRecord),
+    ) -> DeliveryRecord {
+        let known = self.scope.delivery_of_message(message).await.expect("answers").expect("a delivery");
+        let mut tx = self.scope.begin().await.expect("a transaction");
+        let mut record = tx.lock_delivery(known.delivery.id).await.expect("answers").expect("a delivery");
+        change(&mut record);
+        tx.update_delivery(&record).await.expect("written");
+        tx.commit().await.expect("committed");
+        record
+    }
+
+    /// A message that waits for its next try is due now.
+    pub async fn make_due(&self, message: MessageId) {
+        let known = self.scope.delivery_of_message(message).await.expect("answers").expect("a delivery");
+        let mut tx = self.scope.begin().await.expect("a transaction");
+        let (kind, id) = (OwedKind::DeliverMessage, known.delivery.id.0);
+        assert_eq!(tx.cancel_owed(kind, id).await.expect("cancelled"), 1, "one try was owed");
+        tx.owe(kind, id, serde_json::json!({}), OwedPriority::Human, None).await.expect("owed");
+        tx.commit().await.expect("committed");
+    }
+
+    /// Runs what is due once.
+    pub async fn step(&self) {
+        for envelope in owed::due(&self.app, 50).await.expect("the store works") {
+            job::run(&self.app, &envelope, "test").await;
+        }
     }
 
     pub async fn raw_emails(&self) -> Vec<RawEmail> {

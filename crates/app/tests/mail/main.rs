@@ -1,5 +1,6 @@
 //! Mail in and out, driven through the use cases, on a SQLite store (PostgreSQL where that matters) and the sandbox's IMAP and SMTP servers.
 
+mod claims;
 mod deleted_and_blocked;
 mod desk;
 mod flow;
@@ -9,6 +10,8 @@ mod people;
 mod postgres;
 mod pulling;
 mod quarantine;
+mod recipients;
 mod renumbering;
+mod retrying;
 mod reused_ids;
 mod sending;

@@ -136,7 +136,7 @@ async fn one_refused_recipient_does_not_stop_the_others() {
     let delivery = message.delivery.clone().expect("a delivery");
     assert_eq!(delivery.state, DeliveryState::Sent);
     assert_eq!(failure(&message), Some(FailureClass::SomeRecipientsRefused));
-    assert_eq!(delivery.refused_recipients[0].address, "grace@customer.example");
+    assert_eq!(delivery.recipients.refused[0].address, "grace@customer.example");
     assert_eq!(received(&desk, ADA), 1);
 }
 
@@ -202,9 +202,7 @@ async fn a_reply_to_nobody_is_refused_before_anything_is_written() {
 async fn a_worker_that_died_while_sending_leaves_a_message_that_is_looked_for_before_it_is_sent_again() {
     let (desk, id) = written_to().await;
     let sent = desk.reply(id, "hello").await;
-    let record = desk.scope.delivery_of_message(sent.id).await.expect("answers").expect("a delivery");
-    let lease = std::time::Duration::from_secs(30);
-    desk.scope.begin_sending(record.delivery.id, lease).await.expect("answers").expect("was queued");
+    let record = desk.change_delivery(sent.id, |record| record.delivery.state = DeliveryState::Sending).await;
     assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sending);
     desk.work().await;
     assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);

@@ -3,8 +3,9 @@
 //! `queued → sending → sent → (bounced)`, or `failed`, or `outcome_unknown` when the connection was lost after the message was handed
 //! over. `sending` is committed before MAIL FROM, so a crash can never look like "not tried yet".
 
-use crate::failure::Failure;
-use crate::{DeliveryId, MessageId, Timestamp};
+use super::recipients::{IdUse, Recipients, RefusedRecipient};
+use crate::failure::{Failure, FailureClass};
+use crate::{DeliveryId, EmailAddress, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +45,9 @@ impl DeliveryState {
         }
     }
 
-    /// A person may ask for another try.
-    pub const fn may_be_retried(self) -> bool {
-        matches!(self, Self::Failed | Self::OutcomeUnknown | Self::Bounced)
+    /// It is still on its way: whoever waits for it is tried again, or looked after.
+    pub const fn is_under_way(self) -> bool {
+        matches!(self, Self::Queued | Self::Sending | Self::OutcomeUnknown)
     }
 }
 
@@ -63,12 +64,71 @@ pub struct Delivery {
     pub sent_at: Option<Timestamp>,
     pub next_try_at: Option<Timestamp>,
     pub failure: Option<Failure>,
-    /// Recipients the server refused while it took the others.
-    pub refused_recipients: Vec<RefusedRecipient>,
+    /// How far it has come for each of them.
+    pub recipients: Recipients,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedRecipient {
-    pub address: String,
-    pub server_said: String,
+impl Delivery {
+    /// A person may ask for another try: of what did not leave, or for those who were refused what the others have.
+    pub fn may_be_retried(&self) -> bool {
+        match self.state {
+            DeliveryState::Failed | DeliveryState::OutcomeUnknown | DeliveryState::Bounced => true,
+            DeliveryState::Sent => !self.recipients.refused.is_empty(),
+            DeliveryState::Queued | DeliveryState::Sending => false,
+        }
+    }
+
+    /// Who does not have it yet and may still get it without anybody's doing.
+    pub fn expecting(&self) -> Vec<EmailAddress> {
+        if self.state.is_under_way() { self.recipients.waiting() } else { Vec::new() }
+    }
+
+    /// Nobody waits for it any more: what it is now, and what is wrong with that.
+    pub fn conclude(&mut self) {
+        self.next_try_at = None;
+        self.state = self.concluded();
+        let refused = &self.recipients.refused;
+        self.failure = match refused.iter().find(|refused| refused.bounced) {
+            Some(bounced) if bounced.server_said.is_empty() => Some(bounced.class.into()),
+            Some(bounced) => Some(Failure::new(bounced.class).said(&bounced.server_said)),
+            None if refused.is_empty() => None,
+            None => Some(FailureClass::SomeRecipientsRefused.into()),
+        };
+    }
+
+    /// A report of failure is about what left under `id`. `present`: the ids of the sending under way, ours first, if `id` is one of them;
+    /// the report proves then that the server took it. `false`: it changes nothing.
+    pub fn bounce(&mut self, id: &str, present: Option<&[String]>, reported: &[RefusedRecipient]) -> bool {
+        if let Some(ids) = present.filter(|_| self.recipients.id_use != IdUse::Taken) {
+            let round = self.recipients.round();
+            self.recipients.accept(&round, ids);
+        }
+        if !self.recipients.bounce(id, reported) {
+            return false;
+        }
+        match self.state {
+            DeliveryState::OutcomeUnknown if !self.recipients.waiting().is_empty() => {
+                self.state = DeliveryState::Queued;
+                self.next_try_at = None;
+            }
+            DeliveryState::Queued | DeliveryState::Sending if !self.recipients.waiting().is_empty() => {}
+            DeliveryState::Queued
+            | DeliveryState::Sending
+            | DeliveryState::OutcomeUnknown
+            | DeliveryState::Sent
+            | DeliveryState::Failed
+            | DeliveryState::Bounced => self.conclude(),
+        }
+        true
+    }
+
+    fn concluded(&self) -> DeliveryState {
+        if self.recipients.refused.iter().any(|refused| refused.bounced) {
+            DeliveryState::Bounced
+        } else if self.recipients.accepted.is_empty() {
+            DeliveryState::Failed
+        } else {
+            DeliveryState::Sent
+        }
+    }
 }

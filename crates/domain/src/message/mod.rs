@@ -2,12 +2,14 @@
 
 pub mod attachment;
 pub mod delivery;
+pub mod recipients;
 
 use crate::contact::Contact;
 use crate::user::User;
 use crate::{AccountId, ConversationId, DisplayId, InboxId, MessageId, Timestamp};
 pub use attachment::{Attachment, FileType};
 pub use delivery::{Delivery, DeliveryState};
+pub use recipients::{Recipients, RefusedRecipient};
 use serde::{Deserialize, Serialize};
 
 /// Chatwoot's limit, in characters; longer mails keep their full text in the raw mail.

@@ -7,7 +7,7 @@ mod markdown;
 
 use base64::Engine;
 use domain::message::attachment::safe_file_name;
-use domain::{EmailAddress, Mailbox, Timestamp};
+use domain::{Mailbox, Timestamp};
 pub use html_text::html_to_text;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::{content_type::ContentType, date::Date, message_id::MessageId, raw::Raw};
@@ -22,7 +22,7 @@ pub struct Outgoing {
     pub reply_to: Vec<Mailbox>,
     pub to: Vec<Mailbox>,
     pub cc: Vec<Mailbox>,
-    /// Recipients of the envelope only: never in a header.
+    /// Never in a header. Who gets the mail is not decided here, but in the envelope it is sent with.
     pub bcc: Vec<Mailbox>,
     pub subject: String,
     /// Ids without angle brackets.
@@ -36,19 +36,6 @@ pub struct Outgoing {
     pub attachments: Vec<OutgoingAttachment>,
     /// A machine wrote it: `Auto-Submitted: auto-replied`.
     pub auto_submitted: bool,
-}
-
-impl Outgoing {
-    /// To, Cc and Bcc, each address once.
-    pub fn recipients(&self) -> Vec<EmailAddress> {
-        let mut all: Vec<EmailAddress> = Vec::new();
-        for mailbox in self.to.iter().chain(&self.cc).chain(&self.bcc) {
-            if !all.iter().any(|known| known.same_as(&mailbox.address)) {
-                all.push(mailbox.address.clone());
-            }
-        }
-        all
-    }
 }
 
 #[derive(Clone, Debug)]

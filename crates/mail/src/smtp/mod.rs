@@ -9,9 +9,10 @@ mod conversation;
 mod send;
 mod session;
 
-use domain::message::delivery::RefusedRecipient;
+use domain::message::RefusedRecipient;
 use domain::{EmailAddress, Failure, Secret};
 use net::{Connector, Endpoint};
+pub use send::Addressed;
 pub use session::Session;
 use std::time::Duration;
 
@@ -29,18 +30,27 @@ pub struct Envelope {
     pub to: Vec<EmailAddress>,
 }
 
+/// Nobody gets the mail now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAddressed {
+    pub failure: Failure,
+    /// What the server said of single recipients, where that is the reason.
+    pub refused: Vec<RefusedRecipient>,
+}
+
+/// What became of a mail that was handed over, for everybody whom the server had taken as a recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// The server took the mail for everyone but `refused`.
     Accepted {
         /// Its words, without the code.
         reply: String,
         /// The Message-ID under which it goes on, where the server says so and it is another one (Outlook.com).
         rewritten_message_id: Option<String>,
-        refused: Vec<RefusedRecipient>,
     },
+    /// The server has a mail under this Message-ID, for whomever that one was, and does not send another.
+    Duplicate { reply: String },
     /// The mail was certainly not taken.
-    Rejected { failure: Failure, refused: Vec<RefusedRecipient> },
+    Rejected { failure: Failure },
     /// The connection was lost after the mail was handed over and before the server answered: it may or may not have been taken.
     Unknown { failure: Failure },
 }

@@ -2,70 +2,52 @@
 
 use super::answers::{self, During};
 use super::session::Session;
-use super::{Envelope, SendOutcome};
+use super::{Envelope, NotAddressed, SendOutcome};
 use crate::compose::address::wire_address;
-use domain::message::delivery::RefusedRecipient;
-use domain::{Failure, FailureClass};
+use domain::message::RefusedRecipient;
+use domain::{Failure, FailureClass, Retry};
 use lettre::transport::smtp::commands::{Data, Rset};
 use std::borrow::Cow;
 
 /// The mail is written in pieces of this size, each under its own timeout.
 const BLOCK_BYTES: usize = 64 * 1024;
 
+/// The server took the sender and some of the recipients, and has heard nothing of the mail yet. Dropped, it never will: the session is
+/// used up then.
+#[derive(Debug)]
+pub struct Addressed<'s> {
+    session: &'s mut Session,
+    mail: Vec<u8>,
+    refused: Vec<RefusedRecipient>,
+}
+
 impl Session {
-    /// Hands over one mail. After a refusal the session may be used for the next one ([`Session::is_usable`]).
-    pub async fn send(&mut self, envelope: &Envelope, mail: &[u8]) -> SendOutcome {
-        let mut refused = Vec::new();
+    /// MAIL, and RCPT for each recipient: each is taken or refused by itself. After a refusal the session may be used for the next mail
+    /// ([`Session::is_usable`]).
+    pub async fn address(&mut self, envelope: &Envelope, mail: &[u8]) -> Result<Addressed<'_>, NotAddressed> {
         if !self.usable {
-            return rejected(Failure::new(FailureClass::ConnectionLost), refused);
+            return Err(NotAddressed { failure: FailureClass::ConnectionLost.into(), refused: Vec::new() });
         }
-        // Whoever drops this future leaves the conversation out of step.
+        // Whoever drops this future, or what it makes, leaves the conversation out of step.
         self.usable = false;
-        let prepared = match self.begin(envelope, mail, &mut refused).await {
-            Ok(prepared) => prepared,
+        let mail = crlf_lines(mail);
+        let mut refused = Vec::new();
+        match self.name_recipients(envelope, &mail, &mut refused).await {
+            Ok(()) => Ok(Addressed { mail: stuffed(&mail), refused, session: self }),
             Err(failure) => {
                 self.recover(&failure).await;
-                return rejected(failure, refused);
-            }
-        };
-        // Everything but the final dot: a mail without it is never taken.
-        for block in prepared.chunks(BLOCK_BYTES) {
-            if let Err(failure) = self.conversation.write(block, self.timeouts.block).await {
-                return rejected(self.parting_words(failure).await, refused);
-            }
-        }
-        // From the first byte of the dot on, a lost connection says nothing about the mail.
-        if let Err(failure) = self.conversation.write(b".\r\n", self.timeouts.block).await {
-            return SendOutcome::Unknown { failure: unknown(&failure) };
-        }
-        match self.conversation.reply(self.timeouts.acceptance).await {
-            Err(failure) => SendOutcome::Unknown { failure: unknown(&failure) },
-            Ok(reply) if reply.is_positive() => {
-                self.usable = reply.code / 100 == 2;
-                let rewritten_message_id = answers::rewritten_message_id(&reply.text());
-                SendOutcome::Accepted { reply: reply.text(), rewritten_message_id, refused }
-            }
-            Ok(reply) => {
-                let failure = answers::refused(During::Content, reply.code, &reply.text());
-                self.usable = reply.code != 421;
-                if failure.class == FailureClass::AlreadySent {
-                    // An earlier attempt of ours went through.
-                    return SendOutcome::Accepted { reply: reply.text(), rewritten_message_id: None, refused };
-                }
-                rejected(failure, refused)
+                Err(NotAddressed { failure, refused })
             }
         }
     }
 
-    /// MAIL, RCPT and DATA; the mail as it goes over the wire, without the final dot.
-    async fn begin(
+    async fn name_recipients(
         &mut self,
         envelope: &Envelope,
         mail: &[u8],
         refused: &mut Vec<RefusedRecipient>,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<(), Failure> {
         let limit = self.timeouts.command;
-        let mail = crlf_lines(mail);
         let unsendable =
             || Failure::new(FailureClass::MessageUnbuildable).detail("the sender's address cannot be sent");
         let from = wire_address(&envelope.from).ok_or_else(unsendable)?;
@@ -74,18 +56,18 @@ impl Session {
             match wire_address(to) {
                 Some(address) => recipients.push((to, address)),
                 None => {
-                    refused
-                        .push(RefusedRecipient { address: to.to_string(), server_said: "not an address".to_owned() });
+                    let failure = Failure::new(FailureClass::RecipientRefused).said("not an address");
+                    refused.push(RefusedRecipient::new(to, &failure));
                 }
             }
         }
-        let parameters = self.mail_parameters(&from, &recipients, &mail)?;
+        let parameters = self.mail_parameters(&from, &recipients, mail)?;
         let reply = self.conversation.ask(format!("MAIL FROM:<{from}>{parameters}\r\n"), limit).await?;
         if !reply.is_positive() {
             return Err(answers::refused(During::Mail, reply.code, &reply.text()));
         }
-        let mut first_refusal = None;
         let mut taken = 0;
+        let mut reason: Option<Failure> = None;
         for (to, address) in recipients {
             let reply = self.conversation.ask(format!("RCPT TO:<{address}>\r\n"), limit).await?;
             if reply.is_positive() {
@@ -94,19 +76,69 @@ impl Session {
             }
             let failure = answers::refused(During::Recipient, reply.code, &reply.text());
             // What is not about this recipient (Postfix judges the sender only here) concerns them all: nobody gets the mail now.
-            if reply.code == 421 || (reply.code / 100 == 4 && taken == 0) || answers::concerns_all(failure.class) {
+            if reply.code == 421 || answers::concerns_all(failure.class) {
                 refused.clear();
                 return Err(failure);
             }
-            refused.push(RefusedRecipient { address: to.to_string(), server_said: reply.said() });
-            first_refusal.get_or_insert(failure);
+            let refusal = RefusedRecipient::new(to, &failure);
+            // When nobody is taken, one who was only put off decides that there is a next time.
+            if reason.as_ref().is_none_or(|known| known.class.retry() == Retry::Never && !refusal.is_final()) {
+                reason = Some(failure);
+            }
+            refused.push(refusal);
         }
-        if taken == 0 {
-            return Err(first_refusal.unwrap_or_else(|| Failure::new(FailureClass::NoRecipients)));
+        if taken > 0 { Ok(()) } else { Err(reason.unwrap_or_else(|| FailureClass::NoRecipients.into())) }
+    }
+}
+
+impl Addressed<'_> {
+    /// Who does not get it, for good or for now.
+    pub fn refused(&self) -> &[RefusedRecipient] {
+        &self.refused
+    }
+
+    /// DATA, the mail, and the server's answer.
+    pub async fn hand_over(self) -> SendOutcome {
+        let Self { session, mail, refused: _ } = self;
+        if let Err(failure) = session.begin_data().await {
+            session.recover(&failure).await;
+            return SendOutcome::Rejected { failure };
         }
-        let reply = self.conversation.ask(Data, limit).await?;
+        // Everything but the final dot: a mail without it is never taken.
+        for block in mail.chunks(BLOCK_BYTES) {
+            if let Err(failure) = session.conversation.write(block, session.timeouts.block).await {
+                return SendOutcome::Rejected { failure: session.parting_words(failure).await };
+            }
+        }
+        // From the first byte of the dot on, a lost connection says nothing about the mail.
+        if let Err(failure) = session.conversation.write(b".\r\n", session.timeouts.block).await {
+            return SendOutcome::Unknown { failure: unknown(&failure) };
+        }
+        match session.conversation.reply(session.timeouts.acceptance).await {
+            Err(failure) => SendOutcome::Unknown { failure: unknown(&failure) },
+            Ok(reply) if reply.is_positive() => {
+                session.usable = reply.code / 100 == 2;
+                let rewritten_message_id = answers::rewritten_message_id(&reply.text());
+                SendOutcome::Accepted { reply: reply.text(), rewritten_message_id }
+            }
+            Ok(reply) => {
+                session.usable = reply.code != 421;
+                let failure = answers::refused(During::Content, reply.code, &reply.text());
+                match failure.class {
+                    // An earlier attempt of ours went through.
+                    FailureClass::AlreadySent => SendOutcome::Duplicate { reply: reply.text() },
+                    _ => SendOutcome::Rejected { failure },
+                }
+            }
+        }
+    }
+}
+
+impl Session {
+    async fn begin_data(&mut self) -> Result<(), Failure> {
+        let reply = self.conversation.ask(Data, self.timeouts.command).await?;
         match reply.code {
-            354 => Ok(stuffed(&mail)),
+            354 => Ok(()),
             code if reply.is_positive() => {
                 Err(Failure::new(FailureClass::ProtocolError).said(format!("{code} {}", reply.text())))
             }
@@ -170,10 +202,6 @@ impl Session {
             _ => failure,
         }
     }
-}
-
-fn rejected(failure: Failure, refused: Vec<RefusedRecipient>) -> SendOutcome {
-    SendOutcome::Rejected { failure, refused }
 }
 
 fn unknown(cause: &Failure) -> Failure {

@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "each test binary uses its own part")]
 
 pub mod imap;
+pub mod smtp;
 
 use domain::Secret;
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode, Trust};

@@ -82,12 +82,7 @@ impl Relay {
 
     /// The lease starts anew. `false`: it was lost.
     pub async fn extend(&self, work: &ClaimedWork, lease: Duration) -> Result<bool> {
-        let text = format!(
-            "UPDATE {} SET lease_until = {{now}} + ?, ready_at = {{now}} + ? WHERE account_id = :account AND id = ? AND lease_token = ?",
-            table(work.kind)
-        );
-        let extended = ours(scoped(work.scope.id, text).bind(micros(lease)).bind(micros(lease)), work);
-        Ok(extended.run(&self.inner.write).await? == 1)
+        extend(&self.inner.write, work, lease).await
     }
 
     /// Done. `false`: the lease was lost. (`Tx::finish_work` does the same together with its effects.)
@@ -191,6 +186,15 @@ fn table(kind: OwedKind) -> &'static str {
 /// The row, as long as it is this worker's.
 fn ours(sql: Sql, work: &ClaimedWork) -> Sql {
     sql.bind(work.owed_id.0).bind(work.token.clone())
+}
+
+pub(crate) async fn extend<C: ConnectionTrait>(on: &C, work: &ClaimedWork, lease: Duration) -> Result<bool> {
+    let text = format!(
+        "UPDATE {} SET lease_until = {{now}} + ?, ready_at = {{now}} + ? WHERE account_id = :account AND id = ? AND lease_token = ?",
+        table(work.kind)
+    );
+    let extended = ours(scoped(work.scope.id, text).bind(micros(lease)).bind(micros(lease)), work);
+    Ok(extended.run(on).await? == 1)
 }
 
 pub(crate) async fn finish<C: ConnectionTrait>(on: &C, work: &ClaimedWork) -> Result<bool> {

@@ -8,7 +8,7 @@ use domain::channel::{EmailChannel, Provider};
 use domain::contact::Contact;
 use domain::conversation::{Conversation, ConversationStatus, Priority};
 use domain::inbox::Inbox;
-use domain::message::{Attachment, Delivery, DeliveryState};
+use domain::message::{Attachment, Delivery, DeliveryState, Recipients};
 use domain::user::{Agent, Membership, User};
 use domain::*;
 use sea_orm::FromQueryResult;
@@ -229,6 +229,8 @@ pub(crate) fn attachment(row: entity::attachment::Model) -> Result<Attachment> {
 }
 
 pub(crate) fn delivery(row: &entity::delivery::Model) -> Result<Delivery> {
+    let envelope: DeliveryEnvelope = json("envelope", &row.envelope)?;
+    let recipients: Recipients = json("recipients", &row.recipients)?;
     Ok(Delivery {
         id: DeliveryId(row.id),
         message_id: MessageId(row.message_id),
@@ -238,7 +240,7 @@ pub(crate) fn delivery(row: &entity::delivery::Model) -> Result<Delivery> {
         sent_at: time(row.sent_at),
         next_try_at: time(row.next_try_at),
         failure: row.failure.as_deref().map(|f| json("failure", f)).transpose()?,
-        refused_recipients: json("refused_recipients", &row.refused_recipients)?,
+        recipients: Recipients { all: envelope.recipients(), ..recipients },
     })
 }
 

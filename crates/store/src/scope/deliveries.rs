@@ -1,15 +1,43 @@
 //! Deliveries: outgoing messages on their way.
 
 use super::convert::{self, to_json};
-use super::grants::micros;
+use super::relay::Relay;
+use super::sql::system;
 use super::tenant::{find_in, insert_in};
 use crate::entity::delivery;
 use crate::*;
-use domain::message::DeliveryState;
-use domain::{ChannelId, DeliveryId, MessageId, Timestamp};
+use domain::message::{DeliveryState, Recipients};
+use domain::{AccountId, ChannelId, DeliveryId, MessageId, Timestamp};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
-use std::time::Duration;
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
+
+#[derive(Debug, FromQueryResult)]
+struct OrphanRow {
+    account_id: i64,
+    id: i64,
+}
+
+impl Relay {
+    /// Deliveries that are under way with no work owed for them, which nobody would ever look at again. There are none as long as every
+    /// transaction that changes one says what is owed next; this is the net under that.
+    pub async fn orphaned_deliveries(&self, limit: u32) -> Result<Vec<OrphanedDelivery>> {
+        let rows: Vec<OrphanRow> = system(
+            "SELECT d.account_id, d.id FROM deliveries d WHERE d.state IN ('queued', 'sending', 'outcome_unknown') \
+             AND (d.state <> 'outcome_unknown' OR d.next_try_at IS NOT NULL) \
+             AND NOT EXISTS (SELECT 1 FROM owed_work o WHERE o.account_id = d.account_id AND o.subject_id = d.id \
+             AND o.kind = CASE WHEN d.state = 'outcome_unknown' THEN 'reconcile_delivery' ELSE 'deliver_message' END \
+             AND o.state = 'waiting') ORDER BY d.account_id, d.id LIMIT ?",
+        )
+        .bind(i64::from(limit))
+        .all(&self.inner.read)
+        .await?;
+        let orphan = |row: OrphanRow| OrphanedDelivery {
+            scope: self.inner.scope(AccountId(row.account_id)),
+            delivery_id: DeliveryId(row.id),
+        };
+        Ok(rows.into_iter().map(orphan).collect())
+    }
+}
 
 impl AccountScope {
     pub async fn delivery(&self, delivery: DeliveryId) -> Result<Option<DeliveryRecord>> {
@@ -24,22 +52,6 @@ impl AccountScope {
         let row = find_in::<delivery::Entity>(self.id)
             .filter(delivery::Column::MessageId.eq(message.0))
             .one(&self.inner.read)
-            .await?;
-        row.map(convert::delivery_record).transpose()
-    }
-
-    /// Commits `queued` → `sending`, attempts + 1, before MAIL FROM, so that a crash can never look like "not tried yet". `lease` is
-    /// how long it may take. `None`: it is not `queued` any more.
-    pub async fn begin_sending(&self, delivery: DeliveryId, lease: Duration) -> Result<Option<DeliveryRecord>> {
-        let row: Option<delivery::Model> = self
-            .sql(
-                "UPDATE deliveries SET state = 'sending', attempts = attempts + 1, sending_until = {now} + ?, next_try_at = NULL, \
-                 updated_at = ? WHERE account_id = :account AND id = ? AND state = 'queued' RETURNING *",
-            )
-            .bind(micros(lease))
-            .bind(self.inner.now().0)
-            .bind(delivery.0)
-            .one(&self.inner.write)
             .await?;
         row.map(convert::delivery_record).transpose()
     }
@@ -70,7 +82,7 @@ pub(crate) async fn insert_delivery<C: ConnectionTrait>(
         attempts: Set(0),
         envelope: Set(to_json(&new.envelope)),
         message_id_header: Set(new.message_id_header.clone()),
-        refused_recipients: Set("[]".to_owned()),
+        recipients: Set(to_json(&Recipients::default())),
         looks: Set(0),
         queued_at: Set(new.queued_at.0),
         updated_at: Set(scope.inner.now().0),
@@ -102,8 +114,8 @@ pub(crate) async fn update_delivery<C: ConnectionTrait>(
     let changed = scope
         .sql(
             "UPDATE deliveries SET state = ?, attempts = ?, channel_id = ?, envelope = ?, message_id_header = ?, \
-             rewritten_message_id = ?, composed_blob_id = ?, failure = ?, refused_recipients = ?, looks = ?, queued_at = ?, sent_at = ?, \
-             next_try_at = ?, sending_until = CASE WHEN ? = 'sending' THEN sending_until ELSE NULL END, updated_at = ? \
+             rewritten_message_id = ?, composed_blob_id = ?, failure = ?, recipients = ?, looks = ?, queued_at = ?, sent_at = ?, \
+             next_try_at = ?, updated_at = ? \
              WHERE account_id = :account AND id = ?",
         )
         .bind(delivery.state.as_str())
@@ -114,12 +126,11 @@ pub(crate) async fn update_delivery<C: ConnectionTrait>(
         .bind(record.rewritten_message_id.clone())
         .bind(record.composed_blob_id.map(|b| b.0))
         .bind(delivery.failure.as_ref().map(to_json))
-        .bind(to_json(&delivery.refused_recipients))
+        .bind(to_json(&delivery.recipients))
         .bind(i64::from(record.looks))
         .bind(delivery.queued_at.0)
         .bind(delivery.sent_at.map(|t| t.0))
         .bind(delivery.next_try_at.map(|t| t.0))
-        .bind(delivery.state.as_str())
         .bind(scope.inner.now().0)
         .bind(delivery.id.0)
         .run(on)

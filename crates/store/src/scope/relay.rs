@@ -5,7 +5,7 @@ use super::grants::micros;
 use super::sql::system;
 use crate::connect::Inner;
 use crate::*;
-use domain::{AccountId, DeliveryId, OwedId};
+use domain::{AccountId, OwedId};
 use sea_orm::FromQueryResult;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -26,13 +26,6 @@ struct Candidate {
     kind: String,
     id: i64,
     ready_at: i64,
-}
-
-#[derive(Debug, FromQueryResult)]
-struct StuckRow {
-    account_id: i64,
-    id: i64,
-    owed_id: Option<i64>,
 }
 
 /// The kinds that this version knows, for SQL. A row of another kind is a newer version's, and waits for it: handing it over would be in
@@ -162,25 +155,6 @@ impl Relay {
             }
         }
         Ok(Duration::from_micros(u64::try_from(least).unwrap_or(0)))
-    }
-
-    /// Deliveries that say `sending` although their lease has ended: whoever sent them is gone, their outcome is unknown.
-    pub async fn stuck_deliveries(&self, limit: u32) -> Result<Vec<StuckDelivery>> {
-        Ok(system(
-            "SELECT d.account_id, d.id, (SELECT MAX(o.id) FROM owed_work o WHERE o.account_id = d.account_id AND o.kind = 'deliver_message' \
-             AND o.subject_id = d.id AND o.state = 'waiting') AS owed_id \
-             FROM deliveries d WHERE d.state = 'sending' AND d.sending_until <= {now} ORDER BY d.sending_until LIMIT ?",
-        )
-        .bind(i64::from(limit))
-        .all::<StuckRow, _>(&self.inner.read)
-        .await?
-        .into_iter()
-        .map(|row| StuckDelivery {
-            account_id: AccountId(row.account_id),
-            delivery_id: DeliveryId(row.id),
-            owed_id: row.owed_id.map(OwedId),
-        })
-        .collect())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Outgoing messages on their way.
 
+use crate::AccountScope;
 use domain::message::Delivery;
-use domain::{BlobId, ChannelId, ConversationId, DeliveryId, InboxId, Mailbox, MessageId, OwedId, Timestamp};
+use domain::{BlobId, ChannelId, ConversationId, DeliveryId, EmailAddress, InboxId, Mailbox, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// To, Cc and Bcc of this message, as the agent gave them.
@@ -10,6 +11,19 @@ pub struct DeliveryEnvelope {
     pub to: Vec<Mailbox>,
     pub cc: Vec<Mailbox>,
     pub bcc: Vec<Mailbox>,
+}
+
+impl DeliveryEnvelope {
+    /// To, Cc and Bcc, each address once.
+    pub fn recipients(&self) -> Vec<EmailAddress> {
+        let mut all: Vec<EmailAddress> = Vec::new();
+        for mailbox in self.to.iter().chain(&self.cc).chain(&self.bcc) {
+            if !all.iter().any(|known| known.same_as(&mailbox.address)) {
+                all.push(mailbox.address.clone());
+            }
+        }
+        all
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -41,10 +55,9 @@ pub struct DeliveryRecord {
     pub looks: u32,
 }
 
-/// A delivery that says `sending` although its lease has ended: whoever sent it is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StuckDelivery {
-    pub account_id: domain::AccountId,
+/// A delivery that is under way, and no work is owed for it.
+#[derive(Clone, Debug)]
+pub struct OrphanedDelivery {
+    pub scope: AccountScope,
     pub delivery_id: DeliveryId,
-    pub owed_id: Option<OwedId>,
 }

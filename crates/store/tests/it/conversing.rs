@@ -5,7 +5,6 @@ use domain::conversation::{Conversation, ConversationStatus, Priority};
 use domain::event::EventKind;
 use domain::message::{DeliveryState, Message, MessageType, Sender};
 use domain::{Mailbox, Timestamp};
-use std::time::Duration;
 use store::*;
 
 fn after(seconds: i64) -> Timestamp {
@@ -298,8 +297,9 @@ async fn a_reply_its_delivery_and_its_work_live_and_die_together() {
             inline: false,
         };
         let attachment = tx.insert_attachment(message.id, &file).await.unwrap();
-        let envelope =
-            DeliveryEnvelope { to: vec![Mailbox::bare(address("cy@customer.example"))], ..DeliveryEnvelope::default() };
+        let cy = || vec![Mailbox::bare(address("cy@customer.example"))];
+        let again = vec![Mailbox::bare(address("CY@customer.example"))];
+        let envelope = DeliveryEnvelope { to: cy(), cc: Vec::new(), bcc: again };
         let new = NewDelivery {
             message_id: message.id,
             conversation_id: conversation.id,
@@ -330,24 +330,33 @@ async fn a_reply_its_delivery_and_its_work_live_and_die_together() {
         assert_eq!(scope.message_ids_of_conversation(conversation.id, 10).await.unwrap(), ["out@us"]);
         assert_eq!(scope.delivery_of_message(message.id).await.unwrap().unwrap().envelope, envelope);
 
-        // A worker says "sending" and dies.
-        let sending = scope.begin_sending(id, Duration::ZERO).await.unwrap().unwrap();
-        assert_eq!((sending.delivery.state, sending.delivery.attempts), (DeliveryState::Sending, 1));
-        assert!(scope.begin_sending(id, Duration::ZERO).await.unwrap().is_none());
-        let stuck = w.store.relay().stuck_deliveries(10).await.unwrap();
-        assert_eq!((stuck.len(), stuck[0].delivery_id), (1, id));
-        assert!(stuck[0].owed_id.is_some());
+        // Its work is owed, so nobody has to look after it; without that somebody has.
+        assert!(w.store.relay().orphaned_deliveries(10).await.unwrap().is_empty());
+        let mut tx = scope.begin().await.unwrap();
+        assert!(tx.is_owed(OwedKind::DeliverMessage, id.0).await.unwrap());
+        tx.cancel_owed(OwedKind::DeliverMessage, id.0).await.unwrap();
+        assert!(!tx.is_owed(OwedKind::DeliverMessage, id.0).await.unwrap());
+        tx.commit().await.unwrap();
+        let orphans = w.store.relay().orphaned_deliveries(10).await.unwrap();
+        assert_eq!(
+            orphans.iter().map(|o| (o.scope.account_id(), o.delivery_id)).collect::<Vec<_>>(),
+            [(scope.account_id(), id)]
+        );
         let mut tx = scope.begin().await.unwrap();
         let mut record = tx.lock_delivery(id).await.unwrap().unwrap();
         record.delivery.state = DeliveryState::Sent;
         record.delivery.sent_at = Some(after(7));
         record.rewritten_message_id = Some("rewritten@outlook".to_owned());
+        let ids = ["out@us".to_owned(), "rewritten@outlook".to_owned()];
+        let all = record.delivery.recipients.all.clone();
+        assert_eq!(all, [address("cy@customer.example")]);
+        record.delivery.recipients.accept(&all, &ids);
         tx.update_delivery(&record).await.unwrap();
         let gone = MessageChange { deleted: Some(true), content: Some(None), ..MessageChange::default() };
         let deleted = tx.update_message(message.id, &gone).await.unwrap();
         assert!(deleted.deleted && deleted.content.is_none() && deleted.attachments.is_empty());
         tx.commit().await.unwrap();
-        assert!(w.store.relay().stuck_deliveries(10).await.unwrap().is_empty());
+        assert!(w.store.relay().orphaned_deliveries(10).await.unwrap().is_empty());
         assert_eq!(scope.delivery(id).await.unwrap().unwrap(), record);
         assert_eq!(scope.sent_since(inbox.channel.id, after(7)).await.unwrap(), 1);
         assert_eq!(scope.sent_since(inbox.channel.id, after(8)).await.unwrap(), 0);

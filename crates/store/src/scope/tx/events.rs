@@ -72,6 +72,12 @@ impl Tx {
         id.map(OwedId).ok_or(StoreError::NotFound("owed work"))
     }
 
+    /// The lease starts anew with the transaction's effects, and nobody else can claim the work before it commits. `LeaseLost` when it is
+    /// not this worker's any more.
+    pub async fn extend_work(&mut self, work: &ClaimedWork, lease: Duration) -> Result<()> {
+        held(claims::extend(&self.tx, self.own(work)?, lease).await?)
+    }
+
     /// `LeaseLost` when it is not this worker's any more.
     pub async fn finish_work(&mut self, work: &ClaimedWork) -> Result<()> {
         held(claims::finish(&self.tx, self.own(work)?).await?)
@@ -87,6 +93,17 @@ impl Tx {
 
     fn own<'a>(&self, work: &'a ClaimedWork) -> Result<&'a ClaimedWork> {
         if work.scope.id == self.scope.id { Ok(work) } else { Err(StoreError::LeaseLost) }
+    }
+
+    /// Somebody has it, or will.
+    pub async fn is_owed(&mut self, kind: OwedKind, subject_id: i64) -> Result<bool> {
+        let count: Option<i64> = self
+            .sql("SELECT COUNT(*) FROM owed_work WHERE account_id = :account AND kind = ? AND subject_id = ? AND state = 'waiting'")
+            .bind(kind.as_str())
+            .bind(subject_id)
+            .value(&self.tx)
+            .await?;
+        Ok(count.unwrap_or(0) > 0)
     }
 
     /// Work that is not wanted any more (a deleted message's delivery), finished or not. How many rows.
