@@ -16,6 +16,7 @@ mod m0006_raw_email_cut;
 mod m0007_blob_named;
 mod m0008_breakdowns;
 mod m0009_recipients;
+mod m0010_pending_source;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_blob_named::Migration),
             Box::new(m0008_breakdowns::Migration),
             Box::new(m0009_recipients::Migration),
+            Box::new(m0010_pending_source::Migration),
         ]
     }
 }

@@ -167,13 +167,17 @@ async fn pull_pending(
         if !missing.is_empty() {
             lease.scope.defer_pending_uids(fence, folder, validity, &missing, wait).await?;
         }
-        // Below where new mail begins there is only what a new UIDVALIDITY made us look at again.
-        let begin = mailbox.folder.import.before_uid.unwrap_or(0);
-        let (again, late): (Vec<_>, Vec<_>) = fetched.into_iter().partition(|mail| mail.uid < begin);
-        for (source, mails) in [(RawEmailSource::Resync, again), (RawEmailSource::Live, late)] {
-            if !mails.is_empty() {
-                store_and_ingest(app, lease, mailbox, source, mails, Vec::new(), None, pulled).await?;
+        let mut by_source: Vec<(RawEmailSource, Vec<FetchedEmail>)> = Vec::new();
+        for mail in fetched {
+            let known = pending.iter().find(|p| p.uid == mail.uid);
+            let source = known.map_or(RawEmailSource::Live, |known| known.source);
+            match by_source.iter_mut().find(|(of, _)| *of == source) {
+                Some((_, mails)) => mails.push(mail),
+                None => by_source.push((source, vec![mail])),
             }
+        }
+        for (source, mails) in by_source {
+            store_and_ingest(app, lease, mailbox, source, mails, Vec::new(), None, pulled).await?;
         }
     }
     Ok(())

@@ -105,7 +105,7 @@ async fn a_mail_that_ends_every_session_does_not_stop_the_import() {
     desk.sandbox.faults().clear();
     desk.pull().await.expect("pulls");
     assert_eq!(desk.conversations().await.len(), 1);
-    assert_eq!(desk.raw_emails().await[0].source, RawEmailSource::Resync);
+    assert_eq!(desk.raw_emails().await[0].source, RawEmailSource::Import);
 }
 
 fn sign_ins(desk: &Desk) -> usize {
@@ -159,4 +159,25 @@ async fn an_import_of_a_mailbox_that_nobody_has_opened_yet_does_not_sign_in() {
     desk.pull().await.expect("opens");
     until_import_ran(&desk, 1).await;
     assert_eq!(desk.conversations().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_of_the_past_that_comes_late_disturbs_nobody() {
+    let desk = Desk::new().await;
+    let past = mail(ADA, "1@x.example", "Re: One", "In-Reply-To: <2@x.example>\n", "of the past");
+    let uid = desk.arrives(&past);
+    desk.pull().await.expect("opens");
+    desk.arrives(&mail(ADA, "2@x.example", "One", "", "new"));
+    desk.pull().await.expect("pulls");
+    let id = desk.conversation().await.conversation.display_id;
+    let resolved = Some(domain::conversation::ConversationStatus::Resolved);
+    app::conversations::toggle_status(&desk.app, &desk.member, id, resolved, None).await.expect("resolved");
+    // The import is not given it; the mailbox's actor asks again.
+    desk.sandbox.faults().once(ImapFault::MissingInFetch { uid });
+    desk.owe_import().await;
+    desk.work().await;
+    assert_eq!(desk.messages(id).await.iter().filter(|m| m.content.as_deref() == Some("of the past")).count(), 0);
+    desk.pull().await.expect("pulls");
+    assert_eq!(desk.messages(id).await.iter().filter(|m| m.content.as_deref() == Some("of the past")).count(), 1);
+    assert_eq!(Some(desk.conversation().await.conversation.status), resolved);
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 struct PendingRow {
     uid: i64,
     attempts: i64,
+    source: String,
 }
 
 impl AccountScope {
@@ -113,7 +114,7 @@ impl AccountScope {
     /// Whose time has come, lowest first.
     pub async fn due_pending_uids(&self, folder: FolderId, uidvalidity: u32, limit: u32) -> Result<Vec<PendingUid>> {
         self.sql(
-            "SELECT uid, attempts FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? \
+            "SELECT uid, attempts, source FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? \
              AND next_at <= {now} ORDER BY uid LIMIT ?",
         )
         .bind(folder.0)
@@ -126,6 +127,7 @@ impl AccountScope {
             Ok(PendingUid {
                 uid: convert::number("uid", row.uid)?,
                 attempts: convert::number("attempts", row.attempts)?,
+                source: convert::code("raw email source", &row.source, RawEmailSource::parse)?,
             })
         })
         .collect()

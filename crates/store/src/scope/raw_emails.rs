@@ -58,7 +58,7 @@ impl AccountScope {
         check_fence(&tx, self, fence, folder).await?;
         let mut stored = self.insert_raw_emails(&tx, folder, batch.uidvalidity, batch.source, &fresh).await?;
         delete_pending(&tx, self, folder, batch.uidvalidity, &uids).await?;
-        self.insert_pending(&tx, folder, batch.uidvalidity, &batch.missing).await?;
+        self.insert_pending(&tx, folder, batch.uidvalidity, batch.source, &batch.missing).await?;
         self.move_cursor(&tx, folder, batch.uidvalidity, batch.last_uid, batch.import_reached_uid).await?;
         tx.commit().await?;
         stored.sort_by_key(|s| s.uid);
@@ -122,15 +122,21 @@ impl AccountScope {
         tx: &DatabaseTransaction,
         folder: FolderId,
         uidvalidity: u32,
+        source: RawEmailSource,
         missing: &[MissingUid],
     ) -> Result<()> {
         for rows in missing.chunks(500) {
             let mut sql = self.sql(format!(
-                "INSERT INTO pending_uids (account_id, folder_id, uidvalidity, uid, arrived_at, attempts, next_at) VALUES {} ON CONFLICT DO NOTHING",
-                rows_of("(:account, ?, ?, ?, ?, 0, {now})", rows.len())
+                "INSERT INTO pending_uids (account_id, folder_id, uidvalidity, uid, arrived_at, source, attempts, next_at) VALUES {} ON CONFLICT DO NOTHING",
+                rows_of("(:account, ?, ?, ?, ?, ?, 0, {now})", rows.len())
             ));
             for mail in rows {
-                sql = sql.bind(folder.0).bind(i64::from(uidvalidity)).bind(i64::from(mail.uid)).bind(mail.arrived_at.0);
+                sql = sql
+                    .bind(folder.0)
+                    .bind(i64::from(uidvalidity))
+                    .bind(i64::from(mail.uid))
+                    .bind(mail.arrived_at.0)
+                    .bind(source.as_str());
             }
             sql.run(tx).await?;
         }

@@ -1,7 +1,7 @@
 //! Leases on channels, watched folders and their cursors.
 
 use super::codes;
-use crate::AccountScope;
+use crate::{AccountScope, RawEmailSource};
 use domain::{ChannelId, EmailAddress, FolderId, GrantId, InboxId, WorkerSessionId};
 
 /// Proof that a worker session fetches this channel, as long as the epoch holds.
@@ -69,6 +69,8 @@ pub struct FolderImport {
 pub struct PendingUid {
     pub uid: u32,
     pub attempts: u32,
+    /// Who met it: what it becomes depends on whether it is new.
+    pub source: RawEmailSource,
 }
 
 /// The right to submit mail through this channel, until the lease ends. One per mailbox.

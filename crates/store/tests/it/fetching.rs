@@ -117,12 +117,18 @@ async fn mail_and_cursor_move_together_and_nothing_is_stored_twice() {
         assert_eq!(scope.raw_emails(&RawEmailFilter::default()).await.unwrap().1, 2);
         assert_eq!(scope.stored_uids(folder.id, 7, &[99, 100, 101, 102]).await.unwrap().len(), 2);
         // The missing one is asked for again at once, then later, and is not pending any more when it came.
-        assert_eq!(scope.due_pending_uids(folder.id, 7, 10).await.unwrap(), [PendingUid { uid: 101, attempts: 0 }]);
+        assert_eq!(
+            scope.due_pending_uids(folder.id, 7, 10).await.unwrap(),
+            [PendingUid { uid: 101, attempts: 0, source: RawEmailSource::Live }]
+        );
         let hour = Duration::from_secs(3600);
         scope.defer_pending_uids(Fence::Lease(&lease), folder.id, 7, &[101], hour).await.unwrap();
         assert!(scope.due_pending_uids(folder.id, 7, 10).await.unwrap().is_empty());
         scope.defer_pending_uids(Fence::Lease(&lease), folder.id, 7, &[101], Duration::ZERO).await.unwrap();
-        assert_eq!(scope.due_pending_uids(folder.id, 7, 10).await.unwrap(), [PendingUid { uid: 101, attempts: 2 }]);
+        assert_eq!(
+            scope.due_pending_uids(folder.id, 7, 10).await.unwrap(),
+            [PendingUid { uid: 101, attempts: 2, source: RawEmailSource::Live }]
+        );
         let mut found = batch(vec![mail(101)], 0);
         found.last_uid = None;
         scope.store_raw_emails(Fence::Lease(&lease), folder.id, found).await.unwrap();
