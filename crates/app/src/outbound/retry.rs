@@ -45,9 +45,6 @@ pub async fn retry(
     message: MessageId,
 ) -> Result<Message, RetryError> {
     let message = find(app, member, conversation, message).await?;
-    if message.deleted {
-        return Err(RetryError::NothingToRetry);
-    }
     let record = member.scope.delivery_of_message(message.id).await?.ok_or(RetryError::NothingToRetry)?;
     let mut tx = member.scope.begin().await?;
     let mut record = tx.lock_delivery(record.delivery.id).await?.ok_or(RetryError::NothingToRetry)?;
@@ -68,6 +65,8 @@ pub async fn retry(
     delivery.failure = None;
     tx.update_delivery(&record).await?;
     tx.owe(OwedKind::DeliverMessage, record.delivery.id.0, json!({}), OwedPriority::Human, None).await?;
+    // As it is now: a worker or a report may have changed it since it was found.
+    let message = tx.message(message.id).await?.filter(|m| !m.deleted).ok_or(RetryError::NothingToRetry)?;
     let attributes = without_error(message.content_attributes);
     let change = MessageChange { content_attributes: Some(attributes), ..MessageChange::default() };
     tx.update_message(message.id, &change).await?;
@@ -93,11 +92,12 @@ pub async fn delete_message(
     if message.deleted {
         return Ok(message);
     }
+    let delivery = member.scope.delivery_of_message(message.id).await?;
     let mut tx = member.scope.begin().await?;
     if tx.lock_conversation(message.conversation_id).await?.is_none() {
         return Err(RetryError::NotFound);
     }
-    if let Some(record) = member.scope.delivery_of_message(message.id).await?
+    if let Some(record) = delivery
         && let Some(mut record) = tx.lock_delivery(record.delivery.id).await?
     {
         match record.delivery.state {

@@ -1,6 +1,7 @@
 //! Who may send a message, and what is written when something fails beside it.
 
 use crate::desk::{ADA, Desk, mail};
+use crate::postgres::on_each;
 use app::outbound::{self, deliver, orphans};
 use app::owed;
 use domain::message::DeliveryState;
@@ -14,9 +15,13 @@ const LEASE: Duration = Duration::from_secs(45);
 
 async fn written_to() -> (Desk, DisplayId) {
     let desk = Desk::new().await;
-    desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
-    let id = desk.conversation().await.conversation.display_id;
+    let id = begun(&desk).await;
     (desk, id)
+}
+
+async fn begun(desk: &Desk) -> DisplayId {
+    desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
+    desk.conversation().await.conversation.display_id
 }
 
 fn received(desk: &Desk) -> usize {
@@ -40,19 +45,22 @@ async fn nothing_is_owed(desk: &Desk, message: MessageId) {
 
 #[tokio::test]
 async fn a_worker_that_lost_its_claim_says_nothing_to_the_server() {
-    let (desk, id) = written_to().await;
-    let sent = desk.reply(id, "hello").await;
-    let owed = owed::due(&desk.app, 1).await.expect("due")[0].owed_id;
-    // The first worker was away for longer than its claim holds, and came back while it signs in.
-    let late = claim(&desk, owed, Duration::ZERO).await.expect("is due");
-    let present = claim(&desk, owed, LEASE).await.expect("the other's claim has ended");
-    let ended = deliver::deliver(&desk.app, &late, "late").await;
-    assert!(matches!(ended, Err(StoreError::LeaseLost)), "{ended:?}");
-    assert_eq!((desk.state(id, sent.id).await, received(&desk)), (DeliveryState::Queued, 0));
-    assert!(desk.sandbox.events().iter().any(|e| matches!(e, Event::SmtpAuthenticated { .. })), "it had signed in");
-    deliver::deliver(&desk.app, &present, "present").await.expect("sent");
-    assert_eq!((desk.state(id, sent.id).await, received(&desk)), (DeliveryState::Sent, 1));
-    nothing_is_owed(&desk, sent.id).await;
+    on_each(async |desk| {
+        let id = begun(desk).await;
+        let sent = desk.reply(id, "hello").await;
+        let owed = owed::due(&desk.app, 1).await.expect("due")[0].owed_id;
+        // The first worker was away for longer than its claim holds, and came back while it signs in.
+        let late = claim(desk, owed, Duration::ZERO).await.expect("is due");
+        let present = claim(desk, owed, LEASE).await.expect("the other's claim has ended");
+        let ended = deliver::deliver(&desk.app, &late, "late").await;
+        assert!(matches!(ended, Err(StoreError::LeaseLost)), "{ended:?}");
+        assert_eq!((desk.state(id, sent.id).await, received(desk)), (DeliveryState::Queued, 0));
+        assert!(desk.sandbox.events().iter().any(|e| matches!(e, Event::SmtpAuthenticated { .. })), "it had signed in");
+        deliver::deliver(&desk.app, &present, "present").await.expect("sent");
+        assert_eq!((desk.state(id, sent.id).await, received(desk)), (DeliveryState::Sent, 1));
+        nothing_is_owed(desk, sent.id).await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -105,24 +113,27 @@ async fn an_accepted_message_is_sent_even_when_the_mailboxs_health_cannot_be_wri
 
 #[tokio::test]
 async fn a_delivery_that_nobody_owes_is_found_and_one_that_is_owed_is_left_alone() {
-    let (desk, id) = written_to().await;
-    let queued = desk.reply(id, "queued").await;
-    let sending = desk.reply(id, "sending").await;
-    let owed = desk.reply(id, "owed").await;
-    desk.change_delivery(sending.id, |record| record.delivery.state = DeliveryState::Sending).await;
-    for message in [queued.id, sending.id] {
-        let record = desk.scope.delivery_of_message(message).await.expect("answers").expect("a delivery");
-        let mut tx = desk.scope.begin().await.expect("a transaction");
-        tx.cancel_owed(OwedKind::DeliverMessage, record.delivery.id.0).await.expect("lost");
-        tx.commit().await.expect("committed");
-    }
-    assert_eq!(orphans::owe_again(&desk.app).await.expect("looks"), 2);
-    assert_eq!(orphans::owe_again(&desk.app).await.expect("looks"), 0, "they are owed now");
-    desk.work().await;
-    for message in [queued.id, sending.id, owed.id] {
-        assert_eq!(desk.state(id, message).await, DeliveryState::Sent);
-        nothing_is_owed(&desk, message).await;
-    }
-    assert_eq!(received(&desk), 3);
-    assert_eq!(orphans::owe_again(&desk.app).await.expect("looks"), 0);
+    on_each(async |desk| {
+        let id = begun(desk).await;
+        let queued = desk.reply(id, "queued").await;
+        let sending = desk.reply(id, "sending").await;
+        let owed = desk.reply(id, "owed").await;
+        desk.change_delivery(sending.id, |record| record.delivery.state = DeliveryState::Sending).await;
+        for message in [queued.id, sending.id] {
+            let record = desk.scope.delivery_of_message(message).await.expect("answers").expect("a delivery");
+            let mut tx = desk.scope.begin().await.expect("a transaction");
+            tx.cancel_owed(OwedKind::DeliverMessage, record.delivery.id.0).await.expect("lost");
+            tx.commit().await.expect("committed");
+        }
+        assert_eq!(orphans::owe_again(&desk.app).await.expect("looks"), 2);
+        assert_eq!(orphans::owe_again(&desk.app).await.expect("looks"), 0, "they are owed now");
+        desk.work().await;
+        for message in [queued.id, sending.id, owed.id] {
+            assert_eq!(desk.state(id, message).await, DeliveryState::Sent);
+            nothing_is_owed(desk, message).await;
+        }
+        assert_eq!(received(desk), 3);
+        assert_eq!(orphans::owe_again(&desk.app).await.expect("looks"), 0);
+    })
+    .await;
 }
