@@ -37,7 +37,9 @@ on_both! {
     words_and_dots_arrive_as_they_were_written
     files_travel_both_ways_unchanged
     a_mail_of_25_mb_comes_in_whole
-    the_same_mail_again_and_mails_without_ids_are_each_there_once
+    a_mail_without_message_id_is_one_message
+    the_same_mail_twice_is_one_message
+    the_same_message_id_with_another_content_is_another_message
     a_renumbered_folder_loses_and_doubles_nothing
     a_worker_killed_while_mail_arrives_loses_and_doubles_nothing
     a_reply_that_comes_back_is_marked_as_bounced
@@ -205,15 +207,30 @@ async fn a_mail_of_25_mb_comes_in_whole(w: &mut World) -> Result<()> {
     Ok(())
 }
 
-async fn the_same_mail_again_and_mails_without_ids_are_each_there_once(w: &mut World) -> Result<()> {
+async fn a_mail_without_message_id_is_one_message(w: &mut World) -> Result<()> {
+    w.connect_and_watch(SUPPORT).await?;
+    w.deliver(SUPPORT, &Mail::new(ADA, "No id", "hello").without_id().bytes()).await?;
+    let list = w.conversations_are(1).await?;
+    w.said_are(id(&list[0])?, 1).await?;
+    Ok(())
+}
+
+async fn the_same_mail_twice_is_one_message(w: &mut World) -> Result<()> {
     w.connect_and_watch(SUPPORT).await?;
     w.deliver(SUPPORT, &numbered(1)).await?;
     w.deliver(SUPPORT, &numbered(1)).await?;
-    w.deliver(SUPPORT, &Mail::new(ADA, "No id", "hello").without_id().bytes()).await?;
+    w.deliver(SUPPORT, &numbered(2)).await?;
+    for conversation in w.conversations_are(2).await? {
+        w.said_are(id(&conversation)?, 1).await?;
+    }
+    Ok(())
+}
+
+async fn the_same_message_id_with_another_content_is_another_message(w: &mut World) -> Result<()> {
+    w.connect_and_watch(SUPPORT).await?;
     w.deliver(SUPPORT, &Mail::new("mallory@elsewhere.example", "Mine", "pre-empted").id("known@c").bytes()).await?;
     w.deliver(SUPPORT, &Mail::new(ADA, "Hers", "the real one").id("known@c").bytes()).await?;
-    w.deliver(SUPPORT, &numbered(2)).await?;
-    w.conversations_are(5).await?;
+    w.conversations_are(2).await?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ fn setup() -> Setup {
 
 /// Ends `name` if it runs, and starts it so that it dies at `point`.
 fn start_to_die(w: &mut World, name: &'static str, point: &str) -> Result<()> {
-    w.kill(name)?;
+    w.kill_if_running(name)?;
     w.start_process_with(name, &[("POSTROOM_TEST_KILL_AT", point)])
 }
 

@@ -6,34 +6,6 @@ use testkit::builders::{Mail, message_id};
 use testkit::world::{SUPPORT, Setup, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subject_alone_never_joins_two_mails() -> Result<()> {
-    World::run(Setup::default(), async |w| {
-        w.connect_and_watch(SUPPORT).await?;
-        w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "Invoice", "one").id("one@c").bytes());
-        w.sandbox.deliver(SUPPORT, &Mail::new("ada@customer.example", "Re: Invoice", "two").id("two@c").bytes());
-        w.conversations_are(2).await?;
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_answers_a_stored_mail_joins_it_and_shows_its_own_sender() -> Result<()> {
-    World::run(Setup::default(), async |w| {
-        w.connect_and_watch(SUPPORT).await?;
-        w.sandbox.deliver(SUPPORT, &Mail::new("Ada <ada@customer.example>", "Order", "one").id("one@c").bytes());
-        let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
-        let colleague = Mail::new("Grace <grace@customer.example>", "Re: Order", "two").id("two@c").answering("one@c");
-        w.sandbox.deliver(SUPPORT, &colleague.bytes());
-        let said = w.said_are(conversation, 2).await?;
-        assert_eq!(said[1]["sender"]["email"], json!("grace@customer.example"));
-        assert_eq!(said[0]["sender"]["email"], json!("ada@customer.example"));
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_reference_that_only_the_newest_ids_hold_is_found_from_the_newest() -> Result<()> {
     World::run(Setup::default(), async |w| {
         w.connect_and_watch(SUPPORT).await?;

@@ -41,7 +41,7 @@ const RULES: &[(&str, &str)] = &[
         "SELECT c.id FROM conversations c JOIN account_counters k ON k.account_id = c.account_id WHERE c.display_id >= k.next_display_id",
     ),
     (
-        "no cursor runs ahead of what is stored or pending",
+        "no cursor is behind what is stored",
         "SELECT r.id FROM raw_emails r JOIN channel_folders f ON f.id = r.folder_id AND f.uidvalidity = r.uidvalidity \
          WHERE r.source = 'live' AND r.uid > f.last_uid",
     ),
@@ -74,12 +74,60 @@ impl Database {
         })
     }
 
-    async fn numbers(&mut self, query: &'static str) -> Result<Vec<i64>> {
+    async fn numbers(&mut self, query: &str) -> Result<Vec<i64>> {
+        let query = AssertSqlSafe(query.to_owned());
         Ok(match self {
-            Self::Sqlite(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(connection).await?,
-            Self::Postgres(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(connection).await?,
+            Self::Sqlite(connection) => sqlx::query_scalar(query).fetch_all(connection).await?,
+            Self::Postgres(connection) => sqlx::query_scalar(query).fetch_all(connection).await?,
         })
     }
+
+    async fn texts(&mut self, query: &str) -> Result<Vec<String>> {
+        let query = AssertSqlSafe(query.to_owned());
+        Ok(match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(query).fetch_all(connection).await?,
+            Self::Postgres(connection) => sqlx::query_scalar(query).fetch_all(connection).await?,
+        })
+    }
+}
+
+/// A mailbox's INBOX as the mail server has it.
+#[derive(Debug)]
+pub struct Inbox {
+    pub uidvalidity: i64,
+    pub uids: Vec<i64>,
+}
+
+/// The addresses of the connected mailboxes.
+pub async fn connected_mailboxes(database_url: &str) -> Result<Vec<String>> {
+    Database::open(database_url).await?.texts("SELECT DISTINCT mailbox_address FROM email_channels").await
+}
+
+/// No cursor ran ahead: every UID between where new mail began and the cursor is stored or noted as pending (I1).
+pub async fn nothing_was_passed_over(database_url: &str, address: &str, inbox: &Inbox) -> Result<()> {
+    let mut database = Database::open(database_url).await?;
+    let folders = format!(
+        "SELECT f.id FROM channel_folders f JOIN email_channels c ON c.id = f.channel_id WHERE c.mailbox_address = '{address}' \
+         AND f.role = 'inbox' AND f.uidvalidity = {}",
+        inbox.uidvalidity
+    );
+    for folder in database.numbers(&folders).await? {
+        let of = |column: &str| format!("SELECT COALESCE({column}, 0) FROM channel_folders WHERE id = {folder}");
+        let begin = database.numbers(&of("import_before_uid")).await?.first().copied().context("a folder")?;
+        let last = database.numbers(&of("last_uid")).await?.first().copied().context("a folder")?;
+        let known = format!(
+            "SELECT uid FROM raw_emails WHERE folder_id = {folder} AND uidvalidity = {0} UNION \
+             SELECT uid FROM pending_uids WHERE folder_id = {folder} AND uidvalidity = {0}",
+            inbox.uidvalidity
+        );
+        let known = database.numbers(&known).await?;
+        let passed: Vec<&i64> =
+            inbox.uids.iter().filter(|uid| (begin..=last).contains(uid) && !known.contains(uid)).collect();
+        if !passed.is_empty() {
+            bail!("after the story: the cursor of {address} stands at {last} and passed over the UIDs {passed:?}");
+        }
+    }
+    Ok(())
 }
 
 /// Waits until nothing is left to do, then looks for broken rules.

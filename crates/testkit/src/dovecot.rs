@@ -2,6 +2,7 @@
 //!
 //! Any user exists; the token's `upn` must be the user. LMTP takes mail from Postfix; SASL serves Postfix's submission.
 
+use crate::check::Inbox;
 use crate::process::{Process, accepts, free_port, run};
 use crate::tls::TestTls;
 use anyhow::{Context, Result};
@@ -143,6 +144,26 @@ service anvil {{
 
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.join("log/dovecot.log")).unwrap_or_default()
+    }
+
+    /// Everybody who has a mailbox.
+    pub fn users(&self) -> Result<Vec<String>> {
+        let mut users = Vec::new();
+        for entry in fs::read_dir(self.dir.join("mail"))? {
+            users.extend(entry?.file_name().into_string());
+        }
+        Ok(users)
+    }
+
+    /// UIDVALIDITY and UIDs of a user's INBOX, as Dovecot's own list has them; a line each: `UID … :file name`. `None` before there is one.
+    pub fn numbers(&self, user: &str) -> Result<Option<Inbox>> {
+        let path = self.dir.join("mail").join(user.to_lowercase()).join("Maildir/dovecot-uidlist");
+        let Ok(list) = fs::read_to_string(&path) else { return Ok(None) };
+        let mut lines = list.lines();
+        let head = lines.next().context("an empty list of UIDs")?;
+        let uidvalidity = head.split(' ').find_map(|word| word.strip_prefix('V')).context("no UIDVALIDITY")?.parse()?;
+        let uids = lines.filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+        Ok(Some(Inbox { uidvalidity, uids }))
     }
 
     /// Every mail in a user's INBOX, as stored, in the order of their file names (which begin with the time of delivery).

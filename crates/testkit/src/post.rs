@@ -2,6 +2,8 @@
 //!
 //! Stories that use only this can be told on both, which shows that the sandbox behaves as real servers do.
 
+use crate::builders::message_id;
+use crate::check::{self, Inbox};
 use crate::world::World;
 use anyhow::Result;
 
@@ -58,5 +60,39 @@ impl World {
             Some(_) => "nobody@nowhere.example",
             None => "nobody@contoso.example",
         }
+    }
+
+    /// What must hold between mailboxes and database after every story: no cursor passed a mail over, and nobody outside got one reply twice.
+    pub(crate) async fn check_mailboxes(&self) -> Result<()> {
+        let connected = check::connected_mailboxes(self.database_url()).await?;
+        for address in &connected {
+            if let Some(inbox) = self.inbox_on_the_server(address)? {
+                check::nothing_was_passed_over(self.database_url(), address, &inbox).await?;
+            }
+        }
+        let everybody = match &self.mail {
+            Some(real) => real.dovecot.users()?,
+            None => self.sandbox.mailbox_addresses(),
+        };
+        for who in everybody.iter().filter(|who| !connected.contains(who)) {
+            let mut ids: Vec<String> = self.inbox_of(who)?.iter().filter_map(|mail| message_id(mail)).collect();
+            let count = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            anyhow::ensure!(ids.len() == count, "after the story: {who} has a mail twice");
+        }
+        Ok(())
+    }
+
+    /// `None`: nothing was ever delivered there.
+    fn inbox_on_the_server(&self, who: &str) -> Result<Option<Inbox>> {
+        if let Some(real) = &self.mail {
+            return real.dovecot.numbers(who);
+        }
+        let mailbox = self.sandbox.mailbox(who);
+        Ok(mailbox.folder("INBOX").map(|folder| Inbox {
+            uidvalidity: i64::from(folder.uidvalidity),
+            uids: mailbox.messages("INBOX").iter().map(|mail| i64::from(mail.uid)).collect(),
+        }))
     }
 }

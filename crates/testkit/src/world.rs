@@ -221,8 +221,13 @@ impl World {
         if self.apart { "work" } else { "run" }
     }
 
-    /// kill -9: no goodbye.
+    /// kill -9: no goodbye. Fails when no such process runs: a story that kills nothing shows nothing.
     pub fn kill(&mut self, name: &str) -> Result<()> {
+        anyhow::ensure!(self.processes.iter().any(|(running, _)| *running == name), "no {name} is running");
+        self.kill_if_running(name)
+    }
+
+    pub fn kill_if_running(&mut self, name: &str) -> Result<()> {
         for (_, process) in self.processes.iter_mut().filter(|(running, _)| *running == name) {
             process.signal(Signal::Kill);
             process.wait_for_end(Duration::from_secs(10))?;
@@ -364,7 +369,10 @@ impl World {
     /// Checks what must hold after every story, and ends the world.
     pub async fn finish(mut self) -> Result<()> {
         self.checked = true;
-        let invariants = check::invariants(&self.database_url).await;
+        let invariants = match check::invariants(&self.database_url).await {
+            Ok(()) => self.check_mailboxes().await,
+            broken => broken,
+        };
         let logs = if invariants.is_err() { self.logs() } else { String::new() };
         invariants.context(logs)?;
         self.processes.clear();
