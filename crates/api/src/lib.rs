@@ -18,6 +18,7 @@ mod download;
 mod envelope;
 mod error;
 mod failure_page;
+mod form_text;
 mod health;
 mod html;
 mod inboxes;
@@ -26,6 +27,7 @@ mod message_body;
 mod messages;
 mod methods;
 mod microsoft_callback;
+mod no_nul;
 mod optional_json;
 mod profile;
 mod refusals;
@@ -40,6 +42,7 @@ use app::App;
 use body_limit::BodyLimit;
 use envelope::Envelope;
 use methods::{Methods, Pages};
+use no_nul::NoNul;
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{OpenApi, OpenApiService};
@@ -118,5 +121,5 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .data(app)
         .data(documents)
         .data(ready);
-    Envelope::new(BodyLimit::new(routes, upload_bytes), entropy_of, methods).boxed()
+    Envelope::new(BodyLimit::new(NoNul(routes), upload_bytes), entropy_of, methods).boxed()
 }

@@ -1,6 +1,8 @@
 //! A new message as clients send it: JSON, or multipart with files.
 
 use crate::error::Problem;
+use crate::form_text::FormText;
+use crate::no_nul;
 use app::outbound::{Draft, IdempotencyKey, UploadedFile};
 use domain::message::MAX_ATTACHMENTS;
 use poem::web::Field;
@@ -24,20 +26,20 @@ pub enum MessageBody {
 pub struct NewMessageForm {
     /// Markdown.
     #[oai(validator(max_length = 150_000))]
-    content: Option<String>,
+    content: Option<FormText>,
     message_type: Option<NewMessageType>,
     /// True for a note, which never leaves.
     private: Option<bool>,
     #[oai(validator(max_length = 255))]
-    echo_id: Option<String>,
+    echo_id: Option<FormText>,
     /// A JSON object, as text.
-    content_attributes: Option<String>,
+    content_attributes: Option<FormText>,
     /// Addresses, with commas between them.
-    to_emails: Option<String>,
-    cc_emails: Option<String>,
-    bcc_emails: Option<String>,
+    to_emails: Option<FormText>,
+    cc_emails: Option<FormText>,
+    bcc_emails: Option<FormText>,
     #[oai(validator(max_length = 600_000))]
-    email_html_content: Option<String>,
+    email_html_content: Option<FormText>,
     /// At most 15 files, 40 MB together with everything else.
     #[oai(rename = "attachments[]")]
     attachments: Files,
@@ -133,25 +135,30 @@ impl MessageBody {
 
 impl NewMessageForm {
     fn into_message(self) -> Result<(NewMessage, Vec<UploadedFile>), Problem> {
-        let content_attributes = match self.content_attributes.as_deref().map(str::trim).filter(|text| !text.is_empty())
-        {
+        let plain = |given: Option<FormText>| given.map(|FormText(text)| text);
+        let content_attributes = plain(self.content_attributes);
+        let content_attributes = match content_attributes.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
             None => None,
+            // JSON inside a text: what is escaped there has passed everything before.
+            Some(text) if no_nul::in_json(text.as_bytes()).is_some() => {
+                return Err(no_nul::in_body("content_attributes"));
+            }
             Some(text) => match serde_json::from_str::<serde_json::Value>(text) {
                 Ok(serde_json::Value::Object(map)) => Some(JsonObject(map)),
                 Ok(_) | Err(_) => return Err(Problem::bad_request("content_attributes: not a JSON object")),
             },
         };
-        let addresses = |text: Option<String>| text.map(|text| OneOrMany::split(&text));
+        let addresses = |text| plain(text).map(|text| OneOrMany::split(&text));
         let message = NewMessage {
-            content: self.content,
+            content: plain(self.content),
             message_type: self.message_type,
             private: self.private,
-            echo_id: self.echo_id,
+            echo_id: plain(self.echo_id),
             content_attributes,
             to_emails: addresses(self.to_emails),
             cc_emails: addresses(self.cc_emails),
             bcc_emails: addresses(self.bcc_emails),
-            email_html_content: self.email_html_content,
+            email_html_content: plain(self.email_html_content),
         };
         Ok((message, self.attachments.0))
     }

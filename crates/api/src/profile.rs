@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::error::{Oneself, Problem, Refusal, WritingOneself};
+use crate::form_text::FormText;
 use crate::health::{DATABASE, Missing, Readiness};
 use crate::tags::Tag;
 use app::accounts::{self, PlaceChange, ProfileChange};
@@ -27,32 +28,34 @@ pub enum ProfileBody {
 #[derive(Debug, Multipart)]
 pub struct ProfileForm {
     #[oai(rename = "profile[name]", validator(max_length = 255))]
-    name: Option<String>,
+    name: Option<FormText>,
     #[oai(rename = "profile[email]", validator(max_length = 320))]
-    email: Option<String>,
+    email: Option<FormText>,
     #[oai(rename = "profile[display_name]", validator(max_length = 255))]
-    display_name: Option<String>,
+    display_name: Option<FormText>,
     #[oai(rename = "profile[message_signature]", validator(max_length = 10_000))]
-    message_signature: Option<String>,
+    message_signature: Option<FormText>,
     #[oai(rename = "profile[password]", validator(max_length = 1024))]
-    password: Option<String>,
+    password: Option<FormText>,
     #[oai(rename = "profile[password_confirmation]", validator(max_length = 1024))]
-    password_confirmation: Option<String>,
+    password_confirmation: Option<FormText>,
     #[oai(rename = "profile[current_password]", validator(max_length = 1024))]
-    current_password: Option<String>,
+    current_password: Option<FormText>,
 }
 
 impl From<ProfileForm> for profile::ProfileChange {
     fn from(form: ProfileForm) -> Self {
-        let text = |given: Option<String>| given.map_or(MaybeUndefined::Undefined, MaybeUndefined::Value);
+        let plain = |given: Option<FormText>| given.map(|FormText(text)| text);
+        let text = |given| plain(given).map_or(MaybeUndefined::Undefined, MaybeUndefined::Value);
+        let secret = |given| plain(given).map(Password);
         Self {
-            name: form.name,
-            email: form.email,
+            name: plain(form.name),
+            email: plain(form.email),
             display_name: text(form.display_name),
             message_signature: text(form.message_signature),
-            password: form.password.map(Password),
-            password_confirmation: form.password_confirmation.map(Password),
-            current_password: form.current_password.map(Password),
+            password: secret(form.password),
+            password_confirmation: secret(form.password_confirmation),
+            current_password: secret(form.current_password),
         }
     }
 }

@@ -29,7 +29,23 @@ refused_with! {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if error.is_transient() { Self::unavailable(&error) } else { Self::internal(&error) }
+        match error {
+            StoreError::Unavailable(_) => Self::unavailable(&error),
+            // The second net behind `no_nul`; what it was is in the log alone.
+            StoreError::Unstorable(_) => {
+                tracing::warn!(%error, "a request held a text that cannot be kept");
+                Self::unprocessable("text_not_storable", "A text holds a character that cannot be kept")
+            }
+            StoreError::Conflict(_)
+            | StoreError::NotFound(_)
+            | StoreError::LeaseLost
+            | StoreError::SchemaTooOld { .. }
+            | StoreError::SchemaTooNew { .. }
+            | StoreError::AlreadyServing
+            | StoreError::SecretUnreadable(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Config(_) => Self::internal(&error),
+        }
     }
 }
 

@@ -23,6 +23,9 @@ pub enum StoreError {
         "the database's schema is newer than this version understands: it has {found} migrations, {known} are known"
     )]
     SchemaTooNew { found: u32, known: u32 },
+    /// The database can keep no such text: a NUL, or what its encoding does not know. The same call never works.
+    #[error("a text that the database cannot keep: {0}")]
+    Unstorable(String),
     /// Another process serves from this SQLite file.
     #[error("another process serves from this database file already")]
     AlreadyServing,
@@ -57,6 +60,12 @@ impl From<sea_orm::DbErr> for StoreError {
             DbErr::Exec(RuntimeErr::SqlxError(sqlx)) | DbErr::Query(RuntimeErr::SqlxError(sqlx)) => {
                 if passes(sqlx) {
                     Self::Unavailable(error.to_string())
+                } else if sqlx
+                    .as_database_error()
+                    .and_then(sqlx::error::DatabaseError::code)
+                    .is_some_and(|code| unstorable_code(&code))
+                {
+                    Self::Unstorable(error.to_string())
                 } else {
                     Self::Corrupt(error.to_string())
                 }
@@ -89,6 +98,11 @@ fn passing_code(code: &str) -> bool {
         // lock not available, shutting down, I/O.
         _ => ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
     }
+}
+
+/// PostgreSQL's character_not_in_repertoire (a NUL in text) and untranslatable_character (`\u0000` in JSON). SQLite keeps both.
+fn unstorable_code(code: &str) -> bool {
+    matches!(code, "22021" | "22P05")
 }
 
 /// A stored code, number or JSON that we never write.

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod conversation;
+mod desk;
 mod document;
 mod pages;
 mod permissions;

@@ -202,6 +202,7 @@ fn store_failure(error: &StoreError) -> Failure {
         | StoreError::LeaseLost
         | StoreError::SchemaTooOld { .. }
         | StoreError::SchemaTooNew { .. }
+        | StoreError::Unstorable(_)
         | StoreError::AlreadyServing
         | StoreError::Corrupt(_)
         | StoreError::Config(_) => {

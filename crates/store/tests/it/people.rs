@@ -152,3 +152,16 @@ async fn a_new_password_or_address_ends_every_session_but_one_and_no_api_token()
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_postgresql_cannot_keep_is_told_apart_from_a_broken_database() {
+    each(async |w| {
+        let new = NewUser { email: address("nul@ours.example"), name: "a\0b".to_owned(), password: None };
+        match w.ours.scope.create_agent(&new, Role::Agent).await {
+            Err(StoreError::Unstorable(_)) => assert!(w.url.starts_with("postgres")),
+            Ok(_) => assert!(!w.url.starts_with("postgres"), "SQLite keeps it"),
+            Err(other) => panic!("{other}"),
+        }
+    })
+    .await;
+}
