@@ -23,6 +23,7 @@ impl ContactsApi {
         auth: Auth,
         account_id: Path<i64>,
         /// From 1.
+        #[oai(validator(maximum(value = "100000")))]
         page: Query<Option<u32>>,
         /// `name`, `email`, `phone_number`, `last_activity_at` or `created_at`; with `-` before it the other way round.
         #[oai(validator(max_length = 32))]

@@ -85,6 +85,7 @@ impl ConversationsApi {
         updated_within: Query<Option<u64>>,
         sort_by: Query<Option<SortWord>>,
         /// From 1.
+        #[oai(validator(maximum(value = "100000")))]
         page: Query<Option<u32>>,
     ) -> Result<Json<ConversationList>, Refusal<Reading>> {
         let member = auth.enter(account_id.0).await?;
@@ -251,6 +252,7 @@ impl ConversationsApi {
         account_id: Path<i64>,
         conversation_id: Path<i64>,
         /// From 1.
+        #[oai(validator(maximum(value = "100000")))]
         page: Query<Option<u32>>,
     ) -> Result<Json<AttachmentList>, Refusal<Reading>> {
         let member = auth.enter(account_id.0).await?;
