@@ -86,6 +86,8 @@ fn the_doctor_names_what_is_wrong_with_its_cure_and_leaves_nothing_behind() {
     assert!(said.contains("5 things are wrong.") && !said.contains("hunter2"), "{said}");
     let (_, said) = output(folder.path(), &["doctor"], &[variables[0], variables[3], variables[4], variables[5]]);
     assert!(said.contains("postroom.sqlite3 is not there yet"), "{said}");
+    // There is no app yet: whoever registers one needs the address.
+    assert!(said.contains("must have exactly ") && said.contains("/microsoft/callback"), "{said}");
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "it changes nothing");
 }
 

@@ -73,18 +73,18 @@ async fn check(config: &Config, report: &mut Report) {
     redis(config, report).await;
     match &config.microsoft.settings {
         Some(settings) => {
-            report
-                .ok("microsoft app", &format!("client id {}, sign-in for {}", settings.client_id, settings.authority));
-            report.note(
-                "redirect URI",
-                &format!("the app registration must have exactly {}", redirect_uri(&config.web.frontend_url)),
-            );
+            report.ok("microsoft app", &format!("client id {}, sign-in for {}", settings.client_id, settings.authority))
         }
         None => report.note(
             "microsoft app",
             "AZURE_APP_ID and AZURE_APP_SECRET are not set: nobody can connect a Microsoft mailbox",
         ),
     }
+    // Said without an app as well: whoever registers one needs it first.
+    report.note(
+        "redirect URI",
+        &format!("the app registration must have exactly {}", redirect_uri(&config.web.frontend_url)),
+    );
     servers::sign_in(&connector, config, report).await;
     servers::imap(&connector, &config.microsoft.imap, report).await;
     servers::smtp(&connector, &config.microsoft.smtp, report).await;
