@@ -115,9 +115,4 @@ impl ConnectionStatus {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.as_str() == text)
     }
-
-    /// Nothing will change it any more.
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Connected | Self::Failed | Self::Expired)
-    }
 }
