@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use testkit::builders::numbered;
 use testkit::post::ADA;
-use testkit::world::{SUPPORT, Setup, World};
+use testkit::world::{Database, Queue, SUPPORT, Setup, World};
 
 fn setup() -> Setup {
     Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,2,2")
@@ -206,6 +206,33 @@ async fn after_a_code_was_redeemed_and_before_anything_of_it_is_stored() -> Resu
         let shown = w.api.get(&w.path(&format!("/connections/{connection}"))).await?;
         assert_ne!(shown["status"], json!("connected"), "{shown}");
         w.connect(SUPPORT).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_kills_the_process_whenever_it_is_begun_is_given_up_and_says_so() -> Result<()> {
+    // In one process: whoever takes it up again dies with the API and with everything else.
+    World::run(Setup::on(Database::Sqlite, Queue::Memory), async |w| {
+        let conversation = w.first_conversation().await?;
+        start_to_die(w, "run", "claimed")?;
+        w.start_processes().await?;
+        let path = w.path(&format!("/conversations/{conversation}/messages"));
+        let _ = w.api.call("POST", &path, Some(&json!({"content": "hello"}))).await;
+        died(w, "run")?;
+        for _ in 1..5 {
+            start_to_die(w, "run", "claimed")?;
+            died(w, "run")?;
+        }
+        w.start_processes().await?;
+        let reply = w.said_are(conversation, 2).await?[1]["id"].as_i64().context("id")?;
+        let failed = w.delivery_is(conversation, reply, "failed").await?;
+        assert_eq!(failed["delivery"]["failure"]["code"], json!("given_up"), "{failed}");
+        // A person may ask once more, and by now it works.
+        w.api.post(&format!("{path}/{reply}/retry"), &json!({})).await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        w.inbox_has(ADA, 1).await?;
         Ok(())
     })
     .await

@@ -225,7 +225,8 @@ async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(Databas
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
+        // NORMAL would be as safe against our own death, and not against a power cut: what was answered with 200 could be gone.
+        .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(15))
         .statement_cache_capacity(256)

@@ -146,7 +146,7 @@ async fn slice(
     if app.settings().import_days == 0 {
         // SEARCH SINCE counts whole days: it would bring the mail since midnight.
         let nothing = ImportProgress { state: ImportState::Done, total: Some(0), done: 0 };
-        scope.update_import(channel.id, &nothing).await?;
+        scope.update_import(work, channel.id, &nothing).await?;
         return Ok(Imported::Done);
     }
     let uidvalidity = folder.uidvalidity.unwrap_or_default();
@@ -160,7 +160,7 @@ async fn slice(
     let todo: Vec<u32> = window.iter().copied().filter(|uid| !known.contains(uid)).collect();
     let total = count(window.len());
     let mut progress = ImportProgress { state: ImportState::Running, total: Some(total), done: count(known.len()) };
-    scope.update_import(channel.id, &progress).await?;
+    scope.update_import(work, channel.id, &progress).await?;
     let mut stored_now = 0;
     for uids in todo.chunks(BATCH_MAILS) {
         if stored_now >= SLICE_MAILS {
@@ -199,14 +199,14 @@ async fn slice(
                 warn!(channel.id = %channel.id, %error, "imported mail is left to the queue");
             }
             progress.done = (progress.done + count(batch.uids.len())).min(total);
-            scope.update_import(channel.id, &progress).await?;
+            scope.update_import(work, channel.id, &progress).await?;
             if !app.store().relay().extend(work, jobs::LEASE).await? {
                 return Err(PullError::LeaseLost);
             }
         }
     }
     progress = ImportProgress { state: ImportState::Done, total: Some(total), done: total };
-    scope.update_import(channel.id, &progress).await?;
+    scope.update_import(work, channel.id, &progress).await?;
     info!(channel.id = %channel.id, mails = total, "imported the mailbox's past");
     Ok(Imported::Done)
 }

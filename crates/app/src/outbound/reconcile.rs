@@ -6,9 +6,9 @@
 
 use super::patience::is_too_old;
 use super::settle::{self, Settled};
-use crate::App;
 use crate::inbound::PullError;
 use crate::inbound::mailbox::{INBOX, sign_in};
+use crate::{App, jobs};
 use domain::channel::EmailChannel;
 use domain::failure::backoff;
 use domain::message::DeliveryState;
@@ -85,12 +85,18 @@ async fn not_found(
     failure: Failure,
 ) -> Result<(), StoreError> {
     let id = record.delivery.id;
-    let looks = record.looks + 1;
     let mut tx = work.scope.begin().await?;
-    if let Some(mut record) = tx.lock_delivery(id).await? {
-        record.looks = looks;
-        tx.update_delivery(&record).await?;
-    }
+    // Whoever lost the claim while they looked counts nothing: a person may have asked for another try meanwhile.
+    tx.extend_work(work, jobs::LEASE).await?;
+    let Some(mut record) = tx.lock_delivery(id).await?.filter(|r| r.delivery.state == DeliveryState::OutcomeUnknown)
+    else {
+        tx.finish_work(work).await?;
+        tx.commit().await?;
+        return Ok(());
+    };
+    record.looks += 1;
+    let looks = record.looks;
+    tx.update_delivery(&record).await?;
     tx.commit().await?;
     let plan = &app.settings().reconcile_looks;
     let settled = match plan.get(looks as usize) {

@@ -4,12 +4,17 @@ use super::patience::{UNTIL_MENDED, is_too_old, wait_after};
 use super::retry::{say_updated, without_error};
 use crate::{App, Hint};
 use domain::event::EventKind;
+use domain::failure::backoff;
 use domain::message::{Delivery, DeliveryState, Message, RefusedRecipient};
 use domain::{DeliveryId, EmailAddress, Failure, FailureClass};
 use serde_json::{Value, json};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, MessageChange, MessageIdOrigin, OwedKind, OwedPriority, StoreError, Tx};
-use tracing::info;
+use tracing::{info, warn};
+
+/// How often it is tried again to write down that a message was sent, and how soon at first; after that, Sent must tell.
+const SENT_TRIES: u32 = 6;
+const SENT_WAIT: Duration = Duration::from_millis(500);
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -46,9 +51,18 @@ pub(super) async fn settle(
     settled: Settled,
 ) -> Result<(), StoreError> {
     let sent = matches!(settled, Settled::Sent { .. });
-    match write(app, work, delivery, &settled, true).await {
-        Err(StoreError::LeaseLost) if sent => write(app, work, delivery, &settled, false).await?,
-        ended => ended?,
+    let (mut is_ours, mut tries) = (true, 0);
+    loop {
+        match write(app, work, delivery, &settled, is_ours).await {
+            Err(StoreError::LeaseLost) if sent && is_ours => is_ours = false,
+            // The database is away for a moment. Nobody else knows that the server took the mail.
+            Err(error) if sent && error.is_transient() && tries < SENT_TRIES => {
+                tries += 1;
+                warn!(delivery.id = %delivery, %error, tries, "a message was sent, and that could not be written");
+                tokio::time::sleep(backoff(tries, SENT_WAIT, SENT_WAIT * 8, app.jitter())).await;
+            }
+            ended => break ended?,
+        }
     }
     app.wake(Hint::Account(work.scope.account_id()));
     app.wake(Hint::Owed);

@@ -7,7 +7,7 @@ use app::owed;
 use domain::message::DeliveryState;
 use domain::{DisplayId, FailureClass, MessageId};
 use sandbox::{Event, INBOX, SmtpFault, SmtpPoint};
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use std::time::Duration;
 use store::{ClaimedWork, OwedKind, StoreError};
 
@@ -134,6 +134,35 @@ async fn a_delivery_that_nobody_owes_is_found_and_one_that_is_owed_is_left_alone
         }
         assert_eq!(received(desk), 3);
         assert_eq!(orphans::owe_again(&desk.app).await.expect("looks"), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_server_said_is_held_on_to_while_the_database_fails_for_a_moment() {
+    on_each(async |desk| {
+        let id = begun(desk).await;
+        if !desk.database_url().starts_with("postgres") {
+            // On SQLite nobody else's transaction can make ours fail.
+            return;
+        }
+        let mut outside = PgConnection::connect(&desk.database_url()).await.expect("opens");
+        // As when another transaction wins: twice, for a sequence counts on whatever is rolled back.
+        for statement in [
+            "CREATE SEQUENCE times",
+            "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF NEW.state = 'sent' AND nextval('times') <= 2 THEN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END IF; \
+             RETURN NEW; END $$",
+            "CREATE TRIGGER losing BEFORE UPDATE ON deliveries FOR EACH ROW EXECUTE FUNCTION lose()",
+        ] {
+            sqlx::query(statement).execute(&mut outside).await.expect("made");
+        }
+        let sent = desk.reply(id, "hello").await;
+        desk.step().await;
+        assert_eq!((desk.state(id, sent.id).await, received(desk)), (DeliveryState::Sent, 1));
+        let tried: i64 = sqlx::query_scalar("SELECT last_value FROM times").fetch_one(&mut outside).await.expect("counted");
+        assert_eq!(tried, 3, "it was lost twice");
+        nothing_is_owed(desk, sent.id).await;
     })
     .await;
 }

@@ -48,8 +48,21 @@ impl AccountScope {
         set_health(&self.inner.write, self, channel, Side::Send, health).await
     }
 
-    pub async fn update_import(&self, channel: ChannelId, import: &ImportProgress) -> Result<()> {
-        set_import(&self.inner.write, self, channel, import).await
+    /// As long as the import is still this worker's; `LeaseLost` when it is not.
+    pub async fn update_import(&self, work: &ClaimedWork, channel: ChannelId, import: &ImportProgress) -> Result<()> {
+        let changed = self
+            .sql(
+                "UPDATE email_channels SET import = ?, updated_at = ? WHERE account_id = :account AND id = ? AND EXISTS ( \
+                 SELECT 1 FROM owed_work o WHERE o.account_id = email_channels.account_id AND o.id = ? AND o.lease_token = ?)",
+            )
+            .bind(to_json(import))
+            .bind(self.inner.now().0)
+            .bind(channel.0)
+            .bind(work.owed_id.0)
+            .bind(work.token.clone())
+            .run(&self.inner.write)
+            .await?;
+        if changed == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
     }
 
     /// `None` while somebody else sends through this mailbox.

@@ -141,7 +141,8 @@ const MARKS: &[(&str, &str, &str)] = &[
         "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
         "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT)",
     ),
-    ("{lock}", "", " FOR UPDATE"),
+    // Not against those who only refer to the row: a foreign key takes KEY SHARE, and nobody changes keys.
+    ("{lock}", "", " FOR NO KEY UPDATE"),
     ("{share}", "", " FOR SHARE"),
     ("{skip}", "", " FOR UPDATE OF c SKIP LOCKED"),
 ];
@@ -166,7 +167,7 @@ mod tests {
         let lite = make().build(DbBackend::Sqlite);
         assert_eq!(lite.sql, "SELECT ? FROM t WHERE account_id = ? AND id IN (?, ?) AND x = ?");
         let postgres = make().build(DbBackend::Postgres);
-        assert_eq!(postgres.sql, "SELECT $1 FROM t WHERE account_id = $2 AND id IN ($3, $4) AND x = $5 FOR UPDATE");
+        assert_eq!(postgres.sql, "SELECT $1 FROM t WHERE account_id = $2 AND id IN ($3, $4) AND x = $5 FOR NO KEY UPDATE");
         assert_eq!(postgres.values.expect("bound").0[1], Value::from(9i64));
     }
 

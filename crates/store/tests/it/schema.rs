@@ -61,7 +61,8 @@ async fn the_one_process_of_a_sqlite_file_waits_for_no_lease_of_the_one_that_die
         let session = next.sync().start_session("next").await.unwrap();
         assert_eq!(next.sync().lease_channels(session, 10).await.unwrap().len(), usize::from(is_free));
         assert_eq!(w.ours.scope.claim_refresh(grant.id, lease).await.unwrap().is_some(), is_free);
-        assert_eq!(claim(&next).await.map(|work| work.attempts), is_free.then_some(2), "an attempt stays counted");
+        let counted = claim(&next).await.map(|work| (work.attempts, work.breakdowns));
+        assert_eq!(counted, is_free.then_some((2, 1)), "the attempt stays counted, and that it broke down is");
     })
     .await;
 }
