@@ -2,6 +2,7 @@
 
 mod accounts;
 mod connect;
+mod health;
 mod people;
 mod refresh;
 mod support;

@@ -59,6 +59,13 @@ pub struct Health {
     /// The first failure of the present run of failures.
     pub failing_since: Option<Timestamp>,
     pub failure: Option<Failure>,
+    /// Of those failures, the sign-ins that were refused although the token was fresh. Only they may end in asking a person: what else
+    /// fails between them neither counts nor takes anything back.
+    #[serde(default)]
+    pub refusals: u32,
+    /// The first of these refusals.
+    #[serde(default)]
+    pub refused_since: Option<Timestamp>,
 }
 
 /// Refused sign-ins with fresh tokens that are borne before a person is asked: five over an hour (Exchange refuses now and then by itself).
@@ -75,19 +82,23 @@ impl Health {
     /// The state after a failure. `next_try_at` is when the caller will try again by itself.
     #[must_use]
     pub fn failed(&self, failure: Failure, now: Timestamp, next_try_at: Option<Timestamp>) -> Self {
-        let failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-        let failing_since = self.failing_since.unwrap_or(now);
-        let lasting = failures_in_a_row >= REFUSALS_BEFORE_ASKING
-            && now.since(failing_since).as_secs() >= REFUSALS_WINDOW_SECONDS;
+        let (refusals, refused_since) = match failure.class.retry() {
+            Retry::FreshToken => (self.refusals.saturating_add(1), Some(self.refused_since.unwrap_or(now))),
+            Retry::Never | Retry::Later | Retry::Done => (self.refusals, self.refused_since),
+        };
+        let lasting = refusals >= REFUSALS_BEFORE_ASKING
+            && refused_since.is_some_and(|first| now.since(first).as_secs() >= REFUSALS_WINDOW_SECONDS);
         let state = state_for(&failure, lasting);
         Self {
             state,
             since: if state == self.state { self.since } else { now },
             last_ok_at: self.last_ok_at,
             next_try_at: if state.is_tried() { next_try_at } else { None },
-            failures_in_a_row,
-            failing_since: Some(failing_since),
+            failures_in_a_row: self.failures_in_a_row.saturating_add(1),
+            failing_since: Some(self.failing_since.unwrap_or(now)),
             failure: Some(failure),
+            refusals,
+            refused_since,
         }
     }
 
@@ -146,6 +157,64 @@ mod tests {
             health.failed(FailureClass::AuthenticationRefused.into(), later, None).state,
             HealthState::NeedsReauth
         );
+    }
+
+    /// The healths after each of these, a class and the minute in which it came.
+    fn run_of(failures: &[(FailureClass, u64)]) -> Vec<HealthState> {
+        let mut health = Health::default().worked(NOW);
+        let mut after = |(class, minute): &(FailureClass, u64)| {
+            health = health.failed((*class).into(), NOW.plus(Duration::from_secs(minute * 60)), None);
+            health.state
+        };
+        failures.iter().map(&mut after).collect()
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_no_refusal_and_does_not_start_the_hour() {
+        use FailureClass::{
+            AppCredentialExpired, AuthenticationRefused, MailboxNotConnected, SendingRefused, ServerUnavailable,
+            SignInUnavailable, Throttled, TimedOut,
+        };
+        let passing = [TimedOut, Throttled, ServerUnavailable, SignInUnavailable, AppCredentialExpired];
+        for refused in [AuthenticationRefused, MailboxNotConnected, SendingRefused] {
+            // More than an hour of a bad day; then the server is back, and refuses once, as it does now and then.
+            let mut failures: Vec<_> = (0..13).map(|n| (passing[n % passing.len()], n as u64 * 5 + 2)).collect();
+            failures.push((refused, 64));
+            assert!(run_of(&failures).iter().all(|state| *state == HealthState::Failing), "{refused:?}");
+            // Four more within its own hour are borne as well.
+            failures.extend([70, 80, 90, 100].map(|minute| (refused, minute)));
+            assert!(run_of(&failures).iter().all(|state| *state == HealthState::Failing), "{refused:?}");
+            failures.push((refused, 125));
+            assert!(!run_of(&failures).last().expect("a state").is_tried(), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_between_refusals_takes_nothing_back_and_a_success_does() {
+        use FailureClass::{AuthenticationRefused as Refused, TimedOut};
+        let failures = [(Refused, 1), (TimedOut, 5), (Refused, 20), (Refused, 30), (TimedOut, 40), (Refused, 50)];
+        let mut failures = failures.to_vec();
+        failures.extend([(TimedOut, 70), (Refused, 75)]);
+        let (last, before) = run_of(&failures).split_last().map(|(last, rest)| (*last, rest.to_vec())).expect("states");
+        assert_eq!(last, HealthState::NeedsReauth);
+        assert!(before.iter().all(|state| *state == HealthState::Failing));
+
+        let refused = |health: Health, minute: u64| {
+            health.failed(Refused.into(), NOW.plus(Duration::from_secs(minute * 60)), None)
+        };
+        let four = [1, 20, 30, 50].into_iter().fold(Health::default(), refused);
+        let well = four.worked(NOW.plus(Duration::from_secs(60 * 60)));
+        assert_eq!((well.refusals, well.refused_since), (0, None));
+        assert_eq!(refused(well, 75).state, HealthState::Failing);
+        let asked = four.asked_again(NOW.plus(Duration::from_secs(60 * 60)));
+        assert_eq!(refused(asked, 75).state, HealthState::Failing);
+    }
+
+    #[test]
+    fn a_health_that_was_stored_before_refusals_were_counted_is_read() {
+        let stored = r#"{"state":"failing","since":1,"last_ok_at":null,"next_try_at":null,"failures_in_a_row":7,"failing_since":1,"failure":null}"#;
+        let health: Health = serde_json::from_str(stored).expect("a health");
+        assert_eq!((health.failures_in_a_row, health.refusals, health.refused_since), (7, 0, None));
     }
 
     #[test]
