@@ -5,7 +5,7 @@ use super::session::{SMALL_ANSWER, Session, Step, quoted};
 use async_imap::imap_proto::{MailboxDatum, Response};
 use domain::{Failure, FailureClass, Timestamp};
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 impl Session {
     /// UIDs above `last`, ascending.
@@ -54,10 +54,9 @@ impl Session {
     /// Puts a mail into a folder, marked as read. A lost connection leaves it open whether it is there.
     pub async fn append(&mut self, folder: &str, mail: &[u8]) -> Result<(), Failure> {
         let name = quoted(folder)?;
-        let tag = self.begin(&format!("APPEND {name} (\\Seen) {{{}}}", mail.len()), SMALL_ANSWER).await?;
-        let deadline = Instant::now() + self.limits.command_timeout;
+        let mut asked = self.begin(&format!("APPEND {name} (\\Seen) {{{}}}", mail.len()), SMALL_ANSWER).await?;
         loop {
-            match self.next(&tag, During::Folder, deadline, |_| {}).await? {
+            match self.next(&asked, During::Folder, |_| {}).await? {
                 Step::Consent => break,
                 Step::Ended(_) => {
                     self.give_up();
@@ -68,13 +67,14 @@ impl Session {
                 Step::Other => {}
             }
         }
+        let for_sending = self.limits.command_timeout + self.limits.time_for(mail.len() as u64);
         let stream = self.inner.get_mut();
         let sending = async {
             stream.write_all(mail).await?;
             stream.write_all(b"\r\n").await?;
             stream.flush().await
         };
-        let sent = timeout(self.limits.command_timeout, sending).await;
+        let sent = timeout(for_sending, sending).await;
         match sent {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -86,8 +86,10 @@ impl Session {
                 return Err(Failure::new(FailureClass::TimedOut));
             }
         }
+        // What sending took is not the answer's fault.
+        asked.bound = self.bound(self.limits.command_timeout);
         loop {
-            if let Step::Ended(_) = self.next(&tag, During::Folder, deadline, |_| {}).await? {
+            if let Step::Ended(_) = self.next(&asked, During::Folder, |_| {}).await? {
                 return Ok(());
             }
         }

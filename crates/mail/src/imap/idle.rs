@@ -2,7 +2,7 @@
 
 use super::IdleEnd;
 use super::answers::During;
-use super::session::{SMALL_ANSWER, Session, Step};
+use super::session::{Asked, SMALL_ANSWER, Session, Step};
 use domain::{Failure, FailureClass};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -29,8 +29,9 @@ impl Session {
             }
             return Ok(if self.noop().await? { IdleEnd::Changed } else { IdleEnd::TimedOut });
         }
-        let tag = self.begin("IDLE", SMALL_ANSWER).await?;
-        self.wait_for_consent(&tag).await?;
+        let mut asked = self.begin("IDLE", SMALL_ANSWER).await?;
+        asked.bound = self.bound(self.limits.silence);
+        self.wait_for_consent(&asked).await?;
 
         // A future of `response` that is dropped half-way leaves what was read in the session's buffer, so nothing is lost.
         let end = loop {
@@ -44,7 +45,7 @@ impl Session {
             };
             match response {
                 Ok(Ok(Some(response))) => {
-                    if let Step::Ended(_) = self.take(response.parsed(), &tag, During::Command, |_| {})? {
+                    if let Step::Ended(_) = self.take(response.parsed(), &asked.tag, During::Command, |_| {})? {
                         return Err(Failure::new(FailureClass::ProtocolError).detail("the server ended IDLE by itself"));
                     }
                     if std::mem::take(&mut self.grew) {
@@ -56,15 +57,14 @@ impl Session {
                 Err(_panic) => return Err(self.unreadable(&std::io::Error::other("unreadable"))),
             }
         };
-        self.leave_idle(&tag).await?;
+        self.leave_idle(asked).await?;
         Ok(end)
     }
 
     /// The `+` that begins IDLE; news may come before it.
-    async fn wait_for_consent(&mut self, tag: &str) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.limits.silence;
+    async fn wait_for_consent(&mut self, asked: &Asked) -> Result<(), Failure> {
         loop {
-            match self.next(tag, During::Command, deadline, |_| {}).await? {
+            match self.next(asked, During::Command, |_| {}).await? {
                 Step::Consent => return Ok(()),
                 Step::Ended(_) => {
                     return Err(
@@ -76,15 +76,15 @@ impl Session {
         }
     }
 
-    async fn leave_idle(&mut self, tag: &str) -> Result<(), Failure> {
+    async fn leave_idle(&mut self, asked: Asked) -> Result<(), Failure> {
         match timeout(self.limits.silence, self.inner.run_command_untagged("DONE")).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Failure::new(FailureClass::ConnectionLost).detail(error.to_string())),
             Err(_) => return Err(Failure::new(FailureClass::TimedOut)),
         }
-        let deadline = Instant::now() + self.limits.silence;
+        let asked = Asked { bound: self.bound(self.limits.silence), ..asked };
         loop {
-            if let Step::Ended(_) = self.next(tag, During::Command, deadline, |_| {}).await? {
+            if let Step::Ended(_) = self.next(&asked, During::Command, |_| {}).await? {
                 return Ok(());
             }
         }

@@ -34,8 +34,13 @@ pub struct Limits {
     pub command_bytes: usize,
     /// A command during which the server says nothing for this long is given up.
     pub silence: Duration,
-    /// A command that is not answered after this long is given up, whatever the server says meanwhile.
+    /// A command that is not answered after this long is given up, whatever the server says meanwhile; what it brings is allowed for on top
+    /// ([`Limits::slowest_bytes_per_second`]).
     pub command_timeout: Duration,
+    /// For so many bytes of its answer a command gets one more second. A mail of 150 MB over a line this slow comes to its end, after two
+    /// hours and a half; over a slower one it has [`Limits::command_timeout`] for the difference (and usually comes in parts, each a command
+    /// of its own). The bytes of an answer are limited, so every command ends: one that fetches a whole mail within four hours.
+    pub slowest_bytes_per_second: u64,
     /// What one [`Batch`] may bring, by the sizes the server claims.
     pub batch_bytes: u64,
     /// A mail longer than this is fetched alone and in parts.
@@ -51,10 +56,19 @@ impl Default for Limits {
             // Exchange may take more than a minute over the first command of a mailbox that is being moved.
             silence: Duration::from_secs(90),
             command_timeout: Duration::from_secs(30 * 60),
+            // 128 kbit/s; a batch of usual mails needs no such allowance.
+            slowest_bytes_per_second: 16 * 1024,
             batch_bytes: 8 * 1024 * 1024,
             whole_below_bytes: 2 * 1024 * 1024,
             max_mail_bytes: 160 * 1024 * 1024,
         }
+    }
+}
+
+impl Limits {
+    /// How long so many bytes may take.
+    fn time_for(&self, bytes: u64) -> Duration {
+        Duration::from_millis(bytes.saturating_mul(1000) / self.slowest_bytes_per_second.max(1))
     }
 }
 

@@ -8,7 +8,7 @@ use domain::{Failure, FailureClass};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// What answers without bodies may take.
 pub(super) const SMALL_ANSWER: u64 = 32 * 1024 * 1024;
@@ -23,6 +23,22 @@ pub struct Session {
     exists: u32,
     /// The folder grew since it was last searched.
     pub(super) grew: bool,
+}
+
+/// A command that was sent, and how long its answer may take.
+pub(super) struct Asked {
+    pub tag: String,
+    pub bound: Bound,
+}
+
+/// How long an answer may take, whatever the server says: a time of its own, and more for what it brings. Words without weight, such as
+/// `* OK Still here`, buy none worth speaking of, and since the bytes are limited, so is the time.
+#[derive(Clone, Copy)]
+pub(super) struct Bound {
+    since: Instant,
+    time: Duration,
+    /// What the session had received by then.
+    received: u64,
 }
 
 /// A command's tagged OK.
@@ -136,18 +152,27 @@ impl Session {
         allowance: u64,
         mut each: impl FnMut(&Response<'_>),
     ) -> Result<Done, Failure> {
-        let tag = self.begin(command, allowance).await?;
-        let deadline = Instant::now() + self.limits.command_timeout;
+        let asked = self.begin(command, allowance).await?;
         loop {
-            match self.next(&tag, during, deadline, &mut each).await? {
+            match self.next(&asked, during, &mut each).await? {
                 Step::Ended(done) => return Ok(done),
                 Step::Consent | Step::Other => {}
             }
         }
     }
 
-    /// Sends a command line and returns its tag.
-    pub(super) async fn begin(&mut self, command: &str, allowance: u64) -> Result<String, Failure> {
+    /// From now on the server has this long, and longer for what it brings.
+    pub(super) fn bound(&self, time: Duration) -> Bound {
+        Bound { since: Instant::now(), time, received: self.inner.get_ref().received() }
+    }
+
+    fn deadline(&self, bound: Bound) -> Instant {
+        let brought = self.inner.get_ref().received() - bound.received;
+        bound.since + bound.time + self.limits.time_for(brought)
+    }
+
+    /// Sends a command line.
+    pub(super) async fn begin(&mut self, command: &str, allowance: u64) -> Result<Asked, Failure> {
         if !self.usable {
             return Err(Failure::new(FailureClass::ConnectionLost));
         }
@@ -160,37 +185,43 @@ impl Session {
         match sent {
             Ok(Ok(tag)) => {
                 self.usable = true;
-                Ok(tag.0)
+                Ok(Asked { tag: tag.0, bound: self.bound(self.limits.command_timeout) })
             }
             Ok(Err(error)) => Err(Failure::new(FailureClass::ConnectionLost).detail(error.to_string())),
             Err(_) => Err(Failure::new(FailureClass::TimedOut)),
         }
     }
 
-    /// The next response to the command `tag`. The end of the connection, silence, a refusal and what is not IMAP are failures.
+    /// The next response to a command. The end of the connection, silence, an answer without end, a refusal and what is not IMAP are
+    /// failures.
     pub(super) async fn next(
         &mut self,
-        tag: &str,
+        asked: &Asked,
         during: During,
-        deadline: Instant,
         mut each: impl FnMut(&Response<'_>),
     ) -> Result<Step, Failure> {
         self.usable = false;
         loop {
             let before = self.inner.get_ref().received();
+            let now = Instant::now();
+            let deadline = self.deadline(asked.bound);
+            // Looked at before every response: a server that always has something more to say never falls silent.
+            if now >= deadline {
+                return Err(Failure::new(FailureClass::TimedOut).detail("the answer does not end"));
+            }
+            let silent_at = now + self.limits.silence;
             // The parser behind this slices a text by bytes and can panic on what a hostile server says.
             let reading = AssertUnwindSafe(self.inner.read_response()).catch_unwind();
-            match timeout(self.limits.silence, reading).await {
-                Ok(Ok(Ok(Some(response)))) => return self.take(response.parsed(), tag, during, &mut each),
+            match timeout_at(silent_at.min(deadline), reading).await {
+                Ok(Ok(Ok(Some(response)))) => return self.take(response.parsed(), &asked.tag, during, &mut each),
                 Ok(Ok(Ok(None))) => return Err(Failure::new(FailureClass::ConnectionLost)),
                 Ok(Ok(Err(error))) => return Err(self.unreadable(&error)),
                 Ok(Err(_panic)) => return Err(self.unreadable(&std::io::Error::other("unreadable"))),
-                Err(_) => {
-                    let silent = self.inner.get_ref().received() == before;
-                    if silent || Instant::now() >= deadline {
-                        return Err(Failure::new(FailureClass::TimedOut));
-                    }
+                // What came of a response until now stays in the session's buffer.
+                Err(_) if Instant::now() >= silent_at && self.inner.get_ref().received() == before => {
+                    return Err(Failure::new(FailureClass::TimedOut));
                 }
+                Err(_) => {}
             }
         }
     }

@@ -7,6 +7,7 @@ pub mod smtp;
 
 use domain::Secret;
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode, Trust};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -47,6 +48,19 @@ impl Peer {
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).await.expect("the client listens");
+    }
+
+    /// Whether the client is still there to be told.
+    pub async fn try_send(&mut self, text: &str) -> bool {
+        self.stream.get_mut().write_all(text.as_bytes()).await.is_ok()
+    }
+
+    /// Says the same again and again, until the client has gone.
+    pub async fn chatter(&mut self, text: &str, every: Duration) {
+        let mut beat = tokio::time::interval(every);
+        while self.try_send(text).await {
+            beat.tick().await;
+        }
     }
 
     /// The client's next line without its end; empty when it has gone.
