@@ -10,7 +10,7 @@ use super::patience::{LONGEST_WAIT, UNTIL_MENDED, is_too_old, wait_after};
 use super::settle::{self, Settled};
 use super::{ids, pace, reconcile};
 use crate::kill_point::KillPoint;
-use crate::{App, channels, jobs};
+use crate::{App, Hint, channels, jobs};
 use domain::account::AccountStatus;
 use domain::channel::EmailChannel;
 use domain::message::{DeliveryState, RefusedRecipient};
@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 /// Longer than this an attempt is given up; what became of it is then unknown. A slow line needs minutes for 35 MB.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1800);
-/// Somebody else sends from this mailbox at the moment.
+/// Somebody else sends from this mailbox at the moment: how long one message takes, about.
 const UNTIL_FREE: Duration = Duration::from_secs(1);
 const UNTIL_RESUMED: Duration = Duration::from_secs(300);
 
@@ -58,16 +58,21 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
         return wait_for_somebody(app, work, &record, failure).await;
     }
     let sent = work.scope.sent_since(channel.id, app.now().minus(pace::WINDOW)).await?;
-    if let Some(wait) = pace::wait(&channel.provider.capabilities(), sent) {
+    let ahead = work.scope.queued_before(channel.id, id).await?;
+    if let Some(wait) = pace::wait(&channel.provider.capabilities(), sent, ahead) {
         relay.release(work, wait).await?;
         return Ok(());
     }
     let Some(lease) = work.scope.claim_send_lease(channel.id, worker, jobs::LEASE).await? else {
-        relay.release(work, UNTIL_FREE).await?;
+        relay.release(work, pace::in_line(UNTIL_FREE, ahead)).await?;
         return Ok(());
     };
     let ended = holding(work, &lease, Box::pin(attempt(app, work, &channel, record))).await;
     work.scope.release_send_lease(&lease).await?;
+    // Whoever waited longest is next, and need not ask again first.
+    if work.scope.call_next_delivery(channel.id).await? {
+        app.wake(Hint::Owed);
+    }
     ended
 }
 

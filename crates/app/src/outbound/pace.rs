@@ -6,11 +6,22 @@ use std::time::Duration;
 /// The window that [`Capabilities::messages_per_minute`] is about.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
-/// `None`: now. Else how long to wait, given how many messages the mailbox submitted within the last [`WINDOW`].
-pub fn wait(capabilities: &Capabilities, sent_in_window: u64) -> Option<Duration> {
+/// However long the line is, nobody waits longer than this without asking: the line may have become shorter.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// `None`: now. Else how long to wait, given how many messages the mailbox submitted within the last [`WINDOW`], and how many of its
+/// messages wait before this one.
+pub fn wait(capabilities: &Capabilities, sent_in_window: u64, ahead: u64) -> Option<Duration> {
     let allowed = u64::from(capabilities.messages_per_minute.max(1));
-    // One place frees on average each minute ÷ allowed; asking again then is soon enough and costs little.
-    (sent_in_window >= allowed).then(|| WINDOW.div_f64(f64::from(capabilities.messages_per_minute.max(1))))
+    // One place frees on average each minute ÷ allowed.
+    (sent_in_window >= allowed)
+        .then(|| in_line(WINDOW.div_f64(f64::from(capabilities.messages_per_minute.max(1))), ahead))
+}
+
+/// How soon to ask again in a line that moves on by one every `each`: when it is this one's turn. Were all to ask at every step, a line of
+/// five hundred would cost five hundred questions a step.
+pub fn in_line(each: Duration, ahead: u64) -> Duration {
+    each.saturating_mul(u32::try_from(ahead.saturating_add(1)).unwrap_or(u32::MAX)).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -21,7 +32,15 @@ mod tests {
     #[test]
     fn the_thirty_first_message_of_a_minute_waits_for_a_place() {
         let exchange = Provider::Microsoft.capabilities();
-        assert_eq!(wait(&exchange, 29), None);
-        assert_eq!(wait(&exchange, 30), Some(Duration::from_secs(2)));
+        assert_eq!(wait(&exchange, 29, 0), None);
+        assert_eq!(wait(&exchange, 30, 0), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn who_stands_far_behind_in_the_line_asks_rarely_and_not_never() {
+        let exchange = Provider::Microsoft.capabilities();
+        assert_eq!(wait(&exchange, 30, 4), Some(Duration::from_secs(10)));
+        assert_eq!(wait(&exchange, 30, 500), Some(Duration::from_secs(60)));
+        assert_eq!(in_line(Duration::from_secs(1), u64::MAX), Duration::from_secs(60));
     }
 }

@@ -5,6 +5,7 @@ use app::outbound::{self, Draft, IdempotencyKey, ReplyError, UploadedFile};
 use domain::message::{DeliveryState, Message};
 use domain::{DisplayId, FailureClass};
 use sandbox::{INBOX, SmtpFault, SmtpPoint};
+use std::time::Duration;
 
 async fn written_to() -> (Desk, DisplayId) {
     let desk = Desk::new().await;
@@ -219,4 +220,33 @@ async fn two_replies_leave_one_after_the_other_and_both_arrive() {
     }
     desk.work().await;
     assert_eq!(received(&desk, ADA), 5);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_busy_mailbox_leaves_as_soon_as_it_is_free_and_in_order() {
+    let (desk, id) = written_to().await;
+    let lease = desk.scope.claim_send_lease(desk.inbox.channel.id, "somebody else", Duration::from_secs(600)).await;
+    let lease = lease.expect("answers").expect("is free");
+    for n in 0..4 {
+        desk.reply(id, &format!("number {n}")).await;
+    }
+    // All four ask, and wait according to their places; none is due now.
+    desk.work().await;
+    assert_eq!(received(&desk, ADA), 0);
+    desk.scope.release_send_lease(&lease).await.expect("released");
+    assert!(desk.scope.call_next_delivery(desk.inbox.channel.id).await.expect("answers"), "nobody waits");
+    // Nobody's wait ends by itself here: each is called by the one before.
+    desk.work().await;
+    let subjects: Vec<String> = desk
+        .sandbox
+        .mailbox(ADA)
+        .messages(INBOX)
+        .iter()
+        .map(|m| String::from_utf8_lossy(&m.bytes).into_owned())
+        .collect();
+    assert_eq!(subjects.len(), 4);
+    for (n, mail) in subjects.iter().enumerate() {
+        assert!(mail.contains(&format!("number {n}")), "number {n} is not in its place");
+    }
+    assert!(!desk.scope.call_next_delivery(desk.inbox.channel.id).await.expect("answers"));
 }

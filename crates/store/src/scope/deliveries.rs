@@ -56,6 +56,36 @@ impl AccountScope {
         row.map(convert::delivery_record).transpose()
     }
 
+    /// How many of this channel's messages were written before this one and wait too; a hundred at most are counted.
+    pub async fn queued_before(&self, channel: ChannelId, delivery: DeliveryId) -> Result<u64> {
+        let count: Option<i64> = self
+            .sql(
+                "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE account_id = :account AND channel_id = ? AND state = 'queued' \
+                 AND id < ? LIMIT 100) AS before",
+            )
+            .bind(channel.0)
+            .bind(delivery.0)
+            .value(&self.inner.read)
+            .await?;
+        convert::number("count", count.unwrap_or(0))
+    }
+
+    /// Makes due now what waits longest for its turn to be sent from this channel. What waits because an attempt failed goes on waiting.
+    /// `false`: nothing waits.
+    pub async fn call_next_delivery(&self, channel: ChannelId) -> Result<bool> {
+        let called = self
+            .sql(
+                "UPDATE owed_work SET due_at = {now}, ready_at = {now} WHERE account_id = :account AND id = ( \
+                 SELECT o.id FROM deliveries d JOIN owed_work o ON o.account_id = d.account_id AND o.kind = 'deliver_message' \
+                 AND o.subject_id = d.id AND o.state = 'waiting' AND o.lease_token IS NULL AND o.last_error IS NULL \
+                 WHERE d.account_id = owed_work.account_id AND d.channel_id = ? AND d.state = 'queued' ORDER BY d.id LIMIT 1) AND due_at > {now}",
+            )
+            .bind(channel.0)
+            .run(&self.inner.write)
+            .await?;
+        Ok(called == 1)
+    }
+
     /// How many this channel has handed to its server since then: for pacing.
     pub async fn sent_since(&self, channel: ChannelId, since: Timestamp) -> Result<u64> {
         let count: Option<i64> = self

@@ -167,7 +167,10 @@ mod tests {
         let lite = make().build(DbBackend::Sqlite);
         assert_eq!(lite.sql, "SELECT ? FROM t WHERE account_id = ? AND id IN (?, ?) AND x = ?");
         let postgres = make().build(DbBackend::Postgres);
-        assert_eq!(postgres.sql, "SELECT $1 FROM t WHERE account_id = $2 AND id IN ($3, $4) AND x = $5 FOR NO KEY UPDATE");
+        assert_eq!(
+            postgres.sql,
+            "SELECT $1 FROM t WHERE account_id = $2 AND id IN ($3, $4) AND x = $5 FOR NO KEY UPDATE"
+        );
         assert_eq!(postgres.values.expect("bound").0[1], Value::from(9i64));
     }
 
