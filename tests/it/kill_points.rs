@@ -62,20 +62,7 @@ async fn inside_the_transaction_that_makes_messages_of_mail() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_raw_mail_was_stored_and_before_it_is_a_message() -> Result<()> {
-    World::run(setup(), async |w| {
-        w.first_conversation().await?;
-        let worker = w.worker_name();
-        w.kill(worker)?;
-        for n in 0..4 {
-            w.deliver(SUPPORT, &numbered(n)).await?;
-        }
-        start_to_die(w, worker, "raw_stored")?;
-        died(w, worker)?;
-        w.start_processes().await?;
-        w.conversations_are(5).await?;
-        Ok(())
-    })
-    .await
+    mail_arrives_and_the_worker_dies_at("raw_stored").await
 }
 
 /// A reply is written, the worker dies at `point`, and another one takes over: the customer has it once.

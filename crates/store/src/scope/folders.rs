@@ -95,20 +95,31 @@ impl AccountScope {
 
     /// Which of these UIDs are pending.
     pub async fn pending_uids(&self, folder: FolderId, uidvalidity: u32, uids: &[u32]) -> Result<Vec<u32>> {
-        let mut pending = Vec::new();
+        self.uids_in("pending_uids", folder, uidvalidity, uids).await
+    }
+
+    /// Which of these UIDs are stored already.
+    pub async fn stored_uids(&self, folder: FolderId, uidvalidity: u32, uids: &[u32]) -> Result<Vec<u32>> {
+        self.uids_in("raw_emails", folder, uidvalidity, uids).await
+    }
+
+    async fn uids_in(&self, table: &'static str, folder: FolderId, uidvalidity: u32, uids: &[u32]) -> Result<Vec<u32>> {
+        let mut known = Vec::new();
         for some in uids.chunks(500) {
             let found: Vec<i64> = self
-                .sql("SELECT uid FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? AND uid IN (??)")
+                .sql(format!(
+                    "SELECT uid FROM {table} WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? AND uid IN (??)"
+                ))
                 .bind(folder.0)
                 .bind(i64::from(uidvalidity))
                 .list(some.iter().map(|u| i64::from(*u)))
                 .column(&self.inner.read)
                 .await?;
             for uid in found {
-                pending.push(convert::number("uid", uid)?);
+                known.push(convert::number("uid", uid)?);
             }
         }
-        Ok(pending)
+        Ok(known)
     }
 
     /// Whose time has come, lowest first.

@@ -227,24 +227,6 @@ impl AccountScope {
         let items = rows.into_iter().map(convert::raw_email).collect::<Result<_>>()?;
         Ok((items, convert::number("count", total.unwrap_or(0))?))
     }
-
-    /// Which of these UIDs are stored already.
-    pub async fn stored_uids(&self, folder: FolderId, uidvalidity: u32, uids: &[u32]) -> Result<Vec<u32>> {
-        let mut stored = Vec::new();
-        for some in uids.chunks(500) {
-            let found: Vec<i64> = self
-                .sql("SELECT uid FROM raw_emails WHERE account_id = :account AND folder_id = ? AND uidvalidity = ? AND uid IN (??)")
-                .bind(folder.0)
-                .bind(i64::from(uidvalidity))
-                .list(some.iter().map(|u| i64::from(*u)))
-                .column(&self.inner.read)
-                .await?;
-            for uid in found {
-                stored.push(convert::number("uid", uid)?);
-            }
-        }
-        Ok(stored)
-    }
 }
 
 pub(crate) async fn load_raw_email<C: ConnectionTrait>(
