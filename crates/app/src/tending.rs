@@ -7,7 +7,6 @@ use crate::App;
 use crate::channels::{health, refresh};
 use domain::channel::HealthState;
 use domain::{Failure, WorkerSessionId};
-use oauth::Resource;
 use std::time::Duration;
 use store::StoreError;
 pub use store::{ChannelLease, HeldChannel};
@@ -136,8 +135,8 @@ pub async fn keep_grants_alive(app: &App) -> Result<u32, StoreError> {
     }
     let mut kept = 0;
     for (scope, grant) in app.store().sync().idle_grants(IDLE, GRANTS_AT_ONCE).await? {
-        match refresh::fresh_access_token(app, &scope, grant, Resource::Outlook).await {
-            Ok(_) => kept += 1,
+        match refresh::keep_alive(app, &scope, grant).await {
+            Ok(()) => kept += 1,
             Err(failure) => tracing::info!(grant.id = %grant, %failure, "an idle grant could not be kept alive"),
         }
     }

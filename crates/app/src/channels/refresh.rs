@@ -55,7 +55,7 @@ pub async fn fresh_access_token(
 }
 
 /// Keeps a grant alive that nobody uses: Microsoft forgets refresh tokens after 90 days without use.
-pub async fn keep_alive(app: &App, scope: &AccountScope, grant: GrantId) -> Result<(), Failure> {
+pub(crate) async fn keep_alive(app: &App, scope: &AccountScope, grant: GrantId) -> Result<(), Failure> {
     fresh_access_token(app, scope, grant, Resource::Outlook).await.map(|_| ())
 }
 

@@ -129,22 +129,6 @@ impl Connections {
         Ok(id.map(ConnectionId))
     }
 
-    /// The attempt whose confirmation token this is, for finding the cookie's name; proves nothing.
-    pub async fn id_of_confirmation(&self, confirm: &TokenHash) -> Result<Option<ConnectionId>> {
-        let id = system("SELECT id FROM connections WHERE confirm_hash = ?")
-            .bind(confirm.hex())
-            .value(&self.inner.read)
-            .await?;
-        Ok(id.map(ConnectionId))
-    }
-
-    /// The attempt behind a link, for finding the cookie's name; proves nothing.
-    pub async fn id_of_link(&self, link: &TokenHash) -> Result<Option<ConnectionId>> {
-        let id =
-            system("SELECT id FROM connections WHERE link_hash = ?").bind(link.hex()).value(&self.inner.read).await?;
-        Ok(id.map(ConnectionId))
-    }
-
     /// What came of an attempt, for the browser that made it (the status page). It opens nothing else of the account.
     pub async fn seen_by_browser(
         &self,

@@ -101,21 +101,6 @@ impl AccountScope {
         Ok((attachments, count.first().and_then(|n| u64::try_from(*n).ok()).unwrap_or_default()))
     }
 
-    /// The Message-IDs of the conversation's last `limit` messages that have one, oldest first: what a reply refers to.
-    pub async fn message_ids_of_conversation(&self, conversation: ConversationId, limit: u32) -> Result<Vec<String>> {
-        let mut ids: Vec<String> = self
-            .sql(
-                "SELECT source_id FROM messages WHERE account_id = :account AND conversation_id = ? AND source_id IS NOT NULL \
-                 AND NOT private ORDER BY sent_at DESC, id DESC LIMIT ?",
-            )
-            .bind(conversation.0)
-            .bind(i64::from(limit))
-            .column(&self.inner.read)
-            .await?;
-        ids.reverse();
-        Ok(ids)
-    }
-
     pub async fn messages_by_message_id(&self, inbox: InboxId, message_id: &str) -> Result<Vec<KnownMessage>> {
         known_messages(&self.inner.read, self.id, inbox, message_id).await
     }

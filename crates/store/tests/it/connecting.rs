@@ -92,7 +92,6 @@ async fn only_the_browser_that_first_opened_the_link_may_go_on() {
         ));
 
         assert_eq!(connections.id_of_state(&state).await.unwrap(), Some(made.id));
-        assert_eq!(connections.id_of_link(&link).await.unwrap(), Some(made.id));
         assert!(connections.seen_by_browser(made.id, &browser).await.unwrap().is_some());
         assert!(connections.seen_by_browser(made.id, &other).await.unwrap().is_none());
     })
@@ -115,7 +114,6 @@ async fn a_confirmation_is_consumed_once_and_old_attempts_expire() {
             ..ConnectionChange::default()
         };
         w.ours.scope.update_connection(made.id, &change).await.unwrap();
-        assert_eq!(connections.id_of_confirmation(&confirm).await.unwrap(), Some(made.id));
         let asked = ConnectionStatus::AwaitingConfirmation;
         let stranger = connections.consume_confirmation(&confirm, None, asked, START).await.unwrap();
         assert!(matches!(stranger, Err(StateRefusal::OtherBrowser)));
