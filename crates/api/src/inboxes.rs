@@ -4,7 +4,7 @@ use crate::auth::Auth;
 use crate::error::{Acting, Reading, Refusal, Writing};
 use crate::tags::Tag;
 use app::accounts::Member;
-use app::channels::inboxes::{self, InboxChange};
+use app::channels::inboxes;
 use app::channels::{Part, health};
 use app::{App, TlsMode};
 use domain::inbox::InboxSettings;
@@ -58,10 +58,8 @@ impl InboxesApi {
         body: Json<inbox::InboxUpdate>,
     ) -> Result<Json<Inbox>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
-        let id = InboxId(inbox_id.0);
-        let inbox = inboxes::show(auth.app(), &member, id).await?;
-        let change = InboxChange { name: body.0.name.clone(), settings: Some(changed(inbox.settings, body.0)) };
-        let inbox = inboxes::update(auth.app(), &member, id, change).await?;
+        let name = body.0.name.clone();
+        let inbox = inboxes::update(auth.app(), &member, InboxId(inbox_id.0), name, |now| changed(now, body.0)).await?;
         Ok(Json(shown(&auth, &member, &inbox)))
     }
 
@@ -150,10 +148,8 @@ impl InboxesApi {
     ) -> Result<Json<AgentList>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
         let inbox = InboxId(body.0.inbox_id);
-        let already = inboxes::members(auth.app(), &member, inbox).await?;
-        let mut users: Vec<UserId> = already.iter().map(|agent| agent.user.id).collect();
-        users.extend(body.0.user_ids.into_iter().map(UserId));
-        let agents = inboxes::set_members(auth.app(), &member, inbox, &users).await?;
+        let users: Vec<UserId> = body.0.user_ids.into_iter().map(UserId).collect();
+        let agents = inboxes::add_members(auth.app(), &member, inbox, &users).await?;
         Ok(Json(list(&agents)))
     }
 

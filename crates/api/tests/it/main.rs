@@ -4,6 +4,7 @@ mod bodies;
 mod conversation;
 mod desk;
 mod document;
+mod inboxes;
 mod pages;
 mod permissions;
 mod profile;

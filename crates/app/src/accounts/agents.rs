@@ -73,20 +73,15 @@ pub async fn create_agent(app: &App, member: &Member, new: NewAgent) -> Result<A
         None => None,
     };
     let user = NewUser { email, name, password };
-    let agent = match member.scope.create_agent(&user, new.role).await {
-        Ok(agent) => agent,
-        Err(StoreError::Conflict(_)) => return Err(AgentError::AlreadyMember),
-        Err(error) => return Err(error.into()),
-    };
-    if new.availability.is_none() && new.auto_offline.is_none() {
-        return Ok(agent);
-    }
-    let change = store::AgentChange {
+    let place = store::AgentChange {
         availability: new.availability,
         auto_offline: new.auto_offline,
         ..store::AgentChange::default()
     };
-    member.scope.update_agent(agent.user.id, &change).await?.ok_or(AgentError::NotFound)
+    match member.scope.create_agent(&user, new.role, &place).await {
+        Err(StoreError::Conflict(_)) => Err(AgentError::AlreadyMember),
+        created => Ok(created?),
+    }
 }
 
 /// Administrators change anybody; everybody changes their own availability.
@@ -95,31 +90,24 @@ pub async fn update_agent(_app: &App, member: &Member, user: UserId, change: Age
     if !member.may_manage_people() && !own_availability {
         return Err(AgentError::Forbidden);
     }
-    if change.role.is_some_and(|role| role != Role::Administrator) {
-        refuse_last_administrator(member, user).await?;
-    }
     let change = store::AgentChange {
         role: change.role,
         availability: change.availability,
         auto_offline: change.auto_offline,
         active_at: None,
     };
-    member.scope.update_agent(user, &change).await?.ok_or(AgentError::NotFound)
+    match member.scope.update_agent(user, &change).await {
+        Err(StoreError::Conflict(_)) => Err(AgentError::LastAdministrator),
+        updated => updated?.ok_or(AgentError::NotFound),
+    }
 }
 
 pub async fn remove_agent(_app: &App, member: &Member, user: UserId) -> Result<(), AgentError> {
     if !member.may_manage_people() {
         return Err(AgentError::Forbidden);
     }
-    refuse_last_administrator(member, user).await?;
-    if member.scope.remove_agent(user).await? { Ok(()) } else { Err(AgentError::NotFound) }
-}
-
-async fn refuse_last_administrator(member: &Member, user: UserId) -> Result<(), AgentError> {
-    let agents = member.scope.agents().await?;
-    let mut administrators = agents.iter().filter(|agent| agent.role == Role::Administrator);
-    match (administrators.next(), administrators.next()) {
-        (Some(only), None) if only.user.id == user => Err(AgentError::LastAdministrator),
-        _ => Ok(()),
+    match member.scope.remove_agent(user).await {
+        Err(StoreError::Conflict(_)) => Err(AgentError::LastAdministrator),
+        removed => removed?.then_some(()).ok_or(AgentError::NotFound),
     }
 }

@@ -10,14 +10,7 @@ use domain::inbox::{Inbox, InboxSettings};
 use domain::user::Agent;
 use domain::{InboxId, UserId};
 use std::collections::BTreeSet;
-use store::{Grant, StoreError};
-
-/// `None` leaves it.
-#[derive(Clone, Debug, Default)]
-pub struct InboxChange {
-    pub name: Option<String>,
-    pub settings: Option<InboxSettings>,
-}
+use store::{Grant, InboxChange, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum InboxError {
@@ -45,15 +38,24 @@ pub async fn show(_app: &App, member: &Member, inbox: InboxId) -> Result<Inbox, 
     member.scope.inbox(inbox).await?.ok_or(InboxError::NotFound)
 }
 
-pub async fn update(app: &App, member: &Member, inbox: InboxId, change: InboxChange) -> Result<Inbox, InboxError> {
+/// `name`: `None` leaves it. `settings` is given what they are at that moment, so that two who change different ones both have their way.
+pub async fn update(
+    app: &App,
+    member: &Member,
+    inbox: InboxId,
+    name: Option<String>,
+    settings: impl FnOnce(InboxSettings) -> InboxSettings,
+) -> Result<Inbox, InboxError> {
     manage(member, inbox)?;
-    let name = change.name.map(|name| name.trim().to_owned());
+    let name = name.map(|name| name.trim().to_owned());
     if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > 255) {
         return Err(InboxError::NameInvalid);
     }
-    let change = store::InboxChange { name, settings: change.settings };
-    let updated = member.scope.update_inbox(inbox, &change).await?.ok_or(InboxError::NotFound)?;
     let mut tx = member.scope.begin().await?;
+    let renamed = InboxChange { name, settings: None };
+    let found = tx.update_inbox(inbox, &renamed).await?.ok_or(InboxError::NotFound)?;
+    let set = InboxChange { name: None, settings: Some(settings(found.settings)) };
+    let updated = tx.update_inbox(inbox, &set).await?.ok_or(InboxError::NotFound)?;
     tx.append_event(EventKind::InboxUpdated, Some(inbox), None, snapshot::inbox(&updated));
     tx.commit().await?;
     app.wake(Hint::Account(updated.account_id));
@@ -125,15 +127,32 @@ pub async fn set_members(
     inbox: InboxId,
     users: &[UserId],
 ) -> Result<Vec<Agent>, InboxError> {
+    let users = members_to_be(member, inbox, users).await?;
+    member.scope.set_inbox_members(inbox, &users).await?;
+    Ok(member.scope.inbox_members(inbox).await?)
+}
+
+/// Whoever is a member already stays one, also somebody who became one at the same moment.
+pub async fn add_members(
+    _app: &App,
+    member: &Member,
+    inbox: InboxId,
+    users: &[UserId],
+) -> Result<Vec<Agent>, InboxError> {
+    let users = members_to_be(member, inbox, users).await?;
+    member.scope.add_inbox_members(inbox, &users).await?;
+    Ok(member.scope.inbox_members(inbox).await?)
+}
+
+/// Each once, and only people of the account.
+async fn members_to_be(member: &Member, inbox: InboxId, users: &[UserId]) -> Result<Vec<UserId>, InboxError> {
     manage(member, inbox)?;
     member.scope.inbox(inbox).await?.ok_or(InboxError::NotFound)?;
     let agents = member.scope.agents().await?;
     if users.iter().any(|user| !agents.iter().any(|agent| agent.user.id == *user)) {
         return Err(InboxError::AgentNotFound);
     }
-    let users: Vec<UserId> = users.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    member.scope.set_inbox_members(inbox, &users).await?;
-    Ok(member.scope.inbox_members(inbox).await?)
+    Ok(users.iter().copied().collect::<BTreeSet<_>>().into_iter().collect())
 }
 
 /// An agent who does not see the inbox is told that it does not exist; one who sees it, that it is not theirs to manage.

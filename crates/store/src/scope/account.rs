@@ -61,17 +61,31 @@ impl AccountScope {
         load_agent(&self.inner.read, self.id, user).await
     }
 
-    /// Adds a user (found by e-mail, or made) to the account. `Conflict` when they are a member already.
-    pub async fn create_agent(&self, new: &NewUser, role: Role) -> Result<Agent> {
+    /// Adds a user (found by e-mail, or made) to the account, with what `place` says of them there. `Conflict` when they are a member
+    /// already.
+    pub async fn create_agent(&self, new: &NewUser, role: Role, place: &AgentChange) -> Result<Agent> {
         let tx = self.inner.begin().await?;
         let user = people::find_or_create_user(&self.inner, &tx, new).await?;
         people::add_member(&self.inner, &tx, self.id, user.id, role).await?;
+        self.change_agent(&tx, user.id, place).await?;
         let agent = load_agent(&tx, self.id, user.id).await?;
         tx.commit().await?;
         agent.ok_or(StoreError::NotFound("agent"))
     }
 
+    /// `Conflict` when the account would have no administrator left.
     pub async fn update_agent(&self, user: UserId, change: &AgentChange) -> Result<Option<Agent>> {
+        let tx = self.inner.begin().await?;
+        if change.role.is_some_and(|role| role != Role::Administrator) {
+            self.keep_an_administrator(&tx, user).await?;
+        }
+        self.change_agent(&tx, user, change).await?;
+        let agent = load_agent(&tx, self.id, user).await?;
+        tx.commit().await?;
+        Ok(agent)
+    }
+
+    async fn change_agent<C: ConnectionTrait>(&self, on: &C, user: UserId, change: &AgentChange) -> Result<()> {
         self.sql(
             "UPDATE account_users SET role = COALESCE(?, role), availability = COALESCE(?, availability), \
              auto_offline = COALESCE(?, auto_offline), active_at = COALESCE(?, active_at), updated_at = ? \
@@ -83,15 +97,34 @@ impl AccountScope {
         .bind(change.active_at.map(|t| t.0))
         .bind(self.inner.now().0)
         .bind(user.0)
-        .run(&self.inner.write)
+        .run(on)
         .await?;
-        load_agent(&self.inner.write, self.id, user).await
+        Ok(())
     }
 
-    /// Takes the user out of the account; their conversations become unassigned. What they wrote stays theirs.
+    /// `Conflict` when `user` is the only administrator. Two who take each other's place away at once wait for each other here: an
+    /// account without an administrator could never be managed again.
+    async fn keep_an_administrator<C: ConnectionTrait>(&self, on: &C, user: UserId) -> Result<()> {
+        // Changed to what it was, which locks the row against this same statement. FOR UPDATE would also stop every message that is being
+        // inserted, for its foreign key, and wait in a circle with one that holds a conversation of `user`.
+        self.sql("UPDATE accounts SET updated_at = updated_at WHERE id = :account").run(on).await?;
+        let administrators: Vec<i64> = self
+            .sql("SELECT user_id FROM account_users WHERE account_id = :account AND role = ? AND removed_at IS NULL")
+            .bind(Role::Administrator.as_str())
+            .column(on)
+            .await?;
+        if administrators == [user.0] {
+            return Err(StoreError::Conflict("the last administrator".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Takes the user out of the account; their conversations become unassigned. What they wrote stays theirs. `Conflict` when the
+    /// account would have no administrator left.
     pub async fn remove_agent(&self, user: UserId) -> Result<bool> {
         let now = self.inner.now();
         let tx = self.inner.begin().await?;
+        self.keep_an_administrator(&tx, user).await?;
         self.sql("UPDATE conversations SET assignee_id = NULL, updated_at = ? WHERE account_id = :account AND assignee_id = ?")
             .bind(now.0)
             .bind(user.0)

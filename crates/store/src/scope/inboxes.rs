@@ -34,20 +34,6 @@ impl AccountScope {
         load_inbox(&self.inner.read, self.id, inbox).await
     }
 
-    pub async fn update_inbox(&self, inbox: InboxId, change: &InboxChange) -> Result<Option<Inbox>> {
-        self.sql(
-            "UPDATE inboxes SET name = COALESCE(?, name), settings = COALESCE(?, settings), updated_at = ? \
-             WHERE account_id = :account AND id = ?",
-        )
-        .bind(change.name.clone())
-        .bind(change.settings.as_ref().map(to_json))
-        .bind(self.inner.now().0)
-        .bind(inbox.0)
-        .run(&self.inner.write)
-        .await?;
-        load_inbox(&self.inner.write, self.id, inbox).await
-    }
-
     pub async fn inbox_members(&self, inbox: InboxId) -> Result<Vec<Agent>> {
         self.sql(format!(
             "SELECT {AGENT_COLUMNS} FROM inbox_members m \
@@ -76,6 +62,36 @@ impl AccountScope {
         tx.commit().await?;
         Ok(())
     }
+
+    /// These as well. Somebody who is not in the account is a `Conflict`.
+    pub async fn add_inbox_members(&self, inbox: InboxId, users: &[UserId]) -> Result<()> {
+        let tx = self.inner.begin().await?;
+        for user in users {
+            add_member(&tx, self, inbox, *user).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+pub(crate) async fn update_inbox<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    inbox: InboxId,
+    change: &InboxChange,
+) -> Result<Option<Inbox>> {
+    scope
+        .sql(
+            "UPDATE inboxes SET name = COALESCE(?, name), settings = COALESCE(?, settings), updated_at = ? \
+             WHERE account_id = :account AND id = ?",
+        )
+        .bind(change.name.clone())
+        .bind(change.settings.as_ref().map(to_json))
+        .bind(scope.inner.now().0)
+        .bind(inbox.0)
+        .run(on)
+        .await?;
+    load_inbox(on, scope.id, inbox).await
 }
 
 pub(crate) async fn load_inbox<C: ConnectionTrait>(on: &C, account: AccountId, id: InboxId) -> Result<Option<Inbox>> {
@@ -87,12 +103,7 @@ pub(crate) async fn load_inbox<C: ConnectionTrait>(on: &C, account: AccountId, i
     convert::inbox(row, channel.ok_or(StoreError::NotFound("channel"))?).map(Some)
 }
 
-pub(crate) async fn add_member<C: ConnectionTrait>(
-    on: &C,
-    scope: &AccountScope,
-    inbox: InboxId,
-    user: UserId,
-) -> Result<()> {
+async fn add_member<C: ConnectionTrait>(on: &C, scope: &AccountScope, inbox: InboxId, user: UserId) -> Result<()> {
     scope
         .sql(
             "INSERT INTO inbox_members (account_id, inbox_id, user_id, created_at) VALUES (:account, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -58,7 +58,7 @@ async fn a_member_sees_the_inboxes_they_belong_to_and_an_administrator_all() {
         assert_eq!(w.ours.scope.inbox_members(second.id).await.unwrap().len(), 1);
 
         let bob = NewUser { email: address("bob@ours.example"), name: "Bob".to_owned(), password: None };
-        let again = w.ours.scope.create_agent(&bob, Role::Agent).await;
+        let again = w.ours.scope.create_agent(&bob, Role::Agent, &AgentChange::default()).await;
         assert!(matches!(again, Err(StoreError::Conflict(_))));
         let change =
             AgentChange { availability: Some(Availability::Busy), auto_offline: Some(false), ..AgentChange::default() };
@@ -157,10 +157,37 @@ async fn a_new_password_or_address_ends_every_session_but_one_and_no_api_token()
 async fn a_text_that_postgresql_cannot_keep_is_told_apart_from_a_broken_database() {
     each(async |w| {
         let new = NewUser { email: address("nul@ours.example"), name: "a\0b".to_owned(), password: None };
-        match w.ours.scope.create_agent(&new, Role::Agent).await {
+        match w.ours.scope.create_agent(&new, Role::Agent, &AgentChange::default()).await {
             Err(StoreError::Unstorable(_)) => assert!(w.url.starts_with("postgres")),
             Ok(_) => assert!(!w.url.starts_with("postgres"), "SQLite keeps it"),
             Err(other) => panic!("{other}"),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_administrators_who_take_each_others_place_at_once_leave_one() {
+    each(async |w| {
+        let scope = &w.ours.scope;
+        let demoted = AgentChange { role: Some(Role::Agent), ..AgentChange::default() };
+        for round in 0..10 {
+            let name = format!("admin{round}@ours.example");
+            let new = NewUser { email: address(&name), name: name.clone(), password: None };
+            let second = scope.create_agent(&new, Role::Administrator, &AgentChange::default()).await.unwrap().user.id;
+            let one = scope
+                .agents()
+                .await
+                .unwrap()
+                .into_iter()
+                .find(|a| a.role == Role::Administrator && a.user.id != second);
+            let first = one.unwrap().user.id;
+            let (ended, removed) = tokio::join!(scope.update_agent(first, &demoted), scope.remove_agent(second));
+            let refused = [ended.err(), removed.err()].into_iter().flatten().collect::<Vec<_>>();
+            assert!(matches!(refused[..], [StoreError::Conflict(_)]), "{refused:?}");
+            let left =
+                scope.agents().await.unwrap().into_iter().filter(|agent| agent.role == Role::Administrator).count();
+            assert_eq!(left, 1);
         }
     })
     .await;

@@ -6,7 +6,7 @@ use crate::scope::{connection_rows, grants, inboxes};
 use crate::*;
 use domain::channel::{Health, ImportProgress};
 use domain::inbox::Inbox;
-use domain::{ChannelId, ConnectionId, GrantId, InboxId, Secret, Timestamp, UserId};
+use domain::{ChannelId, ConnectionId, GrantId, InboxId, Secret, Timestamp};
 
 impl Tx {
     /// With its channel. `Conflict` when the mailbox is connected in this account already.
@@ -29,8 +29,9 @@ impl Tx {
         channels::reconnect(&self.tx, &self.scope, channel, names).await
     }
 
-    pub async fn add_inbox_member(&mut self, inbox: InboxId, user: UserId) -> Result<()> {
-        inboxes::add_member(&self.tx, &self.scope, inbox, user).await
+    /// What it holds until the commit nobody else changes. `None`: there is no such inbox.
+    pub async fn update_inbox(&mut self, inbox: InboxId, change: &InboxChange) -> Result<Option<Inbox>> {
+        inboxes::update_inbox(&self.tx, &self.scope, inbox, change).await
     }
 
     pub async fn update_fetch_health(&mut self, channel: ChannelId, health: &Health) -> Result<()> {
