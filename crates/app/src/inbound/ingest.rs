@@ -4,7 +4,7 @@
 //! reason. Every mail that is not made a message has a row that says why. HTML is not sanitised here, and nothing is answered.
 
 use super::filing::{Filed, Filing};
-use super::reading::{self, Reading};
+use super::reading::{self, Arrival, Reading};
 use super::reasons::{NotReady, Reason};
 use crate::kill_point::KillPoint;
 use crate::{App, Hint};
@@ -35,8 +35,7 @@ pub struct Ingested {
 #[derive(Debug)]
 pub struct Arrived {
     pub id: RawEmailId,
-    /// INTERNALDATE, else when we got it.
-    pub arrived_at: Timestamp,
+    pub arrival: Arrival,
     pub bytes: Vec<u8>,
     /// Longer than what is fetched: these bytes are its beginning.
     pub truncated: bool,
@@ -200,19 +199,19 @@ async fn load(app: &App, scope: &AccountScope, id: RawEmailId) -> Result<Option<
         Ok(None) => return Err(NotReady::BytesLost(StoreError::NotFound("blob"))),
         Err(error) => return Err(NotReady::BytesLost(error)),
     };
-    let arrived_at = raw.internal_date.unwrap_or(raw.received_at).min(app.now());
-    Ok(Some(Arrived { id, arrived_at, bytes, truncated: raw.truncated }))
+    let arrival = Arrival::new(raw.internal_date, raw.received_at, app.now());
+    Ok(Some(Arrived { id, arrival, bytes, truncated: raw.truncated }))
 }
 
 /// Reads the mail and stores its files, outside any transaction: a blob is durable before a row names it.
 async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepared, NotReady> {
-    let Arrived { id, arrived_at, bytes, truncated } = mail;
+    let Arrived { id, arrival, bytes, truncated } = mail;
     let limit = app.settings().full_parse_limit_bytes;
     let mut reading = if bytes.len() < LONG_MAIL_BYTES {
-        std::panic::catch_unwind(|| reading::read(&bytes, arrived_at, limit, truncated))
+        std::panic::catch_unwind(|| reading::read(&bytes, arrival, limit, truncated))
             .map_err(|_panic| NotReady::Unreadable)?
     } else {
-        tokio::task::spawn_blocking(move || reading::read(&bytes, arrived_at, limit, truncated))
+        tokio::task::spawn_blocking(move || reading::read(&bytes, arrival, limit, truncated))
             .await
             .map_err(|_panic| NotReady::Unreadable)?
     };
@@ -227,5 +226,5 @@ async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepa
             inline: file.inline,
         });
     }
-    Ok(Prepared { id, arrived_at, reading, files })
+    Ok(Prepared { id, arrived_at: arrival.at, reading, files })
 }

@@ -4,6 +4,7 @@
 //! kills the connection whenever it is fetched is soon fetched alone and ever more rarely: it holds up nobody.
 
 use super::ingest::{Arrived, ingest_arrived};
+use super::reading::Arrival;
 use super::{OpenMailbox, PullError};
 use crate::App;
 use crate::kill_point::KillPoint;
@@ -297,8 +298,8 @@ pub(super) fn pair(stored: &[store::StoredRawEmail], fetched: Vec<FetchedEmail>,
         .into_iter()
         .filter_map(|mail| {
             let id = stored.iter().find(|row| row.uid == mail.uid)?.id;
-            let arrived_at = mail.internal_date.unwrap_or(now);
-            Some(Arrived { id, arrived_at, bytes: mail.bytes, truncated: mail.truncated })
+            let arrival = Arrival::new(mail.internal_date, now, now);
+            Some(Arrived { id, arrival, bytes: mail.bytes, truncated: mail.truncated })
         })
         .collect()
 }

@@ -50,8 +50,24 @@ pub struct Reading {
     pub attachments: Vec<InboundAttachment>,
 }
 
-/// Reads a mail. `arrived_at`: INTERNALDATE, or when we got it. `truncated`: these bytes are only its beginning.
-pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize, truncated: bool) -> Reading {
+/// When a mail arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// As the server says it (INTERNALDATE), else when we got it; of one mail it is the same however often it is read.
+    pub stated: Timestamp,
+    /// The same, but never in our future.
+    pub at: Timestamp,
+}
+
+impl Arrival {
+    pub fn new(internal_date: Option<Timestamp>, received_at: Timestamp, now: Timestamp) -> Self {
+        let stated = internal_date.unwrap_or(received_at);
+        Self { stated, at: stated.min(now) }
+    }
+}
+
+/// Reads a mail. `truncated`: these bytes are only its beginning.
+pub fn read(raw: &[u8], arrival: Arrival, limit_bytes: usize, truncated: bool) -> Reading {
     let mut email = parse::parse(raw, limit_bytes);
     if truncated && !email.defects.contains(&Defect::Truncated) {
         email.defects.push(Defect::Truncated);
@@ -63,7 +79,7 @@ pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize, truncated: bo
     let fingerprint = parse::fingerprint(&email);
     let message_id = match email.message_id.take().map(|id| clean(&id)).filter(|id| !id.trim().is_empty()) {
         Some(id) => id,
-        None => made_up_id(&fingerprint, arrived_at),
+        None => made_up_id(&fingerprint, email.date.is_none().then_some(arrival.stated)),
     };
     let attachments = std::mem::take(&mut email.attachments);
     let sender = email.from.first().or(email.original_sender.as_ref()).cloned().map(tidy);
@@ -80,7 +96,7 @@ pub fn read(raw: &[u8], arrived_at: Timestamp, limit_bytes: usize, truncated: bo
         in_reply_to: email.in_reply_to.iter().map(|id| clean(id)).collect(),
         references: referred(&email),
         other_ids: email.original_message_id.iter().map(|id| clean(id)).filter(|id| *id != message_id).collect(),
-        sent_at: plausible(email.date, arrived_at),
+        sent_at: plausible(email.date, arrival.at),
         attachments,
         message_id,
     }
@@ -106,9 +122,13 @@ fn plausible(claimed: Option<Timestamp>, arrived_at: Timestamp) -> Timestamp {
     }
 }
 
-/// The same mail gets the same id however often it is fetched, under whatever UID.
-fn made_up_id(fingerprint: &str, arrived_at: Timestamp) -> String {
-    let hash = digest(&SHA256, format!("{fingerprint}\0{}", arrived_at.seconds()).as_bytes());
+/// The same mail gets the same id however often it is fetched, under whatever UID, and even when the mailbox was moved and its mail got new
+/// dates of arrival: the Date tells equal mails apart, and it is in the fingerprint. Only where there is none does the arrival have to.
+/// A form that says the same every day then makes a message every day; after a move that also loses the arrivals such a mail would be
+/// there twice, which is better than one of two being lost.
+fn made_up_id(fingerprint: &str, arrived_at: Option<Timestamp>) -> String {
+    let arrived_at = arrived_at.map_or_else(String::new, |at| format!("\0{}", at.seconds()));
+    let hash = digest(&SHA256, format!("{fingerprint}{arrived_at}").as_bytes());
     let hex = hash.as_ref()[..16].iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -234,7 +254,11 @@ mod tests {
     const LIMIT: usize = 1 << 20;
 
     fn reading(raw: &str) -> Reading {
-        read(raw.replace('\n', "\r\n").as_bytes(), ARRIVED, LIMIT, false)
+        arrived(raw, ARRIVED)
+    }
+
+    fn arrived(raw: &str, at: Timestamp) -> Reading {
+        read(raw.replace('\n', "\r\n").as_bytes(), Arrival { stated: at, at }, LIMIT, false)
     }
 
     #[test]
@@ -255,8 +279,27 @@ mod tests {
     }
 
     #[test]
+    fn a_date_makes_the_arrival_needless_for_telling_mails_apart() {
+        let later = ARRIVED.plus(Duration::from_secs(3600));
+        let dated = "From: a@x.example\nDate: Thu, 09 Oct 2025 08:00:00 +0000\n\nwords\n";
+        assert_eq!(arrived(dated, ARRIVED).message_id, arrived(dated, later).message_id);
+        let undated = "From: a@x.example\n\nwords\n";
+        assert_ne!(arrived(undated, ARRIVED).message_id, arrived(undated, later).message_id);
+    }
+
+    #[test]
+    fn a_server_whose_clock_is_ahead_changes_no_id_and_no_mail_is_of_the_future() {
+        let now = ARRIVED.minus(Duration::from_secs(60));
+        let early = Arrival::new(Some(ARRIVED), now, now);
+        let again = Arrival::new(Some(ARRIVED), now, ARRIVED.plus(Duration::from_secs(60)));
+        let raw = b"From: a@x.example\r\n\r\nwords\r\n";
+        let (first, second) = (read(raw, early, LIMIT, false), read(raw, again, LIMIT, false));
+        assert_eq!((first.message_id, first.sent_at), (second.message_id, now));
+    }
+
+    #[test]
     fn nothing_at_all_is_still_a_mail() {
-        let empty = read(b"", ARRIVED, LIMIT, false);
+        let empty = reading("");
         assert_eq!((empty.sender, empty.content.as_str(), empty.sent_at), (None, "", ARRIVED));
     }
 

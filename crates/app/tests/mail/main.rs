@@ -14,4 +14,5 @@ mod recipients;
 mod renumbering;
 mod retrying;
 mod reused_ids;
+mod same_mail;
 mod sending;
