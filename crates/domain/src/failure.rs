@@ -119,8 +119,8 @@ failure_classes! {
     AddressUnknown = "address_unknown", Owner, Never, "None of the sign-in names of this account is an e-mail address.", "Type the mailbox's address on the page that asks for it. The mail server then says whether it may be opened.";
     MailboxAlreadyConnected = "mailbox_already_connected", Owner, Never, "This mailbox is already connected in this account.", "Use the inbox that exists, or sign in again from its settings.";
     // Sending.
-    SenderNotAllowed = "sender_not_allowed", TenantAdmin, Never, "The mailbox may not send as this address.", "A Microsoft 365 administrator grants Send As for the From address, then retry the message.";
-    SenderBlocked = "sender_blocked", TenantAdmin, Never, "The mailbox is blocked from sending.", "A Microsoft 365 administrator removes the mailbox from Restricted entities, then retry the message.";
+    SenderNotAllowed = "sender_not_allowed", TenantAdmin, Never, "The mailbox may not send as this address.", "A Microsoft 365 administrator grants Send As for the From address, then press Try again.";
+    SenderBlocked = "sender_blocked", TenantAdmin, Never, "The mailbox is blocked from sending.", "A Microsoft 365 administrator removes the mailbox from Restricted entities, then press Try again.";
     RecipientRefused = "recipient_refused", Agent, Never, "The mail server refused the recipient.", "Check the address, then retry the message.";
     SomeRecipientsRefused = "some_recipients_refused", Agent, Never, "The message was sent, but some recipients were refused.", "Check the addresses below; Retry sends it to these alone.";
     SomeRecipientsWait = "some_recipients_wait", Nobody, Later, "The message was sent, but the mail server put some recipients off.", "Nothing to do: we try those again for up to three days.";

@@ -192,6 +192,46 @@ async fn after_the_final_dot_a_lost_connection_or_silence_is_unknown() {
 }
 
 #[tokio::test]
+async fn an_answer_to_the_final_dot_that_asks_for_more_is_no_yes() {
+    for says in ["354 Start mail input; end with <CRLF>.<CRLF>", "334 more", "not a reply"] {
+        let (mut session, server) = signed_in(move |mut peer| async move {
+            peer.smtp_begin().await;
+            peer.smtp_content().await;
+            peer.send(&format!("{says}\r\n")).await;
+        })
+        .await;
+        match send(&mut session, &envelope(), MAIL).await {
+            Ok(SendOutcome::Unknown { failure }) => {
+                assert_eq!(failure.class, FailureClass::OutcomeUnknown);
+                assert!(failure.server_said.is_some_and(|said| said.contains(says)), "{says}");
+            }
+            other => panic!("{says}: {other:?}"),
+        }
+        assert!(!session.is_usable());
+        drop(session);
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn a_sender_or_a_recipient_is_not_taken_by_a_reply_that_asks_for_more() {
+    for at_mail in [true, false] {
+        let (mut session, server) = signed_in(move |mut peer| async move {
+            peer.reply("MAIL FROM", if at_mail { "354 go on" } else { "250 ok" }).await;
+            if !at_mail {
+                peer.reply("RCPT TO", "354 go on").await;
+                peer.reply("RCPT TO", "354 go on").await;
+            }
+        })
+        .await;
+        assert_eq!(rejection(send(&mut session, &envelope(), MAIL).await), FailureClass::ProtocolError);
+        assert!(!session.is_usable());
+        drop(session);
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_lost_before_the_final_dot_is_a_rejection_that_may_be_tried_again() {
     // Closed at MAIL, at DATA, and in the middle of a mail too long for any buffer.
     for stage in 0..3 {

@@ -6,7 +6,7 @@
 //! with the reason shown, until somebody mends it.
 
 use super::composing::{Unbuildable, composed};
-use super::patience::{LONGEST_WAIT, UNTIL_MENDED, is_too_old, wait_after};
+use super::patience::{UNTIL_MENDED, is_too_old, wait_after};
 use super::settle::{self, Settled};
 use super::{ids, pace, reconcile};
 use crate::kill_point::KillPoint;
@@ -284,12 +284,12 @@ async fn ended(
         Handed::To(whom, SendOutcome::Accepted { rewritten_message_id, reply: _ }) => {
             app.passes(KillPoint::Answered).await;
             sent(whom, rewritten_message_id).await?;
-            record_health(app, work, channel, Ok(())).await;
+            record_health(app, work, channel, Ok(()), Duration::ZERO).await;
             Ok(())
         }
         Handed::To(whom, SendOutcome::Duplicate { reply: _ }) => {
             sent(whom, None).await?;
-            record_health(app, work, channel, Ok(())).await;
+            record_health(app, work, channel, Ok(()), Duration::ZERO).await;
             Ok(())
         }
         Handed::To(_, SendOutcome::Unknown { failure }) => {
@@ -312,37 +312,55 @@ async fn rejected(
 ) -> Result<(), StoreError> {
     let NotAddressed { failure, refused } = not;
     let id = record.delivery.id;
+    let wait = wait_after(app, &failure, record.delivery.attempts);
+    let of_the_mailbox = meets_every_message(failure.class).then(|| failure.clone());
     match failure.class.retry() {
         // Said before its time, and no less clear for that.
         Retry::Done => {
             let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
-            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: None }).await
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: None }).await?;
         }
-        Retry::Later | Retry::FreshToken => {
-            let wait = wait_after(app, &failure, record.delivery.attempts);
-            queue_again(app, work, record, failure, refused, wait).await
+        Retry::Later | Retry::FreshToken => queue_again(app, work, record, failure, refused, wait).await?,
+        // It waits as those behind it do, and leaves with them.
+        Retry::Never if of_the_mailbox.is_some() && !is_too_old(app, &record.delivery) => {
+            settle::settle(app, work, id, Settled::Queued { failure, refused, wait: None }).await?;
         }
-        Retry::Never => {
-            settle::settle(app, work, id, Settled::Failed { failure: failure.clone(), refused }).await?;
-            if says_something_about_the_mailbox(failure.class) {
-                record_health(app, work, channel, Err(&failure)).await;
-            }
-            Ok(())
-        }
+        Retry::Never => settle::settle(app, work, id, Settled::Failed { failure, refused }).await?,
     }
+    if let Some(failure) = of_the_mailbox {
+        record_health(app, work, channel, Err(&failure), wait).await;
+    }
+    Ok(())
 }
 
 /// Whether the mailbox sends. What became of the message is written already, and stays written when this cannot be.
-async fn record_health(app: &App, work: &ClaimedWork, channel: &EmailChannel, outcome: Result<(), &Failure>) {
-    let next_try = outcome.is_err().then(|| app.now().plus(LONGEST_WAIT));
+async fn record_health(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    outcome: Result<(), &Failure>,
+    wait: Duration,
+) {
+    let next_try = outcome.is_err().then(|| app.now().plus(wait));
     if let Err(error) = channels::health::record_send(app, &work.scope, channel.id, outcome, next_try).await {
         warn!(channel.id = %channel.id, %error, "whether the mailbox sends could not be recorded");
     }
 }
 
-/// Refusals of a message that would meet every other message of the mailbox too.
-fn says_something_about_the_mailbox(class: FailureClass) -> bool {
-    matches!(class, FailureClass::SmtpAuthDisabled | FailureClass::SenderBlocked)
+/// Refusals of a message that meet every other message of the mailbox too, wherever in the conversation they are said: they are about who
+/// signed in, or about the From address, which all its messages share. A server's bad day and a throttle are not among them: those may
+/// be about the recipients.
+fn meets_every_message(class: FailureClass) -> bool {
+    matches!(
+        class,
+        FailureClass::SmtpAuthDisabled
+            | FailureClass::SenderBlocked
+            | FailureClass::SenderNotAllowed
+            | FailureClass::SendingRefused
+            | FailureClass::SendingQuotaExceeded
+            | FailureClass::MailboxFull
+            | FailureClass::TooManyConnections
+    )
 }
 
 /// Queued again, until people have waited long enough to be told.

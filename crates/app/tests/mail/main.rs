@@ -6,6 +6,7 @@ mod desk;
 mod flow;
 mod ingest;
 mod ingest_together;
+mod mailbox_refusals;
 mod people;
 mod postgres;
 mod pulling;

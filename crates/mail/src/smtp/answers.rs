@@ -23,7 +23,7 @@ pub enum During {
 /// The window of Exchange's daily limits is rolling; trying again sooner is of no use.
 const QUOTA_WAIT: Duration = Duration::from_secs(3600);
 
-/// A reply of 4xx or 5xx.
+/// A reply of 4xx or 5xx, or one of 3xx where nothing more was to be asked for.
 pub fn refused(during: During, code: u16, text: &str) -> Failure {
     let lower = text.to_ascii_lowercase();
     let enhanced = enhanced_code(text);
@@ -152,6 +152,7 @@ fn by_enhanced_code(enhanced: (u16, u16, u16), during: During, lower: &str) -> O
 /// What the first digits alone say.
 fn by_code(code: u16, during: During) -> FailureClass {
     match (during, code) {
+        (_, ..400) => FailureClass::ProtocolError,
         (During::Authenticate, 400..500) => FailureClass::ServerUnavailable,
         (During::Authenticate, _) => FailureClass::SendingRefused,
         (_, 530 | 535) => FailureClass::SendingRefused,

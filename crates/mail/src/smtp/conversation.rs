@@ -23,8 +23,9 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// Done as asked. A reply of 3xx asks for more, which only AUTH and DATA may.
     pub fn is_positive(&self) -> bool {
-        (200..400).contains(&self.code)
+        (200..300).contains(&self.code)
     }
 
     /// The words on one line, without the code.

@@ -117,9 +117,14 @@ impl Addressed<'_> {
         match session.conversation.reply(session.timeouts.acceptance).await {
             Err(failure) => SendOutcome::Unknown { failure: unknown(&failure) },
             Ok(reply) if reply.is_positive() => {
-                session.usable = reply.code / 100 == 2;
+                session.usable = true;
                 let rewritten_message_id = answers::rewritten_message_id(&reply.text());
                 SendOutcome::Accepted { reply: reply.text(), rewritten_message_id }
+            }
+            // Neither taken nor refused (RFC 5321 §4.2.1: 3xx asks for more, and there is no more): nobody knows.
+            Ok(reply) if reply.code < 400 => {
+                let odd = Failure::new(FailureClass::ProtocolError).said(reply.said());
+                SendOutcome::Unknown { failure: unknown(&odd) }
             }
             Ok(reply) => {
                 session.usable = reply.code != 421;
@@ -207,6 +212,7 @@ impl Session {
 fn unknown(cause: &Failure) -> Failure {
     let what = match cause.class {
         FailureClass::TimedOut => "no answer to the final dot in time",
+        FailureClass::ProtocolError => "the answer to the final dot says neither yes nor no",
         _ => "the connection was lost after the final dot",
     };
     let mut failure = Failure::new(FailureClass::OutcomeUnknown).detail(what);
