@@ -1,7 +1,7 @@
 //! When sending fails (O2, O3): nothing is lost, nothing is sent twice, and the reason is one a person understands.
 
 use anyhow::{Context, Result};
-use sandbox::SmtpFault;
+use sandbox::{Event, Fault, SmtpFault};
 use serde_json::json;
 use testkit::builders::Mail;
 use testkit::world::{SUPPORT, Setup, World};
@@ -37,9 +37,16 @@ async fn the_mail_arrives_once_in_spite_of(fault: SmtpFault) -> Result<()> {
         let reply = w.reply(conversation, "hello").await?;
         w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
         assert_eq!(arrived(w), 1);
+        assert_eq!(w.sandbox.faults().fired(), [Fault::from(fault)]);
         Ok(())
     })
     .await
+}
+
+/// How often a refresh token bought new tokens.
+fn refreshes(w: &World) -> usize {
+    let is_refresh = |event: &Event| matches!(event, Event::TokenRequested { grant_type, answered: Ok(()), .. } if grant_type == "refresh_token");
+    w.sandbox.events().iter().filter(|event| is_refresh(event)).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +56,24 @@ async fn a_busy_server_is_tried_again_and_the_mail_arrives_once() -> Result<()> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_token_is_replaced_and_the_mail_arrives_once() -> Result<()> {
+    let mut setup = Setup::default();
+    // With five minutes left a token is not used any more: each of these serves what it was fetched for and nothing after.
+    setup.sandbox.token_lifetime_seconds = Some(300);
+    World::run(setup, async |w| {
+        let conversation = w.first_conversation().await?;
+        let before = refreshes(w);
+        w.sandbox.expire_access_tokens(SUPPORT);
+        let reply = w.reply(conversation, "hello").await?;
+        w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
+        assert_eq!(arrived(w), 1);
+        assert!(refreshes(w) > before, "it was sent without a new token");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_is_refused_once_is_tried_again_and_the_mail_arrives_once() -> Result<()> {
     the_mail_arrives_once_in_spite_of(SmtpFault::authentication_unsuccessful()).await
 }
 

@@ -1,9 +1,11 @@
 //! Connecting with Microsoft (M1, C1–C3, C6, C7): every refusal ends on a page with a reason and a cure, and connects nothing.
 
 use anyhow::{Context, Result};
-use sandbox::{Answer, IdTokenFault, SignedIn, TokenFault};
+use sandbox::{Answer, Fault, IdTokenFault, SignedIn, TokenFault};
 use serde_json::{Value, json};
 use testkit::browser::Browser;
+use testkit::builders::{Mail, header};
+use testkit::post::ADA;
 use testkit::world::{SUPPORT, Setup, World};
 
 async fn inboxes(w: &World) -> Result<usize> {
@@ -66,13 +68,27 @@ refused! {
     an_id_token_of_two_parts_is_refused: Malformed => "malformed";
 }
 
-/// Tokens that look odd and are sound connect.
+/// Tokens that look odd and are sound connect, and lead to the mailbox of whoever signed in. Nobody said beforehand which that is.
 async fn a_sound_id_token_connects(fault: IdTokenFault) -> Result<()> {
     World::run(Setup::default(), async |w| {
         w.sandbox.faults().once(fault);
-        let inbox = w.connect(SUPPORT).await?;
+        let mut browser = w.admin_browser().await?;
+        let (page, connection) = w.callback_page(&mut browser, SUPPORT).await?;
+        assert!(page.status < 400, "{}", page.text());
+        assert_eq!(w.sandbox.faults().fired(), [Fault::from(fault)]);
+        let inbox = w.connected(connection).await?;
+        let shown = w.api.get(&w.path(&format!("/inboxes/{inbox}"))).await?;
+        for name in ["email", "imap_login", "smtp_login"] {
+            assert_eq!(shown[name], json!(SUPPORT), "{name}");
+        }
         w.watched(inbox).await?;
         assert_eq!(inboxes(w).await?, 1);
+        // And replies come from there.
+        w.deliver(SUPPORT, &Mail::new(ADA, "Order", "one").id("one@c").bytes()).await?;
+        let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
+        w.reply(conversation, "hello").await?;
+        let from = header(&w.inbox_has(ADA, 1).await?[0], "From").context("From")?;
+        assert!(from.contains(SUPPORT), "{from}");
         Ok(())
     })
     .await
