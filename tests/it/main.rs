@@ -10,6 +10,7 @@ mod main_job;
 mod microsoft_sign_in;
 mod openapi;
 mod outages;
+mod polling;
 mod program;
 mod real_servers;
 mod reply_leaves;

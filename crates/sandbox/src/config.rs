@@ -35,6 +35,8 @@ pub struct SandboxConfig {
     pub refresh_inactivity_seconds: i64,
     /// `Set-ImapSettings -MaxConnectionsPerUser`, 16.
     pub imap_connections_per_user: usize,
+    /// Whether IMAP offers IDLE, as Exchange does. `false` is for trying out what a client does on a server or behind a proxy without it.
+    pub imap_idle: bool,
     /// SMTP AUTH allows three connections for one mailbox.
     pub smtp_connections_per_user: usize,
     /// Exchange delays what exceeds 30 messages a minute; `None` (the default) does not, so that tests need not wait.
@@ -84,6 +86,7 @@ impl Default for SandboxConfig {
             code_lifetime_seconds: 600,
             refresh_inactivity_seconds: 90 * 86_400,
             imap_connections_per_user: 16,
+            imap_idle: true,
             smtp_connections_per_user: 3,
             submissions_per_minute: None,
             unknown_recipients: UnknownRecipients::BecomeCustomers,

@@ -23,6 +23,8 @@ const MOST_ERRORS: u32 = 10;
 
 const CAPABILITIES: &str =
     "IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+";
+const CAPABILITIES_WITHOUT_IDLE: &str =
+    "IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS ID UNSELECT CHILDREN NAMESPACE LITERAL+";
 const CAPABILITIES_AFTER: &str = "MOVE CLIENTACCESSRULES CLIENTNETWORKPRESENCELOCATION BACKENDAUTHENTICATE";
 
 /// Whether the session goes on. A broken connection is an error; `Break` is a deliberate end.
@@ -137,7 +139,8 @@ impl Session {
         match verb {
             "CAPABILITY" => {
                 let more = if self.access.is_some() { format!(" {CAPABILITIES_AFTER}") } else { String::new() };
-                self.wire.line(&format!("* CAPABILITY {CAPABILITIES}{more}")).await?;
+                let offered = if self.state.config.imap_idle { CAPABILITIES } else { CAPABILITIES_WITHOUT_IDLE };
+                self.wire.line(&format!("* CAPABILITY {offered}{more}")).await?;
                 return self.done(tag, verb).await;
             }
             "ID" => {
@@ -175,7 +178,7 @@ impl Session {
             "CREATE" | "DELETE" | "SUBSCRIBE" | "UNSUBSCRIBE" => self.manage(tag, verb, args).await,
             "SELECT" | "EXAMINE" => self.select(tag, verb, args).await,
             "APPEND" => self.append(tag, args).await,
-            "IDLE" => self.idle(tag).await,
+            "IDLE" if self.state.config.imap_idle => self.idle(tag).await,
             "CLOSE" | "UNSELECT" | "FETCH" | "UID FETCH" | "SEARCH" | "UID SEARCH" | "STORE" | "UID STORE"
             | "EXPUNGE" | "UID EXPUNGE" | "COPY" | "UID COPY" | "MOVE" | "UID MOVE" => {
                 if self.view.is_none() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::{INBOX, Sandbox};
+use sandbox::{INBOX, Sandbox, SandboxConfig};
 
 use crate::support::*;
 
@@ -38,6 +38,16 @@ async fn the_greeting_and_the_capabilities_are_exchanges() {
     }
     assert_eq!(imap.run("NAMESPACE").await[0], "* NAMESPACE ((\"\" \"/\")) NIL NIL");
     assert!(imap.run("ID NIL").await[0].starts_with("* ID ("));
+}
+
+#[tokio::test]
+async fn without_idle_it_is_neither_offered_nor_understood() {
+    let config = SandboxConfig { imap_idle: false, ..SandboxConfig::default() };
+    let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
+    let mut imap = Imap::signed_in(&sandbox, SUPPORT).await;
+    assert!(!imap.run("CAPABILITY").await[0].contains("IDLE"));
+    imap.run("EXAMINE INBOX").await;
+    assert!(last(&imap.run("IDLE").await).ends_with("BAD Command Error. 12"));
 }
 
 #[tokio::test]
