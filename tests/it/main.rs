@@ -14,6 +14,7 @@ mod polling;
 mod program;
 mod real_servers;
 mod reply_leaves;
+mod secrets;
 mod servers;
 mod several_workers;
 mod sign_in_names;

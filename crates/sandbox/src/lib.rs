@@ -239,6 +239,12 @@ impl Sandbox {
         self.state.mint_access_token(user)
     }
 
+    /// Every authorization code and every access, refresh and id token that was handed out so far, so that a test can look for them
+    /// where none of them should stand.
+    pub fn issued_secrets(&self) -> Vec<String> {
+        self.state.grants.issued()
+    }
+
     /// Key id and public key (PEM) of the keys that sign for organisations now.
     pub fn signing_keys(&self) -> Vec<(String, String)> {
         self.state.keys.public_keys()

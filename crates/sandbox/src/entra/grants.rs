@@ -62,6 +62,7 @@ pub(crate) struct Grants {
     codes: Mutex<HashMap<String, CodeGrant>>,
     refresh: Mutex<HashMap<String, RefreshGrant>>,
     access: Mutex<HashMap<String, AccessGrant>>,
+    id_tokens: Mutex<Vec<String>>,
     consents: Mutex<HashMap<Consenting, HashSet<String>>>,
 }
 
@@ -131,6 +132,19 @@ impl Grants {
     pub(crate) fn keep_access_token(&self, token: String, grant: AccessGrant) -> String {
         lock(&self.access).insert(token.clone(), grant);
         token
+    }
+
+    pub(crate) fn note_id_token(&self, token: &str) {
+        lock(&self.id_tokens).push(token.to_owned());
+    }
+
+    /// Every code and token that was handed out, whether it still works or not.
+    pub(crate) fn issued(&self) -> Vec<String> {
+        let mut issued: Vec<String> = lock(&self.codes).keys().cloned().collect();
+        issued.extend(lock(&self.refresh).keys().cloned());
+        issued.extend(lock(&self.access).keys().cloned());
+        issued.extend(lock(&self.id_tokens).iter().cloned());
+        issued
     }
 
     pub(crate) fn access(&self, token: &str) -> Option<AccessGrant> {

@@ -83,7 +83,9 @@ pub(super) fn success(
             Fault::IdToken(fault) => Some(*fault),
             _ => None,
         });
-        body.insert("id_token".into(), json!(id_token::issue(state, user, extra.nonce.as_deref(), wrong)));
+        let id_token = id_token::issue(state, user, extra.nonce.as_deref(), wrong);
+        state.grants.note_id_token(&id_token);
+        body.insert("id_token".into(), json!(id_token));
     }
     if extra.client_info {
         body.insert("client_info".into(), json!(authorize::client_info(&user.tid, &user.oid)));
