@@ -4,6 +4,7 @@ mod bad_mail;
 mod conformance;
 mod crash_between;
 mod delivery_failures;
+mod demo;
 mod dependencies;
 mod kill_points;
 mod main_job;
