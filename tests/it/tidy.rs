@@ -174,10 +174,10 @@ fn no_source_has_a_todo_a_stub_or_an_unexplained_allow() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-#[test]
-fn every_variable_the_program_reads_stands_in_the_example_and_the_other_way_round() {
+/// The variables that `.env.example` names, commented or not.
+pub(crate) fn names_in_the_example() -> BTreeSet<String> {
     let example = std::fs::read_to_string(root().join(".env.example")).expect(".env.example");
-    let in_example: BTreeSet<String> = example
+    example
         .lines()
         .map(|line| line.trim_start_matches(['#', ' ']))
         .filter_map(|line| line.split_once('='))
@@ -185,7 +185,11 @@ fn every_variable_the_program_reads_stands_in_the_example_and_the_other_way_roun
         .filter(|name| {
             !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn every_variable_the_program_reads_stands_in_the_example_and_the_other_way_round() {
     let mut in_config = BTreeSet::new();
     for path in files(&root().join("crates/server/src/config"), ".rs") {
         let text = std::fs::read_to_string(path).expect("readable");
@@ -194,7 +198,7 @@ fn every_variable_the_program_reads_stands_in_the_example_and_the_other_way_roun
         }
     }
     assert!(in_config.len() > 5, "the table of variables in crates/server/src/config was not found");
-    assert_eq!(in_config, in_example);
+    assert_eq!(in_config, names_in_the_example());
 }
 
 #[test]
@@ -217,21 +221,76 @@ fn every_path_that_the_docs_name_exists() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// `file::test` in the list of promises: the file and a test of that name in it, written out or made by a macro.
-fn is_a_test(named: &str, sources: &[(String, String)]) -> bool {
+fn is_test_attribute(line: &str) -> bool {
+    let line = line.trim_start_matches("$(");
+    line.starts_with("#[test]") || line.starts_with("#[tokio::test")
+}
+
+/// The functions of a file that have a test's attribute, and the entries of its macros that make such functions.
+fn tests_in(text: &str) -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    // Whether one of the attributes above the next function is a test's.
+    let mut attributed = false;
+    // The macro being defined, those whose functions are tests, and the one being used.
+    let (mut defined, mut makers, mut used) = (None, BTreeSet::new(), None);
+    for line in text.lines() {
+        if line.starts_with('}') {
+            (defined, used) = (None, None);
+        }
+        if let Some(rest) = line.strip_prefix("macro_rules! ") {
+            defined = rest.split_whitespace().next();
+        } else if let Some((name, "{")) = line.split_once("! ") {
+            used = makers.contains(name).then_some(name);
+            continue;
+        }
+        let line = line.trim_start();
+        if used.is_some() {
+            let name: String = line.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            tests.insert(name);
+        } else if is_test_attribute(line) {
+            attributed = true;
+            makers.extend(defined);
+        } else if let Some((_, rest)) =
+            line.split_once("fn ").filter(|(before, _)| ["", "async ", "pub "].contains(before))
+        {
+            if attributed {
+                tests.insert(rest.split(['(', '<']).next().unwrap_or_default().to_owned());
+            }
+            attributed = false;
+        }
+    }
+    tests
+}
+
+#[test]
+fn a_function_counts_as_a_test_only_with_a_tests_attribute() {
+    let text = "macro_rules! told {\n    ($($name:ident)*) => {$(\n        #[tokio::test]\n        async fn $name() {}\n    )*};\n}\n\n\
+                macro_rules! other {\n    ($($name:ident)*) => {$( fn $name() {} )*};\n}\n\n\
+                told! {\n    by_a_macro: Wrong => \"x\";\n}\n\nother! {\n    by_another_macro\n}\n\n\
+                #[test]\nfn plain() {}\n\n#[tokio::test(flavor = \"multi_thread\")]\n#[ignore]\nasync fn told_later() {}\n\n\
+                fn helper() {}\n\nproptest! {\n    #[test]\n    fn with_any_bytes(bytes in any()) {}\n}\n";
+    let found = tests_in(text);
+    let names: Vec<&str> = found.iter().map(String::as_str).filter(|name| !name.starts_with('$')).collect();
+    assert_eq!(names, ["by_a_macro", "plain", "told_later", "with_any_bytes"]);
+}
+
+/// `file::test` in the list of promises: the file and a test of that name in it.
+fn is_a_test(named: &str, tests: &[(String, BTreeSet<String>)]) -> bool {
     let (file, test) = named.split_once("::").unwrap_or(("", named));
-    sources
+    tests
         .iter()
         .filter(|(path, _)| {
             file.is_empty() || path.ends_with(&format!("/{file}.rs")) || path.contains(&format!("/{file}/"))
         })
-        .any(|(_, text)| text.contains(&format!("fn {test}(")) || text.contains(&format!("    {test}: ")))
+        .any(|(_, tests)| tests.contains(test))
 }
 
 #[test]
 fn every_promise_names_tests_that_exist() {
-    let sources: Vec<(String, String)> =
-        sources().into_iter().map(|path| (shown(&path), std::fs::read_to_string(&path).expect("readable"))).collect();
+    let tests: Vec<(String, BTreeSet<String>)> = sources()
+        .into_iter()
+        .map(|path| (shown(&path), tests_in(&std::fs::read_to_string(&path).expect("readable"))))
+        .collect();
     let text = std::fs::read_to_string(root().join("docs/PROMISES.md")).expect("docs/PROMISES.md");
     let mut wrong = Vec::new();
     let mut promises = 0;
@@ -252,11 +311,32 @@ fn every_promise_names_tests_that_exist() {
             wrong.push(format!("{number} names no test"));
         }
         wrong.extend(
-            named.iter().filter(|name| !is_a_test(name, &sources)).map(|name| format!("{number}: there is no {name}")),
+            named.iter().filter(|name| !is_a_test(name, &tests)).map(|name| format!("{number}: there is no {name}")),
         );
     }
     assert!(promises > 30, "only {promises} promises were found");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_message_that_the_operators_table_explains_is_said_somewhere() {
+    let text = std::fs::read_to_string(root().join("docs/OPERATIONS.md")).expect("docs/OPERATIONS.md");
+    let table = text.split("| message | meaning |").nth(1).expect("the table of messages");
+    let messages: Vec<&str> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('`').nth(1).unwrap_or(line))
+        .collect();
+    assert!(messages.len() > 5, "{messages:?}");
+    let said: Vec<String> = sources()
+        .into_iter()
+        .filter(|path| shown(path).starts_with("crates/") && !shown(path).contains("test"))
+        .map(|path| std::fs::read_to_string(path).expect("readable"))
+        .collect();
+    let silent: Vec<&&str> =
+        messages.iter().filter(|message| !said.iter().any(|text| text.contains(&format!("\"{message}")))).collect();
+    assert!(silent.is_empty(), "nothing says {silent:#?}");
 }
 
 #[test]
