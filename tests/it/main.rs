@@ -6,6 +6,7 @@ mod crash_between;
 mod delivery_failures;
 mod demo;
 mod dependencies;
+mod docker;
 mod kill_points;
 mod main_job;
 mod microsoft_sign_in;
