@@ -97,7 +97,7 @@ impl<'a> ApiExtractor<'a> for Auth {
         request: &'a Request,
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
+    ) -> Result<Self, poem::Error> {
         let app = app_of(request)?;
         let caller = caller(&app, request).await?;
         Ok(Self { app, caller })

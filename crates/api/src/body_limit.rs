@@ -36,7 +36,7 @@ impl<E> BodyLimit<E> {
 impl<E: Endpoint> Endpoint for BodyLimit<E> {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+    async fn call(&self, mut request: Request) -> Result<Response, poem::Error> {
         let is_upload =
             request.content_type().is_some_and(|t| t.to_ascii_lowercase().starts_with("multipart/form-data"));
         let limit = if is_upload { self.upload_bytes } else { JSON_BYTES };

@@ -12,7 +12,11 @@ use poem::web::{Data, Path};
 use poem::{Request, Response, handler};
 
 #[handler]
-pub async fn connect(request: &Request, Data(app): Data<&App>, Path(link): Path<String>) -> poem::Result<Response> {
+pub async fn connect(
+    request: &Request,
+    Data(app): Data<&App>,
+    Path(link): Path<String>,
+) -> Result<Response, poem::Error> {
     match open_link(app, &link, &|name| cookies::read(request, name)).await {
         Ok(opened) => {
             let mut response = StatusCode::FOUND.into();

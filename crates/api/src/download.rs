@@ -10,7 +10,7 @@ use poem::web::{Data, Path};
 use poem::{Response, handler};
 
 #[handler]
-pub async fn download(Data(app): Data<&App>, Path(token): Path<String>) -> poem::Result<Response> {
+pub async fn download(Data(app): Data<&App>, Path(token): Path<String>) -> Result<Response, poem::Error> {
     serve(app, &token).await
 }
 
@@ -19,11 +19,11 @@ pub async fn download(Data(app): Data<&App>, Path(token): Path<String>) -> poem:
 pub async fn download_named(
     Data(app): Data<&App>,
     Path((token, _name)): Path<(String, String)>,
-) -> poem::Result<Response> {
+) -> Result<Response, poem::Error> {
     serve(app, &token).await
 }
 
-async fn serve(app: &App, token: &str) -> poem::Result<Response> {
+async fn serve(app: &App, token: &str) -> Result<Response, poem::Error> {
     let file = attachments::open(app, token).await.map_err(Problem::from)?;
     let mut response = Response::builder().content_type(safe_type(&file.content_type)).body(file.bytes);
     let headers = response.headers_mut();

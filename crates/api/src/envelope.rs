@@ -44,7 +44,7 @@ impl<E> Envelope<E> {
 impl<E: Endpoint> Endpoint for Envelope<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
+    async fn call(&self, request: Request) -> Result<Response, poem::Error> {
         let id = self.request_id(&request);
         let path = request.uri().path().to_owned();
         let span = tracing::info_span!("request", id = %id, method = %request.method());

@@ -15,7 +15,7 @@ use poem::{Request, Response, handler};
 use serde::Deserialize;
 
 #[handler]
-pub async fn returned(request: &Request, Data(app): Data<&App>) -> poem::Result<Response> {
+pub async fn returned(request: &Request, Data(app): Data<&App>) -> Response {
     let caller = caller_by_session(app, request).await;
     let query = query(request.uri().query().unwrap_or_default());
     let shown = callback::handle(app, query, &|name| cookies::read(request, name), caller.as_ref()).await;
@@ -32,11 +32,11 @@ struct Confirmation {
 pub async fn confirmed(
     request: &Request,
     Data(app): Data<&App>,
-    form: poem::Result<Form<Confirmation>>,
-) -> poem::Result<Response> {
+    form: Result<Form<Confirmation>, poem::Error>,
+) -> Response {
     match own_form(request, app, form) {
         Ok(form) => answer(callback::confirm(app, &form.token, &|name| cookies::read(request, name)).await),
-        Err(class) => Ok(failure_page::page(&class.into(), &WaysOut::default()).into_response()),
+        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
     }
 }
 
@@ -52,14 +52,14 @@ struct Address {
 pub async fn address_told(
     request: &Request,
     Data(app): Data<&App>,
-    form: poem::Result<Form<Address>>,
-) -> poem::Result<Response> {
+    form: Result<Form<Address>, poem::Error>,
+) -> Response {
     match own_form(request, app, form) {
         Ok(form) => {
             let cookies = |name: &str| cookies::read(request, name);
             answer(callback::tell_address(app, &form.token, form.mailbox.trim(), &cookies).await)
         }
-        Err(class) => Ok(failure_page::page(&class.into(), &WaysOut::default()).into_response()),
+        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
     }
 }
 
@@ -68,16 +68,16 @@ pub async fn address_told(
 pub async fn tried_again(
     request: &Request,
     Data(app): Data<&App>,
-    form: poem::Result<Form<Confirmation>>,
-) -> poem::Result<Response> {
+    form: Result<Form<Confirmation>, poem::Error>,
+) -> Response {
     match own_form(request, app, form) {
         Ok(form) => answer(callback::try_sending_again(app, &form.token, &|name| cookies::read(request, name)).await),
-        Err(class) => Ok(failure_page::page(&class.into(), &WaysOut::default()).into_response()),
+        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
     }
 }
 
 /// The attempt's cookie speaks for these forms, so they must be ours.
-fn own_form<T>(request: &Request, app: &App, form: poem::Result<Form<T>>) -> Result<T, FailureClass> {
+fn own_form<T>(request: &Request, app: &App, form: Result<Form<T>, poem::Error>) -> Result<T, FailureClass> {
     if !same_origin::may_use_cookie(request, &app.settings().frontend_url) {
         return Err(FailureClass::OtherBrowser);
     }
@@ -85,13 +85,13 @@ fn own_form<T>(request: &Request, app: &App, form: poem::Result<Form<T>>) -> Res
 }
 
 #[handler]
-pub async fn followed(request: &Request, Data(app): Data<&App>, Path(token): Path<String>) -> poem::Result<Response> {
+pub async fn followed(request: &Request, Data(app): Data<&App>, Path(token): Path<String>) -> Response {
     answer(callback::follow(app, &token, &|name| cookies::read(request, name)).await)
 }
 
-fn answer(shown: Result<CallbackPage, app::StoreError>) -> poem::Result<Response> {
+fn answer(shown: Result<CallbackPage, app::StoreError>) -> Response {
     match shown {
-        Ok(shown) => Ok(page(shown).into_response()),
+        Ok(shown) => page(shown).into_response(),
         // A person stands before this: also a database that is down is told as a page.
         Err(error) => {
             let problem = Problem::from(error);
@@ -100,7 +100,7 @@ fn answer(shown: Result<CallbackPage, app::StoreError>) -> poem::Result<Response
             } else {
                 FailureClass::Internal
             };
-            Ok(failure_page::page(&class.into(), &WaysOut::default()).status(problem.status).into_response())
+            failure_page::page(&class.into(), &WaysOut::default()).status(problem.status).into_response()
         }
     }
 }

@@ -31,7 +31,7 @@ impl<'a, T: ParseFromJSON + Default> ApiExtractor<'a> for OptionalJson<T> {
         request: &'a Request,
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
+    ) -> Result<Self, poem::Error> {
         let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));

@@ -1,5 +1,6 @@
 //! The API over real requests, on a real SQLite store in a temporary folder. Nothing is mocked; nothing leaves the process.
 
+mod bans;
 mod bodies;
 mod conversation;
 mod desk;
