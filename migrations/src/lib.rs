@@ -17,6 +17,7 @@ mod m0007_blob_named;
 mod m0008_breakdowns;
 mod m0009_recipients;
 mod m0010_pending_source;
+mod m0011_kept_alive;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_breakdowns::Migration),
             Box::new(m0009_recipients::Migration),
             Box::new(m0010_pending_source::Migration),
+            Box::new(m0011_kept_alive::Migration),
         ]
     }
 }

@@ -15,6 +15,8 @@ pub use store::{ChannelLease, HeldChannel};
 /// for a while is used long before.
 const IDLE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 const GRANTS_AT_ONCE: u32 = 100;
+/// One that is refused stays idle, and must not take the place of those that have not been tried.
+const IDLE_TRIED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A worker's life in the database begins. It is thought dead when its heart has not beaten for half a minute.
 pub async fn begin_session(app: &App, name: &str) -> Result<WorkerSessionId, StoreError> {
@@ -134,7 +136,9 @@ pub async fn keep_grants_alive(app: &App) -> Result<u32, StoreError> {
         tracing::info!(forgotten, "forgot grants that no inbox uses");
     }
     let mut kept = 0;
-    for (scope, grant) in app.store().sync().idle_grants(IDLE, GRANTS_AT_ONCE).await? {
+    for (scope, grant) in app.store().sync().idle_grants(IDLE, IDLE_TRIED_EVERY, GRANTS_AT_ONCE).await? {
+        // Before it is tried: one whose try ends this process does not end the next process as well.
+        scope.keeping_alive(grant).await?;
         match refresh::keep_alive(app, &scope, grant).await {
             Ok(()) => kept += 1,
             Err(failure) => tracing::info!(grant.id = %grant, %failure, "an idle grant could not be kept alive"),

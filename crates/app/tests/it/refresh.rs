@@ -98,3 +98,19 @@ async fn after_a_refusal_the_token_is_a_new_one_once() {
     assert_eq!(again, fresh, "refreshed a moment ago");
     assert_eq!(refreshes(&world), 1);
 }
+
+#[tokio::test]
+async fn an_idle_grant_that_is_refused_is_tried_once_a_day_and_kept_alive_when_that_is_over() {
+    let world = world().await;
+    connected(&world.connect(SUPPORT, None).await);
+    world.advance(Duration::from_secs(15 * 24 * 3600));
+    world.sandbox.faults().always(TokenFault::conditional_access());
+    for _ in 0..3 {
+        assert_eq!(app::tending::keep_grants_alive(&world.app).await.expect("the database"), 0);
+    }
+    assert_eq!(refreshes(&world), 1);
+    world.sandbox.faults().clear();
+    world.advance(Duration::from_secs(25 * 3600));
+    assert_eq!(app::tending::keep_grants_alive(&world.app).await.expect("the database"), 1);
+    assert_eq!(refreshes(&world), 2);
+}

@@ -22,6 +22,7 @@ pub struct Model {
     pub lease_token: Option<String>,
     pub lease_until: i64,
     pub refreshed_at: i64,
+    pub kept_alive_at: i64,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -138,6 +138,16 @@ impl AccountScope {
         Ok(refused == 1)
     }
 
+    /// The grant is about to be refreshed so that it does not die of idleness, whatever comes of it.
+    pub async fn keeping_alive(&self, grant: GrantId) -> Result<()> {
+        self.sql("UPDATE grants SET kept_alive_at = ? WHERE account_id = :account AND id = ?")
+            .bind(self.inner.now().0)
+            .bind(grant.0)
+            .run(&self.inner.write)
+            .await?;
+        Ok(())
+    }
+
     async fn free_refresh(&self, grant: GrantId, token: &str) -> Result<()> {
         self.sql(
             "UPDATE grants SET lease_token = NULL, lease_until = 0 WHERE account_id = :account AND id = ? AND lease_token = ?",

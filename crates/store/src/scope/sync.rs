@@ -156,16 +156,23 @@ impl Sync {
         Ok(held.is_some())
     }
 
-    /// Grants not refreshed for `idle`, of channels in use: to be kept alive. Longest idle first.
-    pub async fn idle_grants(&self, idle: Duration, limit: u32) -> Result<Vec<(AccountScope, GrantId)>> {
+    /// Grants not refreshed for `idle`, of channels in use, whose keeping alive was not tried for `tried`
+    /// ([`AccountScope::keeping_alive`]). Those tried longest ago first, so that the ones that are always refused hold up nobody.
+    pub async fn idle_grants(
+        &self,
+        idle: Duration,
+        tried: Duration,
+        limit: u32,
+    ) -> Result<Vec<(AccountScope, GrantId)>> {
         // Stamped by our clock, so judged by it.
         let rows: Vec<GrantRow> = system(
             "SELECT g.account_id, g.id FROM grants g JOIN accounts a ON a.id = g.account_id AND a.status = 'active' \
-             WHERE g.status = 'active' AND g.refreshed_at <= ? AND g.lease_until <= {now} \
+             WHERE g.status = 'active' AND g.refreshed_at <= ? AND g.kept_alive_at <= ? AND g.lease_until <= {now} \
              AND EXISTS (SELECT 1 FROM email_channels c WHERE c.account_id = g.account_id AND c.grant_id = g.id) \
-             ORDER BY g.refreshed_at LIMIT ?",
+             ORDER BY g.kept_alive_at, g.refreshed_at LIMIT ?",
         )
         .bind(self.inner.now().0.saturating_sub(micros(idle)))
+        .bind(self.inner.now().0.saturating_sub(micros(tried)))
         .bind(i64::from(limit))
         .all(&self.inner.read)
         .await?;

@@ -252,12 +252,46 @@ async fn a_channel_that_waits_for_a_person_is_not_leased_until_it_is_connected_a
         let place = scope.channel_of_mailbox("help@ours.example").await.unwrap().unwrap();
         assert_eq!((place.inbox_id, place.channel_id), (made.id, made.channel.id));
         w.clock.forward(90_000);
-        assert_eq!(sync.idle_grants(Duration::from_secs(86_400), 10).await.unwrap().len(), 1);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(sync.idle_grants(day, day, 10).await.unwrap().len(), 1);
         w.store.operator().set_account_status(scope.account_id(), AccountStatus::Suspended).await.unwrap();
-        assert!(sync.idle_grants(Duration::from_secs(86_400), 10).await.unwrap().is_empty());
+        assert!(sync.idle_grants(day, day, 10).await.unwrap().is_empty());
         sync.end_session(session).await.unwrap();
         let other = sync.start_session("w2").await.unwrap();
         assert!(sync.lease_channels(other, 10).await.unwrap().is_empty(), "a suspended account fetches nothing");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_grants_that_are_always_refused_hold_up_no_others() {
+    each(async |w| {
+        let (idle, tried) = (Duration::from_secs(14 * 86_400), Duration::from_secs(86_400));
+        let scope = &w.ours.scope;
+        let mut all = Vec::new();
+        for n in 0..5 {
+            all.push(w.ours.inbox(&format!("box{n}@ours.example")).await.channel.grant_id.unwrap());
+            w.clock.forward(60);
+        }
+        w.clock.forward(20 * 86_400);
+        // None of the tries refreshes anything, and yet each has its turn, the longest idle first.
+        let sync = w.store.sync();
+        let next = async || {
+            let some = sync.idle_grants(idle, tried, 2).await.unwrap();
+            for (_, grant) in &some {
+                scope.keeping_alive(*grant).await.unwrap();
+            }
+            some.into_iter().map(|(_, grant)| grant).collect::<Vec<_>>()
+        };
+        let turns = [next().await, next().await, next().await].concat();
+        assert_eq!(turns, all);
+        assert!(next().await.is_empty(), "each once a day");
+        w.clock.forward(86_400);
+        assert_eq!(next().await, all[..2]);
+        // One that came to be idle meanwhile is tried before those that were tried yesterday.
+        let tenant = w.ours.inbox("new@ours.example").await.channel.grant_id.unwrap();
+        w.clock.forward(15 * 86_400);
+        assert_eq!(next().await, [tenant, all[2]]);
     })
     .await;
 }
