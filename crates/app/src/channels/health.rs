@@ -5,14 +5,14 @@
 use super::{refresh, snapshot};
 use crate::accounts::Member;
 use crate::{App, Hint};
-use domain::channel::{EmailChannel, Health, HealthState};
+use domain::channel::{EmailChannel, Health, HealthState, ImportProgress, ImportState};
 use domain::event::EventKind;
 use domain::inbox::Inbox;
 use domain::{ChannelId, Failure, InboxId, Timestamp};
 use mail::smtp::{SmtpLogin, probe};
 use oauth::Resource;
 use std::time::Duration;
-use store::{AccountScope, StoreError};
+use store::{AccountScope, OwedKind, OwedPriority, StoreError, Tx};
 
 /// Which half of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,23 +103,48 @@ pub(super) async fn remember(
         };
     }
     let mut tx = scope.begin().await?;
+    write(&mut tx, channel, part, after).await?;
+    tx.commit().await?;
+    tell(app, channel, part, after);
+    Ok(())
+}
+
+async fn write(tx: &mut Tx, channel: &EmailChannel, part: Part, after: &Health) -> Result<(), StoreError> {
     match part {
         Part::Fetch => tx.update_fetch_health(channel.id, after).await?,
         Part::Send => tx.update_send_health(channel.id, after).await?,
     }
-    tx.append_event(
-        EventKind::InboxHealthChanged,
-        Some(channel.inbox_id),
-        None,
-        snapshot::health_changed(channel.inbox_id, channel.id, part, before, after),
-    );
-    tx.commit().await?;
+    let before = part.of(channel);
+    if before.state != after.state {
+        let payload = snapshot::health_changed(channel.inbox_id, channel.id, part, before, after);
+        tx.append_event(EventKind::InboxHealthChanged, Some(channel.inbox_id), None, payload);
+    }
+    Ok(())
+}
+
+/// What was committed is logged, and passed on at once.
+fn tell(app: &App, channel: &EmailChannel, part: Part, after: &Health) {
+    let before = part.of(channel);
+    if before.state == after.state {
+        return;
+    }
     tracing::info!(
         account.id = %channel.account_id, channel.id = %channel.id, part = part.as_str(),
         was = before.state.as_str(), state = after.state.as_str(),
         failure = after.failure.as_ref().map(|f| f.class.code()), "health changed"
     );
     app.wake(Hint::Account(channel.account_id));
+}
+
+/// An import that was given up is owed anew: a person who asks to try again, or signs in again, says that what broke it may be mended.
+/// The channel's row must have been written in this transaction before, so that of two who ask at once one finds it owed.
+pub(super) async fn import_again(tx: &mut Tx, inbox: InboxId) -> Result<(), StoreError> {
+    let Some(channel) = tx.inbox(inbox).await?.map(|inbox| inbox.channel) else { return Ok(()) };
+    if channel.import.state == ImportState::Failed {
+        let waiting = ImportProgress { state: ImportState::Waiting, ..channel.import };
+        tx.update_import(channel.id, &waiting).await?;
+        tx.owe(OwedKind::ImportWindow, channel.id.0, serde_json::json!({}), OwedPriority::Bulk, None).await?;
+    }
     Ok(())
 }
 
@@ -139,7 +164,7 @@ pub enum TryAgainError {
 /// How long a person looks at the button before they are told that it is still being tried.
 const PROBE_FOR: Duration = Duration::from_secs(30);
 
-/// The button. Fetching goes back to the mailbox's actor; sending is probed here and now, because nobody else would before the next
+/// The button. Fetching goes back to the mailbox's actor, and an import that was given up is taken up again; sending is probed here and now, because nobody else would before the next
 /// reply. Answers with the inbox as it is then.
 pub async fn try_again(app: &App, member: &Member, inbox: InboxId, part: Part) -> Result<Inbox, TryAgainError> {
     if !member.may_manage_inboxes() {
@@ -161,9 +186,18 @@ pub(super) async fn try_again_in(
         return Err(TryAgainError::NeedsSignIn(failure));
     }
     let asked = part.of(&channel).asked_again(app.now());
-    remember(app, scope, &channel, part, &asked).await?;
+    let mut tx = scope.begin().await?;
+    write(&mut tx, &channel, part, &asked).await?;
+    if part == Part::Fetch {
+        import_again(&mut tx, inbox).await?;
+    }
+    tx.commit().await?;
+    tell(app, &channel, part, &asked);
     match part {
-        Part::Fetch => app.wake(Hint::Channel(channel.id)),
+        Part::Fetch => {
+            app.wake(Hint::Channel(channel.id));
+            app.wake(Hint::Owed);
+        }
         Part::Send => {
             let outcome = Box::pin(probe_sending(app, scope, &channel)).await;
             record_send(app, scope, channel.id, outcome.as_ref().copied(), None).await?;

@@ -4,7 +4,7 @@
 //! the reason. Trouble that passes is tried again for a quarter of an hour; a definitive refusal ends the attempt with its class.
 
 use super::examine::{Proved, Trouble, examine};
-use super::{Part, snapshot};
+use super::{Part, health, snapshot};
 use crate::jobs::prove_connection;
 use crate::{App, Hint};
 use domain::account::AccountStatus;
@@ -170,6 +170,7 @@ async fn sign_in_again(
     tx.reconnect_channel(channel.id, &names).await?;
     tx.update_fetch_health(channel.id, fetch_health).await?;
     tx.update_send_health(channel.id, send_health).await?;
+    health::import_again(tx, channel.inbox_id).await?;
     let parts = [(Part::Fetch, &channel.fetch_health, fetch_health), (Part::Send, &channel.send_health, send_health)];
     for (part, before, after) in parts {
         if before.state != after.state {

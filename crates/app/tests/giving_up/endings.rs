@@ -2,6 +2,7 @@
 
 use crate::subjects::Subjects;
 use anyhow::{Context, Result};
+use app::channels::{Part, health};
 use app::job::JobEnd;
 use app::jobs::MOST_BREAKDOWNS;
 use domain::channel::{ConnectionStatus, ImportState};
@@ -78,6 +79,29 @@ async fn an_import_that_always_breaks_down_has_failed() -> Result<()> {
     let channel = subjects.installation.scope.channel(subjects.inbox.channel.id).await?.context("the channel")?;
     assert_eq!(channel.import.state, ImportState::Failed);
     assert_eq!(subjects.row(OwedKind::ImportWindow).await?.0, "failed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_import_that_was_given_up_is_taken_up_again_when_a_person_asks_once() -> Result<()> {
+    let subjects = Subjects::new().await?;
+    subjects.breaks_down_until_it_is_given_up(OwedKind::ImportWindow).await?;
+    let (member, inbox) = (&subjects.installation.member, subjects.inbox.id);
+    health::try_again(&subjects.app, member, inbox, Part::Send).await?;
+    let channel = subjects.installation.scope.channel(subjects.inbox.channel.id).await?.context("the channel")?;
+    assert_eq!(channel.import.state, ImportState::Failed, "that was about sending");
+    // Pressed twice at once, it is owed once.
+    let press = || health::try_again(&subjects.app, member, inbox, Part::Fetch);
+    let (first, second) = tokio::join!(press(), press());
+    let states = [first?.channel.import.state, second?.channel.import.state];
+    assert!(states.iter().all(|state| *state == ImportState::Waiting), "{states:?}");
+    let owed = "SELECT COUNT(*) FROM owed_work WHERE kind = 'import_window' AND state = 'waiting'";
+    assert_eq!(subjects.installation.number(owed).await?, 1);
+    assert_eq!(subjects.run(OwedKind::ImportWindow).await?, JobEnd::Ran);
+    let channel = subjects.installation.scope.channel(subjects.inbox.channel.id).await?.context("the channel")?;
+    assert_eq!(channel.import.state, ImportState::Done);
+    health::try_again(&subjects.app, member, inbox, Part::Fetch).await?;
+    assert_eq!(subjects.installation.number(owed).await?, 0, "what is done is not owed again");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{World, connected, world};
 use app::channels::{inboxes, refresh};
-use domain::channel::{EmailChannel, HealthState};
+use domain::channel::{EmailChannel, HealthState, ImportProgress, ImportState};
 use domain::{FailureClass, InboxId};
 use oauth::Resource;
 use sandbox::{Event, TokenFault};
@@ -113,4 +113,25 @@ async fn an_idle_grant_that_is_refused_is_tried_once_a_day_and_kept_alive_when_t
     world.advance(Duration::from_secs(25 * 3600));
     assert_eq!(app::tending::keep_grants_alive(&world.app).await.expect("the database"), 1);
     assert_eq!(refreshes(&world), 2);
+}
+
+#[tokio::test]
+async fn signing_in_again_takes_up_an_import_that_was_given_up_and_no_other() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let scope = world.admin().await.scope;
+    let id = channel(&world, inbox).await.id;
+    let imports = async || {
+        let rows = world.app.store().operator().owed_rows(10).await.expect("the database");
+        rows.iter().filter(|row| row.kind == "import_window" && row.subject_id == id.0).count()
+    };
+    assert_eq!(connected(&world.connect(SUPPORT, Some(inbox)).await), inbox);
+    assert_eq!(imports().await, 1, "the first one is under way");
+    let failed = ImportProgress { state: ImportState::Failed, total: Some(9), done: 4 };
+    let mut tx = scope.begin().await.expect("the database");
+    tx.update_import(id, &failed).await.expect("the database");
+    tx.commit().await.expect("the database");
+    assert_eq!(connected(&world.connect(SUPPORT, Some(inbox)).await), inbox);
+    assert_eq!(imports().await, 2);
+    assert_eq!(channel(&world, inbox).await.import, ImportProgress { state: ImportState::Waiting, ..failed });
 }
