@@ -12,7 +12,7 @@ use domain::{ChannelId, Failure, InboxId, Timestamp};
 use mail::smtp::{SmtpLogin, probe};
 use oauth::Resource;
 use std::time::Duration;
-use store::{AccountScope, OwedKind, OwedPriority, StoreError, Tx};
+use store::{AccountScope, GrantStatus, OwedKind, OwedPriority, StoreError, Tx};
 
 /// Which half of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,8 @@ async fn record(
     remember(app, scope, &channel, part, &after).await
 }
 
-/// Writes the health, and the event if the state is another one, in one transaction.
+/// Writes the health, and the event if the state is another one, in one transaction. That a permission has ended is not written of one
+/// that stands: somebody has signed in again since, and their sign-in has said, or will say, how the mailbox is.
 pub(super) async fn remember(
     app: &App,
     scope: &AccountScope,
@@ -96,14 +97,22 @@ pub(super) async fn remember(
     after: &Health,
 ) -> Result<(), StoreError> {
     let before = part.of(channel);
-    if before.state == after.state {
+    let ended = after.failure.as_ref().is_some_and(refresh::ends_the_grant);
+    if before.state == after.state && !ended {
         return match part {
             Part::Fetch => scope.update_fetch_health(channel.id, after).await,
             Part::Send => scope.update_send_health(channel.id, after).await,
         };
     }
     let mut tx = scope.begin().await?;
+    // The row first: a sign-in that ends meanwhile waits for it, and writes after us.
     write(&mut tx, channel, part, after).await?;
+    if let (true, Some(grant)) = (ended, channel.grant_id)
+        && tx.grant(grant).await?.is_some_and(|grant| grant.status == GrantStatus::Active)
+    {
+        tracing::info!(channel.id = %channel.id, part = part.as_str(), "a refusal came after a new sign-in");
+        return tx.rollback().await;
+    }
     tx.commit().await?;
     tell(app, channel, part, after);
     Ok(())
@@ -164,8 +173,8 @@ pub enum TryAgainError {
 /// How long a person looks at the button before they are told that it is still being tried.
 const PROBE_FOR: Duration = Duration::from_secs(30);
 
-/// The button. Fetching goes back to the mailbox's actor, and an import that was given up is taken up again; sending is probed here and now, because nobody else would before the next
-/// reply. Answers with the inbox as it is then.
+/// The button. Fetching goes back to the mailbox's actor, and an import that was given up is taken up again; sending is probed here and
+/// now, because nobody else would before the next reply. Answers with the inbox as it is then.
 pub async fn try_again(app: &App, member: &Member, inbox: InboxId, part: Part) -> Result<Inbox, TryAgainError> {
     if !member.may_manage_inboxes() {
         return Err(TryAgainError::Forbidden);

@@ -21,6 +21,8 @@ const LEASE: Duration = Duration::from_secs(90);
 /// How long one waits for another's refresh.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a refusal is put aside because somebody signed in again while Microsoft was asked.
+const SIGN_INS_MEANWHILE: u32 = 3;
 /// A refusal within this of the last refresh was a refusal of the fresh token: another one would be refused as well.
 const STILL_FRESH: Duration = Duration::from_secs(30);
 
@@ -67,12 +69,15 @@ async fn obtain(
     wanted: impl Fn(&AccessToken, Timestamp) -> bool + Send,
 ) -> Result<Secret, Failure> {
     let until = tokio::time::Instant::now() + PATIENCE;
+    let mut outdated = 0;
     loop {
         let cached = scope.access_token(grant, resource_key(resource)).await.map_err(|e| store_failure(&e))?;
         if let Some(token) = cached.filter(|token| wanted(token, app.now())) {
             return Ok(token.token);
         }
         if let Some(failure) = needs_sign_in(scope, Some(grant)).await.map_err(|e| store_failure(&e))? {
+            // Whoever was refused may have died before they said so.
+            tell_channels(app, scope, grant, &failure, Untold::Only).await.map_err(|e| store_failure(&e))?;
             return Err(failure);
         }
         let claim = scope.claim_refresh(grant, LEASE).await.map_err(|e| store_failure(&e))?;
@@ -84,7 +89,14 @@ async fn obtain(
                     give_back(scope, &claim).await;
                     return Ok(token.token);
                 }
-                return refresh(app, scope, &claim, resource).await;
+                match refresh(app, scope, &claim, resource).await? {
+                    Refreshed::Token(token) => return Ok(token),
+                    Refreshed::SignedInMeanwhile if outdated < SIGN_INS_MEANWHILE => outdated += 1,
+                    Refreshed::SignedInMeanwhile => {
+                        let failure = Failure::new(FailureClass::SignInUnavailable);
+                        return Err(failure.detail("signed in anew again and again"));
+                    }
+                }
             }
             None if tokio::time::Instant::now() >= until => {
                 return Err(Failure::new(FailureClass::SignInUnavailable).detail("another refresh does not end"));
@@ -94,7 +106,18 @@ async fn obtain(
     }
 }
 
-async fn refresh(app: &App, scope: &AccountScope, claim: &RefreshClaim, resource: Resource) -> Result<Secret, Failure> {
+enum Refreshed {
+    Token(Secret),
+    /// What was refused is not what is stored now: it says nothing about the permission that was given since.
+    SignedInMeanwhile,
+}
+
+async fn refresh(
+    app: &App,
+    scope: &AccountScope,
+    claim: &RefreshClaim,
+    resource: Resource,
+) -> Result<Refreshed, Failure> {
     let Some(microsoft) = app.microsoft() else {
         give_back(scope, claim).await;
         return Err(Failure::new(FailureClass::AppMisconfigured).detail("not configured"));
@@ -119,51 +142,79 @@ async fn refresh(app: &App, scope: &AccountScope, claim: &RefreshClaim, resource
                 // The token is good. What is lost is its successor, and Microsoft keeps the old refresh token valid.
                 Err(error) => tracing::error!(grant.id = %claim.grant_id, %error, "could not store refreshed tokens"),
             }
-            Ok(tokens.access_token)
+            Ok(Refreshed::Token(tokens.access_token))
         }
         Err(failure) => {
-            refused(app, scope, claim, &failure).await;
+            let outdated = refused(app, scope, claim, &failure).await;
             app.changed();
-            Err(failure)
+            if outdated { Ok(Refreshed::SignedInMeanwhile) } else { Err(failure) }
         }
     }
 }
 
-async fn refused(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure: &Failure) {
+/// `true`: somebody has signed in again since, or the grant is gone; nobody is told of this refusal.
+async fn refused(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure: &Failure) -> bool {
     tracing::warn!(
         account.id = %scope.account_id(), grant.id = %claim.grant_id, %failure,
         correlation.id = failure.correlation_id.as_deref(), "a refresh was refused"
     );
     let told = if ends_the_grant(failure) {
         match scope.refresh_refused(claim).await {
-            Ok(true) => tell_channels(app, scope, claim.grant_id, failure).await,
+            Ok(true) => tell_channels(app, scope, claim.grant_id, failure, Untold::AndOthers).await.map(|()| false),
             // They signed in again while we asked with the old token.
-            Ok(false) => Ok(()),
+            Ok(false) => Ok(true),
             Err(error) => Err(error),
         }
     } else {
         give_back(scope, claim).await;
         match (failure.class.retry(), failure.class.actor()) {
-            (Retry::Never, Actor::TenantAdmin) => tell_channels(app, scope, claim.grant_id, failure).await,
-            _ => Ok(()),
+            (Retry::Never, Actor::TenantAdmin) => blocked(app, scope, claim, failure).await,
+            _ => Ok(false),
         }
     };
-    if let Err(error) = told {
+    told.unwrap_or_else(|error| {
         tracing::error!(grant.id = %claim.grant_id, %error, "could not store a refusal");
-    }
+        false
+    })
 }
 
-/// Only the person themselves can give a new permission. What an administrator changes may make the old one work again.
-fn ends_the_grant(failure: &Failure) -> bool {
-    failure.class.retry() == Retry::Never && failure.class.actor() == Actor::Owner
+/// The grant stays, and its channels wait for an administrator; unless it is another grant by now.
+async fn blocked(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure: &Failure) -> Result<bool, StoreError> {
+    let outdated = scope.grant(claim.grant_id).await?.is_none_or(|grant| grant.version != claim.version);
+    if !outdated {
+        tell_channels(app, scope, claim.grant_id, failure, Untold::AndOthers).await?;
+    }
+    Ok(outdated)
+}
+
+/// Only the person themselves can give a new permission. What an administrator changes may make the old one work again; and a mail
+/// server that may not be contacted says nothing about a permission.
+pub(super) fn ends_the_grant(failure: &Failure) -> bool {
+    let class = failure.class;
+    class != FailureClass::HostForbidden && class.retry() == Retry::Never && class.actor() == Actor::Owner
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Untold {
+    /// Only what is still tried is told to wait.
+    Only,
+    AndOthers,
 }
 
 /// Fetching and sending stop for the same reason, in every inbox of this grant.
-async fn tell_channels(app: &App, scope: &AccountScope, grant: GrantId, failure: &Failure) -> Result<(), StoreError> {
+async fn tell_channels(
+    app: &App,
+    scope: &AccountScope,
+    grant: GrantId,
+    failure: &Failure,
+    whom: Untold,
+) -> Result<(), StoreError> {
     let now = app.now();
     for channel in scope.channels_of_grant(grant).await? {
         for (part, before) in [(Part::Fetch, &channel.fetch_health), (Part::Send, &channel.send_health)] {
-            remember(app, scope, &channel, part, &before.failed(failure.clone(), now, None)).await?;
+            if whom == Untold::AndOthers || before.state.is_tried() {
+                remember(app, scope, &channel, part, &before.failed(failure.clone(), now, None)).await?;
+            }
         }
     }
     Ok(())

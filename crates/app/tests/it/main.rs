@@ -3,6 +3,7 @@
 mod accounts;
 mod connect;
 mod health;
+mod meanwhile;
 mod people;
 mod refresh;
 mod support;

@@ -24,8 +24,7 @@ struct TokenRow {
 
 impl AccountScope {
     pub async fn grant(&self, grant: GrantId) -> Result<Option<Grant>> {
-        let row = find_in::<grant::Entity>(self.id).filter(grant::Column::Id.eq(grant.0)).one(&self.inner.read).await?;
-        row.map(convert::grant).transpose()
+        load(&self.inner.read, self.id, grant).await
     }
 
     /// The stored access token for a resource, however old.
@@ -158,6 +157,11 @@ impl AccountScope {
         .await?;
         Ok(())
     }
+}
+
+pub(crate) async fn load<C: ConnectionTrait>(on: &C, account: AccountId, grant: GrantId) -> Result<Option<Grant>> {
+    let row = find_in::<grant::Entity>(account).filter(grant::Column::Id.eq(grant.0)).one(on).await?;
+    row.map(convert::grant).transpose()
 }
 
 pub(crate) fn micros(duration: Duration) -> i64 {

@@ -51,6 +51,10 @@ impl Tx {
         grants::upsert_grant(&self.tx, &self.scope, new).await
     }
 
+    pub async fn grant(&mut self, grant: GrantId) -> Result<Option<Grant>> {
+        grants::load(&self.tx, self.scope.id, grant).await
+    }
+
     /// The name under which the mail server knows the principal, once it was proved.
     pub async fn rename_grant(&mut self, grant: GrantId, principal: &str) -> Result<()> {
         grants::rename(&self.tx, &self.scope, grant, principal).await
