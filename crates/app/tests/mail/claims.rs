@@ -108,7 +108,11 @@ async fn an_accepted_message_is_sent_even_when_the_mailboxs_health_cannot_be_wri
     desk.sandbox.faults().once(SmtpFault::bad_outbound_sender());
     let refused = desk.reply(id, "again").await;
     desk.step().await;
-    assert_eq!(desk.state(id, refused.id).await, DeliveryState::Failed);
+    let waiting = desk.message(id, refused.id).await.delivery.expect("a delivery");
+    assert_eq!(
+        (waiting.state, waiting.failure.map(|f| f.class)),
+        (DeliveryState::Queued, Some(FailureClass::SenderBlocked))
+    );
 }
 
 #[tokio::test]
