@@ -156,6 +156,20 @@ impl Mailbox {
         });
     }
 
+    /// What a restore from a backup does where nobody thinks of a new UIDVALIDITY: what came later is gone, and its UIDs are given again.
+    pub fn put_back(&self, folder: &str, last_uid: u32) {
+        self.change(|folders| {
+            let folder = folder_or_new(folders, folder);
+            folder.mails.retain(|mail| mail.uid <= last_uid);
+            folder.uidnext = last_uid + 1;
+        });
+    }
+
+    /// A UIDNEXT of one's choice, whatever there is: a server that states it wrongly.
+    pub fn set_uidnext(&self, folder: &str, uidnext: u32) {
+        self.change(|folders| folder_or_new(folders, folder).uidnext = uidnext);
+    }
+
     /// Replaces the flags of a mail. False when it was not there.
     pub fn set_flags(&self, folder: &str, uid: u32, flags: &[&str]) -> bool {
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();

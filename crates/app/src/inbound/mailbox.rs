@@ -1,7 +1,7 @@
 //! Opens a mailbox for reading: a token, an IMAP session, the folder and its cursor.
 //!
 //! New mail begins at the folder's UIDNEXT when it is opened for the first time; the past is [`super::import`]'s. When the server has
-//! given the folder a new UIDVALIDITY, every UID we know is void: the mails that arrived since the folder was last read, or since the
+//! given the folder a new UIDVALIDITY, or has put it back from a backup, every UID we know is void: the mails that arrived since the folder was last read, or since the
 //! oldest one that was announced and never delivered, become pending, and [`super::ingest`] finds out which of them are messages already.
 
 use super::PullError;
@@ -42,9 +42,11 @@ pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, PullEr
     let (mut session, status) = sign_in(app, &lease.scope, &channel, INBOX).await?;
     let folder = lease.scope.open_folder(lease.channel_id, FolderRole::Inbox, INBOX).await?;
     let folder = match folder.uidvalidity {
-        Some(known) if known == status.uidvalidity => folder,
         None => begin(lease, folder, &status, &mut session).await?,
-        Some(_) => resync(app, lease, &channel, folder, &status, &mut session).await?,
+        Some(_) => match numbering(&folder, &status, &mut session).await? {
+            Numbering::Known => folder,
+            new => resync(app, lease, &channel, folder, new, &status, &mut session).await?,
+        },
     };
     Ok(OpenMailbox { session, folder, uidvalidity: status.uidvalidity, last_read: last_read(&channel) })
 }
@@ -52,12 +54,37 @@ pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, PullEr
 /// Somebody says that something is different: looks whether the folder was numbered anew, of which an open session need not be told.
 pub async fn look_again(app: &App, lease: &ChannelLease, open: &mut OpenMailbox) -> Result<(), PullError> {
     let status = open.session.examine(INBOX).await?;
-    if status.uidvalidity != open.uidvalidity {
+    let numbering = numbering(&open.folder, &status, &mut open.session).await?;
+    if numbering != Numbering::Known {
         let channel = lease.scope.channel(lease.channel_id).await?.ok_or(FailureClass::ChannelRemoved)?;
-        open.folder = resync(app, lease, &channel, open.folder.clone(), &status, &mut open.session).await?;
+        open.folder = resync(app, lease, &channel, open.folder.clone(), numbering, &status, &mut open.session).await?;
         open.uidvalidity = status.uidvalidity;
     }
     Ok(())
+}
+
+/// What the UIDs that we know are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbering {
+    Known,
+    /// Another UIDVALIDITY.
+    New,
+    /// The folder is an older state of itself, and gives UIDs that it gave before.
+    PutBack,
+}
+
+/// UIDs only grow under one UIDVALIDITY, so a UIDNEXT that we have passed is of a folder that was put back from a backup. A server that only
+/// states it wrongly has mail from there on.
+async fn numbering(folder: &Folder, status: &FolderStatus, session: &mut Session) -> Result<Numbering, PullError> {
+    if folder.uidvalidity != Some(status.uidvalidity) {
+        return Ok(Numbering::New);
+    }
+    match status.uidnext {
+        Some(next) if next <= folder.last_uid && session.uids_after(next.saturating_sub(1)).await?.is_empty() => {
+            Ok(Numbering::PutBack)
+        }
+        _ => Ok(Numbering::Known),
+    }
 }
 
 /// When everything in the folder was last known to be stored or pending.
@@ -140,12 +167,17 @@ async fn resync(
     lease: &ChannelLease,
     channel: &EmailChannel,
     folder: Folder,
+    numbering: Numbering,
     status: &FolderStatus,
     session: &mut Session,
 ) -> Result<Folder, PullError> {
-    info!(folder.id = %folder.id, known = folder.uidvalidity, new = status.uidvalidity, "the server gave the folder new UIDs");
+    info!(
+        folder.id = %folder.id, known = folder.uidvalidity, new = status.uidvalidity, last_uid = folder.last_uid,
+        uidnext = status.uidnext, "the server gave the folder new UIDs"
+    );
+    let is_put_back = numbering == Numbering::PutBack;
     let next = next_uid(status, session).await?;
-    let oldest = lease.scope.oldest_pending(folder.id, status.uidvalidity).await?;
+    let oldest = lease.scope.oldest_pending(folder.id, if is_put_back { 0 } else { status.uidvalidity }).await?;
     let unread = oldest.map_or_else(|| last_read(channel), |oldest| oldest.min(last_read(channel)));
     let since = unread.max(begin_of_past(app, channel)).minus(RESYNC_MARGIN);
     let found = session.uids_since(since).await?;
@@ -156,8 +188,12 @@ async fn resync(
             return Err(lie());
         }
     }
-    let pending =
+    let pending: Vec<MissingUid> =
         found.into_iter().filter(|uid| *uid < next).map(|uid| MissingUid { uid, arrived_at: since }).collect();
+    if is_put_back {
+        let (last_uid, import) = (next.saturating_sub(1), import_below(status.uidvalidity, next));
+        return Ok(lease.scope.replace_folder(Fence::Lease(lease), &folder, last_uid, import, &pending).await?);
+    }
     set_cursor(lease, folder, status.uidvalidity, next, pending).await
 }
 
@@ -196,10 +232,15 @@ async fn set_cursor(
         };
         lease.scope.store_raw_emails(fence, folder.id, batch).await?;
     }
-    let import = FolderImport { uidvalidity: Some(uidvalidity), before_uid: Some(next), reached_uid: None };
+    let import = import_below(uidvalidity, next);
     let last_uid = next.saturating_sub(1);
     lease.scope.set_cursor(fence, folder.id, uidvalidity, last_uid, import).await?;
     Ok(Folder { uidvalidity: Some(uidvalidity), last_uid, import, ..folder })
+}
+
+/// The past ends where new mail begins.
+fn import_below(uidvalidity: u32, next: u32) -> FolderImport {
+    FolderImport { uidvalidity: Some(uidvalidity), before_uid: Some(next), reached_uid: None }
 }
 
 impl OpenMailbox {

@@ -10,6 +10,7 @@ mod mailbox_refusals;
 mod people;
 mod postgres;
 mod pulling;
+mod put_back;
 mod quarantine;
 mod recipients;
 mod renumbering;

@@ -1,4 +1,7 @@
 //! Watched folders, their cursors, and UIDs that were announced and not delivered. Every write is under a fence.
+//!
+//! A folder that a server has put back from a backup gives UIDs a second time under the same UIDVALIDITY. It is another folder to us, with
+//! a row of its own; the old one keeps the mails that were stored of it, and is watched no more.
 
 use super::convert;
 use super::grants::micros;
@@ -9,6 +12,9 @@ use crate::*;
 use domain::{ChannelId, FolderId, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, QueryOrder};
 use std::time::Duration;
+
+/// What the role of a row begins with that is watched no more; its id follows, since a channel has one row of a role.
+const FORMER: &str = "former:";
 
 #[derive(Debug, FromQueryResult)]
 struct PendingRow {
@@ -21,6 +27,7 @@ impl AccountScope {
     pub async fn folders(&self, channel: ChannelId) -> Result<Vec<Folder>> {
         find_in::<channel_folder::Entity>(self.id)
             .filter(channel_folder::Column::ChannelId.eq(channel.0))
+            .filter(channel_folder::Column::Role.not_like(format!("{FORMER}%")))
             .order_by_asc(channel_folder::Column::Id)
             .all(&self.inner.read)
             .await?
@@ -82,7 +89,54 @@ impl AccountScope {
         Ok(())
     }
 
-    /// When the oldest of the mails that are pending under another UIDVALIDITY than this one arrived.
+    /// The folder was put back from a backup, and its UIDs mean other mails now: a new row takes the place of this one, with its cursor and
+    /// what is to be looked at again, in one transaction. Whoever calls this has looked back to [`Self::oldest_pending`] first.
+    pub async fn replace_folder(
+        &self,
+        fence: Fence<'_>,
+        former: &Folder,
+        last_uid: u32,
+        import: FolderImport,
+        pending: &[MissingUid],
+    ) -> Result<Folder> {
+        let uidvalidity = former.uidvalidity.ok_or(StoreError::NotFound("folder that was opened"))?;
+        let now = self.inner.now().0;
+        let tx = self.inner.begin().await?;
+        check_fence(&tx, self, fence, former.id).await?;
+        self.sql("UPDATE channel_folders SET role = ?, updated_at = ? WHERE account_id = :account AND id = ?")
+            .bind(format!("{FORMER}{}", former.id))
+            .bind(now)
+            .bind(former.id.0)
+            .run(&tx)
+            .await?;
+        self.sql("DELETE FROM pending_uids WHERE account_id = :account AND folder_id = ?")
+            .bind(former.id.0)
+            .run(&tx)
+            .await?;
+        let row: Option<channel_folder::Model> = self
+            .sql(
+                "INSERT INTO channel_folders (account_id, channel_id, role, name, uidvalidity, last_uid, import_uidvalidity, \
+                 import_before_uid, import_reached_uid, created_at, updated_at) VALUES (:account, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+            )
+            .bind(former.channel_id.0)
+            .bind(former.role.as_str())
+            .bind(former.name.clone())
+            .bind(i64::from(uidvalidity))
+            .bind(i64::from(last_uid))
+            .bind(import.uidvalidity.map(i64::from))
+            .bind(import.before_uid.map(i64::from))
+            .bind(import.reached_uid.map(i64::from))
+            .bind(now)
+            .bind(now)
+            .one(&tx)
+            .await?;
+        let folder = convert::folder(row.ok_or(StoreError::NotFound("folder"))?)?;
+        self.insert_pending(&tx, folder.id, uidvalidity, RawEmailSource::Resync, pending).await?;
+        tx.commit().await?;
+        Ok(folder)
+    }
+
+    /// When the oldest of the mails that are pending under another UIDVALIDITY than this one arrived; 0 is no UIDVALIDITY, so it asks for all.
     pub async fn oldest_pending(&self, folder: FolderId, uidvalidity: u32) -> Result<Option<Timestamp>> {
         let oldest: Option<Option<i64>> = self
             .sql("SELECT MIN(arrived_at) FROM pending_uids WHERE account_id = :account AND folder_id = ? AND uidvalidity <> ?")

@@ -117,7 +117,7 @@ impl AccountScope {
         Ok(stored)
     }
 
-    async fn insert_pending(
+    pub(super) async fn insert_pending(
         &self,
         tx: &DatabaseTransaction,
         folder: FolderId,
