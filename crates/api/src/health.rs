@@ -22,7 +22,7 @@ pub struct Missing {
 /// The part that is always needed.
 pub const DATABASE: &str = "database";
 
-/// Asked at every readiness check. The server hands it in, because it alone knows which parts there are.
+/// Asked at every readiness check.
 pub type Readiness = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Vec<Missing>> + Send>> + Send + Sync>;
 
 #[handler]
@@ -42,22 +42,15 @@ pub async fn ready(Data(readiness): Data<&Readiness>) -> Response {
     response
 }
 
-/// The database, which is always needed, and whatever else the server asks about.
-pub fn with_database(app: App, more: Option<Readiness>) -> Readiness {
+/// The database is all that is needed: without Redis requests are served, and what they owe waits.
+pub fn of(app: App) -> Readiness {
     Arc::new(move || {
-        let (app, more) = (app.clone(), more.clone());
+        let app = app.clone();
         Box::pin(async move {
-            let mut missing = match more {
-                Some(more) => more().await,
-                None => Vec::new(),
-            };
-            if let Err(error) = app.store().check_schema().await {
-                tracing::warn!(%error, "the database cannot be worked with");
-                let problem =
-                    if error.is_transient() { "it does not answer" } else { "its schema is not this version's" };
-                missing.push(Missing { part: DATABASE.to_owned(), problem: problem.to_owned() });
-            }
-            missing
+            let Err(error) = app.store().check_schema().await else { return Vec::new() };
+            tracing::warn!(%error, "the database cannot be worked with");
+            let problem = if error.is_transient() { "it does not answer" } else { "its schema is not this version's" };
+            vec![Missing { part: "database".to_owned(), problem: problem.to_owned() }]
         })
     })
 }

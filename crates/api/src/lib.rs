@@ -36,8 +36,6 @@ mod session;
 mod shape;
 mod tags;
 
-pub use health::{Missing, Readiness};
-
 use app::App;
 use body_limit::BodyLimit;
 use envelope::Envelope;
@@ -55,13 +53,11 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[derive(Clone)]
 pub struct ApiConfig {
     pub app: App,
-    /// What must be there before requests can be served, beside the database, which is asked always.
-    pub readiness: Option<Readiness>,
 }
 
 impl ApiConfig {
     pub fn new(app: App) -> Self {
-        Self { app, readiness: None }
+        Self { app }
     }
 }
 
@@ -92,12 +88,12 @@ pub fn openapi_json() -> String {
 
 /// Everything that is served.
 pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
-    let ApiConfig { app, readiness } = config;
+    let ApiConfig { app } = config;
     let service = service();
     let documents = Arc::new(docs::Documents { json: openapi_json(), page: service.swagger_ui_html() });
     let upload_bytes = u64::try_from(app.settings().max_upload_bytes).unwrap_or(u64::MAX);
     let entropy_of = app.clone();
-    let ready = health::with_database(app.clone(), readiness);
+    let ready = health::of(app.clone());
     let (pages, methods) = Pages::default()
         .get("/", landing::landing)
         .get("/docs", docs::page)

@@ -28,6 +28,8 @@ pub struct Agent {
     pub role: Role,
     pub availability: Availability,
     pub auto_offline: bool,
+    /// Has a password, and so can sign in.
+    pub confirmed: bool,
 }
 
 /// One account a user belongs to, as their profile lists it.

@@ -28,7 +28,7 @@ impl From<&domain::user::Agent> for Agent {
             account_id: agent.account_id.0,
             availability_status: agent.availability.into(),
             auto_offline: agent.auto_offline,
-            confirmed: true,
+            confirmed: agent.confirmed,
             email: agent.user.email.clone(),
             provider: "email".to_owned(),
             available_name: agent.user.available_name().to_owned(),

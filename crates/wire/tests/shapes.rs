@@ -54,6 +54,7 @@ fn agent() -> Agent {
         role: Role::Administrator,
         availability: Availability::Busy,
         auto_offline: true,
+        confirmed: true,
     }
 }
 

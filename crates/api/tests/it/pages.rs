@@ -26,21 +26,6 @@ async fn live_and_ready_answer() {
 }
 
 #[tokio::test]
-async fn what_is_missing_for_being_ready_is_named() {
-    let world = World::new().await;
-    let mut config = api::ApiConfig::new(world.app.clone());
-    config.readiness = Some(std::sync::Arc::new(|| {
-        Box::pin(async { vec![api::Missing { part: "redis".into(), problem: "it does not answer".into() }] })
-    }));
-    use poem::Endpoint as _;
-    let request = poem::Request::builder().uri("/health/ready".parse().expect("a path")).finish();
-    let mut response = api::routes(config).get_response(request).await;
-    assert_eq!(response.status().as_u16(), 503);
-    let body = response.take_body().into_json::<serde_json::Value>().await.expect("JSON");
-    assert_eq!(body["missing"], json!([{"part": "redis", "problem": "it does not answer"}]));
-}
-
-#[tokio::test]
 async fn a_link_binds_the_first_browser_and_sends_it_to_microsoft() {
     let world = World::new().await;
     let started = world.json(Method::POST, "~/microsoft/authorization", &json!({"email": "ada@contoso.example"})).await;

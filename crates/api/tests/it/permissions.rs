@@ -109,3 +109,15 @@ async fn an_agent_who_is_no_administrator_is_forbidden_to_manage() {
     let answer = world.send(Method::PATCH, &own, &headers, availability).await;
     assert_eq!(answer.json()["availability_status"], "busy", "{}", answer.text);
 }
+
+#[tokio::test]
+async fn an_agent_who_has_no_password_yet_is_not_confirmed() {
+    let world = World::new().await;
+    let new = json!({"name": "Invited", "email": "invited@contoso.example", "role": "agent"});
+    let made = world.json(Method::POST, "~/agents", &new).await;
+    assert_eq!((made.status.as_u16(), &made.json()["confirmed"]), (200, &json!(false)), "{}", made.text);
+    let list = world.get("~/agents").await.json();
+    for agent in list.as_array().expect("a bare list") {
+        assert_eq!(agent["confirmed"], json!(agent["email"] != "invited@contoso.example"), "{agent}");
+    }
+}

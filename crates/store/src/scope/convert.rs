@@ -68,10 +68,12 @@ pub(crate) struct AgentRow {
     pub(crate) role: String,
     pub(crate) availability: String,
     pub(crate) auto_offline: bool,
+    pub(crate) confirmed: bool,
 }
 
 pub(crate) const AGENT_COLUMNS: &str = "au.user_id, au.account_id, u.email, u.name, u.display_name, u.message_signature, \
-    u.created_at AS user_created_at, au.role, au.availability, au.auto_offline";
+    u.created_at AS user_created_at, au.role, au.availability, au.auto_offline, \
+    u.password_hash IS NOT NULL AS confirmed";
 
 impl AgentRow {
     pub(crate) fn agent(self) -> Result<Agent> {
@@ -88,6 +90,7 @@ impl AgentRow {
             role: code("role", &self.role, Role::parse)?,
             availability: code("availability", &self.availability, Availability::parse)?,
             auto_offline: self.auto_offline,
+            confirmed: self.confirmed,
         })
     }
 }
