@@ -73,7 +73,8 @@ async fn check(config: &Config, report: &mut Report) {
     redis(config, report).await;
     match &config.microsoft.settings {
         Some(settings) => {
-            report.ok("microsoft app", &format!("client id {}, sign-in for {}", settings.client_id, settings.authority))
+            report
+                .ok("microsoft app", &format!("client id {}, sign-in for {}", settings.client_id, settings.authority));
         }
         None => report.note(
             "microsoft app",
