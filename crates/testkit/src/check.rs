@@ -56,7 +56,10 @@ const RULES: &[(&str, &str)] = &[
 const QUIET: &[(&str, &str)] = &[
     // A row with an error waits for its next try, which may be days away.
     ("no owed work waits untried", "SELECT COUNT(*) FROM owed_work WHERE state = 'waiting' AND last_error IS NULL"),
-    ("no delivery is being sent", "SELECT COUNT(*) FROM deliveries WHERE state IN ('queued', 'sending')"),
+    (
+        "no delivery is being sent",
+        "SELECT COUNT(*) FROM deliveries WHERE state = 'sending' OR (state = 'queued' AND failure IS NULL)",
+    ),
     ("no raw mail waits", "SELECT COUNT(*) FROM raw_emails WHERE state = 'waiting'"),
 ];
 
