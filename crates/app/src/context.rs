@@ -4,7 +4,7 @@
 //! the machinery that runs it, and what it says is a hint: losing one costs a second, never a mail.
 
 use crate::accounts::{LoginThrottle, MemoryThrottle};
-use crate::kill_point::{Ending, KillPoint};
+use crate::kill_point::KillPoint;
 use domain::{AccountId, ChannelId, Clock, Entropy, Timestamp};
 use oauth::Microsoft;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ pub struct Settings {
     /// How long to wait before each look into Sent for a message whose outcome is unknown; after the last it is decided.
     pub reconcile_looks: Vec<Duration>,
     /// Where a test lets this process end. A release build never looks.
-    pub kill_at: Option<(KillPoint, Ending)>,
+    pub kill_at: Option<KillPoint>,
 }
 
 impl Settings {

@@ -75,13 +75,13 @@ impl JobEnvelope {
 pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str) -> JobEnd {
     let Some(kind) = envelope.kind() else { return JobEnd::UnknownName };
     let relay = app.store().relay();
-    app.passes(KillPoint::HandedOver).await;
+    app.passes(KillPoint::HandedOver);
     let work = match relay.claim(envelope.account_id, kind, envelope.owed_id, worker, jobs::LEASE).await {
         Ok(Some(work)) => work,
         Ok(None) => return JobEnd::NothingToDo,
         Err(error) => return JobEnd::StoreFailed(error.to_string()),
     };
-    app.passes(KillPoint::Claimed).await;
+    app.passes(KillPoint::Claimed);
     if let Err(error) = jobs::read_payload(&work) {
         return given_up(app, &work, format!("the payload cannot be read ({error}): {}", shortened(&work.payload)))
             .await;

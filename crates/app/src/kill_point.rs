@@ -1,4 +1,4 @@
-//! Named moments between two lines at which a test lets the process die or stand still, to show that nothing is lost or doubled there.
+//! Named moments between two lines at which a test lets the process die, to show that nothing is lost or doubled there.
 //!
 //! Only debug builds know how; in a release build [`App::passes`] does nothing, whatever it is told.
 
@@ -63,28 +63,12 @@ impl KillPoint {
     }
 }
 
-/// What happens to whoever comes to a kill point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The process dies at once: nothing is dropped, flushed or said.
-    Dies,
-    /// This task never goes on, whatever it holds.
-    Stalls,
-}
-
 impl App {
     /// Marks the moment.
-    pub(crate) async fn passes(&self, point: KillPoint) {
-        if !cfg!(debug_assertions) {
-            return;
-        }
-        match self.settings().kill_at.filter(|(at, _)| *at == point) {
-            None => {}
-            Some((_, Ending::Dies)) => std::process::abort(),
-            Some((_, Ending::Stalls)) => {
-                tracing::warn!(at = point.as_str(), "standing still here, as a test asked");
-                std::future::pending::<()>().await;
-            }
+    pub(crate) fn passes(&self, point: KillPoint) {
+        if cfg!(debug_assertions) && self.settings().kill_at == Some(point) {
+            // Nothing is dropped, flushed or said.
+            std::process::abort();
         }
     }
 }

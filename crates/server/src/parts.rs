@@ -3,7 +3,7 @@
 use crate::config::Config;
 use anyhow::{Context, Result};
 use app::accounts::LoginThrottle;
-use app::kill_point::{Ending, KillPoint};
+use app::kill_point::KillPoint;
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts};
 use domain::Entropy;
@@ -128,17 +128,13 @@ pub async fn open_store(config: &Config) -> Result<Store> {
     .context("DATABASE_URL: the database cannot be opened")
 }
 
-/// How a story tells a debug build where to end: a kill point's name, with `:stall` behind it to stand still instead.
-fn asked_to_end_at() -> Result<Option<(KillPoint, Ending)>> {
+/// How a story tells a debug build at which kill point to die.
+fn asked_to_end_at() -> Result<Option<KillPoint>> {
     #[expect(clippy::disallowed_methods, reason = "no variable of the product: a release build does not look at it")]
     let asked = std::env::var("POSTROOM_TEST_KILL_AT").ok().filter(|_| cfg!(debug_assertions));
-    let Some(asked) = asked else { return Ok(None) };
-    let (name, ending) = match asked.split_once(':') {
-        Some((name, "stall")) => (name, Ending::Stalls),
-        _ => (asked.as_str(), Ending::Dies),
-    };
-    let point = KillPoint::parse(name).with_context(|| format!("POSTROOM_TEST_KILL_AT: there is no {name}"))?;
-    Ok(Some((point, ending)))
+    asked
+        .map(|name| KillPoint::parse(&name).with_context(|| format!("POSTROOM_TEST_KILL_AT: there is no {name}")))
+        .transpose()
 }
 
 /// Another one at every start: a worker that comes back is not the one that died.

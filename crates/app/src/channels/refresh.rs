@@ -126,7 +126,7 @@ async fn refresh(
     let asked_at = app.now();
     match microsoft.refresh(&claim.refresh_token, resource).await {
         Ok(tokens) => {
-            app.passes(KillPoint::TokenAnswered).await;
+            app.passes(KillPoint::TokenAnswered);
             let refreshed = RefreshedTokens {
                 resource: resource_key(resource).to_owned(),
                 access_token: tokens.access_token.clone(),

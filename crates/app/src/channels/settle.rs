@@ -79,7 +79,7 @@ async fn sign_in(
         .ok_or_else(|| StoreError::Corrupt("a stored PKCE verifier".to_owned()))?;
     let received_at = app.now();
     let tokens = microsoft.redeem(code.expose(), &verifier).await?;
-    app.passes(KillPoint::CodeRedeemed).await;
+    app.passes(KillPoint::CodeRedeemed);
     let raw = tokens.id_token.as_deref().ok_or_else(|| Failure::new(FailureClass::IdTokenInvalid).detail("missing"))?;
     let identity = microsoft.validate_id_token(raw, proof.handshake.nonce.expose(), app.now()).await?;
     let who = who(&identity, proof.connection.email.as_deref());

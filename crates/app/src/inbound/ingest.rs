@@ -107,7 +107,7 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
             }
         }
     }
-    app.passes(KillPoint::Ingesting).await;
+    app.passes(KillPoint::Ingesting);
     tx.commit().await?;
     app.wake(Hint::Account(scope.account_id()));
     if ingested.messages > 0 {

@@ -257,12 +257,12 @@ async fn store_and_ingest(
     pulled: &mut Pulled,
 ) -> Result<(), PullError> {
     pulled.pending += count(missing.len());
-    app.passes(KillPoint::Fetched).await;
+    app.passes(KillPoint::Fetched);
     let batch = raw_batch(mailbox.uidvalidity, source, &fetched, missing, last_uid);
     let stored = lease.scope.store_raw_emails(Fence::Lease(lease), mailbox.folder.id, batch).await?;
     mailbox.folder.last_uid = last_uid.unwrap_or(0).max(mailbox.folder.last_uid);
     pulled.stored += count(stored.len());
-    app.passes(KillPoint::RawStored).await;
+    app.passes(KillPoint::RawStored);
     let arrived = pair(&stored, fetched, app.now());
     match ingest_arrived(app, &lease.scope, arrived).await {
         Ok(ingested) => pulled.ingested += ingested.messages,

@@ -58,14 +58,11 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
         return wait_for_somebody(app, work, &record, failure).await;
     }
     let sent = work.scope.sent_since(channel.id, app.now().minus(pace::WINDOW)).await?;
-    let ahead = work.scope.queued_before(channel.id, id).await?;
-    if let Some(wait) = pace::wait(&channel.provider.capabilities(), sent, ahead) {
-        relay.release(work, wait).await?;
-        return Ok(());
+    if let Some(each) = pace::each(&channel.provider.capabilities(), sent) {
+        return wait_in_line(app, work, &channel, id, each).await;
     }
     let Some(lease) = work.scope.claim_send_lease(channel.id, worker, jobs::LEASE).await? else {
-        relay.release(work, pace::in_line(UNTIL_FREE, ahead)).await?;
-        return Ok(());
+        return wait_in_line(app, work, &channel, id, UNTIL_FREE).await;
     };
     let ended = holding(work, &lease, Box::pin(attempt(app, work, &channel, record))).await;
     work.scope.release_send_lease(&lease).await?;
@@ -74,6 +71,18 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
         app.wake(Hint::Owed);
     }
     ended
+}
+
+/// Asks again when it is this message's turn in a line that moves on by one every `each`.
+async fn wait_in_line(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    id: DeliveryId,
+    each: Duration,
+) -> Result<(), StoreError> {
+    let ahead = work.scope.queued_before(channel.id, id).await?;
+    app.store().relay().release(work, pace::in_line(each, ahead)).await.map(drop)
 }
 
 /// There is nothing to send, or nothing yet.
@@ -139,7 +148,7 @@ async fn attempt(
         }
     };
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
-    app.passes(KillPoint::Sending).await;
+    app.passes(KillPoint::Sending);
     let handed = hand_over(work, &mut session, &channel.from_address, &record, &bytes).await?;
     ended(app, work, channel, &record, handed).await?;
     if session.is_usable() {
@@ -282,7 +291,7 @@ async fn ended(
     // First what cannot be learnt twice; a channel's health is told again by the next message.
     match handed {
         Handed::To(whom, SendOutcome::Accepted { rewritten_message_id, reply: _ }) => {
-            app.passes(KillPoint::Answered).await;
+            app.passes(KillPoint::Answered);
             sent(whom, rewritten_message_id).await?;
             record_health(app, work, channel, Ok(()), Duration::ZERO).await;
             Ok(())

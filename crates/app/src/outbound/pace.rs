@@ -9,13 +9,10 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 /// However long the line is, nobody waits longer than this without asking: the line may have become shorter.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// `None`: now. Else how long to wait, given how many messages the mailbox submitted within the last [`WINDOW`], and how many of its
-/// messages wait before this one.
-pub fn wait(capabilities: &Capabilities, sent_in_window: u64, ahead: u64) -> Option<Duration> {
-    let allowed = u64::from(capabilities.messages_per_minute.max(1));
-    // One place frees on average each minute ÷ allowed.
-    (sent_in_window >= allowed)
-        .then(|| in_line(WINDOW.div_f64(f64::from(capabilities.messages_per_minute.max(1))), ahead))
+/// `None`: now. Else how often a place frees, on average, given how many messages the mailbox submitted within the last [`WINDOW`].
+pub fn each(capabilities: &Capabilities, sent_in_window: u64) -> Option<Duration> {
+    let allowed = capabilities.messages_per_minute.max(1);
+    (sent_in_window >= u64::from(allowed)).then(|| WINDOW.div_f64(f64::from(allowed)))
 }
 
 /// How soon to ask again in a line that moves on by one every `each`: when it is this one's turn. Were all to ask at every step, a line of
@@ -32,15 +29,17 @@ mod tests {
     #[test]
     fn the_thirty_first_message_of_a_minute_waits_for_a_place() {
         let exchange = Provider::Microsoft.capabilities();
-        assert_eq!(wait(&exchange, 29, 0), None);
-        assert_eq!(wait(&exchange, 30, 0), Some(Duration::from_secs(2)));
+        assert_eq!(each(&exchange, 29), None);
+        let step = each(&exchange, 30).expect("a wait");
+        assert_eq!((step, in_line(step, 0)), (Duration::from_secs(2), Duration::from_secs(2)));
     }
 
     #[test]
     fn who_stands_far_behind_in_the_line_asks_rarely_and_not_never() {
         let exchange = Provider::Microsoft.capabilities();
-        assert_eq!(wait(&exchange, 30, 4), Some(Duration::from_secs(10)));
-        assert_eq!(wait(&exchange, 30, 500), Some(Duration::from_secs(60)));
+        let step = each(&exchange, 30).expect("a wait");
+        assert_eq!(in_line(step, 4), Duration::from_secs(10));
+        assert_eq!(in_line(step, 500), Duration::from_secs(60));
         assert_eq!(in_line(Duration::from_secs(1), u64::MAX), Duration::from_secs(60));
     }
 }

@@ -95,7 +95,7 @@ pub async fn reply(
         }
     };
     if is_new {
-        app.passes(KillPoint::ReplyCommitted).await;
+        app.passes(KillPoint::ReplyCommitted);
         app.wake(Hint::Account(member.scope.account_id()));
         if ready.leaves.is_some() {
             app.wake(Hint::Owed);
