@@ -285,12 +285,22 @@ fn is_a_test(named: &str, tests: &[(String, BTreeSet<String>)]) -> bool {
         .any(|(_, tests)| tests.contains(test))
 }
 
-#[test]
-fn every_promise_names_tests_that_exist() {
-    let tests: Vec<(String, BTreeSet<String>)> = sources()
+fn all_tests() -> Vec<(String, BTreeSet<String>)> {
+    sources()
         .into_iter()
         .map(|path| (shown(&path), tests_in(&std::fs::read_to_string(&path).expect("readable"))))
-        .collect();
+        .collect()
+}
+
+/// What is quoted and long enough to be a test's name.
+fn named_in(text: &str) -> Vec<&str> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c);
+    text.split('`').skip(1).step_by(2).filter(|word| word.len() > 20 && word.chars().all(is_name)).collect()
+}
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let tests = all_tests();
     let text = std::fs::read_to_string(root().join("docs/PROMISES.md")).expect("docs/PROMISES.md");
     let mut wrong = Vec::new();
     let mut promises = 0;
@@ -298,15 +308,7 @@ fn every_promise_names_tests_that_exist() {
         promises += 1;
         let promise = promise.split("\n\n").next().unwrap_or_default();
         let number = promise.split("**").next().unwrap_or_default();
-        let named: Vec<&str> = promise
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .filter(|word| {
-                word.len() > 20
-                    && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c))
-            })
-            .collect();
+        let named = named_in(promise);
         if named.is_empty() && !promise.contains("*(ahead)*") {
             wrong.push(format!("{number} names no test"));
         }
@@ -315,6 +317,29 @@ fn every_promise_names_tests_that_exist() {
         );
     }
     assert!(promises > 30, "only {promises} promises were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_failure_that_the_docs_list_names_tests_that_exist() {
+    let tests = all_tests();
+    let text = std::fs::read_to_string(root().join("docs/FAILURES.md")).expect("docs/FAILURES.md");
+    let mut wrong = Vec::new();
+    let mut failures = 0;
+    // A table's head ends with "shown by"; the line under it begins with `|---`.
+    for row in text.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| shown by |")) {
+        failures += 1;
+        let what = row.split('|').nth(1).unwrap_or_default().trim();
+        let shown_by = row.trim_end_matches(['|', ' ']).rsplit('|').next().unwrap_or_default();
+        let named = named_in(shown_by);
+        if named.is_empty() {
+            wrong.push(format!("{what}: names no test"));
+        }
+        wrong.extend(
+            named.iter().filter(|name| !is_a_test(name, &tests)).map(|name| format!("{what}: there is no {name}")),
+        );
+    }
+    assert!(failures > 30, "only {failures} failures were found");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
