@@ -19,7 +19,8 @@ mod m0009_recipients;
 mod m0010_pending_source;
 mod m0011_kept_alive;
 
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sea_orm_migration::sea_orm::DatabaseTransaction;
+use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
 
 pub struct Migrator;
 
@@ -42,12 +43,14 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Whoever opens the transaction passes it here.
-pub async fn up<'c, C>(connection: C) -> Result<(), sea_orm_migration::DbErr>
-where
-    C: sea_orm_migration::IntoSchemaManagerConnection<'c>,
-{
-    Migrator::up(connection, None).await
+/// How many migrations are still to be run.
+pub async fn pending(transaction: &DatabaseTransaction) -> Result<usize, DbErr> {
+    Ok(Migrator::get_pending_migrations(transaction).await?.len())
+}
+
+/// Runs the next one. Whoever opened the transaction commits it, after the last.
+pub async fn up_one(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    Migrator::up(transaction, Some(1)).await
 }
 
 /// How many migrations this version knows.

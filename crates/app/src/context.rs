@@ -4,12 +4,11 @@
 //! the machinery that runs it, and what it says is a hint: losing one costs a second, never a mail.
 
 use crate::accounts::{LoginThrottle, MemoryThrottle};
-use crate::kill_point::KillPoint;
 use domain::{AccountId, ChannelId, Clock, Entropy, Timestamp};
 use oauth::Microsoft;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
+use store::{KillPoint, Store};
 use tokio::sync::Notify;
 use url::Url;
 
@@ -89,6 +88,11 @@ impl App {
         self.0.login_throttle.as_ref()
     }
 
+    /// Marks a moment at which a test may let this process end.
+    pub(crate) fn passes(&self, point: KillPoint) {
+        self.store().passes(point);
+    }
+
     /// Tells those who wait in this process that a connection or a token has changed.
     pub(crate) fn changed(&self) {
         self.0.changed.notify_waiters();
@@ -133,8 +137,6 @@ pub struct Settings {
     pub max_upload_bytes: usize,
     /// How long to wait before each look into Sent for a message whose outcome is unknown; after the last it is decided.
     pub reconcile_looks: Vec<Duration>,
-    /// Where a test lets this process end. A release build never looks.
-    pub kill_at: Option<KillPoint>,
 }
 
 impl Settings {
@@ -154,7 +156,6 @@ impl Settings {
             proof_lifetime: Duration::from_secs(15 * 60),
             max_upload_bytes: 40 * 1024 * 1024,
             reconcile_looks: [10, 60, 300].map(Duration::from_secs).to_vec(),
-            kill_at: None,
         }
     }
 

@@ -5,14 +5,13 @@
 //! nothing to claim. Old envelopes still decode; one that cannot be decoded is kept in the database ([`keep_unreadable`]), where whoever
 //! runs the installation finds it. It stands for no row that we know of, so nothing else can be done for it.
 
-use crate::kill_point::KillPoint;
 use crate::{App, jobs};
 use domain::failure::{MAX_SERVER_TEXT_BYTES, backoff};
 use domain::{AccountId, Failure, FailureClass, OwedId};
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::panic::AssertUnwindSafe;
-use store::{ClaimedWork, OwedKind, StoreError};
+use store::{ClaimedWork, KillPoint, OwedKind, StoreError};
 
 /// A job as it stands in the queue. Unknown fields are ignored, so that a newer version may add some.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,7 +3,6 @@
 use crate::config::Config;
 use anyhow::{Context, Result};
 use app::accounts::LoginThrottle;
-use app::kill_point::KillPoint;
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts};
 use domain::Entropy;
@@ -14,7 +13,7 @@ use poem::listener::{Acceptor, Listener, TcpAcceptor, TcpListener};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Store, StoreConfig};
+use store::{KillAt, Store, StoreConfig};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use worker::{Hints, RedisThrottle, RunningWorker, Worker, WorkerConfig};
@@ -46,8 +45,7 @@ impl Parts {
             Some(url) => Some(Arc::new(RedisThrottle::new(url.expose())?)),
             None => None,
         };
-        let mut settings = config.settings();
-        settings.kill_at = asked_to_end_at()?;
+        let settings = config.settings();
         let app = App::new(AppParts {
             store,
             clock,
@@ -123,17 +121,18 @@ pub async fn open_store(config: &Config) -> Result<Store> {
         max_connections: config.database.connections,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::new()),
+        kill_at: asked_to_end_at()?,
     })
     .await
     .context("DATABASE_URL: the database cannot be opened")
 }
 
-/// How a story tells a debug build at which kill point to die.
-fn asked_to_end_at() -> Result<Option<KillPoint>> {
+/// How a story tells a debug build at which kill point to die (`sending`) or to stand still (`sending:stop`).
+fn asked_to_end_at() -> Result<Option<KillAt>> {
     #[expect(clippy::disallowed_methods, reason = "no variable of the product: a release build does not look at it")]
     let asked = std::env::var("POSTROOM_TEST_KILL_AT").ok().filter(|_| cfg!(debug_assertions));
     asked
-        .map(|name| KillPoint::parse(&name).with_context(|| format!("POSTROOM_TEST_KILL_AT: there is no {name}")))
+        .map(|name| KillAt::parse(&name).with_context(|| format!("POSTROOM_TEST_KILL_AT: there is no {name}")))
         .transpose()
 }
 

@@ -1,6 +1,6 @@
 //! What a store needs to be told.
 
-use crate::KeyRing;
+use crate::{KeyRing, KillAt};
 use domain::{Clock, Entropy};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub struct StoreConfig {
     /// Stamps `created_at` and `updated_at`; leases follow the database's own clock.
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// Where a test lets this process end. A release build never looks.
+    pub kill_at: Option<KillAt>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Opening the database: one writer and a pool of readers on SQLite, one pool on PostgreSQL.
 
 use crate::blob::BlobFolder;
+use crate::kill_point::Watch;
 use crate::scope::schema;
 use crate::{
     AccountScope, AttachmentLinks, Backend, Connections, KeyRing, Operator, Purge, Relay, Result, SchemaState, SignIn,
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) blobs: Option<BlobFolder>,
     /// Where the relay's next round begins, so that no account is always first.
     pub(crate) next_round: AtomicUsize,
+    pub(crate) kill: Watch,
     lock_file: Option<PathBuf>,
 }
 
@@ -117,6 +119,7 @@ impl Store {
                 entropy: config.entropy,
                 blobs,
                 next_round: AtomicUsize::new(0),
+                kill: Watch::of(config.kill_at),
                 lock_file,
             }),
         })

@@ -207,6 +207,7 @@ async fn open(url: &str, dir: &TempDir, sandbox: &Sandbox, parts: ProcessParts) 
         max_connections: 5,
         clock: parts.clock.clone(),
         entropy: parts.entropy.clone(),
+        kill_at: None,
     })
     .await?;
     let endpoint = |port: u16, tls| Endpoint::new("localhost", port, tls);

@@ -65,6 +65,7 @@ impl World {
             max_connections: 4,
             clock: clock.clone(),
             entropy: entropy.clone(),
+            kill_at: None,
         })
         .await
         .expect("a store");

@@ -15,7 +15,7 @@ use domain::email_address::MAX_ADDRESS_BYTES;
 use domain::inbox::Inbox;
 use domain::{AccountId, ConnectionId, EmailAddress, Failure, FailureClass, Secret, Timestamp};
 use std::time::Duration;
-use store::{Connection, SeenConnection, StateProof, StateRefusal, StoreError, TokenHash};
+use store::{Connection, KillPoint, SeenConnection, StateProof, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 /// The query of the callback, as far as anything in it is read.
@@ -115,6 +115,7 @@ pub async fn handle(
             return Ok(CallbackPage::failed(refusal_failure(&refusal)));
         }
     };
+    app.passes(KillPoint::StateConsumed);
     let trusted = manages(app, caller, &proof).await?;
     let confirmation = browser.confirmation(state);
     let id = proof.connection.id;

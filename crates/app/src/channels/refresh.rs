@@ -7,12 +7,11 @@
 use super::health::{Part, remember};
 use super::settle::resource_key;
 use crate::App;
-use crate::kill_point::KillPoint;
 use domain::channel::HealthState;
 use domain::{Actor, Failure, FailureClass, GrantId, Retry, Secret, Timestamp};
 use oauth::Resource;
 use std::time::Duration;
-use store::{AccessToken, AccountScope, GrantStatus, RefreshClaim, RefreshedTokens, StoreError};
+use store::{AccessToken, AccountScope, GrantStatus, KillPoint, RefreshClaim, RefreshedTokens, StoreError};
 
 /// A token with less left may run out while it is used.
 pub const LEAST_LIFE_LEFT: Duration = Duration::from_secs(5 * 60);
@@ -160,7 +159,10 @@ async fn refused(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure:
     );
     let told = if ends_the_grant(failure) {
         match scope.refresh_refused(claim).await {
-            Ok(true) => tell_channels(app, scope, claim.grant_id, failure, Untold::AndOthers).await.map(|()| false),
+            Ok(true) => {
+                app.passes(KillPoint::GrantRefused);
+                tell_channels(app, scope, claim.grant_id, failure, Untold::AndOthers).await.map(|()| false)
+            }
             // They signed in again while we asked with the old token.
             Ok(false) => Ok(true),
             Err(error) => Err(error),

@@ -4,15 +4,14 @@
 
 use super::callback::CallbackQuery;
 use super::examine::Trouble;
-use crate::kill_point::KillPoint;
 use crate::{App, Hint};
 use domain::account::AccountStatus;
 use domain::channel::ConnectionStatus;
 use domain::{EmailAddress, Failure, FailureClass, Secret, Timestamp};
 use oauth::{Identity, PkceVerifier, Resource, TokenSet};
 use store::{
-    AccountScope, Connection, ConnectionChange, ConnectionIdentity, NewGrant, OwedKind, OwedPriority, StateProof,
-    StoreError, TokenHash,
+    AccountScope, Connection, ConnectionChange, ConnectionIdentity, KillPoint, NewGrant, OwedKind, OwedPriority,
+    StateProof, StoreError, TokenHash,
 };
 
 /// The key under which a grant's access token for this resource is kept.

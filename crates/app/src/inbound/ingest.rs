@@ -6,12 +6,11 @@
 use super::filing::{Filed, Filing};
 use super::reading::{self, Arrival, Reading};
 use super::reasons::{NotReady, Reason};
-use crate::kill_point::KillPoint;
 use crate::{App, Hint};
 use domain::failure::backoff;
 use domain::{RawEmailId, Timestamp};
 use std::time::Duration;
-use store::{AccountScope, ClaimedWork, NewAttachment, RawOutcome, StoreError, Tx};
+use store::{AccountScope, ClaimedWork, KillPoint, NewAttachment, RawOutcome, StoreError, Tx};
 use tracing::{error, info, warn};
 
 /// Attempts before a mail goes to the quarantine. With the waits between them, a little over a day.

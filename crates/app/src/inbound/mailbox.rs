@@ -12,7 +12,8 @@ use mail::imap::{FolderStatus, IdleEnd, ImapLogin, Limits, Session};
 use oauth::Resource;
 use std::time::Duration;
 use store::{
-    AccountScope, ChannelLease, Fence, Folder, FolderImport, FolderRole, MissingUid, RawBatch, RawEmailSource,
+    AccountScope, ChannelLease, Fence, Folder, FolderImport, FolderRole, KillPoint, MissingUid, RawBatch,
+    RawEmailSource,
 };
 use tracing::info;
 
@@ -42,7 +43,7 @@ pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, PullEr
     let (mut session, status) = sign_in(app, &lease.scope, &channel, INBOX).await?;
     let folder = lease.scope.open_folder(lease.channel_id, FolderRole::Inbox, INBOX).await?;
     let folder = match folder.uidvalidity {
-        None => begin(lease, folder, &status, &mut session).await?,
+        None => begin(app, lease, folder, &status, &mut session).await?,
         Some(_) => match numbering(&folder, &status, &mut session).await? {
             Numbering::Known => folder,
             new => resync(app, lease, &channel, folder, new, &status, &mut session).await?,
@@ -138,13 +139,14 @@ async fn sign_in_with(
 
 /// The first opening: new mail is what comes from here on.
 async fn begin(
+    app: &App,
     lease: &ChannelLease,
     folder: Folder,
     status: &FolderStatus,
     session: &mut Session,
 ) -> Result<Folder, PullError> {
     let next = next_uid(status, session).await?;
-    set_cursor(lease, folder, status.uidvalidity, next, Vec::new()).await
+    set_cursor(app, lease, folder, status.uidvalidity, next, Vec::new()).await
 }
 
 /// The first UID that no mail has yet. Servers may leave UIDNEXT out of their answer.
@@ -194,7 +196,7 @@ async fn resync(
         let (last_uid, import) = (next.saturating_sub(1), import_below(status.uidvalidity, next));
         return Ok(lease.scope.replace_folder(Fence::Lease(lease), &folder, last_uid, import, &pending).await?);
     }
-    set_cursor(lease, folder, status.uidvalidity, next, pending).await
+    set_cursor(app, lease, folder, status.uidvalidity, next, pending).await
 }
 
 /// When the newest mails of a folder that is not empty arrived.
@@ -214,6 +216,7 @@ fn lie() -> PullError {
 
 /// Sets the cursor below `next`, after `pending` was noted under the new UIDVALIDITY: a crash in between does it all again.
 async fn set_cursor(
+    app: &App,
     lease: &ChannelLease,
     folder: Folder,
     uidvalidity: u32,
@@ -231,6 +234,7 @@ async fn set_cursor(
             import_reached_uid: None,
         };
         lease.scope.store_raw_emails(fence, folder.id, batch).await?;
+        app.passes(KillPoint::UidsNoted);
     }
     let import = import_below(uidvalidity, next);
     let last_uid = next.saturating_sub(1);

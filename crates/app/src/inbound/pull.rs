@@ -7,14 +7,13 @@ use super::ingest::{Arrived, ingest_arrived};
 use super::reading::Arrival;
 use super::{OpenMailbox, PullError};
 use crate::App;
-use crate::kill_point::KillPoint;
 use domain::failure::backoff;
 use domain::{Failure, FailureClass, Timestamp};
 use mail::imap::{Batch, FetchedEmail};
 use mail::parse::{Defect, parse};
 use std::collections::HashSet;
 use std::time::Duration;
-use store::{ChannelLease, Fence, MissingUid, NewRawEmail, PendingUid, RawBatch, RawEmailSource};
+use store::{ChannelLease, Fence, KillPoint, MissingUid, NewRawEmail, PendingUid, RawBatch, RawEmailSource};
 use tracing::{debug, warn};
 
 pub use super::mailbox::open;

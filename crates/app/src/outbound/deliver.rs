@@ -9,7 +9,6 @@ use super::composing::{Unbuildable, composed};
 use super::patience::{UNTIL_MENDED, is_too_old, wait_after};
 use super::settle::{self, Settled};
 use super::{ids, pace, reconcile};
-use crate::kill_point::KillPoint;
 use crate::{App, Hint, channels, jobs};
 use domain::account::AccountStatus;
 use domain::channel::EmailChannel;
@@ -18,7 +17,7 @@ use domain::{DeliveryId, EmailAddress, Failure, FailureClass, Retry, Secret};
 use mail::smtp::{Envelope, NotAddressed, SendOutcome, Session, SmtpLogin};
 use oauth::Resource;
 use std::time::Duration;
-use store::{ClaimedWork, DeliveryRecord, SendLease, StoreError};
+use store::{ClaimedWork, DeliveryRecord, KillPoint, SendLease, StoreError};
 use tracing::{info, warn};
 
 /// Longer than this an attempt is given up; what became of it is then unknown. A slow line needs minutes for 35 MB.
@@ -149,7 +148,7 @@ async fn attempt(
     };
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
     app.passes(KillPoint::Sending);
-    let handed = hand_over(work, &mut session, &channel.from_address, &record, &bytes).await?;
+    let handed = hand_over(app, work, &mut session, &channel.from_address, &record, &bytes).await?;
     ended(app, work, channel, &record, handed).await?;
     if session.is_usable() {
         session.quit().await;
@@ -189,6 +188,7 @@ enum Handed {
 }
 
 async fn hand_over(
+    app: &App,
     work: &ClaimedWork,
     session: &mut Session,
     from: &EmailAddress,
@@ -207,7 +207,7 @@ async fn hand_over(
     };
     let taken = match addressed.refused() {
         [] => envelope.to,
-        refused => remember_refused(work, record.delivery.id, refused).await?,
+        refused => remember_refused(app, work, record.delivery.id, refused).await?,
     };
     let outcome = match tokio::time::timeout(ATTEMPT_TIMEOUT, addressed.hand_over()).await {
         Ok(outcome) => outcome,
@@ -225,6 +225,7 @@ async fn hand_over(
 /// Written before the mail is handed over: if we die then and it is found in Sent, those who were refused are not thought to have it. Answers
 /// whom the mail goes to.
 async fn remember_refused(
+    app: &App,
     work: &ClaimedWork,
     id: DeliveryId,
     refused: &[RefusedRecipient],
@@ -236,6 +237,7 @@ async fn remember_refused(
     record.delivery.recipients.hear(refused);
     tx.update_delivery(&record).await?;
     tx.commit().await?;
+    app.passes(KillPoint::RefusalsWritten);
     Ok(record.delivery.recipients.round())
 }
 

@@ -9,7 +9,6 @@ use super::{Draft, IdempotencyKey, Invalid, ids};
 use crate::accounts::Member;
 use crate::conversations::status::announce;
 use crate::conversations::{self, ReadError, snapshot};
-use crate::kill_point::KillPoint;
 use crate::{App, Hint};
 use domain::event::EventKind;
 use domain::inbox::Inbox;
@@ -19,8 +18,8 @@ use mail::compose::{markdown_to_html, markdown_to_text};
 use mail::sanitize::{SanitizeOptions, sanitize};
 use serde_json::{Map, Value, json};
 use store::{
-    ConversationView, DeliveryEnvelope, IdempotencyCheck, MessageIdOrigin, MessagePage, NewAttachment, NewDelivery,
-    NewMessage, NewSender, OwedKind, OwedPriority, StoreError, TokenHash,
+    ConversationView, DeliveryEnvelope, IdempotencyCheck, KillPoint, MessageIdOrigin, MessagePage, NewAttachment,
+    NewDelivery, NewMessage, NewSender, OwedKind, OwedPriority, StoreError, TokenHash,
 };
 
 /// How far back the mail is looked for that a reply answers.

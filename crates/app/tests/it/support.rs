@@ -73,6 +73,7 @@ pub async fn world() -> World {
         max_connections: 4,
         clock: clock.clone(),
         entropy: entropy.clone(),
+        kill_at: None,
     })
     .await
     .expect("a database");

@@ -80,6 +80,7 @@ impl Desk {
             max_connections: 8,
             clock: Arc::clone(&clock),
             entropy: entropy.clone(),
+            kill_at: None,
         })
         .await
         .expect("the store opens");

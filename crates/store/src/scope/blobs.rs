@@ -53,7 +53,9 @@ impl AccountScope {
     pub(crate) async fn write_files(&self, blobs: &[Addressed]) -> Result<()> {
         match &self.inner.blobs {
             Some(folder) => {
-                folder.write(self.id, blobs.iter().map(|b| (b.sha256.clone(), b.bytes.clone())).collect()).await
+                folder.write(self.id, blobs.iter().map(|b| (b.sha256.clone(), b.bytes.clone())).collect()).await?;
+                self.inner.passes(KillPoint::FilesWritten);
+                Ok(())
             }
             None => Ok(()),
         }

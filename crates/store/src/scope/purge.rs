@@ -126,6 +126,7 @@ impl Purge {
         let count = u64::try_from(deleted.len()).unwrap_or(u64::MAX);
         if let Some(folder) = &self.inner.blobs {
             folder.remove(deleted).await?;
+            self.inner.passes(KillPoint::FilesRemoved);
         }
         tx.commit().await?;
         Ok(count)

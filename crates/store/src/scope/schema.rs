@@ -2,7 +2,7 @@
 
 use super::sql::system;
 use crate::connect::Inner;
-use crate::{Backend, Result, SchemaState};
+use crate::{Backend, KillPoint, Result, SchemaState};
 
 /// Any number will do, as long as nobody else locks it.
 const MIGRATION_LOCK: i64 = 0x506f_7374_726f_6f6d;
@@ -17,7 +17,10 @@ pub(crate) async fn migrate(inner: &Inner) -> Result<()> {
     if inner.backend == Backend::Postgres {
         system("SELECT pg_advisory_xact_lock(?)").bind(MIGRATION_LOCK).run(&tx).await?;
     }
-    migrations::up(&tx).await?;
+    for _ in 0..migrations::pending(&tx).await? {
+        migrations::up_one(&tx).await?;
+        inner.passes(KillPoint::Migrating);
+    }
     tx.commit().await?;
     Ok(())
 }

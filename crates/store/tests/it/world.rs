@@ -132,6 +132,7 @@ async fn open(url: &str, data_dir: &std::path::Path, clock: &Arc<TestClock>, ent
         max_connections: 16,
         clock: clock.clone(),
         entropy: entropy.clone(),
+        kill_at: None,
     })
     .await
     .unwrap()
