@@ -18,6 +18,7 @@ mod m0008_breakdowns;
 mod m0009_recipients;
 mod m0010_pending_source;
 mod m0011_kept_alive;
+mod m0012_installation;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_recipients::Migration),
             Box::new(m0010_pending_source::Migration),
             Box::new(m0011_kept_alive::Migration),
+            Box::new(m0012_installation::Migration),
         ]
     }
 }

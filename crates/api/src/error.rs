@@ -101,6 +101,19 @@ impl Problem {
         }
     }
 
+    /// Nothing can be kept until somebody makes room. Nothing of the request was kept.
+    pub fn full(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request could not be served: there is no room left");
+        Self {
+            retry_after: Some(Duration::from_secs(60)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage_full",
+                "There is no room left to store this. Nothing was stored or sent; please try again later.",
+            )
+        }
+    }
+
     /// What poem or poem-openapi refused before any code of ours ran.
     pub fn of_poem(error: &poem::Error) -> Self {
         if error.is::<ParsePathError>() || error.is::<NotFoundError>() {

@@ -1,7 +1,7 @@
 //! `/health/live`: the process answers. `/health/ready`: it can also serve, and if not, what is missing.
 
 use crate::envelope::Deliberate;
-use app::App;
+use app::{App, StoreError};
 use poem::http::StatusCode;
 use poem::web::{Data, Json};
 use poem::{IntoResponse, Response, handler};
@@ -9,6 +9,8 @@ use serde::Serialize;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// One thing without which requests cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,15 +44,61 @@ pub async fn ready(Data(readiness): Data<&Readiness>) -> Response {
     response
 }
 
+/// How long somebody who asks waits for what is found out.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Whether it can be written is tried once in so long: anybody may ask, and each try writes a row.
+const TRY_WRITING_EVERY: Duration = Duration::from_secs(1);
+
+/// When it was last tried to write, and what was missing then.
+#[derive(Debug, Default)]
+struct Tried(Option<(Instant, Option<Missing>)>);
+
 /// The database is all that is needed: without Redis requests are served, and what they owe waits.
 pub fn of(app: App) -> Readiness {
-    Arc::new(move || {
-        let app = app.clone();
-        Box::pin(async move {
-            let Err(error) = app.store().check_schema().await else { return Vec::new() };
-            tracing::warn!(%error, "the database cannot be worked with");
-            let problem = if error.is_transient() { "it does not answer" } else { "its schema is not this version's" };
-            vec![Missing { part: "database".to_owned(), problem: problem.to_owned() }]
-        })
+    let tried = Arc::<Mutex<Tried>>::default();
+    Arc::new(move || Box::pin(found_out(app.clone(), tried.clone())))
+}
+
+/// One look at a time, which comes to its end whoever waits for it: a database that does not answer is not asked by everybody.
+async fn found_out(app: App, tried: Arc<Mutex<Tried>>) -> Vec<Missing> {
+    let answer = async {
+        let mut tried = tried.lock_owned().await;
+        let looking = tokio::spawn(async move { look(&app, &mut tried).await });
+        looking.await.unwrap_or_else(|_| Some(of_database("it could not be asked")))
+    };
+    let found = tokio::time::timeout(PATIENCE, answer).await;
+    found.unwrap_or_else(|_| Some(of_database("it does not answer in time"))).into_iter().collect()
+}
+
+async fn look(app: &App, tried: &mut Tried) -> Option<Missing> {
+    let store = app.store();
+    if let Err(error) = store.check_schema().await {
+        return Some(trouble(app, &error));
+    }
+    match &tried.0 {
+        Some((at, missing)) if at.elapsed() < TRY_WRITING_EVERY => missing.clone(),
+        Some(_) | None => {
+            let missing = store.check_writing().await.err().map(|error| trouble(app, &error));
+            tried.0 = Some((Instant::now(), missing.clone()));
+            missing
+        }
+    }
+}
+
+fn trouble(app: &App, error: &StoreError) -> Missing {
+    tracing::warn!(%error, "the database cannot be worked with");
+    of_database(if app.store().is_elsewhere() {
+        "it is another database than the one this process began with: nothing is read from it or written to it"
+    } else {
+        match error {
+            StoreError::Full(_) => "there is no room left on its disk: reading works, and nothing new can be kept",
+            StoreError::ReadOnly(_) => "it takes no writes: it is a standby, or was made read-only",
+            error if error.is_transient() => "it does not answer",
+            _ => "its schema is not this version's",
+        }
     })
+}
+
+fn of_database(problem: &str) -> Missing {
+    Missing { part: DATABASE.to_owned(), problem: problem.to_owned() }
 }

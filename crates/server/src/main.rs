@@ -4,6 +4,7 @@
 
 mod commands;
 mod config;
+mod database;
 mod folder;
 mod output;
 mod parts;

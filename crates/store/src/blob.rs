@@ -3,6 +3,7 @@
 //! A file is complete and on disk before any row names it: written under a temporary name, synced, renamed, and the folder synced.
 //! Files that no row names are harmless and swept later (`scope/purge.rs`). Nothing outside the folder is ever touched: names are hex digits.
 
+use crate::condition::FULL;
 use crate::{Result, StoreError};
 use domain::AccountId;
 use std::io::{ErrorKind, Write as _};
@@ -13,6 +14,9 @@ use std::time::SystemTime;
 
 /// PostgreSQL keeps blobs in rows of this size.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
+
+/// As much as a mail without attachments, generously.
+const TRIED_BYTES: usize = 64 * 1024;
 
 /// One subfolder of an account's.
 #[derive(Clone, Debug)]
@@ -66,6 +70,19 @@ impl BlobFolder {
             let now = std::fs::metadata(&path)?.modified()?;
             remove_now(&path)?;
             Ok(now)
+        })
+        .await
+    }
+
+    /// Whether a mail of usual size could be written.
+    pub(crate) async fn try_room(&self) -> Result<()> {
+        let root = self.root.clone();
+        run_blocking(move || {
+            make_folders(&root)?;
+            let path = root.join(format!(".room.{}", std::process::id()));
+            let written = std::fs::write(&path, vec![1; TRIED_BYTES]);
+            remove_now(&path)?;
+            written
         })
         .await
     }
@@ -198,6 +215,10 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
             Err(StoreError::Corrupt(format!("a blob's file is missing: {error}")))
+        }
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            FULL.now();
+            Err(StoreError::Full(format!("the blob folder: {error}")))
         }
         Ok(Err(error)) => Err(StoreError::Unavailable(format!("the blob folder: {error}"))),
         Err(error) => Err(StoreError::Unavailable(format!("the blob task ended: {error}"))),

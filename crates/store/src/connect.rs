@@ -1,6 +1,7 @@
 //! Opening the database: one writer and a pool of readers on SQLite, one pool on PostgreSQL.
 
 use crate::blob::BlobFolder;
+use crate::condition::{Condition, was_full_lately};
 use crate::kill_point::Watch;
 use crate::scope::schema;
 use crate::{
@@ -23,6 +24,8 @@ use std::time::Duration;
 
 /// How long a statement waits for its turn before it is "unavailable".
 const PATIENCE: Duration = Duration::from_secs(30);
+/// On PostgreSQL also how long it is tried to connect while the server refuses it. Somebody waits for the answer.
+const POSTGRES_PATIENCE: Duration = Duration::from_secs(8);
 
 /// A database with our schema. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,6 +47,7 @@ pub(crate) struct Inner {
     /// Where the relay's next round begins, so that no account is always first.
     pub(crate) next_round: AtomicUsize,
     pub(crate) kill: Watch,
+    pub(crate) condition: Arc<Condition>,
     lock_file: Option<PathBuf>,
 }
 
@@ -99,8 +103,9 @@ impl ServingLock {
 impl Store {
     /// Opens the database. The schema is neither made nor checked here.
     pub async fn connect(config: StoreConfig) -> Result<Self> {
+        let condition = Arc::<Condition>::default();
         let (backend, write, read, blobs, lock_file) = if config.url.starts_with("postgres") {
-            let pool = connect_postgres(&config).await?;
+            let pool = connect_postgres(&config, &condition).await?;
             (Backend::Postgres, pool.clone(), pool, None, None)
         } else {
             let path = sqlite_path(&config.url)?;
@@ -120,6 +125,7 @@ impl Store {
                 blobs,
                 next_round: AtomicUsize::new(0),
                 kill: Watch::of(config.kill_at),
+                condition,
                 lock_file,
             }),
         })
@@ -142,6 +148,29 @@ impl Store {
             SchemaState::TooOld { found, wanted } => Err(StoreError::SchemaTooOld { found, wanted }),
             SchemaState::TooNew { found, known } => Err(StoreError::SchemaTooNew { found, known }),
         }
+    }
+
+    /// Remembers which installation's database this is, and answers its name. From here on no other database is worked with
+    /// ([`crate::condition`]). The schema must have been checked.
+    pub async fn recognise(&self) -> Result<String> {
+        let id = schema::installation(&self.inner).await?;
+        self.inner.condition.remember(&id);
+        Ok(id)
+    }
+
+    /// What stands behind the URL at the moment is not the database that was recognised.
+    pub fn is_elsewhere(&self) -> bool {
+        self.inner.condition.is_elsewhere()
+    }
+
+    /// `Err` unless it takes writes, and has room for them.
+    pub async fn check_writing(&self) -> Result<()> {
+        if let Some(blobs) = &self.inner.blobs {
+            blobs.try_room().await?;
+        }
+        schema::try_writing(&self.inner).await?;
+        // Where one row fits into its old place, there may be no room for a new one.
+        if was_full_lately() { Err(StoreError::Full("a moment ago".to_owned())) } else { Ok(()) }
     }
 
     /// Asks both handles for an answer.
@@ -254,15 +283,24 @@ async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(Databas
     Ok((SqlxSqliteConnector::from_sqlx_sqlite_pool(write), SqlxSqliteConnector::from_sqlx_sqlite_pool(read)))
 }
 
-async fn connect_postgres(config: &StoreConfig) -> Result<DatabaseConnection> {
+async fn connect_postgres(config: &StoreConfig, condition: &Arc<Condition>) -> Result<DatabaseConnection> {
     let options = PgConnectOptions::from_str(&config.url)
         .map_err(|_| StoreError::Config("the database's URL is not a valid postgres:// URL".to_owned()))?
         .application_name("postroom")
         .statement_cache_capacity(256)
         .disable_statement_logging();
+    let (beginning, using) = (Arc::clone(condition), Arc::clone(condition));
     let pool = PgPoolOptions::new()
         .max_connections(config.max_connections.max(2))
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(POSTGRES_PATIENCE)
+        .after_connect(move |connection, _| {
+            let condition = Arc::clone(&beginning);
+            Box::pin(async move { condition.begin(connection).await })
+        })
+        .before_acquire(move |_, about| {
+            let usable = using.may_use(about.age);
+            Box::pin(async move { Ok(usable) })
+        })
         .connect_with(options)
         .await
         .map_err(|e| StoreError::Unavailable(format!("PostgreSQL: {e}")))?;

@@ -1,11 +1,19 @@
 //! What can go wrong between us and the database, by what the caller can do about it.
 
+use crate::condition::{FULL, SHAPED_ANEW};
+
 /// The texts are for logs; none reaches a client.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database does not answer, is locked, is full, or gave up a transaction: the same call may work later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// There is no room left: a full disk, or a quota. The same call works when somebody has made room.
+    #[error("the database has no room left: {0}")]
+    Full(String),
+    /// It takes no writes: a hot standby, or a database that was made read-only. The same call works when that has changed.
+    #[error("the database takes no writes: {0}")]
+    ReadOnly(String),
     /// Somebody else has it: a unique value is taken, or a row that is still referred to cannot go.
     #[error("conflict: {0}")]
     Conflict(String),
@@ -43,7 +51,7 @@ pub enum StoreError {
 impl StoreError {
     /// The same call may work if it is made again a little later.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Full(_) | Self::ReadOnly(_))
     }
 }
 
@@ -58,13 +66,21 @@ impl From<sea_orm::DbErr> for StoreError {
         match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error.to_string()),
             DbErr::Exec(RuntimeErr::SqlxError(sqlx)) | DbErr::Query(RuntimeErr::SqlxError(sqlx)) => {
+                let code = sqlx.as_database_error().and_then(sqlx::error::DatabaseError::code);
+                let code = code.as_deref().unwrap_or_default();
+                if full_code(code) {
+                    FULL.now();
+                    return Self::Full(error.to_string());
+                }
+                if code == READ_ONLY_CODE {
+                    return Self::ReadOnly(error.to_string());
+                }
+                if code == SHAPED_ANEW_CODE {
+                    SHAPED_ANEW.now();
+                }
                 if passes(sqlx) {
                     Self::Unavailable(error.to_string())
-                } else if sqlx
-                    .as_database_error()
-                    .and_then(sqlx::error::DatabaseError::code)
-                    .is_some_and(|code| unstorable_code(&code))
-                {
+                } else if unstorable_code(code) {
                     Self::Unstorable(error.to_string())
                 } else {
                     Self::Corrupt(error.to_string())
@@ -89,14 +105,30 @@ fn passes(error: &sqlx::Error) -> bool {
     }
 }
 
+/// "cached plan must not change result type": a column was added to a table while we had a statement prepared for it.
+const SHAPED_ANEW_CODE: &str = "0A000";
+
+/// read_only_sql_transaction.
+const READ_ONLY_CODE: &str = "25006";
+
+/// SQLite's FULL, and PostgreSQL's disk_full. (The blob folder's errors are read in `blob.rs`.)
+fn full_code(code: &str) -> bool {
+    code == "53100" || (code.len() < 5 && code.parse::<u32>().is_ok_and(|sqlite| sqlite & 0xff == 13))
+}
+
 fn passing_code(code: &str) -> bool {
     match code.parse::<u32>() {
-        // SQLite's primary codes BUSY, LOCKED, IOERR, FULL, CANTOPEN; extended ones carry them in the low byte. A SQLSTATE is five
+        // SQLite's primary codes BUSY, LOCKED, IOERR, CANTOPEN; extended ones carry them in the low byte. A SQLSTATE is five
         // characters long, so the two cannot be confused.
-        Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 5 | 6 | 10 | 13 | 14),
-        // PostgreSQL (appendix "Error Codes"): connection, transaction rollback (serialisation, deadlock), resources (disk full),
-        // lock not available, shutting down, I/O.
-        _ => ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
+        Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 5 | 6 | 10 | 14),
+        // PostgreSQL (appendix "Error Codes"): connection, refused sign-in, transaction rollback (serialisation, deadlock), resources,
+        // lock not available, shutting down, I/O; a transaction that stood still for too long. Our statements are tried against our schema, so
+        // where a table, a column, a schema or the database itself is missing, the database is not the one we know at the moment: the
+        // statement is right, and works when that is mended.
+        _ => {
+            ["08", "28", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+                || ["25P03", "42P01", "42703", "3D000", "3F000", SHAPED_ANEW_CODE].contains(&code)
+        }
     }
 }
 
@@ -112,15 +144,23 @@ pub(crate) fn corrupt(what: &'static str, found: impl std::fmt::Display) -> Stor
 
 #[cfg(test)]
 mod tests {
-    use super::passing_code;
+    use super::*;
 
     #[test]
     fn busy_and_deadlock_pass_and_a_broken_constraint_does_not() {
-        for code in ["5", "517", "13", "40P01", "40001", "53100", "57P01", "08006"] {
+        for code in ["5", "517", "40P01", "40001", "53300", "57P01", "08006", "42P01", "0A000"] {
             assert!(passing_code(code), "{code}");
         }
         for code in ["1", "19", "2067", "23505", "42601"] {
-            assert!(!passing_code(code), "{code}");
+            assert!(!passing_code(code) && !full_code(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart_on_both_databases() {
+        assert!(full_code("13") && full_code("53100"));
+        for code in ["53200", "53300", "266", "5", "00013", ""] {
+            assert!(!full_code(code), "{code}");
         }
     }
 }

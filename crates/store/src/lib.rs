@@ -8,6 +8,7 @@
 //! No network call is made inside a transaction. Leases are judged by the database's clock.
 
 mod blob;
+mod condition;
 mod config;
 mod connect;
 mod entity;

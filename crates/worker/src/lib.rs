@@ -4,8 +4,10 @@
 //! - [`queue`]: the transport, in memory or over Redis.
 //! - `relay`: rows that are due → the queue. `runner`: the queue → `app::job::run`, on apalis.
 //! - `schedule`: this process's session, its heartbeat, and which mailboxes it looks after. `mailbox`: one mailbox, as long as it is ours.
+//! - `installation`: whom Redis carries for.
 //! - `throttle`: attempts to sign in, counted for all processes.
 
+mod installation;
 mod mailbox;
 pub mod queue;
 mod relay;
@@ -16,6 +18,7 @@ mod tests;
 mod throttle;
 pub mod wake;
 
+pub use installation::{INSTALLATION_KEY, known_installation, remember_installation};
 pub use queue::{Queue, QueueError, ping};
 pub use schedule::REST_AFTER_BREAKDOWN;
 pub use throttle::RedisThrottle;

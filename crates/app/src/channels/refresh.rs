@@ -250,6 +250,8 @@ fn store_failure(error: &StoreError) -> Failure {
     match error {
         StoreError::SecretUnreadable(_) => FailureClass::SecretUnreadable.into(),
         StoreError::Unavailable(_)
+        | StoreError::Full(_)
+        | StoreError::ReadOnly(_)
         | StoreError::Conflict(_)
         | StoreError::NotFound(_)
         | StoreError::LeaseLost

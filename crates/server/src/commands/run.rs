@@ -1,7 +1,7 @@
 //! `postroom run`: the API and the worker in one process. On SQLite the only way; on PostgreSQL any number of these is safe.
 //!
-//! It brings the schema up to date itself: who runs everything in one process has nobody else to do it, and a second such process waits for
-//! the first at the migrations' lock.
+//! On SQLite it brings the schema up to date itself: who runs everything in one process on one file has nobody else to do it. On PostgreSQL
+//! that is `postroom migrate`'s: an empty database may be an empty standby.
 
 use crate::config::Config;
 use crate::parts::Parts;
@@ -16,7 +16,10 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
     let parts = Parts::assemble(config, "run").await?;
     let lock = parts.app.store().lock_for_serving()?;
-    parts.app.store().migrate().await?;
+    if parts.config.database.is_sqlite {
+        parts.app.store().migrate().await?;
+    }
+    parts.recognise().await?;
     parts.app.store().succeed(&lock).await?;
     let listening = parts.listen().await?;
     let worker = parts.start_worker()?;

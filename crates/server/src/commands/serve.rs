@@ -11,7 +11,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     check_apart(&config, "serve")?;
     let stop = shutdown::on_signal()?;
     let parts = Parts::assemble(config, "serve").await?;
-    parts.app.store().check_schema().await?;
+    parts.recognise().await?;
     parts.listen().await?.serve(stop).await?;
     parts.app.store().close().await;
     Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     check_apart(&config, "work")?;
     let stop = shutdown::on_signal()?;
     let parts = Parts::assemble(config, "work").await?;
-    parts.app.store().check_schema().await?;
+    parts.recognise().await?;
     let mut worker = parts.start_worker()?;
     tracing::info!(worker.name = parts.name, "working");
     let broken = tokio::select! {

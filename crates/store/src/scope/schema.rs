@@ -2,6 +2,7 @@
 
 use super::sql::system;
 use crate::connect::Inner;
+use crate::error::corrupt;
 use crate::{Backend, KillPoint, Result, SchemaState};
 
 /// Any number will do, as long as nobody else locks it.
@@ -50,4 +51,20 @@ pub(crate) async fn state(inner: &Inner) -> Result<SchemaState> {
             }
         }
     })
+}
+
+pub(crate) async fn installation(inner: &Inner) -> Result<String> {
+    let id = system("SELECT id FROM installation").value(&inner.read).await?;
+    id.ok_or_else(|| corrupt("installation", "it has no name"))
+}
+
+/// Writes what means nothing.
+pub(crate) async fn try_writing(inner: &Inner) -> Result<()> {
+    system(
+        "INSERT INTO chores (name, begun_at) VALUES ('look whether it can be written', {now}) \
+         ON CONFLICT (name) DO UPDATE SET begun_at = excluded.begun_at",
+    )
+    .run(&inner.write)
+    .await?;
+    Ok(())
 }

@@ -151,7 +151,8 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
                 .ok(WHAT, &format!("{kind} answers; its schema is newer ({found} migrations) and can be worked with"));
         }
         Ok(Ok(SchemaState::Empty)) => {
-            report.note(WHAT, &format!("{kind} answers and is empty; `postroom run` (or `migrate`) makes the schema"));
+            let makes = if config.database.is_sqlite { "`postroom run` (or `migrate`)" } else { "`postroom migrate`" };
+            report.note(WHAT, &format!("{kind} answers and is empty; {makes} makes the schema"));
         }
         Ok(Ok(SchemaState::TooOld { found, wanted })) => {
             report.fail(
