@@ -11,6 +11,14 @@ demo *args:
 test *args:
     ./scripts/test {{args}}
 
+# A heap of 100,000 owed rows of fifty tenants, on both pairings (CI runs a smaller one)
+drain:
+    POSTROOM_TEST_OWED_ROWS=100000 ./scripts/test -p worker --test draining -- --test-threads 1
+
+# Redis lists against streams, measured on a Redis of its own (docs/decisions/0006-queue-lists-and-lanes.md)
+transports:
+    cargo run -p worker --example transports
+
 # What must be green before a change lands
 ci:
     .ci/run

@@ -68,6 +68,7 @@ impl Parts {
             redis_url: self.config.database.redis_url.clone(),
             hints: self.hints.clone(),
             concurrency: self.config.work.concurrency,
+            bulk_concurrency: self.config.work.bulk_concurrency,
             max_mailboxes: self.config.work.max_mailboxes,
             rest_after_breakdown: worker::REST_AFTER_BREAKDOWN,
         };

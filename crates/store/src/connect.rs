@@ -3,10 +3,12 @@
 use crate::blob::BlobFolder;
 use crate::condition::{Condition, was_full_lately};
 use crate::kill_point::Watch;
+use crate::scope::claims::{ClaimAsk, FinishAsk};
 use crate::scope::schema;
+use crate::together::Together;
 use crate::{
-    AccountScope, AttachmentLinks, Backend, Connections, KeyRing, Operator, Purge, Relay, Result, SchemaState, SignIn,
-    StoreConfig, StoreError, Sync,
+    AccountScope, AttachmentLinks, Backend, ClaimedWork, Connections, KeyRing, Operator, Purge, Relay, Result,
+    SchemaState, SignIn, StoreConfig, StoreError, Sync,
 };
 use domain::{AccountId, Clock, Entropy, Timestamp};
 use sea_orm::{
@@ -19,7 +21,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::time::Duration;
 
 /// How long a statement waits for its turn before it is "unavailable".
@@ -48,6 +50,11 @@ pub(crate) struct Inner {
     pub(crate) next_round: AtomicUsize,
     pub(crate) kill: Watch,
     pub(crate) condition: Arc<Condition>,
+    /// Accounts that had work due at the relay's last look.
+    pub(crate) busy_accounts: AtomicU32,
+    /// Claims and ends of claims that are asked for at the same time go to the database together.
+    pub(crate) claims: Arc<Together<ClaimAsk, Option<ClaimedWork>>>,
+    pub(crate) finishes: Arc<Together<FinishAsk, bool>>,
     lock_file: Option<PathBuf>,
 }
 
@@ -126,6 +133,9 @@ impl Store {
                 next_round: AtomicUsize::new(0),
                 kill: Watch::of(config.kill_at),
                 condition,
+                busy_accounts: AtomicU32::new(0),
+                claims: Arc::default(),
+                finishes: Arc::default(),
                 lock_file,
             }),
         })

@@ -53,6 +53,17 @@ impl StoreError {
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Full(_) | Self::ReadOnly(_))
     }
+
+    /// The same for everybody whose ask was in the statement that failed.
+    pub(crate) fn for_another(&self) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(why.clone()),
+            Self::Full(why) => Self::Full(why.clone()),
+            Self::ReadOnly(why) => Self::ReadOnly(why.clone()),
+            // Nothing of the sort comes of a claim.
+            other => Self::Corrupt(other.to_string()),
+        }
+    }
 }
 
 impl From<sea_orm::DbErr> for StoreError {

@@ -17,6 +17,7 @@ mod hash;
 mod kill_point;
 mod scope;
 mod secret;
+mod together;
 mod types;
 
 pub use config::{Backend, SchemaState, StoreConfig};

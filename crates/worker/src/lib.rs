@@ -1,14 +1,16 @@
 //! The machinery that runs the use cases: it moves ids, holds leases and keeps time, and has no business rule.
 //!
 //! - [`wake`]: hints that there is something to do, within a process and between processes.
-//! - [`queue`]: the transport, in memory or over Redis.
-//! - `relay`: rows that are due → the queue. `runner`: the queue → `app::job::run`, on apalis.
+//! - [`queue`]: the transport, in memory or over Redis, in lanes.
+//! - `relay`: rows that are due → the queue. `places`: how many jobs of each lane and account run here. `runner`: the queue →
+//!   `app::job::run`, on apalis.
 //! - `schedule`: this process's session, its heartbeat, and which mailboxes it looks after. `mailbox`: one mailbox, as long as it is ours.
 //! - `installation`: whom Redis carries for.
 //! - `throttle`: attempts to sign in, counted for all processes.
 
 mod installation;
 mod mailbox;
+mod places;
 pub mod queue;
 mod relay;
 mod runner;
@@ -26,9 +28,12 @@ pub use wake::Hints;
 
 use app::job::{self, JobEnd, JobEnvelope};
 use app::{App, owed};
-use domain::Secret;
+use async_trait::async_trait;
+use domain::{AccountId, Secret};
 use futures_util::FutureExt;
-use queue::{MemoryQueue, Payload, RedisQueue};
+use places::Places;
+use queue::{Lane, MemoryQueue, Payload, RedisQueue, Rooms};
+use relay::{Relay, Source};
 use runner::{Handler, RunnerConfig};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,17 +50,21 @@ pub struct WorkerConfig {
     pub redis_url: Option<Secret>,
     /// Where hints are heard; the same that `App` was given as its `Wake`.
     pub hints: Hints,
-    /// Jobs that run at the same time.
-    pub concurrency: usize,
+    /// Jobs that people wait for (replies, proofs of mailboxes) that run at the same time.
+    pub concurrency: u32,
+    /// Imports and other bulk that run at the same time, in places of their own.
+    pub bulk_concurrency: u32,
     /// Mailboxes that this process looks after at most.
     pub max_mailboxes: usize,
     /// How long a mailbox is left alone whose actor panicked: [`REST_AFTER_BREAKDOWN`].
     pub rest_after_breakdown: Duration,
 }
 
-/// Jobs that wait in the queue: enough that no slot is idle between two looks of the relay, few enough that a human reply which comes late
-/// overtakes what is still in the database.
-const QUEUE_CAPACITY: usize = 64;
+/// Jobs that wait in each lane of the queue: enough that no place is idle between two looks of the relay, few enough that the work of an
+/// account which comes late overtakes what is still in the database.
+const QUEUE_CAPACITY: u32 = 64;
+/// Left-over mail is ingested in so many places for each that people's jobs have: it is seldom there, and short.
+const MAIL_PLACES: u32 = 4;
 /// The net under jobs, each of which bounds its own time (a delivery of 35 MB over a slow line has half an hour): nothing runs for ever.
 const JOB_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// How long a stop waits for what runs.
@@ -81,19 +90,30 @@ impl Worker {
         };
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
+        let people = config.concurrency.max(1);
+        let rooms = Rooms { people, mail: (people / MAIL_PLACES).max(1), bulk: config.bulk_concurrency.max(1) };
+        let places = Places::new(rooms);
         {
-            let (due, queue, hints, stop) = (due(app.clone()), queue.clone(), config.hints.clone(), stop.clone());
+            // Where every process that owes tells this one, looking by itself is only a net.
+            let all_tell = config.redis_url.is_some() || owed::is_alone(&app);
+            let relay = Relay {
+                source: Arc::new(Owed(app.clone())),
+                queue: queue.clone(),
+                places: places.clone(),
+                hints: config.hints.clone(),
+                poll: if all_tell { relay::NET } else { relay::POLL },
+            };
+            let stop = stop.clone();
             parts.spawn(async move {
-                relay::run(due, queue, hints, stop).await;
+                relay.run(stop).await;
                 "relay"
             });
         }
         {
-            let settings =
-                RunnerConfig { name: config.name.clone(), concurrency: config.concurrency, timeout: JOB_TIMEOUT };
+            let settings = RunnerConfig { name: config.name.clone(), places: rooms, account_of, timeout: JOB_TIMEOUT };
             let (handler, stop) = (handler(app.clone(), config.name.clone()), stop.clone());
             parts.spawn(async move {
-                runner::run(queue, settings, handler, stop).await;
+                runner::run(queue, places, settings, handler, stop).await;
                 "runner"
             });
         }
@@ -145,15 +165,24 @@ impl RunningWorker {
     }
 }
 
-fn due(app: App) -> relay::Due {
-    Arc::new(move |window| {
-        let app = app.clone();
-        async move {
-            let jobs = owed::due(&app, window).await.map_err(|error| error.to_string())?;
-            Ok(jobs.iter().map(|job| Payload(job.encode())).collect())
-        }
-        .boxed()
-    })
+/// What the relay hands over.
+struct Owed(App);
+
+#[async_trait]
+impl Source for Owed {
+    async fn due(&self, rooms: Rooms, full: &[(Lane, AccountId)]) -> Result<Vec<(Lane, Payload)>, String> {
+        let jobs = owed::due(&self.0, rooms, full).await.map_err(|error| error.to_string())?;
+        Ok(jobs.iter().map(|(lane, job)| (*lane, Payload(job.encode()))).collect())
+    }
+
+    async fn next_due_in(&self, most: Duration) -> Result<Duration, String> {
+        owed::next_due_in(&self.0, most).await.map_err(|error| error.to_string())
+    }
+}
+
+/// What is no job is nobody's.
+fn account_of(payload: &Payload) -> Option<AccountId> {
+    JobEnvelope::decode(payload.0.as_bytes()).ok().map(|envelope| envelope.account_id)
 }
 
 fn handler(app: App, worker: String) -> Handler {

@@ -9,6 +9,7 @@ use domain::account::AccountStatus;
 use domain::channel::ConnectionStatus;
 use sandbox::{Event, IdTokenFault};
 use std::time::Duration;
+use store::Rooms;
 
 /// What the inbox's channel goes by: principal, mailbox, From, SMTP user.
 async fn names(world: &World, inbox: domain::InboxId) -> [String; 4] {
@@ -77,7 +78,7 @@ async fn no_mailbox_of_a_suspended_account_is_signed_in_to_and_it_is_when_the_su
 
     // Claimed just before the account was suspended.
     let relay = world.app.store().relay();
-    let due = relay.hand_over(1, Duration::ZERO).await.expect("the relay").remove(0);
+    let due = relay.hand_over(Rooms::of_each(1), &[], Duration::ZERO).await.expect("the relay").remove(0);
     let lease = Duration::from_secs(60);
     let claim = async || relay.claim(due.account_id, due.kind, due.owed_id, "test", lease).await.expect("the relay");
     let work = claim().await.expect("the proof");

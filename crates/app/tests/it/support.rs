@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::{KeyRing, OwedKind, Store, StoreConfig};
+use store::{KeyRing, OwedKind, Rooms, Store, StoreConfig};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -136,7 +136,8 @@ pub async fn new_account(app: &App, name: &str, email: &str) -> AccountId {
 async fn prove_whatever_is_owed(app: App, wake: Arc<WakeProver>) {
     loop {
         let _ = tokio::time::timeout(Duration::from_millis(500), wake.0.notified()).await;
-        let due = app.store().relay().hand_over(16, Duration::from_secs(60)).await.expect("the relay");
+        let due =
+            app.store().relay().hand_over(Rooms::of_each(16), &[], Duration::from_secs(60)).await.expect("the relay");
         for work in due.into_iter().filter(|work| work.kind == OwedKind::ProveConnection) {
             let lease = Duration::from_secs(300);
             let claimed = app.store().relay().claim(work.account_id, work.kind, work.owed_id, "test", lease).await;

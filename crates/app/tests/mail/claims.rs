@@ -9,7 +9,7 @@ use domain::{DisplayId, FailureClass, MessageId};
 use sandbox::{Event, INBOX, SmtpFault, SmtpPoint};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use std::time::Duration;
-use store::{ClaimedWork, OwedKind, StoreError};
+use store::{ClaimedWork, OwedKind, Rooms, StoreError};
 
 const LEASE: Duration = Duration::from_secs(45);
 
@@ -48,7 +48,7 @@ async fn a_worker_that_lost_its_claim_says_nothing_to_the_server() {
     on_each(async |desk| {
         let id = begun(desk).await;
         let sent = desk.reply(id, "hello").await;
-        let owed = owed::due(&desk.app, 1).await.expect("due")[0].owed_id;
+        let owed = owed::due(&desk.app, Rooms::of_each(1), &[]).await.expect("due")[0].1.owed_id;
         // The first worker was away for longer than its claim holds, and came back while it signs in.
         let late = claim(desk, owed, Duration::ZERO).await.expect("is due");
         let present = claim(desk, owed, LEASE).await.expect("the other's claim has ended");

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{
     AccountScope, ChannelLease, DeliveryRecord, Fence, FolderImport, FolderRole, KeyRing, NewChannel, NewGrant,
-    NewInbox, NewRawEmail, OwedKind, OwedPriority, RawBatch, RawEmail, RawEmailFilter, RawEmailSource, Store,
+    NewInbox, NewRawEmail, OwedKind, OwedPriority, RawBatch, RawEmail, RawEmailFilter, RawEmailSource, Rooms, Store,
     StoreConfig,
 };
 
@@ -195,11 +195,11 @@ impl Desk {
     /// Runs what is due until nothing is; a job that waits for its time is left.
     pub async fn work(&self) {
         for _ in 0..200 {
-            let due = owed::due(&self.app, 50).await.expect("the store works");
+            let due = owed::due(&self.app, Rooms::of_each(50), &[]).await.expect("the store works");
             if due.is_empty() {
                 return;
             }
-            for envelope in due {
+            for (_, envelope) in due {
                 job::run(&self.app, &envelope, "test").await;
             }
         }
@@ -271,7 +271,7 @@ impl Desk {
 
     /// Runs what is due once.
     pub async fn step(&self) {
-        for envelope in owed::due(&self.app, 50).await.expect("the store works") {
+        for (_, envelope) in owed::due(&self.app, Rooms::of_each(50), &[]).await.expect("the store works") {
             job::run(&self.app, &envelope, "test").await;
         }
     }

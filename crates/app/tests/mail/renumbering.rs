@@ -8,7 +8,7 @@ use domain::FailureClass;
 use domain::channel::ImportState;
 use sandbox::{Event, INBOX, ImapFault};
 use std::time::Duration;
-use store::{ClaimedWork, RawEmailSource, RawEmailState};
+use store::{ClaimedWork, RawEmailSource, RawEmailState, Rooms};
 
 const DAY: i64 = 24 * 3600;
 
@@ -25,7 +25,8 @@ fn arrived_days_ago(desk: &Desk, days: i64, raw: &str) -> u32 {
 async fn claimed_import(desk: &Desk) -> ClaimedWork {
     desk.owe_import().await;
     let relay = desk.app.store().relay();
-    let due = relay.hand_over(10, Duration::from_secs(15)).await.expect("the store works").remove(0);
+    let due =
+        relay.hand_over(Rooms::of_each(10), &[], Duration::from_secs(15)).await.expect("the store works").remove(0);
     let claimed = relay.claim(due.account_id, due.kind, due.owed_id, "test", Duration::from_secs(60)).await;
     claimed.expect("the store works").expect("due")
 }
@@ -120,7 +121,7 @@ async fn until_import_ran(desk: &Desk, times: u32) {
     while ran < times {
         let most = Duration::from_secs(60);
         tokio::time::sleep(desk.app.store().relay().next_due_in(most).await.expect("the store works")).await;
-        for envelope in app::owed::due(&desk.app, 10).await.expect("the store works") {
+        for (_, envelope) in app::owed::due(&desk.app, Rooms::of_each(10), &[]).await.expect("the store works") {
             assert_eq!(app::job::run(&desk.app, &envelope, "test").await, app::job::JobEnd::Ran);
             ran += 1;
         }

@@ -110,7 +110,12 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "WORKER_CONCURRENCY",
         default: "8",
-        help: "Jobs (deliveries, imports, proofs of mailboxes) that one worker process runs at the same time. From 1 to 1000.",
+        help: "Jobs that people wait for (replies, proofs of mailboxes) that one worker process runs at the same time; one account has three quarters of the places at most. From 1 to 1000.",
+    },
+    Variable {
+        name: "WORKER_BULK_CONCURRENCY",
+        default: "4",
+        help: "Imports that one worker process runs at the same time, in places of their own: however many there are, replies do not wait for them. From 1 to 1000.",
     },
     Variable {
         name: "WORKER_MAILBOXES",

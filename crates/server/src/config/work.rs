@@ -8,7 +8,10 @@ pub struct Work {
     pub poll_interval: Duration,
     pub import_days: u32,
     pub full_parse_limit_bytes: usize,
-    pub concurrency: usize,
+    /// Jobs that people wait for, at the same time.
+    pub concurrency: u32,
+    /// Imports at the same time, in places of their own.
+    pub bulk_concurrency: u32,
     pub max_mailboxes: usize,
     /// How long to wait before each look into Sent for a message whose outcome is unknown.
     pub outcome_looks: Vec<Duration>,
@@ -20,7 +23,8 @@ impl Work {
             poll_interval: Duration::from_secs(reader.number("POLL_INTERVAL_SECONDS", 60, 1, 3600).into()),
             import_days: reader.number("IMPORT_DAYS", 7, 0, 3650),
             full_parse_limit_bytes: reader.number("FULL_PARSE_LIMIT_MB", 32, 1, 150) as usize * 1024 * 1024,
-            concurrency: reader.number("WORKER_CONCURRENCY", 8, 1, 1000) as usize,
+            concurrency: reader.number("WORKER_CONCURRENCY", 8, 1, 1000),
+            bulk_concurrency: reader.number("WORKER_BULK_CONCURRENCY", 4, 1, 1000),
             max_mailboxes: reader.number("WORKER_MAILBOXES", 10_000, 1, 1_000_000) as usize,
             outcome_looks: outcome_looks(reader),
         }

@@ -3,23 +3,54 @@
 //! A claim counts an attempt. Whoever claimed says how it ended; one that never did (it panicked, its process was killed, its time ran out)
 //! leaves its token in the row, and the next claim counts that as a breakdown. So work that kills whoever touches it can be told from work
 //! that is tried again for a reason, and is not tried for ever. The count begins anew when a try ends with words: a failure, or progress.
+//!
+//! Claims that are asked for at the same time are one statement and one commit, and so are plain ends (a commit to SQLite waits for the
+//! disk): each row is judged for itself. Rows that somebody else is just changing are left to them, so that no two ever wait for each other.
 
 use super::convert::{self, to_json};
 use super::grants::micros;
 use super::relay::Relay;
-use super::sql::{Sql, scoped, system};
+use super::sql::{Sql, rows_of, scoped, system};
+use crate::connect::Inner;
+use crate::together::AsyncAnswer;
 use crate::*;
 use domain::{AccountId, Failure, OwedId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, FromQueryResult)]
 struct ClaimedRow {
+    id: i64,
+    account_id: i64,
+    kind: String,
     subject_id: i64,
     attempts: i64,
     breakdowns: i64,
     payload: String,
+    lease_token: String,
 }
+
+/// A claim that is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimAsk {
+    account: AccountId,
+    kind: OwedKind,
+    owed: OwedId,
+    worker: String,
+    lease: Duration,
+}
+
+/// The end of a claim that is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct FinishAsk {
+    kind: OwedKind,
+    owed: OwedId,
+    token: String,
+}
+
+struct Claiming(Arc<Inner>);
+struct Finishing(Arc<Inner>);
 
 /// What a claim does to the count of breakdowns.
 const BREAKDOWNS: &str = "breakdowns = breakdowns + CASE WHEN lease_token IS NULL THEN 0 ELSE 1 END";
@@ -38,46 +69,8 @@ impl Relay {
         worker: &str,
         lease: Duration,
     ) -> Result<Option<ClaimedWork>> {
-        let token = self.inner.random_name();
-        let text = match kind {
-            OwedKind::IngestRawEmail => {
-                "UPDATE raw_emails SET attempts = attempts + 1, {breakdowns}, lease_token = ?, lease_worker = ?, lease_until = {now} + ?, ready_at = {now} + ? \
-                 WHERE account_id = :account AND id = ? AND ? = 'ingest_raw_email' AND state = 'waiting' AND lease_until <= {now} \
-                 AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = raw_emails.account_id AND a.status = 'active') \
-                 RETURNING id AS subject_id, attempts, breakdowns, '{}' AS payload"
-            }
-            OwedKind::DeliverMessage
-            | OwedKind::ProveConnection
-            | OwedKind::ImportWindow
-            | OwedKind::ReconcileDelivery => {
-                "UPDATE owed_work SET attempts = attempts + 1, {breakdowns}, lease_token = ?, lease_worker = ?, lease_until = {now} + ?, ready_at = {now} + ? \
-                 WHERE account_id = :account AND id = ? AND kind = ? AND state = 'waiting' AND due_at <= {now} AND lease_until <= {now} \
-                 AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = owed_work.account_id AND a.status = 'active') \
-                 RETURNING subject_id, attempts, breakdowns, payload"
-            }
-        };
-        let row: Option<ClaimedRow> = scoped(account, text.replace("{breakdowns}", BREAKDOWNS))
-            .bind(token.clone())
-            .bind(worker)
-            .bind(micros(lease))
-            .bind(micros(lease))
-            .bind(owed.0)
-            .bind(kind.as_str())
-            .one(&self.inner.write)
-            .await?;
-        row.map(|row| {
-            Ok(ClaimedWork {
-                scope: self.inner.scope(account),
-                kind,
-                owed_id: owed,
-                subject_id: row.subject_id,
-                attempts: convert::number("attempts", row.attempts)?,
-                breakdowns: convert::number("breakdowns", row.breakdowns)?,
-                payload: row.payload,
-                token,
-            })
-        })
-        .transpose()
+        let ask = ClaimAsk { account, kind, owed, worker: worker.to_owned(), lease };
+        self.inner.claims.ask(ask, || Claiming(Arc::clone(&self.inner))).await
     }
 
     /// The lease starts anew. `false`: it was lost.
@@ -87,7 +80,8 @@ impl Relay {
 
     /// Done. `false`: the lease was lost. (`Tx::finish_work` does the same together with its effects.)
     pub async fn finish(&self, work: &ClaimedWork) -> Result<bool> {
-        finish(&self.inner.write, work).await
+        let ask = FinishAsk { kind: work.kind, owed: work.owed_id, token: work.token.clone() };
+        self.inner.finishes.ask(ask, || Finishing(Arc::clone(&self.inner))).await
     }
 
     pub async fn retry(&self, work: &ClaimedWork, after: Duration, failure: &Failure) -> Result<bool> {
@@ -170,6 +164,122 @@ impl Relay {
     }
 }
 
+impl AsyncAnswer<ClaimAsk, Option<ClaimedWork>> for Claiming {
+    async fn answer(&self, asks: Vec<ClaimAsk>) -> Vec<Result<Option<ClaimedWork>>> {
+        let mut answers: Vec<Option<Result<Option<ClaimedWork>>>> = asks.iter().map(|_| None).collect();
+        while let Some(first) = answers.iter().position(Option::is_none) {
+            // What one statement can claim: of one table, for one worker, for the same time. Usually that is all of them.
+            let alike = |ask: &ClaimAsk| {
+                (table(ask.kind), &ask.worker, ask.lease)
+                    == (table(asks[first].kind), &asks[first].worker, asks[first].lease)
+            };
+            let some: Vec<usize> = (0..asks.len()).filter(|at| answers[*at].is_none() && alike(&asks[*at])).collect();
+            let alike: Vec<&ClaimAsk> = some.iter().map(|at| &asks[*at]).collect();
+            let mut claimed = self.claim(&alike).await;
+            for at in some {
+                answers[at] = Some(match &mut claimed {
+                    Ok(rows) => take_own(rows, &asks[at]).map(|row| self.proof(row, &asks[at])).transpose(),
+                    Err(error) => Err(error.for_another()),
+                });
+            }
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or(Ok(None))).collect()
+    }
+}
+
+/// Of two who asked for the same row, one has it.
+fn take_own(rows: &mut Vec<ClaimedRow>, ask: &ClaimAsk) -> Option<ClaimedRow> {
+    let own =
+        |row: &ClaimedRow| row.id == ask.owed.0 && row.account_id == ask.account.0 && row.kind == ask.kind.as_str();
+    let at = rows.iter().position(own)?;
+    Some(rows.swap_remove(at))
+}
+
+impl Claiming {
+    /// Those of the rows that are due and nobody's, each under a token of its own.
+    async fn claim(&self, asks: &[&ClaimAsk]) -> Result<Vec<ClaimedRow>> {
+        let Some(first) = asks.first() else { return Ok(Vec::new()) };
+        let lease = micros(first.lease);
+        let named = rows_of("(?, ?, ?)", asks.len());
+        let (table, kind, rest, returning) = match first.kind {
+            OwedKind::IngestRawEmail => (
+                "raw_emails",
+                "'ingest_raw_email'",
+                "",
+                "'ingest_raw_email' AS kind, id AS subject_id, '{}' AS payload",
+            ),
+            OwedKind::DeliverMessage
+            | OwedKind::ProveConnection
+            | OwedKind::ImportWindow
+            | OwedKind::ReconcileDelivery => {
+                ("owed_work", "c.kind", "AND c.due_at <= {now}", "kind, subject_id, payload")
+            }
+        };
+        let text = format!(
+            "UPDATE {table} SET attempts = attempts + 1, {BREAKDOWNS}, lease_token = ? || CAST(id AS TEXT), lease_worker = ?, \
+             lease_until = {{now}} + ?, ready_at = {{now}} + ? WHERE id IN (SELECT c.id FROM {table} c WHERE c.id IN (??) \
+             AND (c.account_id, {kind}, c.id) IN (VALUES {named}) AND c.state = 'waiting' {rest} AND c.lease_until <= {{now}} \
+             AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = c.account_id AND a.status = 'active'){{skip}}) \
+             RETURNING id, account_id, attempts, breakdowns, lease_token, {returning}"
+        );
+        let statement = system(text)
+            .bind(format!("{}-", self.0.random_name()))
+            .bind(first.worker.clone())
+            .bind(lease)
+            .bind(lease)
+            .list(asks.iter().map(|ask| ask.owed.0));
+        let name = |sql: Sql, ask: &&ClaimAsk| sql.bind(ask.account.0).bind(ask.kind.as_str()).bind(ask.owed.0);
+        asks.iter().fold(statement, name).all(&self.0.write).await
+    }
+
+    fn proof(&self, row: ClaimedRow, ask: &ClaimAsk) -> Result<ClaimedWork> {
+        Ok(ClaimedWork {
+            scope: self.0.scope(ask.account),
+            kind: ask.kind,
+            owed_id: ask.owed,
+            subject_id: row.subject_id,
+            attempts: convert::number("attempts", row.attempts)?,
+            breakdowns: convert::number("breakdowns", row.breakdowns)?,
+            payload: row.payload,
+            token: row.lease_token,
+        })
+    }
+}
+
+impl AsyncAnswer<FinishAsk, bool> for Finishing {
+    async fn answer(&self, asks: Vec<FinishAsk>) -> Vec<Result<bool>> {
+        let owed = self.finish(asks.iter().filter(|ask| table(ask.kind) == "owed_work").collect()).await;
+        let raw = self.finish(asks.iter().filter(|ask| table(ask.kind) == "raw_emails").collect()).await;
+        let own = |ask: &FinishAsk| match if table(ask.kind) == "owed_work" { &owed } else { &raw } {
+            Ok(finished) => Ok(finished.contains(&ask.owed.0)),
+            Err(error) => Err(error.for_another()),
+        };
+        asks.iter().map(own).collect()
+    }
+}
+
+impl Finishing {
+    /// The ids of the rows that were still theirs. A token is one row's and one claim's.
+    async fn finish(&self, asks: Vec<&FinishAsk>) -> Result<Vec<i64>> {
+        let Some(first) = asks.first() else { return Ok(Vec::new()) };
+        system(format!("{} WHERE id IN (??) AND lease_token IN (??) RETURNING id", finishing(first.kind)))
+            .list(asks.iter().map(|ask| ask.owed.0))
+            .list(asks.iter().map(|ask| ask.token.clone()))
+            .column(&self.0.write)
+            .await
+    }
+}
+
+/// How a claim ends whose work is done. What became of a raw mail is in its state; only the lease ends here.
+fn finishing(kind: OwedKind) -> &'static str {
+    match kind {
+        OwedKind::IngestRawEmail => "UPDATE raw_emails SET lease_token = NULL, lease_worker = NULL, lease_until = 0",
+        OwedKind::DeliverMessage | OwedKind::ProveConnection | OwedKind::ImportWindow | OwedKind::ReconcileDelivery => {
+            "DELETE FROM owed_work"
+        }
+    }
+}
+
 fn is_raw(work: &ClaimedWork) -> bool {
     work.kind == OwedKind::IngestRawEmail
 }
@@ -198,12 +308,7 @@ pub(crate) async fn extend<C: ConnectionTrait>(on: &C, work: &ClaimedWork, lease
 }
 
 pub(crate) async fn finish<C: ConnectionTrait>(on: &C, work: &ClaimedWork) -> Result<bool> {
-    let text = if is_raw(work) {
-        // What became of the mail is in its state; only the lease ends here.
-        "UPDATE raw_emails SET lease_token = NULL, lease_worker = NULL, lease_until = 0 WHERE account_id = :account AND id = ? AND lease_token = ?"
-    } else {
-        "DELETE FROM owed_work WHERE account_id = :account AND id = ? AND lease_token = ?"
-    };
+    let text = format!("{} WHERE account_id = :account AND id = ? AND lease_token = ?", finishing(work.kind));
     Ok(ours(scoped(work.scope.id, text), work).run(on).await? == 1)
 }
 

@@ -28,6 +28,21 @@ struct Candidate {
     ready_at: i64,
 }
 
+/// Raw mail has no priority of its own: it is new mail.
+const RAW_LANE: Lane = Lane::of(OwedPriority::Mail);
+
+impl Candidate {
+    fn is_raw(&self) -> bool {
+        self.kind == OwedKind::IngestRawEmail.as_str()
+    }
+
+    fn lane(&self) -> Lane {
+        let known = OwedPriority::ALL.into_iter().find(|priority| *priority as i64 == self.priority);
+        // The query asks for priorities that we know.
+        known.map_or(Lane::Bulk, Lane::of)
+    }
+}
+
 /// The kinds that this version knows, for SQL. A row of another kind is a newer version's, and waits for it: handing it over would be in
 /// vain, and must not stop the others.
 fn known_kinds() -> String {
@@ -44,26 +59,36 @@ fn accounts_of(table: &str) -> String {
     )
 }
 
+/// Rows of one account that the first look takes at least: with one more than needed it shows whether there are more.
+const LEAST_SHARE: u32 = 2;
+
 impl Relay {
-    /// Due rows of owed work and raw mail, round-robin by account, human replies first in each round; not handed over again before
-    /// `hold` has passed. At most `window`.
-    pub async fn hand_over(&self, window: u32, hold: Duration) -> Result<Vec<DueWork>> {
-        let window_rows = usize::try_from(window).unwrap_or(usize::MAX);
-        // A first look takes a fair share of each account; only when that leaves room does a second one take more of the busy ones.
-        let mut share = (window / 16).max(8);
-        let mut found = self.candidates(share).await?;
-        if found.len() < window_rows && is_cut(&found, share) && share < window {
-            share = window;
-            found = self.candidates(share).await?;
+    /// Due rows of owed work and raw mail, in each lane as many as there is room for, round-robin by account, human replies first in each
+    /// round; not handed over again before `hold` has passed. `full` names accounts that are to be left alone in a lane for now.
+    pub async fn hand_over(&self, rooms: Rooms, full: &[(Lane, AccountId)], hold: Duration) -> Result<Vec<DueWork>> {
+        let most = Lane::ALL.into_iter().map(|lane| rooms.of(lane)).max().unwrap_or(0);
+        if most == 0 {
+            return Ok(Vec::new());
         }
+        // A first look takes of each account its share, were there as many with work as the last time; only when that leaves room does a
+        // second one take more of the busy ones.
+        let accounts = self.inner.busy_accounts.load(Ordering::Relaxed).max(1);
+        let share = (most / accounts).saturating_add(1).max(LEAST_SHARE).min(most);
+        let mut found = self.candidates(rooms, full, share).await?;
+        if share < most && leaves_room(&found, rooms, share) {
+            found = self.candidates(rooms, full, most).await?;
+        }
+        let distinct: HashSet<i64> = found.iter().map(|c| c.account_id).collect();
+        self.inner.busy_accounts.store(u32::try_from(distinct.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
         let first = self.inner.next_round.fetch_add(1, Ordering::Relaxed);
-        let chosen = in_turn(found, first, window_rows);
+        let chosen = in_turn(found, first, rooms);
         let taken = self.take(&chosen, hold).await?;
         chosen
             .into_iter()
-            .filter(|c| taken.contains(&(c.kind == OwedKind::IngestRawEmail.as_str(), c.id)))
+            .filter(|c| taken.contains(&(c.is_raw(), c.id)))
             .map(|c| {
                 Ok(DueWork {
+                    lane: c.lane(),
                     account_id: AccountId(c.account_id),
                     kind: convert::code("owed kind", &c.kind, OwedKind::parse)?,
                     owed_id: OwedId(c.id),
@@ -72,7 +97,7 @@ impl Relay {
             .collect()
     }
 
-    async fn candidates(&self, share: u32) -> Result<Vec<Candidate>> {
+    async fn candidates(&self, rooms: Rooms, full: &[(Lane, AccountId)], share: u32) -> Result<Vec<Candidate>> {
         let share = i64::from(share);
         let owed = match self.inner.backend {
             Backend::Postgres => {
@@ -101,15 +126,27 @@ impl Relay {
             }
         };
         let owed = owed.replace("{kinds}", &known_kinds());
-        let priorities = "priorities(priority) AS (SELECT 0 UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3)";
-        let text = format!(
-            "WITH RECURSIVE {}, {}, {priorities} \
-             SELECT account_id, CAST(priority AS BIGINT) AS priority, kind, id, ready_at FROM ({owed}) AS owed_rows UNION ALL \
-             SELECT account_id, CAST(1 AS BIGINT), 'ingest_raw_email', id, ready_at FROM ({raw}) AS raw_rows",
+        let open = |priority: &OwedPriority| rooms.of(Lane::of(*priority)) > 0;
+        let wanted = OwedPriority::ALL.into_iter().filter(open);
+        let wanted: Vec<String> = wanted.map(|priority| format!("SELECT {}", priority as i64)).collect();
+        let owed = format!(
+            "WITH RECURSIVE {}, {}, priorities(priority) AS ({}) \
+             SELECT account_id, CAST(priority AS BIGINT) AS priority, kind, id, ready_at FROM ({owed}) AS owed_rows",
             accounts_of("owed_work"),
             accounts_of("raw_emails"),
+            wanted.join(" UNION ALL "),
         );
-        system(text).bind(share).bind(share).all(&self.inner.read).await
+        let looked = if rooms.of(RAW_LANE) > 0 {
+            let raw = format!(
+                "SELECT account_id, CAST(1 AS BIGINT), 'ingest_raw_email', id, ready_at FROM ({raw}) AS raw_rows"
+            );
+            system(format!("{owed} UNION ALL {raw}")).bind(share).bind(share)
+        } else {
+            system(owed).bind(share)
+        };
+        let mut found: Vec<Candidate> = looked.all(&self.inner.read).await?;
+        found.retain(|c| !full.contains(&(c.lane(), AccountId(c.account_id))));
+        Ok(found)
     }
 
     /// Marks the chosen rows as handed over; of two relays that chose the same row, one gets it. Keyed by (is raw mail, id).
@@ -117,20 +154,17 @@ impl Relay {
         let hold = micros(hold);
         let mut taken = HashSet::new();
         for raw in [false, true] {
-            let ids: Vec<i64> =
-                chosen.iter().filter(|c| (c.kind == OwedKind::IngestRawEmail.as_str()) == raw).map(|c| c.id).collect();
+            let ids: Vec<i64> = chosen.iter().filter(|c| c.is_raw() == raw).map(|c| c.id).collect();
             for some in ids.chunks(1000) {
-                let statement = if raw {
-                    system("UPDATE raw_emails SET ready_at = {now} + ? WHERE id IN (??) AND state = 'waiting' AND ready_at <= {now} RETURNING id")
-                        .bind(hold)
-                } else {
-                    system(
-                        "UPDATE owed_work SET ready_at = {now} + ?, handed_until = {now} + ? WHERE id IN (??) AND state = 'waiting' \
-                         AND ready_at <= {now} RETURNING id",
-                    )
-                    .bind(hold)
-                    .bind(hold)
-                };
+                let (table, handed) =
+                    if raw { ("raw_emails", "") } else { ("owed_work", ", handed_until = {now} + ?") };
+                // Rows that somebody else is just taking or claiming are left to them: nobody waits for anybody, in whatever order.
+                let statement = system(format!(
+                    "UPDATE {table} SET ready_at = {{now}} + ?{handed} WHERE id IN (SELECT c.id FROM {table} c WHERE c.id IN (??) \
+                     AND c.state = 'waiting' AND c.ready_at <= {{now}}{{skip}}) RETURNING id"
+                ))
+                .bind(hold);
+                let statement = if raw { statement } else { statement.bind(hold) };
                 let ids: Vec<i64> = statement.list(some.iter().copied()).column(&self.inner.write).await?;
                 taken.extend(ids.into_iter().map(|id| (raw, id)));
             }
@@ -158,18 +192,21 @@ impl Relay {
     }
 }
 
-/// Whether some account had more than its share.
-fn is_cut(found: &[Candidate], share: u32) -> bool {
-    let mut per_bucket: BTreeMap<(i64, i64, bool), u32> = BTreeMap::new();
+/// Whether some lane has room left although some account had more than its share for it.
+fn leaves_room(found: &[Candidate], rooms: Rooms, share: u32) -> bool {
+    let mut per_bucket: BTreeMap<(Lane, i64, i64, bool), u32> = BTreeMap::new();
+    let mut per_lane = Rooms::default();
     for c in found {
-        *per_bucket.entry((c.account_id, c.priority, c.kind == OwedKind::IngestRawEmail.as_str())).or_default() += 1;
+        *per_bucket.entry((c.lane(), c.account_id, c.priority, c.is_raw())).or_default() += 1;
+        *per_lane.of_mut(c.lane()) += 1;
     }
-    per_bucket.values().any(|count| *count >= share)
+    let cut = |lane| per_bucket.iter().any(|((of, ..), count)| *of == lane && *count >= share);
+    Lane::ALL.into_iter().any(|lane| per_lane.of(lane) < rooms.of(lane) && cut(lane))
 }
 
-/// Round by round: in each, every account gives one row of each priority, the most urgent priority first. `first` turns the order
-/// of the accounts, so that none is always served first.
-fn in_turn(found: Vec<Candidate>, first: usize, window: usize) -> Vec<Candidate> {
+/// Round by round: in each, every account gives one row of each priority, the most urgent priority first; of each lane as many as it has
+/// room for. `first` turns the order of the accounts, so that none is always served first.
+fn in_turn(found: Vec<Candidate>, first: usize, mut rooms: Rooms) -> Vec<Candidate> {
     let mut buckets: BTreeMap<(i64, i64), Vec<Candidate>> = BTreeMap::new();
     for candidate in found {
         buckets.entry((candidate.priority, candidate.account_id)).or_default().push(candidate);
@@ -188,7 +225,15 @@ fn in_turn(found: Vec<Candidate>, first: usize, window: usize) -> Vec<Candidate>
         ranked.extend(rows.into_iter().enumerate().map(|(round, row)| ((round, priority, place), row)));
     }
     ranked.sort_by_key(|(rank, _)| *rank);
-    ranked.into_iter().map(|(_, row)| row).take(window).collect()
+    let mut chosen = Vec::new();
+    for (_, row) in ranked {
+        let room = rooms.of_mut(row.lane());
+        if *room > 0 {
+            *room -= 1;
+            chosen.push(row);
+        }
+    }
+    chosen
 }
 
 #[cfg(test)]
@@ -203,16 +248,33 @@ mod tests {
     fn a_busy_account_does_not_push_the_others_out_and_replies_come_first_in_each_round() {
         let mut found: Vec<Candidate> = (0..1000).map(|n| row(1, 0, n)).collect();
         found.extend([row(2, 0, 2000), row(2, 3, 2001), row(3, 1, 3000)]);
-        let chosen = in_turn(found, 0, 6);
+        let chosen = in_turn(found, 0, Rooms { people: 4, mail: 4, bulk: 4 });
         let ids: Vec<i64> = chosen.iter().map(|c| c.id).collect();
         assert_eq!(ids, [0, 2000, 3000, 2001, 1, 2]);
     }
 
     #[test]
+    fn a_lane_without_room_gives_nothing_and_takes_nothing_from_the_others() {
+        let mut found: Vec<Candidate> = (0..100).map(|n| row(1, 3, n)).collect();
+        found.extend([row(1, 0, 200), row(1, 2, 300), row(1, 1, 400)]);
+        let ids = |rooms| in_turn(found.clone(), 0, rooms).iter().map(|c| c.id).collect::<Vec<_>>();
+        assert_eq!(ids(Rooms { people: 2, mail: 1, bulk: 0 }), [200, 400]);
+        assert_eq!(ids(Rooms { people: 0, mail: 5, bulk: 2 }), [400, 300, 0, 1]);
+    }
+
+    #[test]
     fn another_account_is_first_in_the_next_round() {
         let found = vec![row(1, 0, 1), row(2, 0, 2), row(3, 0, 3)];
-        let firsts: Vec<i64> = (0..3).map(|n| in_turn(found.clone(), n, 1)[0].account_id).collect();
+        let firsts: Vec<i64> = (0..3).map(|n| in_turn(found.clone(), n, Rooms::of_each(1))[0].account_id).collect();
         assert_eq!(firsts, [1, 2, 3]);
-        assert!(in_turn(Vec::new(), 5, 10).is_empty());
+        assert!(in_turn(Vec::new(), 5, Rooms::of_each(10)).is_empty());
+    }
+
+    #[test]
+    fn more_is_looked_for_only_where_a_busy_account_could_fill_the_room_that_is_left() {
+        let found: Vec<Candidate> = (0..4).map(|n| row(1, 3, n)).chain([row(2, 0, 9)]).collect();
+        assert!(leaves_room(&found, Rooms { people: 5, mail: 5, bulk: 5 }, 4));
+        assert!(!leaves_room(&found, Rooms { people: 5, mail: 5, bulk: 4 }, 4), "bulk is full, nobody else has more");
+        assert!(!leaves_room(&found, Rooms { people: 5, mail: 5, bulk: 5 }, 5), "the account has no more");
     }
 }

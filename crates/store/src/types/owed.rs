@@ -27,9 +27,69 @@ pub enum OwedPriority {
     Bulk = 3,
 }
 
+impl OwedPriority {
+    pub const ALL: [Self; 4] = [Self::Human, Self::Mail, Self::Normal, Self::Bulk];
+}
+
+/// Which line work waits in on its way. Each has its own room in the queue and its own places in a worker, so that no work of one lane,
+/// however much or slow, holds up another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// A person waits for it in front of a screen.
+    People,
+    /// New mail that was left over, and what has no lane of its own.
+    Mail,
+    /// Imports and other bulk.
+    Bulk,
+}
+
+impl Lane {
+    /// The most urgent first.
+    pub const ALL: [Self; 3] = [Self::People, Self::Mail, Self::Bulk];
+
+    pub const fn of(priority: OwedPriority) -> Self {
+        match priority {
+            OwedPriority::Human => Self::People,
+            OwedPriority::Mail | OwedPriority::Normal => Self::Mail,
+            OwedPriority::Bulk => Self::Bulk,
+        }
+    }
+}
+
+/// A number for each lane: how many more jobs may wait, how many run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rooms {
+    pub people: u32,
+    pub mail: u32,
+    pub bulk: u32,
+}
+
+impl Rooms {
+    pub const fn of_each(number: u32) -> Self {
+        Self { people: number, mail: number, bulk: number }
+    }
+
+    pub const fn of(&self, lane: Lane) -> u32 {
+        match lane {
+            Lane::People => self.people,
+            Lane::Mail => self.mail,
+            Lane::Bulk => self.bulk,
+        }
+    }
+
+    pub const fn of_mut(&mut self, lane: Lane) -> &mut u32 {
+        match lane {
+            Lane::People => &mut self.people,
+            Lane::Mail => &mut self.mail,
+            Lane::Bulk => &mut self.bulk,
+        }
+    }
+}
+
 /// A row that is due and was handed to the caller for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DueWork {
+    pub lane: Lane,
     pub account_id: AccountId,
     pub kind: OwedKind,
     pub owed_id: OwedId,

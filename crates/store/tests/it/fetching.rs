@@ -187,7 +187,7 @@ async fn a_savepoint_keeps_the_rest_of_the_batch() {
         let (waiting, _) = w.ours.scope.raw_emails(&by_state(RawEmailState::Waiting)).await.unwrap();
         assert_eq!((waiting.len(), waiting[0].attempts), (1, 1));
         // What was left is handed to the queue, claimed, and ingested once.
-        let due = w.store.relay().hand_over(10, Duration::from_secs(60)).await.unwrap();
+        let due = w.store.relay().hand_over(Rooms::of_each(10), &[], Duration::from_secs(60)).await.unwrap();
         assert_eq!(due.len(), 1);
         let work = w.store.relay();
         let claim = async || {

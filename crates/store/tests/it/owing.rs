@@ -30,8 +30,8 @@ async fn a_busy_account_does_not_hold_up_the_others_and_replies_go_first() {
         owe(&w.ours, OwedPriority::Bulk, 300).await;
         let replies = owe(&w.ours, OwedPriority::Human, 2).await;
         let others = owe(&w.theirs, OwedPriority::Normal, 3).await;
-        let due = w.store.relay().hand_over(10, HOLD).await.unwrap();
-        assert_eq!(due.len(), 10);
+        let due = w.store.relay().hand_over(Rooms::of_each(10), &[], HOLD).await.unwrap();
+        assert_eq!(due.len(), 15, "both replies, the three others, and as much bulk as there is room for");
         assert_eq!(due[0].owed_id, replies[0]);
         let handed: Vec<OwedId> = due.iter().map(|d| d.owed_id).collect();
         assert!(others.iter().chain(&replies).all(|id| handed.contains(id)), "{handed:?}");
@@ -39,7 +39,7 @@ async fn a_busy_account_does_not_hold_up_the_others_and_replies_go_first() {
         let mut seen: HashMap<OwedId, u32> = HashMap::new();
         handed.into_iter().for_each(|id| *seen.entry(id).or_default() += 1);
         loop {
-            let due = w.store.relay().hand_over(100, HOLD).await.unwrap();
+            let due = w.store.relay().hand_over(Rooms::of_each(100), &[], HOLD).await.unwrap();
             if due.is_empty() {
                 break;
             }
@@ -58,7 +58,7 @@ async fn two_relays_never_hand_over_the_same_row() {
         let tasks: Vec<_> = (0..4)
             .map(|_| {
                 let relay = w.store.relay();
-                tokio::spawn(async move { relay.hand_over(150, HOLD).await.unwrap() })
+                tokio::spawn(async move { relay.hand_over(Rooms::of_each(150), &[], HOLD).await.unwrap() })
             })
             .collect();
         let mut all = Vec::new();
@@ -96,10 +96,10 @@ async fn work_is_claimed_once_and_comes_back_when_its_worker_is_gone() {
         let dead = claims.remove(0);
         assert_eq!((dead.attempts, dead.breakdowns, dead.payload.as_str()), (1, 0, r#"{"n":0}"#));
         assert_eq!(w.store.operator().owed_counts().await.unwrap().leased, 1);
-        assert!(relay.hand_over(10, HOLD).await.unwrap().is_empty());
+        assert!(relay.hand_over(Rooms::of_each(10), &[], HOLD).await.unwrap().is_empty());
         // Its lease ends; it is handed over and claimed again, and the dead worker can finish nothing.
         assert!(relay.extend(&dead, Duration::ZERO).await.unwrap());
-        assert_eq!(relay.hand_over(10, HOLD).await.unwrap().len(), 1);
+        assert_eq!(relay.hand_over(Rooms::of_each(10), &[], HOLD).await.unwrap().len(), 1);
         let next = claim(&w, account, id, HOLD).await.unwrap();
         assert_eq!((next.attempts, next.breakdowns), (2, 1), "the first never said how it ended");
         assert!(!relay.finish(&dead).await.unwrap() && !relay.extend(&dead, HOLD).await.unwrap());
@@ -143,7 +143,10 @@ async fn work_ends_finished_failed_cancelled_or_given_back() {
         assert_eq!((counts.waiting, counts.leased, counts.failed), (2, 1, 1));
         w.store.operator().set_account_status(account, AccountStatus::Suspended).await.unwrap();
         owe(&w.ours, OwedPriority::Human, 1).await;
-        assert!(relay.hand_over(10, HOLD).await.unwrap().is_empty(), "a suspended account sends nothing");
+        assert!(
+            relay.hand_over(Rooms::of_each(10), &[], HOLD).await.unwrap().is_empty(),
+            "a suspended account sends nothing"
+        );
     })
     .await;
 }
@@ -166,13 +169,19 @@ async fn fifty_accounts_with_deep_queues_are_served_in_turn() {
             accounts.push(made.account.id);
         }
         let start = Instant::now();
-        let due = w.store.relay().hand_over(100, HOLD).await.unwrap();
+        let due = w.store.relay().hand_over(Rooms::of_each(100), &[], HOLD).await.unwrap();
         let took = start.elapsed();
-        let mut per_account: HashMap<AccountId, u32> = HashMap::new();
-        due.iter().for_each(|d| *per_account.entry(d.account_id).or_default() += 1);
-        assert_eq!(due.len(), 100);
-        assert!(accounts.iter().all(|a| per_account.get(a) == Some(&2)), "{per_account:?}");
-        println!("handed over 100 of 3960 rows of 50 accounts in {took:?}");
+        let mut per_account: HashMap<(Lane, AccountId), u32> = HashMap::new();
+        due.iter().for_each(|d| *per_account.entry((d.lane, d.account_id)).or_default() += 1);
+        assert_eq!(per_account.remove(&(Lane::Bulk, accounts[0])), Some(100), "nobody else has bulk");
+        let share = |account: &AccountId| per_account.get(&(Lane::Mail, *account)).copied().unwrap_or(0);
+        assert!(accounts[1..].iter().all(|account| (2..=3).contains(&share(account))), "{per_account:?}");
+        assert_eq!(per_account.values().sum::<u32>(), 100);
+        println!("handed over 200 of 3960 rows of 50 accounts in {took:?}");
+        // An account that has all its places is left alone in that lane, and in no other.
+        let full = [(Lane::Bulk, accounts[0]), (Lane::Mail, accounts[1])];
+        let due = w.store.relay().hand_over(Rooms::of_each(98), &full, HOLD).await.unwrap();
+        assert!(due.iter().all(|d| !full.contains(&(d.lane, d.account_id))) && due.len() == 98, "{}", due.len());
     })
     .await;
 }
@@ -212,7 +221,7 @@ async fn a_row_of_a_kind_that_is_not_known_holds_up_nobody_and_fails_when_nobody
         w.sql("UPDATE owed_work SET kind = 'fold_laundry', payload = 'not json'").await;
         let known = owe(&w.ours, OwedPriority::Human, 1).await[0];
         let relay = w.store.relay();
-        let due = relay.hand_over(10, HOLD).await.unwrap();
+        let due = relay.hand_over(Rooms::of_each(10), &[], HOLD).await.unwrap();
         assert_eq!(due.iter().map(|work| work.owed_id).collect::<Vec<_>>(), [known]);
         let failure = FailureClass::GivenUp.into();
         assert_eq!(relay.fail_unknown(HOLD, &failure).await.unwrap(), 0, "perhaps a newer version comes");

@@ -1,16 +1,18 @@
-//! An apalis `Backend` over any [`Queue`]: a pump takes jobs and passes them on, one ahead of what runs.
+//! An apalis `Backend` over any [`Queue`]: a pump for each lane takes jobs when there is a place for them, and passes them on.
 //!
-//! Trouble of the transport stays in the pump, which backs off and asks again: apalis ends a worker whose backend reports an error, so this
-//! one never reports any. At the close, what was taken and not begun is put back before the worker is told that it is closed.
+//! apalis ends a worker whose backend reports an error, so this one never reports any. At the close, what was taken and not begun is put
+//! back before the worker is told that it is closed.
 
-use super::{Payload, Queue};
+use super::pump::{Pump, put_back};
+use super::{Lane, Payload, Queue};
+use crate::places::{Place, Places};
 use apalis_core::backend::finalize::Ephemeral;
 use apalis_core::backend::{Backend, BackendConfig};
 use apalis_core::task::Task;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::task::task_id::RandomId;
 use apalis_core::worker::context::WorkerContext;
-use domain::failure::backoff;
+use domain::AccountId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::convert::Infallible;
@@ -18,96 +20,84 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::layer::util::Identity;
-use tracing::{info, warn};
+use tracing::warn;
 
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// What cannot be put back in this time comes again from the rows.
-const PUT_BACK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Pumps that wait for a job are interrupted; one that was just going to wait, at the next time.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(50);
+/// A pump that is still waiting for Redis then is dropped. A job popped just at that moment comes again from its row.
+const PUMPS_END_WITHIN: Duration = Duration::from_secs(5);
+
+/// A job that has its place. It holds the place until it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub lane: Lane,
+    pub payload: Payload,
+    pub place: Option<Arc<Place>>,
+}
 
 pub(crate) struct QueueBackend {
     queue: Arc<dyn Queue>,
+    places: Arc<Places>,
     stop: CancellationToken,
     state: State,
 }
 
 enum State {
-    Open { jobs: mpsc::Receiver<Payload>, pump: JoinHandle<()> },
+    Open { jobs: mpsc::Receiver<Job>, pumps: JoinSet<()> },
     Closing(BoxFuture<'static, ()>),
     Closed,
 }
 
 impl QueueBackend {
-    /// Starts the pump. It holds at most one job beyond those that run: a longer row here would keep jobs from processes that are free.
-    pub(crate) fn start(queue: Arc<dyn Queue>) -> Self {
+    /// Starts the pumps. `all` is how many places there are.
+    pub(crate) fn start(
+        queue: Arc<dyn Queue>,
+        places: Arc<Places>,
+        all: usize,
+        account_of: fn(&Payload) -> Option<AccountId>,
+    ) -> Self {
         let stop = CancellationToken::new();
-        let (sender, jobs) = mpsc::channel(1);
-        let pump = tokio::spawn(pump(queue.clone(), sender, stop.clone()));
-        Self { queue, stop, state: State::Open { jobs, pump } }
-    }
-}
-
-async fn pump(queue: Arc<dyn Queue>, sender: mpsc::Sender<Payload>, stop: CancellationToken) {
-    let mut failures = 0u32;
-    loop {
-        // The place first, then the job: nothing is taken for which there is no place.
-        let place = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            place = sender.reserve() => match place {
-                Ok(place) => place,
-                Err(_) => return,
-            },
-        };
-        match queue.take().await {
-            Ok(taken) => {
-                if failures > 0 {
-                    info!(failures, "the queue answers again");
-                    failures = 0;
-                }
-                if let Some(job) = taken {
-                    place.send(job);
-                }
-            }
-            Err(error) => {
-                failures = failures.saturating_add(1);
-                if failures == 1 {
-                    warn!(%error, "the queue does not answer; asking again until it does");
-                }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(backoff(failures, FIRST_WAIT, LONGEST_WAIT, 0.5)) => {}
-                }
-            }
+        let (sender, jobs) = mpsc::channel(all.max(1));
+        let mut pumps = JoinSet::new();
+        for lane in places.lanes() {
+            let (queue, places, jobs, stop) = (queue.clone(), lane.clone(), sender.clone(), stop.clone());
+            pumps.spawn(Pump { queue, places, account_of, jobs, stop }.run());
         }
+        Self { queue, places, stop, state: State::Open { jobs, pumps } }
     }
 }
 
-async fn close(queue: Arc<dyn Queue>, mut jobs: mpsc::Receiver<Payload>, pump: JoinHandle<()>) {
-    // The pump ends within one take. It is not aborted: a job popped just then would be out of reach until its row comes again.
-    if let Err(error) = pump.await {
-        warn!(%error, "the queue's pump ended badly");
+async fn close(queue: Arc<dyn Queue>, places: Arc<Places>, mut jobs: mpsc::Receiver<Job>, mut pumps: JoinSet<()>) {
+    let ending = async { while pumps.join_next().await.is_some() {} };
+    let interrupting = async {
+        loop {
+            // While Redis is away nothing waits in it.
+            let _ = queue.interrupt().await;
+            tokio::time::sleep(INTERRUPT_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = ending => {}
+        () = interrupting => {}
+        () = tokio::time::sleep(PUMPS_END_WITHIN) => warn!("the queue did not let go in time"),
     }
+    pumps.abort_all();
     jobs.close();
     let mut left = Vec::new();
     while let Some(job) = jobs.recv().await {
         left.push(job);
     }
-    if !left.is_empty() {
-        let count = left.len();
-        match tokio::time::timeout(PUT_BACK_TIMEOUT, queue.put_back(left)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(%error, count, "jobs could not be put back; they come again from their rows"),
-            Err(_) => warn!(count, "jobs could not be put back in time; they come again from their rows"),
-        }
+    for lane in places.lanes() {
+        let back = left.iter().filter(|job| job.lane == lane.lane).map(|job| job.payload.clone()).collect();
+        put_back(&*queue, lane, back).await;
     }
 }
 
 impl Backend for QueueBackend {
-    type Task = Task<Payload>;
+    type Task = Task<Job>;
     type Error = Infallible;
 
     fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
@@ -124,9 +114,9 @@ impl Backend for QueueBackend {
     fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
         self.stop.cancel();
         if matches!(self.state, State::Open { .. })
-            && let State::Open { jobs, pump } = std::mem::replace(&mut self.state, State::Closed)
+            && let State::Open { jobs, pumps } = std::mem::replace(&mut self.state, State::Closed)
         {
-            self.state = State::Closing(close(self.queue.clone(), jobs, pump).boxed());
+            self.state = State::Closing(close(self.queue.clone(), self.places.clone(), jobs, pumps).boxed());
         }
         if let State::Closing(closing) = &mut self.state {
             std::task::ready!(closing.poll_unpin(cx));
@@ -143,7 +133,7 @@ impl Drop for QueueBackend {
 }
 
 impl BackendConfig for QueueBackend {
-    type Args = Payload;
+    type Args = Job;
     type Id = RandomId;
     type Kind = Ephemeral;
     type Config = ();

@@ -1,24 +1,42 @@
-//! The transport within one process: a list and a bell. It never outlives the process, and nothing needs it to.
+//! The transport within one process: a list and a bell for each lane. It never outlives the process, and nothing needs it to.
 
-use super::{Payload, Queue, QueueError, TAKE_PATIENCE};
+use super::{Lane, Payload, Queue, QueueError, Rooms};
 use async_trait::async_trait;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Jobs that wait in this process.
 #[derive(Debug)]
 pub struct MemoryQueue {
-    capacity: usize,
+    capacity: u32,
+    people: Waiting,
+    mail: Waiting,
+    bulk: Waiting,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
     jobs: Mutex<VecDeque<Payload>>,
     came: Notify,
 }
 
 impl MemoryQueue {
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity, jobs: Mutex::default(), came: Notify::new() }
+    pub fn new(capacity: u32) -> Self {
+        Self { capacity, people: Waiting::default(), mail: Waiting::default(), bulk: Waiting::default() }
     }
 
+    fn lane(&self, lane: Lane) -> &Waiting {
+        match lane {
+            Lane::People => &self.people,
+            Lane::Mail => &self.mail,
+            Lane::Bulk => &self.bulk,
+        }
+    }
+}
+
+impl Waiting {
     /// No code panics while it holds the list, so a poisoned lock holds a good list.
     fn jobs(&self) -> MutexGuard<'_, VecDeque<Payload>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
@@ -37,31 +55,53 @@ impl MemoryQueue {
 
 #[async_trait]
 impl Queue for MemoryQueue {
-    async fn room(&self) -> Result<usize, QueueError> {
-        Ok(self.capacity.saturating_sub(self.jobs().len()))
+    fn capacity(&self) -> u32 {
+        self.capacity
     }
 
-    async fn push(&self, jobs: Vec<Payload>) -> Result<(), QueueError> {
-        self.jobs().extend(jobs);
-        self.came.notify_one();
+    async fn room(&self) -> Result<Rooms, QueueError> {
+        let mut rooms = Rooms::default();
+        for lane in Lane::ALL {
+            let waiting = u32::try_from(self.lane(lane).jobs().len()).unwrap_or(u32::MAX);
+            *rooms.of_mut(lane) = self.capacity.saturating_sub(waiting);
+        }
+        Ok(rooms)
+    }
+
+    async fn push(&self, jobs: Vec<(Lane, Payload)>) -> Result<(), QueueError> {
+        for (lane, job) in jobs {
+            self.lane(lane).jobs().push_back(job);
+            self.lane(lane).came.notify_one();
+        }
         Ok(())
     }
 
-    async fn take(&self) -> Result<Option<Payload>, QueueError> {
-        if let Some(job) = self.next() {
+    async fn take(&self, lane: Lane, patience: Duration) -> Result<Option<Payload>, QueueError> {
+        let lane = self.lane(lane);
+        if let Some(job) = lane.next() {
             return Ok(Some(job));
         }
-        let _ = tokio::time::timeout(TAKE_PATIENCE, self.came.notified()).await;
-        Ok(self.next())
+        if !patience.is_zero() {
+            let _ = tokio::time::timeout(patience, lane.came.notified()).await;
+        }
+        Ok(lane.next())
     }
 
-    async fn put_back(&self, jobs: Vec<Payload>) -> Result<(), QueueError> {
-        let mut waiting = self.jobs();
+    async fn put_back(&self, lane: Lane, jobs: Vec<Payload>) -> Result<(), QueueError> {
+        let lane = self.lane(lane);
+        let mut waiting = lane.jobs();
         for job in jobs.into_iter().rev() {
             waiting.push_front(job);
         }
         drop(waiting);
-        self.came.notify_one();
+        lane.came.notify_one();
+        Ok(())
+    }
+
+    async fn interrupt(&self) -> Result<(), QueueError> {
+        for lane in Lane::ALL {
+            self.lane(lane).came.notify_one();
+        }
         Ok(())
     }
 }

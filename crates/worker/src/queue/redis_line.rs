@@ -6,6 +6,7 @@ use super::QueueError;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo, Pipeline};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -16,6 +17,8 @@ pub(crate) struct RedisLine {
     client: Client,
     patience: Duration,
     connection: Mutex<Option<MultiplexedConnection>>,
+    /// What Redis calls the present connection, where somebody may want to interrupt it; zero when there is none.
+    named: Option<AtomicI64>,
 }
 
 impl RedisLine {
@@ -25,7 +28,18 @@ impl RedisLine {
         // A job is one small packet: waiting for more before sending it (Nagle) would cost 40 ms.
         let address = address.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         let client = Client::open(address).map_err(|error| QueueError::BadUrl(error.to_string()))?;
-        Ok(Self { client, patience, connection: Mutex::new(None) })
+        Ok(Self { client, patience, connection: Mutex::new(None), named: None })
+    }
+
+    /// Learns what Redis calls it, so that another line can end a command that blocks on this one (CLIENT UNBLOCK).
+    pub(crate) fn that_may_be_interrupted(mut self) -> Self {
+        self.named = Some(AtomicI64::new(0));
+        self
+    }
+
+    /// What Redis calls the present connection.
+    pub(crate) fn client_id(&self) -> Option<i64> {
+        self.named.as_ref().map(|id| id.load(Ordering::SeqCst)).filter(|id| *id != 0)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -56,6 +70,14 @@ impl RedisLine {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(None);
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connecting = async {
+            let mut connection = connecting.await?;
+            if let Some(named) = &self.named {
+                let id: i64 = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
+                named.store(id, Ordering::SeqCst);
+            }
+            Ok::<_, redis::RedisError>(connection)
+        };
         let connection = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
             .await
             .map_err(|_| QueueError::TimedOut)?
@@ -66,6 +88,9 @@ impl RedisLine {
 
     async fn forget(&self) {
         *self.connection.lock().await = None;
+        if let Some(named) = &self.named {
+            named.store(0, Ordering::SeqCst);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Jobs that cannot be read, panic, or never end: they stop nobody.
 
-use super::{CAPACITY, LONG, Rows, ask, finishing, queue, start};
-use crate::queue::{JOBS_KEY, MemoryQueue, Payload, Queue};
-use crate::runner::{self, Handler, RunnerConfig};
+use super::{CAPACITY, LONG, Rows, ask, config, finishing, queue, start};
+use crate::places::Places;
+use crate::queue::{Lane, MemoryQueue, Payload, Queue, Rooms, jobs_key};
+use crate::runner::{self, Handler};
 use crate::wake::Hints;
 use futures_util::FutureExt;
 use std::sync::Arc;
@@ -16,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 async fn a_job_that_cannot_be_read_or_panics_stops_nobody(queue: Arc<dyn Queue>) {
     let rows = Arc::new(Rows::default());
     let running = start(queue.clone(), &rows, LONG, &Hints::in_process(), finishing(&rows));
-    queue.push(["", "{\"half\":", "nonsense"].map(|text| Payload(text.to_owned())).to_vec()).await.unwrap();
+    queue
+        .push(["", "{\"half\":", "nonsense"].map(|text| (Lane::People, Payload(text.to_owned()))).to_vec())
+        .await
+        .unwrap();
     rows.owe(0..40);
     rows.wait_until_done(40).await;
     assert!(!running.runner.is_finished());
@@ -31,7 +35,7 @@ async fn a_job_that_panics_stops_nobody_in_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_panics_or_is_no_text_stops_nobody_over_redis() {
     let redis = Redis::start().unwrap();
-    ask::<()>(&redis, redis::cmd("RPUSH").arg(JOBS_KEY).arg(&b"\xff\xfe\x00"[..])).await;
+    ask::<()>(&redis, redis::cmd("RPUSH").arg(jobs_key(Lane::People)).arg(&b"\xff\xfe\x00"[..])).await;
     a_job_that_cannot_be_read_or_panics_stops_nobody(queue(&redis)).await;
 }
 
@@ -40,9 +44,9 @@ async fn what_is_no_job_is_kept(queue: Arc<dyn Queue>, texts: &[&str]) {
     let installation = Installation::new(Database::Sqlite).await.unwrap();
     let app = installation.app(ProcessParts::new(Arc::new(Hints::in_process()))).await.unwrap();
     let stop = CancellationToken::new();
-    let config = RunnerConfig { name: "test".to_owned(), concurrency: 1, timeout: LONG };
+    let rooms = Rooms::of_each(1);
     let handler = crate::handler(app.clone(), "worker-1".to_owned());
-    let runner = tokio::spawn(runner::run(queue, config, handler, stop.clone()));
+    let runner = tokio::spawn(runner::run(queue, Places::new(rooms), config(rooms, LONG), handler, stop.clone()));
     let operator = app.store().operator();
     eventually("all of it is kept", async || Ok(operator.unreadable_jobs(10).await?.len() == texts.len()))
         .await
@@ -59,14 +63,15 @@ async fn what_is_no_job_is_kept(queue: Arc<dyn Queue>, texts: &[&str]) {
 async fn what_is_no_job_is_kept_where_the_operator_finds_it_in_memory() {
     let queue = MemoryQueue::new(CAPACITY);
     let texts = ["nonsense", r#"{"name":"deliver_message","account_id":"one"}"#];
-    queue.push(texts.map(|text| Payload(text.to_owned())).to_vec()).await.unwrap();
+    queue.push(texts.map(|text| (Lane::People, Payload(text.to_owned()))).to_vec()).await.unwrap();
     what_is_no_job_is_kept(Arc::new(queue), &texts).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_job_is_kept_where_the_operator_finds_it_over_redis() {
     let redis = Redis::start().unwrap();
-    ask::<()>(&redis, redis::cmd("RPUSH").arg(JOBS_KEY).arg("nonsense").arg(&b"no\xfftext\x00"[..])).await;
+    ask::<()>(&redis, redis::cmd("RPUSH").arg(jobs_key(Lane::People)).arg("nonsense").arg(&b"no\xfftext\x00"[..]))
+        .await;
     what_is_no_job_is_kept(queue(&redis), &["nonsense", "no\u{fffd}text\u{fffd}"]).await;
 }
 
@@ -87,10 +92,10 @@ async fn a_job_that_outlasts_its_time_is_ended_and_gives_its_place_free() {
             .boxed()
         })
     };
-    queue.push(vec![Payload::default(), Payload::default()]).await.unwrap();
+    queue.push(vec![(Lane::People, Payload::default()), (Lane::People, Payload::default())]).await.unwrap();
     let stop = CancellationToken::new();
-    let config = RunnerConfig { name: "test".to_owned(), concurrency: 1, timeout: Duration::from_millis(50) };
-    let runner = tokio::spawn(runner::run(queue, config, handler, stop.clone()));
+    let (rooms, short) = (Rooms::of_each(1), Duration::from_millis(50));
+    let runner = tokio::spawn(runner::run(queue, Places::new(rooms), config(rooms, short), handler, stop.clone()));
     tokio::time::timeout(LONG, ended.acquire_many(2))
         .await
         .expect("both were ended, one after the other")

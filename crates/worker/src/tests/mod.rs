@@ -5,12 +5,16 @@
 mod bad_jobs;
 mod between_processes;
 mod handing_over;
+mod lanes;
 mod stopping;
 
-use crate::queue::{Payload, Queue, RedisQueue};
-use crate::relay;
+use crate::places::Places;
+use crate::queue::{Lane, Payload, Queue, RedisQueue, Rooms};
+use crate::relay::{Relay, Source};
 use crate::runner::{self, Handler, RunnerConfig};
 use crate::wake::Hints;
+use async_trait::async_trait;
+use domain::AccountId;
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const LONG: Duration = Duration::from_secs(60);
-const CAPACITY: usize = 16;
+const CAPACITY: u32 = 16;
 const CONCURRENCY: usize = 2;
 
 /// The rows of owed work, as the database would hold them.
@@ -45,16 +49,16 @@ impl Rows {
         self.rows.lock().unwrap().extend(ids.map(|id| (id, Row::default())));
     }
 
-    fn hand_over(&self, window: usize, hold: Duration) -> Vec<Payload> {
+    fn hand_over(&self, window: usize, hold: Duration) -> Vec<(Lane, Payload)> {
         let mut rows = self.rows.lock().unwrap();
         let now = Instant::now();
         let due = rows.iter_mut().filter(|(_, row)| row.runs == 0 && row.handed_until.is_none_or(|until| until < now));
-        let jobs: Vec<Payload> = due
+        let jobs = due
             .take(window)
             .map(|(id, row)| {
                 row.handed_until = Some(now + hold);
                 row.handed = true;
-                Payload(id.to_string())
+                (Lane::People, Payload(id.to_string()))
             })
             .collect();
         let outstanding = rows.values().filter(|row| row.handed && row.runs == 0).count();
@@ -85,6 +89,23 @@ impl Rows {
     }
 }
 
+/// The rows, of which one handed over is not handed over again for so long.
+struct Held(Arc<Rows>, Duration);
+
+#[async_trait]
+impl Source for Held {
+    async fn due(&self, rooms: Rooms, _full: &[(Lane, AccountId)]) -> Result<Vec<(Lane, Payload)>, String> {
+        Ok(self.0.hand_over(rooms.people as usize, self.1))
+    }
+
+    async fn next_due_in(&self, most: Duration) -> Result<Duration, String> {
+        let now = Instant::now();
+        let rows = self.0.rows.lock().unwrap();
+        let waits = rows.values().filter(|row| row.runs == 0).map(|row| row.handed_until.map_or(now, |until| until));
+        Ok(waits.min().map_or(most, |until| until.saturating_duration_since(now)).min(most))
+    }
+}
+
 struct Running {
     stop: CancellationToken,
     relay: JoinHandle<()>,
@@ -101,15 +122,28 @@ impl Running {
 
 fn start(queue: Arc<dyn Queue>, rows: &Arc<Rows>, hold: Duration, hints: &Hints, handler: Handler) -> Running {
     let stop = CancellationToken::new();
-    let rows = rows.clone();
-    let due: relay::Due = Arc::new(move |window| {
-        let jobs = rows.hand_over(window as usize, hold);
-        async move { Ok(jobs) }.boxed()
-    });
-    let relay = tokio::spawn(relay::run(due, queue.clone(), hints.clone(), stop.clone()));
-    let config = RunnerConfig { name: "test".to_owned(), concurrency: CONCURRENCY, timeout: LONG };
-    let runner = tokio::spawn(runner::run(queue, config, handler, stop.clone()));
+    let places = Rooms::of_each(u32::try_from(CONCURRENCY).unwrap());
+    start_with(Arc::new(Held(rows.clone(), hold)), queue, places, hints, handler, stop)
+}
+
+fn start_with(
+    source: Arc<dyn Source>,
+    queue: Arc<dyn Queue>,
+    rooms: Rooms,
+    hints: &Hints,
+    handler: Handler,
+    stop: CancellationToken,
+) -> Running {
+    let places = Places::new(rooms);
+    let relay =
+        Relay { source, queue: queue.clone(), places: places.clone(), hints: hints.clone(), poll: crate::relay::POLL };
+    let relay = tokio::spawn(relay.run(stop.clone()));
+    let runner = tokio::spawn(runner::run(queue, places, config(rooms, LONG), handler, stop.clone()));
     Running { stop, relay, runner }
+}
+
+fn config(places: Rooms, timeout: Duration) -> RunnerConfig {
+    RunnerConfig { name: "test".to_owned(), places, account_of: crate::account_of, timeout }
 }
 
 /// Finishes the row a job names; a job that names none panics, as a bug would.

@@ -1,7 +1,7 @@
 //! A stop lets what runs come to its end, begins nothing, and gives back what was taken.
 
 use super::{CAPACITY, CONCURRENCY, LONG, Rows, queue, start};
-use crate::queue::{MemoryQueue, Payload, Queue};
+use crate::queue::{Lane, MemoryQueue, Payload, Queue, TAKE_PATIENCE};
 use crate::runner::Handler;
 use crate::wake::Hints;
 use futures_util::FutureExt;
@@ -33,9 +33,10 @@ async fn a_stop_waits_for_what_runs_and_puts_the_rest_back(queue: Arc<dyn Queue>
     assert!(!running.runner.is_finished(), "jobs still run");
     may_end.add_permits(CONCURRENCY);
     tokio::time::timeout(LONG, running.runner).await.expect("in time").unwrap();
+    let left = u32::try_from(10 - CONCURRENCY).unwrap();
     assert_eq!(rows.done(), CONCURRENCY, "what ran came to its end, and nothing else was begun");
-    assert_eq!(queue.room().await.unwrap(), CAPACITY - (10 - CONCURRENCY), "what was not begun is back in the queue");
-    assert_eq!(queue.take().await.unwrap(), Some(Payload("2".to_owned())), "in front");
+    assert_eq!(queue.room().await.unwrap().people, CAPACITY - left, "what was not begun is back in the queue");
+    assert_eq!(queue.take(Lane::People, TAKE_PATIENCE).await.unwrap(), Some(Payload("2".to_owned())), "in front");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,6 +39,7 @@ impl Machine {
             redis_url: None,
             hints: hints.clone(),
             concurrency: 2,
+            bulk_concurrency: 1,
             max_mailboxes: 100,
             rest_after_breakdown,
         };

@@ -1,0 +1,137 @@
+//! Takes the jobs of one lane from the queue, each when there is a place for it.
+//!
+//! Nothing is taken ahead: a job waiting in a busy process is one that a free process cannot take. The exception are jobs of an account that
+//! has as many places as it may. For those it is waited a moment, since most jobs are short; then they are set aside in this process, so that
+//! the jobs of others behind them are reached, and begin as soon as one of their account's has ended.
+//!
+//! Trouble of the transport stays here: the pump backs off and asks again.
+
+use super::backend::Job;
+use super::{Payload, Queue, TAKE_PATIENCE};
+use crate::places::LanePlaces;
+use domain::AccountId;
+use domain::failure::backoff;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long jobs behind it wait for the first job of an account that has all its places.
+const MOMENT: Duration = Duration::from_millis(20);
+/// How soon the queue is looked into again while jobs are set aside and nothing ends: it cannot be waited for, since one of those may
+/// begin meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Jobs set aside at most. What is beyond is dropped, and comes again from its row.
+const MOST_ASIDE: usize = 64;
+/// What cannot be put back in this time comes again from the rows.
+pub(super) const PUT_BACK_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(super) struct Pump {
+    pub queue: Arc<dyn Queue>,
+    pub places: Arc<LanePlaces>,
+    pub account_of: fn(&Payload) -> Option<AccountId>,
+    pub jobs: mpsc::Sender<Job>,
+    pub stop: CancellationToken,
+}
+
+impl Pump {
+    pub(super) async fn run(self) {
+        let mut aside: VecDeque<Payload> = VecDeque::new();
+        let mut failures = 0u32;
+        loop {
+            // The place first, then the job: nothing is taken for which there is no place.
+            let place = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                place = self.places.free() => place,
+            };
+            let next = aside.iter().position(|job| self.places.may_begin((self.account_of)(job)));
+            if let Some(job) = next.and_then(|at| aside.remove(at)) {
+                self.places.taken_up((self.account_of)(&job));
+                self.begin(job, place).await;
+                continue;
+            }
+            let patience = if aside.is_empty() { TAKE_PATIENCE } else { Duration::ZERO };
+            let taken = match self.queue.take(self.places.lane, patience).await {
+                Ok(taken) => taken,
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    if failures == 1 {
+                        warn!(lane = ?self.places.lane, %error, "the queue does not answer; asking again until it does");
+                    }
+                    self.or_stop(tokio::time::sleep(backoff(failures, FIRST_WAIT, LONGEST_WAIT, 0.5))).await;
+                    continue;
+                }
+            };
+            if failures > 0 {
+                info!(lane = ?self.places.lane, failures, "the queue answers again");
+                failures = 0;
+            }
+            match taken {
+                Some(job) => {
+                    self.places.took();
+                    if self.may_begin_in_a_moment(&job).await {
+                        self.begin(job, place).await;
+                    } else if aside.len() < MOST_ASIDE {
+                        self.places.set_aside((self.account_of)(&job));
+                        aside.push_back(job);
+                    }
+                }
+                None if aside.is_empty() => {}
+                None => {
+                    let ended = tokio::time::timeout(LOOK_AGAIN, self.places.ended());
+                    self.or_stop(async { drop(ended.await) }).await;
+                }
+            }
+        }
+        for job in &aside {
+            self.places.taken_up((self.account_of)(job));
+        }
+        put_back(&*self.queue, &self.places, aside.into()).await;
+    }
+
+    async fn begin(&self, payload: Payload, permit: OwnedSemaphorePermit) {
+        let place = self.places.begin((self.account_of)(&payload), permit);
+        let job = Job { lane: self.places.lane, payload, place: Some(Arc::new(place)) };
+        // There is room for as many as there are places. An error means that the worker is gone: the job comes again from its row.
+        drop(self.jobs.send(job).await);
+    }
+
+    async fn may_begin_in_a_moment(&self, job: &Payload) -> bool {
+        let account = (self.account_of)(job);
+        let free = async {
+            while !self.places.may_begin(account) {
+                self.places.ended().await;
+            }
+        };
+        if self.places.is_slow(account) {
+            return self.places.may_begin(account);
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            free = tokio::time::timeout(MOMENT, free) => free.is_ok(),
+        }
+    }
+
+    async fn or_stop(&self, wait: impl Future<Output = ()>) {
+        tokio::select! { () = self.stop.cancelled() => {}, () = wait => {} }
+    }
+}
+
+/// Jobs that were taken and not begun go back in front.
+pub(super) async fn put_back(queue: &dyn Queue, places: &LanePlaces, jobs: Vec<Payload>) {
+    if jobs.is_empty() {
+        return;
+    }
+    let count = jobs.len();
+    match tokio::time::timeout(PUT_BACK_TIMEOUT, queue.put_back(places.lane, jobs)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, count, "jobs could not be put back; they come again from their rows"),
+        Err(_) => warn!(count, "jobs could not be put back in time; they come again from their rows"),
+    }
+}
