@@ -19,6 +19,7 @@ mod m0009_recipients;
 mod m0010_pending_source;
 mod m0011_kept_alive;
 mod m0012_installation;
+mod m0013_pace;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_pending_source::Migration),
             Box::new(m0011_kept_alive::Migration),
             Box::new(m0012_installation::Migration),
+            Box::new(m0013_pace::Migration),
         ]
     }
 }

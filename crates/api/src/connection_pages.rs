@@ -214,6 +214,7 @@ mod tests {
                 smtp_user: "ada@contoso.example".to_owned(),
                 fetch_health: Health::default().worked(now),
                 send_health: Health::default().worked(now),
+                sending_limits: domain::channel::SendingLimits::default(),
                 import: ImportProgress { state: ImportState::Running, total: Some(40), done: 12 },
                 created_at: now,
             },

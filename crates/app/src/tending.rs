@@ -126,6 +126,11 @@ pub async fn sweep(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Every hour: sendings that count for no limit any more are forgotten.
+pub async fn forget_old_submissions(app: &App) -> Result<(), StoreError> {
+    app.store().purge().sweep_submissions().await.map(drop)
+}
+
 /// Attempts that nobody finished expire, and grants that nobody uses are forgotten; then refreshes grants that nothing used for two weeks, so that they do not die of it. How many were; a refused one is recorded with its
 /// mailbox like any other refusal.
 pub async fn keep_grants_alive(app: &App) -> Result<u32, StoreError> {

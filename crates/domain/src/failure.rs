@@ -128,12 +128,16 @@ failure_classes! {
     MessageRefused = "message_refused", Agent, Never, "The mail server refused the message.", "Read the server's words below; change the message and retry.";
     MailboxFull = "mailbox_full", Owner, Later, "The sending mailbox is full.", "Make room in the mailbox; we keep trying.";
     SendingQuotaExceeded = "sending_quota_exceeded", Nobody, Later, "The mailbox has used up its sending limit.", "Nothing to do: we try again when the limit's window has passed.";
+    SendingPaced = "sending_paced", Nobody, Later, "The mailbox may send only so many messages a minute, and this one waits for its turn.", "Nothing to do: it goes out by itself, in its turn.";
+    DailyRecipientsReached = "daily_recipients_reached", Nobody, Later, "The mailbox has written to as many recipients as it may within 24 hours, and this message waits for its turn.", "Nothing to do: it goes out by itself when the limit allows. Where the provider allows this mailbox more, an administrator sets that in the inbox's settings.";
     AlreadySent = "already_sent", Nobody, Done, "The mail server already has this message.", "Nothing to do.";
     OutcomeUnknown = "outcome_unknown", Agent, Never, "The connection was lost after the message was handed over, so it may or may not have been sent.", "Look into the mailbox's Sent folder; retry the message if it is not there.";
     NoRecipients = "no_recipients", Agent, Never, "The message has no recipient.", "Give the contact an e-mail address or fill in To, then retry.";
     MessageUnbuildable = "message_unbuildable", Operator, Never, "The message could not be put together as a mail.", "Please report this with the message's id.";
     // Ours.
     SecretUnreadable = "secret_unreadable", Operator, Later, "A stored secret could not be opened with the keys of this installation.", "Put the key that sealed it back into POSTROOM_SECRET_KEY.";
+    Cancelled = "cancelled", Agent, Never, "Somebody cancelled the message before it was sent.", "Retry it if it should go out after all.";
+    NotSent = "not_sent", Agent, Never, "Somebody looked, and says that the message was not sent.", "Retry it if it should go out after all.";
     MessageDeleted = "message_deleted", Agent, Never, "The message was deleted before it could be sent.", "Write it again if it should go out.";
     ChannelRemoved = "channel_removed", Agent, Never, "The inbox's mailbox is no longer connected.", "Connect the mailbox again, then retry the message.";
     AccountSuspended = "account_suspended", Operator, Later, "The account is suspended.", "Lift the suspension; waiting work goes on then.";

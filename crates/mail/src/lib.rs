@@ -17,6 +17,7 @@ pub mod parse;
 pub mod quote;
 pub mod sanitize;
 pub mod smtp;
+mod stated_wait;
 
 /// The XOAUTH2 answer before base64 (Microsoft: "Authenticate an IMAP, POP or SMTP connection using OAuth").
 fn xoauth2(user: &str, token: &domain::Secret) -> String {

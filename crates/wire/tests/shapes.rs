@@ -139,6 +139,7 @@ fn inbox() -> Inbox {
             smtp_user: "support@contoso.example".into(),
             fetch_health: Health::default().worked(NOW),
             send_health: Health::default().failed(FailureClass::SmtpAuthDisabled.into(), NOW, None),
+            sending_limits: domain::channel::SendingLimits::default(),
             import: ImportProgress { state: ImportState::Running, total: Some(10), done: 3 },
             created_at: NOW,
         },
@@ -237,6 +238,8 @@ fn an_outgoing_message_tells_how_its_delivery_is_doing() {
         sent_at: None,
         next_try_at: None,
         failure: Some(Failure::new(FailureClass::OutcomeUnknown).said("gone")),
+        failing_since: None,
+        waits_alone: false,
         recipients: recipients(),
     };
     let mut outgoing = message(Sender::User(Box::new(agent().user)), Some(delivery));

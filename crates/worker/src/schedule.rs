@@ -275,6 +275,9 @@ async fn keep_house(app: App) {
     if let Err(error) = tending::sweep(&app).await {
         warn!(%error, "what nothing refers to could not be swept; trying again tomorrow");
     }
+    if let Err(error) = tending::forget_old_submissions(&app).await {
+        warn!(%error, "sendings that count no more could not be forgotten; trying again in an hour");
+    }
     match owed::give_up_unknown(&app).await {
         Ok(0) => {}
         Ok(count) => error!(count, "owed work of kinds that no version here knows was given up"),

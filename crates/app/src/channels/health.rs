@@ -197,8 +197,9 @@ pub(super) async fn try_again_in(
     let asked = part.of(&channel).asked_again(app.now());
     let mut tx = scope.begin().await?;
     write(&mut tx, &channel, part, &asked).await?;
-    if part == Part::Fetch {
-        import_again(&mut tx, inbox).await?;
+    match part {
+        Part::Fetch => import_again(&mut tx, inbox).await?,
+        Part::Send => tx.resume_sending(channel.id).await?,
     }
     tx.commit().await?;
     tell(app, &channel, part, &asked);
@@ -210,6 +211,9 @@ pub(super) async fn try_again_in(
         Part::Send => {
             let outcome = Box::pin(probe_sending(app, scope, &channel)).await;
             record_send(app, scope, channel.id, outcome.as_ref().copied(), None).await?;
+            if outcome.is_ok() {
+                scope.call_next_delivery(channel.id).await?;
+            }
             app.wake(Hint::Owed);
         }
     }

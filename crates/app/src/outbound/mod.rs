@@ -3,19 +3,22 @@
 //! - [`reply`]: message, delivery and owed work in one transaction, before anybody is answered.
 //! - [`draft`]: what an agent may send, checked. Pure.
 //! - [`envelope`]: who gets it and what it refers to.
-//! - [`deliver`]: one attempt to hand it to the mail server.
+//! - [`deliver`]: may it leave, and is it its turn? [`attempt`]: one attempt to hand it to the mail server.
+//! - [`line`]: how messages of one mailbox wait for their turn, and the mailbox for better times. [`pace`]: how long.
 //! - [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
 //! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
 //! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
 //! - [`retry`]: a person asks again, cancels, or deletes a message.
-//! - [`pace`]: how fast a mailbox may send. [`give_up`]: work on a message that always breaks down.
+//! - [`give_up`]: work on a message that always breaks down.
 
+mod attempt;
 mod composing;
 pub mod deliver;
 pub mod draft;
 pub mod envelope;
 pub(crate) mod give_up;
 mod ids;
+mod line;
 pub mod orphans;
 pub mod pace;
 mod patience;

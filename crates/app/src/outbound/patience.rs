@@ -14,6 +14,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(15);
 /// A used-up quota has a window of hours.
 const QUOTA_WAIT: Duration = Duration::from_secs(3600);
 
+/// `attempts`: that failed one after the other, this one included.
 pub(super) fn wait_after(app: &App, failure: &Failure, attempts: u32) -> Duration {
     let own = match failure.class {
         FailureClass::SendingQuotaExceeded => QUOTA_WAIT,
@@ -22,7 +23,16 @@ pub(super) fn wait_after(app: &App, failure: &Failure, attempts: u32) -> Duratio
     failure.retry_after().map_or(own, |asked| asked.max(own))
 }
 
-/// People have waited long enough to be told.
+/// It has failed for so long that people must be told.
 pub(super) fn is_too_old(app: &App, delivery: &Delivery) -> bool {
-    app.now().since(delivery.queued_at) >= Duration::from_secs(RETRY_FOR_SECONDS)
+    delivery.failing_since.is_some_and(|since| app.now().since(since) >= Duration::from_secs(RETRY_FOR_SECONDS))
+}
+
+/// The mailbox is only slowed down: whoever waits for it does so without failing, however long it lasts.
+pub(super) fn only_slows(failure: &Failure) -> bool {
+    failure.retry_after().is_some()
+        || matches!(
+            failure.class,
+            FailureClass::SendingPaced | FailureClass::DailyRecipientsReached | FailureClass::TooManyConnections
+        )
 }

@@ -63,6 +63,8 @@ pub async fn retry(
     delivery.queued_at = app.now();
     delivery.next_try_at = None;
     delivery.failure = None;
+    delivery.failing_since = None;
+    delivery.waits_alone = false;
     tx.update_delivery(&record).await?;
     tx.owe(OwedKind::DeliverMessage, record.delivery.id.0, json!({}), OwedPriority::Human, None).await?;
     // As it is now: a worker or a report may have changed it since it was found.

@@ -1,12 +1,12 @@
 //! How an attempt ended, written in one transaction: delivery, message, id map, owed work, events.
 
-use super::patience::{UNTIL_MENDED, is_too_old, wait_after};
+use super::patience::{UNTIL_MENDED, is_too_old, only_slows, wait_after};
 use super::retry::{say_updated, without_error};
 use crate::{App, Hint};
 use domain::event::EventKind;
 use domain::failure::backoff;
 use domain::message::{Delivery, DeliveryState, Message, RefusedRecipient};
-use domain::{DeliveryId, EmailAddress, Failure, FailureClass};
+use domain::{ChannelId, DeliveryId, EmailAddress, Failure, FailureClass};
 use serde_json::{Value, json};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, MessageChange, MessageIdOrigin, OwedKind, OwedPriority, StoreError, Tx};
@@ -23,6 +23,9 @@ pub(super) enum Settled {
     Sent { whom: Vec<EmailAddress>, under: String, rewritten: Option<String> },
     /// It goes out later by itself. `wait`: `None` while it waits for a person. `refused`: what the server said of single recipients.
     Queued { failure: Failure, refused: Vec<RefusedRecipient>, wait: Option<Duration> },
+    /// It waits for its turn, about so long, and asks for it then at the latest. `pause`: the mailbox is left alone so long, because of what
+    /// this attempt met.
+    InLine { failure: Failure, wait: Duration, ask_in: Duration, pause: Option<(ChannelId, Duration)> },
     /// Whoever does not have it yet does not get it.
     Failed { failure: Failure, refused: Vec<RefusedRecipient> },
     /// It may or may not have been sent. `look_in`: when to look into Sent; `None`: a person decides.
@@ -38,8 +41,20 @@ impl Settled {
 /// What is owed from now on.
 enum Next {
     Nothing,
-    Deliver { wait: Duration, failure: Failure },
-    Look { wait: Duration, failure: Failure },
+    Deliver {
+        wait: Duration,
+        failure: Failure,
+    },
+    /// `tried`: this was an attempt.
+    StandInLine {
+        ask_in: Duration,
+        failure: Failure,
+        tried: bool,
+    },
+    Look {
+        wait: Duration,
+        failure: Failure,
+    },
 }
 
 /// Writes it and ends the claimed work. Nothing is written when the work was lost to another worker, unless the message was sent: what
@@ -87,6 +102,9 @@ async fn write(
     if let Settled::Sent { rewritten: Some(id), .. } = settled {
         remember(&mut tx, &record, id).await?;
     }
+    if let Settled::InLine { pause: Some((channel, wait)), .. } = settled {
+        tx.pause_sending(*channel, *wait).await?;
+    }
     note_on_message(&mut tx, &record).await?;
     owe_next(&mut tx, work, &record, next, is_ours).await?;
     tx.commit().await?;
@@ -99,6 +117,7 @@ fn apply(app: &App, settled: &Settled, record: &mut DeliveryRecord) -> Next {
     let now = app.now();
     let d = &mut record.delivery;
     d.next_try_at = None;
+    d.waits_alone = false;
     if let Settled::Sent { whom, under, rewritten } = settled {
         let ids: Vec<String> = std::iter::once(under).chain(rewritten).cloned().collect();
         d.recipients.accept(whom, &ids);
@@ -123,6 +142,8 @@ fn apply(app: &App, settled: &Settled, record: &mut DeliveryRecord) -> Next {
             d.state = DeliveryState::Queued;
             d.next_try_at = Some(now.plus(wait));
             d.failure = Some(failure.clone());
+            d.failing_since = d.failing_since.or(Some(now));
+            d.waits_alone = true;
             return Next::Deliver { wait, failure };
         }
         Settled::Queued { failure, refused, wait } => {
@@ -130,7 +151,18 @@ fn apply(app: &App, settled: &Settled, record: &mut DeliveryRecord) -> Next {
             d.state = DeliveryState::Queued;
             d.failure = Some(failure.clone());
             d.next_try_at = wait.map(|wait| now.plus(wait));
+            d.failing_since = d.failing_since.or(Some(now));
+            d.waits_alone = wait.is_some();
             return Next::Deliver { wait: wait.unwrap_or(UNTIL_MENDED), failure: failure.clone() };
+        }
+        Settled::InLine { failure, wait, ask_in, pause } => {
+            d.state = DeliveryState::Queued;
+            d.failure = Some(failure.clone());
+            d.next_try_at = Some(now.plus(*wait));
+            if !only_slows(failure) {
+                d.failing_since = d.failing_since.or(Some(now));
+            }
+            return Next::StandInLine { ask_in: *ask_in, failure: failure.clone(), tried: pause.is_some() };
         }
         Settled::Failed { failure, refused } => {
             d.recipients.hear(refused);
@@ -140,6 +172,7 @@ fn apply(app: &App, settled: &Settled, record: &mut DeliveryRecord) -> Next {
             d.recipients.wonder();
             d.state = DeliveryState::OutcomeUnknown;
             d.failure = Some(failure.clone());
+            d.failing_since = d.failing_since.or(Some(now));
             d.next_try_at = look_in.map(|wait| now.plus(wait));
             return look_in.map_or(Next::Nothing, |wait| Next::Look { wait, failure: failure.clone() });
         }
@@ -188,9 +221,12 @@ pub(crate) async fn note_on_message(tx: &mut Tx, record: &DeliveryRecord) -> Res
     Ok(())
 }
 
-/// What is wrong, what to do, and whom it is about.
+/// What is wrong, what to do, and whom it is about. Waiting for one's turn is nothing wrong.
 fn error_text(delivery: &Delivery) -> Option<String> {
     let failure = delivery.failure.as_ref().filter(|_| delivery.state != DeliveryState::Sending)?;
+    if matches!(failure.class, FailureClass::SendingPaced | FailureClass::DailyRecipientsReached) {
+        return None;
+    }
     let mut text = format!("{} {}", failure.class.text(), failure.class.cure());
     let deferred = delivery.recipients.deferred.as_slice();
     let put_off = if delivery.state == DeliveryState::Queued { deferred } else { &[] };
@@ -213,6 +249,10 @@ async fn owe_next(
 ) -> Result<(), StoreError> {
     let (kind, wait, failure) = match next {
         Next::Deliver { wait, failure } => (Some(OwedKind::DeliverMessage), wait, failure),
+        Next::StandInLine { ask_in, failure, tried: false } if is_ours && work.kind == OwedKind::DeliverMessage => {
+            return tx.line_up_work(work, ask_in, &failure).await;
+        }
+        Next::StandInLine { ask_in, failure, tried: _ } => (Some(OwedKind::DeliverMessage), ask_in, failure),
         Next::Look { wait, failure } => (Some(OwedKind::ReconcileDelivery), wait, failure),
         Next::Nothing => (None, Duration::ZERO, FailureClass::OutcomeUnknown.into()),
     };

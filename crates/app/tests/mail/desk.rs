@@ -13,7 +13,8 @@ use domain::message::{DeliveryState, Message};
 use domain::{Clock, DisplayId, EmailAddress, MessageId, RawEmailId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
 use sandbox::{INBOX, Sandbox, SandboxConfig};
-use std::sync::atomic::{AtomicU32, Ordering};
+use sqlx::Connection as _;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{
@@ -41,8 +42,26 @@ impl Wake for Said {
     }
 }
 
+/// The computer's clock, and what a test has added to it.
+#[derive(Debug, Default)]
+pub struct MovedClock(AtomicI64);
+
+impl MovedClock {
+    pub fn forward(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_micros()).expect("not for ever"), Ordering::Relaxed);
+    }
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().0 + self.0.load(Ordering::Relaxed))
+    }
+}
+
 pub struct Desk {
     pub app: App,
+    pub clock: Arc<MovedClock>,
+    pub database_url: String,
     pub sandbox: Sandbox,
     pub scope: AccountScope,
     pub member: Member,
@@ -70,11 +89,13 @@ impl Desk {
     pub async fn tuned(config: SandboxConfig, postgres: Option<&str>, tune: impl FnOnce(&mut Settings)) -> Self {
         let sandbox = Sandbox::start(config).await.expect("the sandbox starts");
         let data = tempfile::tempdir().expect("a folder");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let moved = Arc::<MovedClock>::default();
+        let clock: Arc<dyn Clock> = moved.clone();
+        let database_url =
+            postgres.map_or_else(|| format!("sqlite://{}", data.path().join("postroom.db").display()), str::to_owned);
         let entropy = Arc::new(SystemEntropy::new());
         let store = Store::connect(StoreConfig {
-            url: postgres
-                .map_or_else(|| format!("sqlite://{}", data.path().join("postroom.db").display()), str::to_owned),
+            url: database_url.clone(),
             data_dir: data.path().to_owned(),
             keys: KeyRing::parse(&Secret::new("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")).expect("a key"),
             max_connections: 8,
@@ -127,7 +148,8 @@ impl Desk {
         let member = accounts::enter(&app, &caller, created.account_id).await.expect("a member");
         let session = store.sync().start_session("test").await.expect("a session");
         let lease = store.sync().lease_channels(session, 1).await.expect("leases").remove(0);
-        Self { app, sandbox, scope, member, inbox, lease, said, next_uid: AtomicU32::new(1), data }
+        let next_uid = AtomicU32::new(1);
+        Self { app, clock: moved, database_url, sandbox, scope, member, inbox, lease, said, next_uid, data }
     }
 
     /// As if the mailbox had delivered these bytes just now; no server is asked.
@@ -241,7 +263,27 @@ impl Desk {
     }
 
     pub fn database_url(&self) -> String {
-        format!("sqlite://{}", self.data.path().join("postroom.db").display())
+        self.database_url.clone()
+    }
+
+    /// Runs a statement against the database as somebody outside would: for what no test can wait for.
+    pub async fn outside(&self, statement: &str) {
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        if self.database_url.starts_with("sqlite") {
+            let mut outside = sqlx::SqliteConnection::connect(&self.database_url).await.expect("opens");
+            sqlx::query(statement).execute(&mut outside).await.expect("done");
+        } else {
+            let mut outside = sqlx::PgConnection::connect(&self.database_url).await.expect("opens");
+            sqlx::query(statement).execute(&mut outside).await.expect("done");
+        }
+    }
+
+    /// So much time has passed for everything that the mailbox's line waits for.
+    pub async fn mailbox_rests(&self, passed: Duration) {
+        let micros = passed.as_micros();
+        self.outside(&format!("UPDATE channel_submissions SET slot = slot - {micros}")).await;
+        self.outside(&format!("UPDATE email_channels SET send_after = send_after - {micros}")).await;
+        self.outside(&format!("UPDATE owed_work SET due_at = due_at - {micros}, ready_at = ready_at - {micros}")).await;
     }
 
     /// The delivery's row as the database might hold it after something that no test can wait for.
@@ -266,7 +308,17 @@ impl Desk {
         let (kind, id) = (OwedKind::DeliverMessage, known.delivery.id.0);
         assert_eq!(tx.cancel_owed(kind, id).await.expect("cancelled"), 1, "one try was owed");
         tx.owe(kind, id, serde_json::json!({}), OwedPriority::Human, None).await.expect("owed");
+        // So is the mailbox, if it is left alone for a while.
+        tx.resume_sending(self.inbox.channel.id).await.expect("answers");
         tx.commit().await.expect("committed");
+    }
+
+    /// As [`Desk::make_due`], unless it has not been tried yet.
+    pub async fn make_due_if_waiting(&self, message: MessageId) {
+        let known = self.scope.delivery_of_message(message).await.expect("answers").expect("a delivery");
+        if known.delivery.next_try_at.is_some() {
+            self.make_due(message).await;
+        }
     }
 
     /// Runs what is due once.

@@ -7,6 +7,7 @@ mod flow;
 mod ingest;
 mod ingest_together;
 mod mailbox_refusals;
+mod pacing;
 mod people;
 mod postgres;
 mod pulling;

@@ -114,7 +114,7 @@ async fn whoever_is_put_off_for_three_days_is_given_up_and_named() {
     desk.work().await;
     assert_eq!(desk.state(id, sent.id).await, DeliveryState::Queued);
     let long_ago = desk.app.now().minus(Duration::from_secs(RETRY_FOR_SECONDS));
-    desk.change_delivery(sent.id, |record| record.delivery.queued_at = long_ago).await;
+    desk.change_delivery(sent.id, |record| record.delivery.failing_since = Some(long_ago)).await;
     desk.make_due(sent.id).await;
     desk.work().await;
     let message = desk.message(id, sent.id).await;

@@ -225,7 +225,8 @@ async fn two_replies_leave_one_after_the_other_and_both_arrive() {
 #[tokio::test]
 async fn who_waits_for_a_busy_mailbox_leaves_as_soon_as_it_is_free_and_in_order() {
     let (desk, id) = written_to().await;
-    let lease = desk.scope.claim_send_lease(desk.inbox.channel.id, "somebody else", Duration::from_secs(600)).await;
+    let lease =
+        desk.scope.claim_send_lease(desk.inbox.channel.id, "somebody else", Duration::from_secs(600), None).await;
     let lease = lease.expect("answers").expect("is free");
     for n in 0..4 {
         desk.reply(id, &format!("number {n}")).await;

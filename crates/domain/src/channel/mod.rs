@@ -8,7 +8,7 @@ pub mod provider;
 
 use crate::{AccountId, ChannelId, EmailAddress, GrantId, InboxId, Timestamp};
 pub use health::{Health, HealthState};
-pub use provider::{Capabilities, Provider};
+pub use provider::{Capabilities, Provider, SendingLimits};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +28,16 @@ pub struct EmailChannel {
     pub smtp_user: String,
     pub fetch_health: Health,
     pub send_health: Health,
+    pub sending_limits: SendingLimits,
     pub import: ImportProgress,
     pub created_at: Timestamp,
+}
+
+impl EmailChannel {
+    /// What this mailbox can do: its provider's capabilities, and what was agreed for it.
+    pub fn capabilities(&self) -> Capabilities {
+        self.provider.capabilities().with(self.sending_limits)
+    }
 }
 
 /// How far the import of the past has come.

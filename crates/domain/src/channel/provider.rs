@@ -28,6 +28,7 @@ impl Provider {
                 keeps_sent_copy: true,
                 dedupes_by_message_id: true,
                 smtp_connections: 1,
+                most_smtp_connections: 3,
                 messages_per_minute: 30,
                 recipients_per_day: 10_000,
                 recipients_per_message: 500,
@@ -38,6 +39,14 @@ impl Provider {
     }
 }
 
+/// How fast one mailbox may send where its owner has agreed something else with the provider. `None`: as the provider says of everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SendingLimits {
+    pub messages_per_minute: Option<u32>,
+    pub recipients_per_day: Option<u32>,
+}
+
 /// What a provider does by itself, and where its limits are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -45,12 +54,27 @@ pub struct Capabilities {
     pub keeps_sent_copy: bool,
     /// A second submission with the same Message-ID is refused or swallowed, so sending again is safe.
     pub dedupes_by_message_id: bool,
-    /// Connections for submission that we open per mailbox.
+    /// Connections over which we send from one mailbox at a time.
     pub smtp_connections: u32,
+    /// Connections for submission that the provider takes for one mailbox, idle ones included.
+    pub most_smtp_connections: u32,
     pub messages_per_minute: u32,
+    /// Within any 24 hours.
     pub recipients_per_day: u32,
     pub recipients_per_message: u32,
     pub max_message_bytes: u64,
     /// The longest IMAP command line the server takes; longer UID sets are split.
     pub imap_command_bytes: usize,
+}
+
+impl Capabilities {
+    /// With what was agreed for one mailbox.
+    #[must_use]
+    pub fn with(self, agreed: SendingLimits) -> Self {
+        Self {
+            messages_per_minute: agreed.messages_per_minute.unwrap_or(self.messages_per_minute),
+            recipients_per_day: agreed.recipients_per_day.unwrap_or(self.recipients_per_day),
+            ..self
+        }
+    }
 }

@@ -51,7 +51,8 @@ impl DeliveryState {
     }
 }
 
-/// How long a transient failure is retried: RFC 5321 §4.5.4.1 asks for four to five days between servers; people expect to hear sooner.
+/// How long a transient failure is retried, from the first one on: RFC 5321 §4.5.4.1 asks for four to five days between servers; people
+/// expect to hear sooner.
 pub const RETRY_FOR_SECONDS: u64 = 3 * 24 * 3600;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,10 @@ pub struct Delivery {
     pub sent_at: Option<Timestamp>,
     pub next_try_at: Option<Timestamp>,
     pub failure: Option<Failure>,
+    /// When it could not leave for the first time. Waiting for its turn is no failure.
+    pub failing_since: Option<Timestamp>,
+    /// It waits for a reason of its own, and is not in the mailbox's line: those behind it need not wait for it.
+    pub waits_alone: bool,
     /// How far it has come for each of them.
     pub recipients: Recipients,
 }

@@ -2,6 +2,7 @@
 //!
 //! Pure: text in, [`Failure`] out. The first rule that fits decides; the server's words are kept with it.
 
+use crate::stated_wait::stated_wait;
 use domain::{Failure, FailureClass};
 use std::time::Duration;
 
@@ -107,18 +108,9 @@ fn by_words(said: &str) -> Option<FailureClass> {
 
 /// "Request is throttled. Suggested Backoff Time: 299961 milliseconds"
 fn with_backoff(failure: Failure, said: &str) -> Failure {
-    const MARK: &str = "backoff time";
-    let lower = said.to_ascii_lowercase();
-    let Some(at) = lower.find(MARK) else { return failure };
-    let digits: String = lower[at + MARK.len()..]
-        .chars()
-        .skip_while(|c| matches!(c, ':' | '=' | ' '))
-        .take_while(char::is_ascii_digit)
-        .take(12)
-        .collect();
-    match digits.parse() {
-        Ok(millis) => failure.after(Duration::from_millis(millis).min(MOST_BACKOFF)),
-        Err(_) => failure,
+    match stated_wait(said) {
+        Some(wait) => failure.after(wait.min(MOST_BACKOFF)),
+        None => failure,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Pure. Decided by the enhanced status code (RFC 3463) and the words, because Exchange's three-digit codes vary; the basic code only
 //! decides what nothing else did.
 
+use crate::stated_wait::stated_wait;
 use domain::{Failure, FailureClass};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub enum During {
 
 /// The window of Exchange's daily limits is rolling; trying again sooner is of no use.
 const QUOTA_WAIT: Duration = Duration::from_secs(3600);
+/// Nobody waits longer for a server's words alone.
+const MOST_STATED_WAIT: Duration = Duration::from_secs(6 * 3600);
 
 /// A reply of 4xx or 5xx, or one of 3xx where nothing more was to be asked for.
 pub fn refused(during: During, code: u16, text: &str) -> Failure {
@@ -31,9 +34,11 @@ pub fn refused(during: During, code: u16, text: &str) -> Failure {
         .or_else(|| enhanced.and_then(|e| by_enhanced_code(e, during, &lower)))
         .unwrap_or_else(|| by_code(code, during));
     let failure = Failure::new(class).said(format!("{code} {text}"));
-    match class {
-        FailureClass::SendingQuotaExceeded => failure.after(QUOTA_WAIT),
-        _ => failure,
+    let stated = stated_wait(text).filter(|_| (400..500).contains(&code)).map(|wait| wait.min(MOST_STATED_WAIT));
+    match (class, stated) {
+        (FailureClass::SendingQuotaExceeded, stated) => failure.after(stated.unwrap_or_default().max(QUOTA_WAIT)),
+        (_, Some(wait)) => failure.after(wait),
+        (_, None) => failure,
     }
 }
 
@@ -277,6 +282,23 @@ mod tests {
             assert_eq!(failure.class, class, "{text}");
             assert!(failure.server_said.is_some_and(|said| said.starts_with(&code.to_string())));
         }
+    }
+
+    #[test]
+    fn a_wait_that_the_server_states_is_kept_unless_it_refuses_for_good() {
+        let wait = |code, text| refused(During::Mail, code, text).retry_after_seconds;
+        assert_eq!(wait(451, "4.7.0 Too many messages, please try again in 5 minutes"), Some(300));
+        assert_eq!(wait(432, "4.3.2 Concurrent connections limit exceeded, retry after 20 seconds"), Some(20));
+        assert_eq!(wait(421, "4.7.0 try again in 90 hours"), Some(6 * 3600));
+        assert_eq!(wait(550, "5.7.1 refused, do not try again in 5 minutes"), None);
+        assert_eq!(wait(451, "4.7.500 Server busy. Please try again later"), None);
+        assert_eq!(
+            wait(
+                550,
+                "5.1.90 Your message can't be sent because you've reached your daily limit for message recipients"
+            ),
+            Some(3600)
+        );
     }
 
     #[test]

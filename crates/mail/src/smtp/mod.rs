@@ -36,6 +36,8 @@ pub struct NotAddressed {
     pub failure: Failure,
     /// What the server said of single recipients, where that is the reason.
     pub refused: Vec<RefusedRecipient>,
+    /// The server was told of a recipient: what it counts of us counts this.
+    pub named: bool,
 }
 
 /// What became of a mail that was handed over, for everybody whom the server had taken as a recipient.

@@ -26,17 +26,21 @@ impl Session {
     /// ([`Session::is_usable`]).
     pub async fn address(&mut self, envelope: &Envelope, mail: &[u8]) -> Result<Addressed<'_>, NotAddressed> {
         if !self.usable {
-            return Err(NotAddressed { failure: FailureClass::ConnectionLost.into(), refused: Vec::new() });
+            return Err(NotAddressed {
+                failure: FailureClass::ConnectionLost.into(),
+                refused: Vec::new(),
+                named: false,
+            });
         }
         // Whoever drops this future, or what it makes, leaves the conversation out of step.
         self.usable = false;
         let mail = crlf_lines(mail);
-        let mut refused = Vec::new();
-        match self.name_recipients(envelope, &mail, &mut refused).await {
+        let (mut refused, mut named) = (Vec::new(), false);
+        match self.name_recipients(envelope, &mail, &mut refused, &mut named).await {
             Ok(()) => Ok(Addressed { mail: stuffed(&mail), refused, session: self }),
             Err(failure) => {
                 self.recover(&failure).await;
-                Err(NotAddressed { failure, refused })
+                Err(NotAddressed { failure, refused, named })
             }
         }
     }
@@ -46,6 +50,7 @@ impl Session {
         envelope: &Envelope,
         mail: &[u8],
         refused: &mut Vec<RefusedRecipient>,
+        named: &mut bool,
     ) -> Result<(), Failure> {
         let limit = self.timeouts.command;
         let unsendable =
@@ -69,6 +74,7 @@ impl Session {
         let mut taken = 0;
         let mut reason: Option<Failure> = None;
         for (to, address) in recipients {
+            *named = true;
             let reply = self.conversation.ask(format!("RCPT TO:<{address}>\r\n"), limit).await?;
             if reply.is_positive() {
                 taken += 1;

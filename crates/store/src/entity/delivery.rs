@@ -19,6 +19,8 @@ pub struct Model {
     pub rewritten_message_id: Option<String>,
     pub composed_blob_id: Option<i64>,
     pub failure: Option<String>,
+    pub failing_since: Option<i64>,
+    pub waits_alone: i64,
     pub recipients: String,
     pub looks: i64,
     pub queued_at: i64,

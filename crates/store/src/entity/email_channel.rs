@@ -26,6 +26,9 @@ pub struct Model {
     pub send_lease_token: Option<String>,
     pub send_lease_worker: Option<String>,
     pub send_lease_until: i64,
+    /// Nothing is sent before that, by the database's clock.
+    pub send_after: i64,
+    pub sending_limits: String,
     pub created_at: i64,
     pub updated_at: i64,
 }

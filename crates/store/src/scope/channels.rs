@@ -1,7 +1,6 @@
-//! Channels: health, import progress, and the lease on sending.
+//! Channels: health, import progress, and the names they are signed in under.
 
 use super::convert::{self, to_json};
-use super::grants::micros;
 use super::sql::scoped;
 use super::tenant::find_in;
 use crate::entity::email_channel;
@@ -9,7 +8,6 @@ use crate::*;
 use domain::channel::{EmailChannel, Health, ImportProgress};
 use domain::{ChannelId, GrantId, InboxId};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
-use std::time::Duration;
 
 impl AccountScope {
     pub async fn channel(&self, channel: ChannelId) -> Result<Option<EmailChannel>> {
@@ -63,55 +61,6 @@ impl AccountScope {
             .run(&self.inner.write)
             .await?;
         if changed == 1 { Ok(()) } else { Err(StoreError::LeaseLost) }
-    }
-
-    /// `None` while somebody else sends through this mailbox.
-    pub async fn claim_send_lease(
-        &self,
-        channel: ChannelId,
-        worker: &str,
-        lease: Duration,
-    ) -> Result<Option<SendLease>> {
-        let token = self.inner.random_name();
-        let taken = self
-            .sql(
-                "UPDATE email_channels SET send_lease_token = ?, send_lease_worker = ?, send_lease_until = {now} + ? \
-                 WHERE account_id = :account AND id = ? AND send_lease_until <= {now}",
-            )
-            .bind(token.clone())
-            .bind(worker)
-            .bind(micros(lease))
-            .bind(channel.0)
-            .run(&self.inner.write)
-            .await?;
-        Ok((taken == 1).then_some(SendLease { channel_id: channel, token }))
-    }
-
-    /// The lease starts anew. `false`: it was lost.
-    pub async fn extend_send_lease(&self, lease: &SendLease, by: Duration) -> Result<bool> {
-        let extended = self
-            .sql(
-                "UPDATE email_channels SET send_lease_until = {now} + ? \
-                 WHERE account_id = :account AND id = ? AND send_lease_token = ? AND send_lease_until > {now}",
-            )
-            .bind(micros(by))
-            .bind(lease.channel_id.0)
-            .bind(lease.token.clone())
-            .run(&self.inner.write)
-            .await?;
-        Ok(extended == 1)
-    }
-
-    pub async fn release_send_lease(&self, lease: &SendLease) -> Result<()> {
-        self.sql(
-            "UPDATE email_channels SET send_lease_token = NULL, send_lease_worker = NULL, send_lease_until = 0 \
-             WHERE account_id = :account AND id = ? AND send_lease_token = ?",
-        )
-        .bind(lease.channel_id.0)
-        .bind(lease.token.clone())
-        .run(&self.inner.write)
-        .await?;
-        Ok(())
     }
 }
 
@@ -175,7 +124,7 @@ pub(crate) async fn reconnect<C: ConnectionTrait>(
     let changed = scope
         .sql(
             "UPDATE email_channels SET grant_id = ?, principal = ?, mailbox_address = ?, mailbox_key = ?, from_address = ?, \
-             smtp_user = ?, fetch_state = ?, fetch_health = ?, send_state = ?, send_health = ?, epoch = epoch + 1, worker_session_id = NULL, updated_at = ? WHERE account_id = :account AND id = ?",
+             smtp_user = ?, fetch_state = ?, fetch_health = ?, send_state = ?, send_health = ?, send_after = 0, epoch = epoch + 1, worker_session_id = NULL, updated_at = ? WHERE account_id = :account AND id = ?",
         )
         .bind(names.grant_id.0)
         .bind(names.principal.clone())

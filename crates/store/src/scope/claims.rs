@@ -336,6 +336,19 @@ pub(crate) async fn retry<C: ConnectionTrait>(
     Ok(ours(sql, work).run(on).await? == 1)
 }
 
+/// As `release`, with the reason. Raw mail has no line.
+pub(crate) async fn line_up<C: ConnectionTrait>(
+    on: &C,
+    work: &ClaimedWork,
+    after: Duration,
+    why: &Failure,
+) -> Result<bool> {
+    let text = "UPDATE owed_work SET attempts = attempts - 1, lease_token = NULL, lease_worker = NULL, lease_until = 0, handed_until = 0, \
+                last_error = ?, ready_at = {now} + ?, due_at = {now} + ? WHERE account_id = :account AND id = ? AND lease_token = ?";
+    let sql = scoped(work.scope.id, text).bind(to_json(why)).bind(micros(after)).bind(micros(after));
+    Ok(ours(sql, work).run(on).await? == 1)
+}
+
 pub(crate) async fn fail<C: ConnectionTrait>(on: &C, work: &ClaimedWork, failure: &Failure) -> Result<bool> {
     let (text, error) = if is_raw(work) {
         (

@@ -125,6 +125,7 @@ pub(crate) fn channel(row: entity::email_channel::Model) -> Result<EmailChannel>
         smtp_user: row.smtp_user,
         fetch_health: json("fetch_health", &row.fetch_health)?,
         send_health: json("send_health", &row.send_health)?,
+        sending_limits: json("sending limits", &row.sending_limits)?,
         import: json("import", &row.import)?,
         created_at: Timestamp(row.created_at),
     })
@@ -243,6 +244,8 @@ pub(crate) fn delivery(row: &entity::delivery::Model) -> Result<Delivery> {
         sent_at: time(row.sent_at),
         next_try_at: time(row.next_try_at),
         failure: row.failure.as_deref().map(|f| json("failure", f)).transpose()?,
+        failing_since: time(row.failing_since),
+        waits_alone: row.waits_alone != 0,
         recipients: Recipients { all: envelope.recipients(), ..recipients },
     })
 }

@@ -7,7 +7,7 @@ use super::tenant::{find_in, insert_in};
 use crate::entity::delivery;
 use crate::*;
 use domain::message::{DeliveryState, Recipients};
-use domain::{AccountId, ChannelId, DeliveryId, MessageId, Timestamp};
+use domain::{AccountId, DeliveryId, MessageId, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
 
@@ -56,45 +56,14 @@ impl AccountScope {
         row.map(convert::delivery_record).transpose()
     }
 
-    /// How many of this channel's messages were written before this one and wait too; a hundred at most are counted.
-    pub async fn queued_before(&self, channel: ChannelId, delivery: DeliveryId) -> Result<u64> {
-        let count: Option<i64> = self
-            .sql(
-                "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE account_id = :account AND channel_id = ? AND state = 'queued' \
-                 AND id < ? LIMIT 100) AS before",
-            )
-            .bind(channel.0)
+    /// When a delivery that waits is tried next, as people are shown it.
+    pub async fn expect_delivery_at(&self, delivery: DeliveryId, at: Timestamp) -> Result<()> {
+        self.sql("UPDATE deliveries SET next_try_at = ? WHERE account_id = :account AND id = ? AND state = 'queued'")
+            .bind(at.0)
             .bind(delivery.0)
-            .value(&self.inner.read)
-            .await?;
-        convert::number("count", count.unwrap_or(0))
-    }
-
-    /// Makes due now what waits longest for its turn to be sent from this channel. What waits because an attempt failed goes on waiting.
-    /// `false`: nothing waits.
-    pub async fn call_next_delivery(&self, channel: ChannelId) -> Result<bool> {
-        let called = self
-            .sql(
-                "UPDATE owed_work SET due_at = {now}, ready_at = {now} WHERE account_id = :account AND id = ( \
-                 SELECT o.id FROM deliveries d JOIN owed_work o ON o.account_id = d.account_id AND o.kind = 'deliver_message' \
-                 AND o.subject_id = d.id AND o.state = 'waiting' AND o.lease_token IS NULL AND o.last_error IS NULL \
-                 WHERE d.account_id = owed_work.account_id AND d.channel_id = ? AND d.state = 'queued' ORDER BY d.id LIMIT 1) AND due_at > {now}",
-            )
-            .bind(channel.0)
             .run(&self.inner.write)
             .await?;
-        Ok(called == 1)
-    }
-
-    /// How many this channel has handed to its server since then: for pacing.
-    pub async fn sent_since(&self, channel: ChannelId, since: Timestamp) -> Result<u64> {
-        let count: Option<i64> = self
-            .sql("SELECT COUNT(*) FROM deliveries WHERE account_id = :account AND channel_id = ? AND sent_at >= ?")
-            .bind(channel.0)
-            .bind(since.0)
-            .value(&self.inner.read)
-            .await?;
-        convert::number("count", count.unwrap_or(0))
+        Ok(())
     }
 }
 
@@ -114,6 +83,7 @@ pub(crate) async fn insert_delivery<C: ConnectionTrait>(
         message_id_header: Set(new.message_id_header.clone()),
         recipients: Set(to_json(&Recipients::default())),
         looks: Set(0),
+        waits_alone: Set(0),
         queued_at: Set(new.queued_at.0),
         updated_at: Set(scope.inner.now().0),
         ..Default::default()
@@ -144,7 +114,7 @@ pub(crate) async fn update_delivery<C: ConnectionTrait>(
     let changed = scope
         .sql(
             "UPDATE deliveries SET state = ?, attempts = ?, channel_id = ?, envelope = ?, message_id_header = ?, \
-             rewritten_message_id = ?, composed_blob_id = ?, failure = ?, recipients = ?, looks = ?, queued_at = ?, sent_at = ?, \
+             rewritten_message_id = ?, composed_blob_id = ?, failure = ?, failing_since = ?, waits_alone = ?, recipients = ?, looks = ?, queued_at = ?, sent_at = ?, \
              next_try_at = ?, updated_at = ? \
              WHERE account_id = :account AND id = ?",
         )
@@ -156,6 +126,8 @@ pub(crate) async fn update_delivery<C: ConnectionTrait>(
         .bind(record.rewritten_message_id.clone())
         .bind(record.composed_blob_id.map(|b| b.0))
         .bind(delivery.failure.as_ref().map(to_json))
+        .bind(delivery.failing_since.map(|t| t.0))
+        .bind(i64::from(delivery.waits_alone))
         .bind(to_json(&delivery.recipients))
         .bind(i64::from(record.looks))
         .bind(delivery.queued_at.0)

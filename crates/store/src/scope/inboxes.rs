@@ -5,7 +5,7 @@ use super::sql::scoped;
 use super::tenant::{find_in, insert_in};
 use crate::entity::{email_channel, inbox};
 use crate::*;
-use domain::channel::ImportProgress;
+use domain::channel::{ImportProgress, SendingLimits};
 use domain::inbox::Inbox;
 use domain::user::Agent;
 use domain::{AccountId, InboxId, UserId};
@@ -143,6 +143,8 @@ pub(crate) async fn create_inbox<C: ConnectionTrait>(on: &C, scope: &AccountScop
         import: Set(to_json(&ImportProgress::default())),
         epoch: Set(0),
         send_lease_until: Set(0),
+        send_after: Set(0),
+        sending_limits: Set(to_json(&SendingLimits::default())),
         created_at: Set(now),
         updated_at: Set(now),
         ..Default::default()

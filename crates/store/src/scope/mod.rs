@@ -22,6 +22,7 @@ pub(crate) mod purge;
 mod raw_emails;
 pub(crate) mod relay;
 pub(crate) mod schema;
+mod sending;
 pub(crate) mod sign_in;
 mod sql;
 mod succession;

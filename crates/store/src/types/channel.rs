@@ -72,10 +72,3 @@ pub struct PendingUid {
     /// Who met it: what it becomes depends on whether it is new.
     pub source: RawEmailSource,
 }
-
-/// The right to submit mail through this channel, until the lease ends. One per mailbox.
-#[derive(Clone, Debug)]
-pub struct SendLease {
-    pub channel_id: ChannelId,
-    pub(crate) token: String,
-}

@@ -11,6 +11,7 @@ mod message;
 mod owed;
 mod people;
 mod raw_email;
+mod sending;
 
 pub use channel::*;
 pub use connection::*;
@@ -23,6 +24,7 @@ pub use message::*;
 pub use owed::*;
 pub use people::*;
 pub use raw_email::*;
+pub use sending::*;
 
 /// An enum whose variants are stored as stable text codes.
 macro_rules! codes {

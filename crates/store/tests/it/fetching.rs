@@ -302,10 +302,10 @@ async fn one_worker_at_a_time_sends_through_a_mailbox() {
         let made = inbox(&w.ours).await;
         let scope = &w.ours.scope;
         let lease = Duration::from_secs(60);
-        let held = scope.claim_send_lease(made.channel.id, "a", lease).await.unwrap().unwrap();
-        assert!(scope.claim_send_lease(made.channel.id, "b", lease).await.unwrap().is_none());
+        let held = scope.claim_send_lease(made.channel.id, "a", lease, None).await.unwrap().unwrap();
+        assert!(scope.claim_send_lease(made.channel.id, "b", lease, None).await.unwrap().is_none());
         assert!(scope.extend_send_lease(&held, Duration::ZERO).await.unwrap());
-        let next = scope.claim_send_lease(made.channel.id, "b", lease).await.unwrap().unwrap();
+        let next = scope.claim_send_lease(made.channel.id, "b", lease, None).await.unwrap().unwrap();
         assert!(!scope.extend_send_lease(&held, lease).await.unwrap());
         scope.release_send_lease(&held).await.unwrap();
         assert!(scope.extend_send_lease(&next, lease).await.unwrap(), "the old holder released nothing");

@@ -87,6 +87,11 @@ impl Tx {
         held(claims::retry(&self.tx, self.own(work)?, after, failure).await?)
     }
 
+    /// It waits for its turn. That it was asked for is no try: what went before stays counted.
+    pub async fn line_up_work(&mut self, work: &ClaimedWork, after: Duration, why: &Failure) -> Result<()> {
+        held(claims::line_up(&self.tx, self.own(work)?, after, why).await?)
+    }
+
     pub async fn fail_work(&mut self, work: &ClaimedWork, failure: &Failure) -> Result<()> {
         held(claims::fail(&self.tx, self.own(work)?, failure).await?)
     }

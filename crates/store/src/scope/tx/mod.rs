@@ -5,6 +5,7 @@ mod contacts;
 mod conversations;
 mod events;
 mod mail;
+mod sending;
 mod tombstones;
 
 use super::account::AccountScope;

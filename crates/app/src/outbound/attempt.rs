@@ -1,0 +1,330 @@
+//! One attempt to hand a message to the mail server.
+//!
+//! Everything that can fail without doubt (token, connection, sign-in) comes first. Then `sending` is committed, and only then MAIL FROM
+//! is said: a row that says `sending` and has lost its lease may or may not have been sent, and is never simply sent again
+//! ([`super::reconcile`]).
+
+use super::composing::{Unbuildable, composed};
+use super::deliver::{not_queued, unknown};
+use super::patience::{is_too_old, wait_after};
+use super::settle::{self, Settled};
+use super::{ids, line, reconcile};
+use crate::{App, channels, jobs};
+use domain::channel::EmailChannel;
+use domain::message::{DeliveryState, RefusedRecipient};
+use domain::{ChannelId, DeliveryId, EmailAddress, Failure, FailureClass, Retry, Secret};
+use mail::smtp::{Envelope, NotAddressed, SendOutcome, Session, SmtpLogin};
+use oauth::Resource;
+use std::time::Duration;
+use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError, Submission};
+use tracing::{info, warn};
+
+/// Longer than this an attempt is given up; what became of it is then unknown. A slow line needs minutes for 35 MB.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1800);
+
+pub(super) async fn attempt(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: DeliveryRecord,
+) -> Result<(), StoreError> {
+    let id = record.delivery.id;
+    let record = ids::unused(app, work, channel, record).await?;
+    let bytes = match composed(&work.scope, channel, &record).await {
+        Ok(built) => built,
+        Err(Unbuildable::Store(error)) => return Err(error),
+        Err(Unbuildable::Failure(failure)) => {
+            return settle::settle(app, work, id, Settled::Failed { failure, refused: Vec::new() }).await;
+        }
+    };
+    let mut session = match sign_in(app, work, channel).await {
+        Ok(session) => session,
+        Err(failure) => return not_begun(app, work, channel, &record, failure).await,
+    };
+    let (record, counted) = match begin(work, channel.id, id).await {
+        Ok(Begun::Sending(record, counted)) => (record, counted),
+        // A person cancelled it while we signed in.
+        Ok(Begun::Not(state)) => {
+            session.quit().await;
+            return not_queued(app, work, id, state).await;
+        }
+        Err(error) => {
+            session.quit().await;
+            return Err(error);
+        }
+    };
+    info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
+    app.passes(KillPoint::Sending);
+    let handed = hand_over(app, work, &mut session, &channel.from_address, &record, &bytes).await?;
+    if let Handed::NotAddressed(NotAddressed { named: false, .. }) = &handed {
+        uncount(work, &counted).await;
+    }
+    ended(app, work, channel, &record, handed).await?;
+    if session.is_usable() {
+        session.quit().await;
+    }
+    Ok(())
+}
+
+enum Begun {
+    Sending(Box<DeliveryRecord>, Submission),
+    /// It is not queued any more.
+    Not(DeliveryState),
+}
+
+/// Commits `queued` → `sending`, before MAIL FROM, so that a crash can never look like "not tried yet". The claim is kept up in the same
+/// transaction: whoever lost it to another worker says nothing to the server, and nobody can take it in that moment. So is the sending
+/// counted: whatever becomes of us, the mailbox's pace knows of it.
+async fn begin(work: &ClaimedWork, channel: ChannelId, id: DeliveryId) -> Result<Begun, StoreError> {
+    let mut tx = work.scope.begin().await?;
+    let mut record = tx.lock_delivery(id).await?.ok_or(StoreError::LeaseLost)?;
+    tx.extend_work(work, jobs::LEASE).await?;
+    if record.delivery.state != DeliveryState::Queued {
+        return Ok(Begun::Not(record.delivery.state));
+    }
+    record.delivery.state = DeliveryState::Sending;
+    record.delivery.attempts += 1;
+    record.delivery.next_try_at = None;
+    record.delivery.waits_alone = false;
+    record.delivery.recipients.begin();
+    tx.update_delivery(&record).await?;
+    let recipients = u32::try_from(record.delivery.recipients.round().len()).unwrap_or(u32::MAX);
+    let counted = tx.count_submission(channel, recipients).await?;
+    tx.commit().await?;
+    Ok(Begun::Sending(Box::new(record), counted))
+}
+
+/// Where it cannot be written, the mailbox sends a little slower than it might.
+async fn uncount(work: &ClaimedWork, counted: &Submission) {
+    let uncounted = async {
+        let mut tx = work.scope.begin().await?;
+        tx.uncount_submission(counted).await?;
+        tx.commit().await
+    };
+    if let Err(error) = uncounted.await {
+        warn!(delivery.id = work.subject_id, %error, "a sending that the server did not hear of stays counted");
+    }
+}
+
+/// What became of one sending.
+enum Handed {
+    NotAddressed(NotAddressed),
+    /// The server took these as recipients, and this is what it said of the mail.
+    To(Vec<EmailAddress>, SendOutcome),
+}
+
+async fn hand_over(
+    app: &App,
+    work: &ClaimedWork,
+    session: &mut Session,
+    from: &EmailAddress,
+    record: &DeliveryRecord,
+    bytes: &[u8],
+) -> Result<Handed, StoreError> {
+    let envelope = Envelope { from: from.clone(), to: record.delivery.recipients.round() };
+    let addressed = match tokio::time::timeout(ATTEMPT_TIMEOUT, session.address(&envelope, bytes)).await {
+        Ok(Ok(addressed)) => addressed,
+        Ok(Err(not)) => return Ok(Handed::NotAddressed(not)),
+        // The mail was not spoken of yet.
+        Err(_) => {
+            let failure = FailureClass::TimedOut.into();
+            return Ok(Handed::NotAddressed(NotAddressed { failure, refused: Vec::new(), named: true }));
+        }
+    };
+    let taken = match addressed.refused() {
+        [] => envelope.to,
+        refused => remember_refused(app, work, record.delivery.id, refused).await?,
+    };
+    let outcome = match tokio::time::timeout(ATTEMPT_TIMEOUT, addressed.hand_over()).await {
+        Ok(outcome) => outcome,
+        Err(_) => SendOutcome::Unknown { failure: unknown("the attempt took too long") },
+    };
+    Ok(match outcome {
+        // An earlier sending went through, to everybody it was for.
+        SendOutcome::Duplicate { .. } => Handed::To(record.delivery.recipients.round(), outcome),
+        SendOutcome::Accepted { .. } | SendOutcome::Rejected { .. } | SendOutcome::Unknown { .. } => {
+            Handed::To(taken, outcome)
+        }
+    })
+}
+
+/// Written before the mail is handed over: if we die then and it is found in Sent, those who were refused are not thought to have it. Answers
+/// whom the mail goes to.
+async fn remember_refused(
+    app: &App,
+    work: &ClaimedWork,
+    id: DeliveryId,
+    refused: &[RefusedRecipient],
+) -> Result<Vec<EmailAddress>, StoreError> {
+    let mut tx = work.scope.begin().await?;
+    let record = tx.lock_delivery(id).await?.filter(|r| r.delivery.state == DeliveryState::Sending);
+    let mut record = record.ok_or(StoreError::LeaseLost)?;
+    tx.extend_work(work, jobs::LEASE).await?;
+    record.delivery.recipients.hear(refused);
+    tx.update_delivery(&record).await?;
+    tx.commit().await?;
+    app.passes(KillPoint::RefusalsWritten);
+    Ok(record.delivery.recipients.round())
+}
+
+/// Signs in for sending; a refusal is tried once more with a fresh token.
+async fn sign_in(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Session, Failure> {
+    let Some(grant) = channel.grant_id else { return Err(FailureClass::ChannelRemoved.into()) };
+    let open = async |token: Secret| {
+        let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: channel.smtp_user.clone(), token };
+        Session::open(app.connector(), &login).await
+    };
+    let token = channels::refresh::access_token(app, &work.scope, grant, Resource::Outlook).await;
+    match open(token?).await {
+        Err(failure) if failure.class.retry() == Retry::FreshToken => {
+            info!(channel.id = %channel.id, %failure, "the sign-in for sending was refused; trying once with a fresh token");
+            let token = channels::refresh::fresh_access_token(app, &work.scope, grant, Resource::Outlook).await;
+            open(token?).await
+        }
+        ended => ended,
+    }
+}
+
+/// Nothing was said about the message yet: it stays queued, and the mailbox's sending has a state.
+async fn not_begun(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    failure: Failure,
+) -> Result<(), StoreError> {
+    warn!(channel.id = %channel.id, %failure, "cannot sign in for sending");
+    match failure.class.retry() {
+        Retry::Never => {
+            channels::health::record_send(app, &work.scope, channel.id, Err(&failure), None).await?;
+            line::wait_for_somebody(app, work, record, failure).await
+        }
+        Retry::Later | Retry::FreshToken | Retry::Done => {
+            let wait = line::pause(app, work, channel, record, failure.clone()).await?;
+            record_health(app, work, channel, Err(&failure), wait).await;
+            Ok(())
+        }
+    }
+}
+
+async fn ended(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    handed: Handed,
+) -> Result<(), StoreError> {
+    let sent = |whom: Vec<EmailAddress>, rewritten: Option<String>| {
+        let under = record.message_id_header.clone();
+        settle::settle(app, work, record.delivery.id, Settled::Sent { whom, under, rewritten })
+    };
+    // First what cannot be learnt twice; a channel's health is told again by the next message.
+    match handed {
+        Handed::To(whom, SendOutcome::Accepted { rewritten_message_id, reply: _ }) => {
+            app.passes(KillPoint::Answered);
+            sent(whom, rewritten_message_id).await?;
+            record_health(app, work, channel, Ok(()), Duration::ZERO).await;
+            Ok(())
+        }
+        Handed::To(whom, SendOutcome::Duplicate { reply: _ }) => {
+            sent(whom, None).await?;
+            record_health(app, work, channel, Ok(()), Duration::ZERO).await;
+            Ok(())
+        }
+        Handed::To(_, SendOutcome::Unknown { failure }) => {
+            reconcile::begin(app, work, record.delivery.id, failure).await
+        }
+        Handed::To(_, SendOutcome::Rejected { failure }) => {
+            let all = meets_every_message(&failure) || failure.retry_after().is_some();
+            rejected(app, work, channel, record, failure, Vec::new(), all).await
+        }
+        Handed::NotAddressed(NotAddressed { failure, refused, named }) => {
+            // What is said of a recipient may be about that recipient alone.
+            let all = meets_every_message(&failure) || !named && failure.retry_after().is_some();
+            rejected(app, work, channel, record, failure, refused, all).await
+        }
+    }
+}
+
+/// Nobody got it now. `all`: every other message of the mailbox would meet the same.
+async fn rejected(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    failure: Failure,
+    refused: Vec<RefusedRecipient>,
+    all: bool,
+) -> Result<(), StoreError> {
+    let id = record.delivery.id;
+    let of_the_mailbox = all.then(|| failure.clone());
+    let mut wait = Duration::ZERO;
+    match failure.class.retry() {
+        // Said before its time, and no less clear for that.
+        Retry::Done => {
+            let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: None }).await?;
+        }
+        Retry::Later | Retry::FreshToken if all => wait = line::pause(app, work, channel, record, failure).await?,
+        Retry::Later | Retry::FreshToken => {
+            wait = wait_after(app, &failure, record.delivery.attempts);
+            queue_again(app, work, record, failure, refused, wait).await?;
+        }
+        // It waits as those behind it do, and leaves with them.
+        Retry::Never if all && !is_too_old(app, &record.delivery) => {
+            settle::settle(app, work, id, Settled::Queued { failure, refused, wait: None }).await?;
+        }
+        Retry::Never => settle::settle(app, work, id, Settled::Failed { failure, refused }).await?,
+    }
+    if let Some(failure) = of_the_mailbox {
+        record_health(app, work, channel, Err(&failure), wait).await;
+    }
+    Ok(())
+}
+
+/// Whether the mailbox sends. What became of the message is written already, and stays written when this cannot be.
+async fn record_health(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    outcome: Result<(), &Failure>,
+    wait: Duration,
+) {
+    let next_try = outcome.is_err().then(|| app.now().plus(wait));
+    if let Err(error) = channels::health::record_send(app, &work.scope, channel.id, outcome, next_try).await {
+        warn!(channel.id = %channel.id, %error, "whether the mailbox sends could not be recorded");
+    }
+}
+
+/// Refusals of a message that meet every other message of the mailbox too, wherever in the conversation they are said: they are about who
+/// signed in, or about the From address, which all its messages share. A server's bad day and a throttle are not among them: those may
+/// be about the recipients.
+fn meets_every_message(failure: &Failure) -> bool {
+    matches!(
+        failure.class,
+        FailureClass::SmtpAuthDisabled
+            | FailureClass::SenderBlocked
+            | FailureClass::SenderNotAllowed
+            | FailureClass::SendingRefused
+            | FailureClass::SendingQuotaExceeded
+            | FailureClass::MailboxFull
+            | FailureClass::TooManyConnections
+    )
+}
+
+/// Queued again, until people have waited long enough to be told.
+async fn queue_again(
+    app: &App,
+    work: &ClaimedWork,
+    record: &DeliveryRecord,
+    failure: Failure,
+    refused: Vec<RefusedRecipient>,
+    wait: Duration,
+) -> Result<(), StoreError> {
+    let settled = if is_too_old(app, &record.delivery) {
+        Settled::Failed { failure, refused }
+    } else {
+        Settled::Queued { failure, refused, wait: Some(wait) }
+    };
+    settle::settle(app, work, record.delivery.id, settled).await
+}

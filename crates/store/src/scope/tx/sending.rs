@@ -1,0 +1,97 @@
+//! Sending inside a transaction: what is counted, and what waits.
+
+use super::Tx;
+use crate::scope::convert;
+use crate::scope::grants::micros;
+use crate::scope::sending::{SECOND, TEN_MINUTES};
+use crate::*;
+use domain::ChannelId;
+use domain::channel::SendingLimits;
+use std::time::Duration;
+
+impl Tx {
+    /// Counts a sending through this channel to so many recipients, before the server hears of it: what is not known to have been said
+    /// counts.
+    pub async fn count_submission(&mut self, channel: ChannelId, recipients: u32) -> Result<Submission> {
+        let mut slots = Vec::with_capacity(2);
+        for span in [SECOND, TEN_MINUTES] {
+            let slot: Option<i64> = self
+                .sql(
+                    "INSERT INTO channel_submissions (account_id, channel_id, span, slot, messages, recipients) \
+                     VALUES (:account, ?, ?, {now} / ? * ?, 1, ?) ON CONFLICT (account_id, channel_id, span, slot) \
+                     DO UPDATE SET messages = channel_submissions.messages + 1, recipients = channel_submissions.recipients + excluded.recipients \
+                     RETURNING slot",
+                )
+                .bind(channel.0)
+                .bind(span)
+                .bind(span)
+                .bind(span)
+                .bind(i64::from(recipients))
+                .value(&self.tx)
+                .await?;
+            slots.extend(slot.map(|slot| (span, slot)));
+        }
+        Ok(Submission { channel_id: channel, recipients, slots })
+    }
+
+    /// The server was not told of any recipient, so nothing of it counts.
+    pub async fn uncount_submission(&mut self, counted: &Submission) -> Result<()> {
+        for (span, slot) in &counted.slots {
+            self.sql(
+                "UPDATE channel_submissions SET messages = messages - 1, recipients = recipients - ? \
+                 WHERE account_id = :account AND channel_id = ? AND span = ? AND slot = ?",
+            )
+            .bind(i64::from(counted.recipients))
+            .bind(counted.channel_id.0)
+            .bind(*span)
+            .bind(*slot)
+            .run(&self.tx)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is sent through the mailbox before `wait` has passed.
+    pub async fn pause_sending(&mut self, channel: ChannelId, wait: Duration) -> Result<()> {
+        self.sql("UPDATE email_channels SET send_after = {now} + ? WHERE account_id = :account AND id = ?")
+            .bind(micros(wait))
+            .bind(channel.0)
+            .run(&self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// A person wants it tried now.
+    pub async fn resume_sending(&mut self, channel: ChannelId) -> Result<()> {
+        self.sql("UPDATE email_channels SET send_after = 0 WHERE account_id = :account AND id = ?")
+            .bind(channel.0)
+            .run(&self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// What was agreed with the provider for this mailbox.
+    pub async fn set_sending_limits(&mut self, channel: ChannelId, limits: SendingLimits) -> Result<()> {
+        self.sql("UPDATE email_channels SET sending_limits = ?, updated_at = ? WHERE account_id = :account AND id = ?")
+            .bind(convert::to_json(&limits))
+            .bind(self.scope.inner.now().0)
+            .bind(channel.0)
+            .run(&self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// What waits is due now. `false`: somebody is at it, or nothing is owed.
+    pub async fn hasten_owed(&mut self, kind: OwedKind, subject_id: i64) -> Result<bool> {
+        let hastened = self
+            .sql(
+                "UPDATE owed_work SET due_at = {now}, ready_at = {now} WHERE account_id = :account AND kind = ? AND subject_id = ? \
+                 AND state = 'waiting' AND lease_until <= {now}",
+            )
+            .bind(kind.as_str())
+            .bind(subject_id)
+            .run(&self.tx)
+            .await?;
+        Ok(hastened > 0)
+    }
+}

@@ -1,0 +1,54 @@
+//! The right to send through a mailbox: who has it, who waits for it, and how fast it went so far.
+
+use domain::{ChannelId, DeliveryId, OwedId};
+use std::time::Duration;
+
+/// The right to submit mail through this channel, until the lease ends. One per mailbox.
+#[derive(Clone, Debug)]
+pub struct SendLease {
+    pub channel_id: ChannelId,
+    pub(crate) token: String,
+}
+
+/// Who asks for the right to send, and what the mailbox may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    pub owed: OwedId,
+    pub delivery: DeliveryId,
+    /// To how many it would be sent now.
+    pub recipients: u32,
+    pub messages_per_minute: u32,
+    pub recipients_per_day: u32,
+}
+
+/// Why nobody, or not this one, may send through a mailbox now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NoTurn {
+    /// Somebody sends at this moment.
+    pub busy: bool,
+    /// The mailbox is left alone for that long.
+    pub paused: Option<Duration>,
+    /// What was handed over within the last minute, the oldest first.
+    pub minute: Vec<Spent>,
+    /// What was handed over within the last 24 hours, the oldest first.
+    pub day: Vec<Spent>,
+    /// How many stand before this one in line; some hundreds at most are counted.
+    pub ahead: u64,
+}
+
+/// What was handed over together, and when it ceases to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    pub messages: u64,
+    pub recipients: u64,
+    pub counts_for: Duration,
+}
+
+/// A sending that was counted.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub(crate) channel_id: ChannelId,
+    pub(crate) recipients: u32,
+    /// (span, slot)
+    pub(crate) slots: Vec<(i64, i64)>,
+}
