@@ -23,6 +23,12 @@ transports:
 ci:
     .ci/run
 
+# What it costs: the tables of docs/PERFORMANCE.md. Or a part of them, with another seed: just bench intake --seed 4
+bench *args:
+    ./scripts/install
+    cargo build --profile measure -p server -p bench
+    {{justfile_directory()}}/target/measure/bench run {{args}}
+
 # The compiler alone
 check:
     cargo check --workspace --all-targets

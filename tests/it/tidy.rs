@@ -40,6 +40,9 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
+/// Packages that may import everything: what tests and measures the product, and is no part of it.
+const AROUND_THE_PRODUCT: [&str; 3] = ["testkit", "bench", "it"];
+
 /// Who may import whom; a crate that is missing here may import nothing of ours.
 fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
@@ -82,12 +85,16 @@ fn arrows_between_crates_point_one_way() {
     let mut wrong = Vec::new();
     for package in &packages {
         let name = package["name"].as_str().expect("a name");
-        if name == "testkit" || name == "it" {
-            continue;
-        }
+        let is_product = !AROUND_THE_PRODUCT.contains(&name);
         for dependency in package["dependencies"].as_array().expect("dependencies") {
             let on = dependency["name"].as_str().expect("a name");
             let normal = dependency["kind"].is_null();
+            if on == "bench" || on == "it" {
+                wrong.push(format!("{name} depends on {on}, on which nothing may"));
+            }
+            if !is_product {
+                continue;
+            }
             if on == "testkit" && normal {
                 wrong.push(format!("{name} depends on testkit outside its tests"));
             }
@@ -122,7 +129,7 @@ fn libraries_stay_in_the_one_crate_that_knows_them() {
     let mut wrong = Vec::new();
     for package in packages() {
         let name = package["name"].as_str().expect("a name").to_owned();
-        if name == "testkit" || name == "it" {
+        if AROUND_THE_PRODUCT.contains(&name.as_str()) {
             continue;
         }
         for dependency in package["dependencies"].as_array().expect("dependencies") {

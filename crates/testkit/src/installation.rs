@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{
     AccountScope, KeyRing, NewChannel, NewGrant, NewInbox, RawEmail, RawEmailFilter, RawEmailState, Store, StoreConfig,
-    TokenHash,
+    TokenHash, Tx,
 };
 use tempfile::TempDir;
 
@@ -79,19 +79,7 @@ impl Installation {
         let parts = ProcessParts::new(Arc::new(NobodyListens));
         let app = open(&url, &dir, &sandbox, parts).await?;
         app.store().migrate().await?;
-        let new = accounts::NewAccount {
-            name: "Contoso".to_owned(),
-            admin_email: "admin@contoso.example".to_owned(),
-            admin_name: None,
-            admin_password: Secret::new("correct horse battery"),
-        };
-        let created = accounts::create_account(&app, new).await?;
-        let scope = app.store().operator().account(created.account_id).await?.context("the account")?;
-        let token = TokenHash::of(created.access_token.expose());
-        let known = app.store().sign_in().authenticate_token(&token, app.now()).await?.context("the token")?;
-        let caller =
-            Caller { user: known.user, token_id: known.token_id, kind: known.kind, account_id: known.account_id };
-        let member = accounts::enter(&app, &caller, created.account_id).await?;
+        let SignedUp { scope, member, .. } = sign_up(&app).await?;
         Ok(Self { sandbox, store: app.store().clone(), scope, member, url, dir, _postgres: postgres })
     }
 
@@ -106,37 +94,8 @@ impl Installation {
             self.sandbox.add_user(TenantUser::work(CONTOSO, address, address));
         }
         let token = self.sandbox.mint_access_token(address).context("a user of the sandbox")?;
-        let mailbox = EmailAddress::parse(address).context("an address")?;
         let mut tx = self.scope.begin().await?;
-        let grant = tx
-            .upsert_grant(&NewGrant {
-                provider: Provider::Microsoft,
-                tid: CONTOSO.to_owned(),
-                oid: address.to_owned(),
-                sub: address.to_owned(),
-                principal: address.to_owned(),
-                refresh_token: Secret::new("none"),
-                scopes: Vec::new(),
-            })
-            .await?;
-        let never = Timestamp::from_seconds(4_000_000_000);
-        tx.store_access_token(grant.id, "outlook", &Secret::new(token), never).await?;
-        let inbox = tx
-            .create_inbox(&NewInbox {
-                name: address.to_owned(),
-                settings: InboxSettings::default(),
-                channel: NewChannel {
-                    provider: Provider::Microsoft,
-                    grant_id: Some(grant.id),
-                    principal: address.to_owned(),
-                    mailbox_address: mailbox.clone(),
-                    from_address: mailbox,
-                    smtp_user: address.to_owned(),
-                    fetch_health: Health::default(),
-                    send_health: Health::default(),
-                },
-            })
-            .await?;
+        let inbox = put_mailbox(&mut tx, address, token).await?;
         tx.commit().await?;
         Ok(inbox)
     }
@@ -197,6 +156,64 @@ impl Installation {
             sqlx::query_scalar(query).fetch_one(&mut PgConnection::connect(&self.url).await?).await?
         })
     }
+}
+
+/// An account with its administrator, and the administrator's API token.
+pub struct SignedUp {
+    pub scope: AccountScope,
+    pub member: Member,
+    pub token: Secret,
+}
+
+/// Makes the first account of a database.
+pub async fn sign_up(app: &App) -> Result<SignedUp> {
+    let new = accounts::NewAccount {
+        name: "Contoso".to_owned(),
+        admin_email: "admin@contoso.example".to_owned(),
+        admin_name: None,
+        admin_password: Secret::new("correct horse battery"),
+    };
+    let created = accounts::create_account(app, new).await?;
+    let scope = app.store().operator().account(created.account_id).await?.context("the account")?;
+    let hash = TokenHash::of(created.access_token.expose());
+    let known = app.store().sign_in().authenticate_token(&hash, app.now()).await?.context("the token")?;
+    let caller = Caller { user: known.user, token_id: known.token_id, kind: known.kind, account_id: known.account_id };
+    let member = accounts::enter(app, &caller, created.account_id).await?;
+    Ok(SignedUp { scope, member, token: created.access_token })
+}
+
+/// An inbox whose mailbox is opened with an access token that does not run out, past every sign-in.
+pub async fn put_mailbox(tx: &mut Tx, address: &str, access_token: String) -> Result<Inbox> {
+    let mailbox = EmailAddress::parse(address).context("an address")?;
+    let grant = tx
+        .upsert_grant(&NewGrant {
+            provider: Provider::Microsoft,
+            tid: CONTOSO.to_owned(),
+            oid: address.to_owned(),
+            sub: address.to_owned(),
+            principal: address.to_owned(),
+            refresh_token: Secret::new("none"),
+            scopes: Vec::new(),
+        })
+        .await?;
+    let never = Timestamp::from_seconds(4_000_000_000);
+    tx.store_access_token(grant.id, "outlook", &Secret::new(access_token), never).await?;
+    Ok(tx
+        .create_inbox(&NewInbox {
+            name: address.to_owned(),
+            settings: InboxSettings::default(),
+            channel: NewChannel {
+                provider: Provider::Microsoft,
+                grant_id: Some(grant.id),
+                principal: address.to_owned(),
+                mailbox_address: mailbox.clone(),
+                from_address: mailbox,
+                smtp_user: address.to_owned(),
+                fetch_health: Health::default(),
+                send_health: Health::default(),
+            },
+        })
+        .await?)
 }
 
 async fn open(url: &str, dir: &TempDir, sandbox: &Sandbox, parts: ProcessParts) -> Result<App> {

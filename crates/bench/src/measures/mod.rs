@@ -1,0 +1,117 @@
+//! What is measured, one file each.
+//!
+//! - [`intake`]: a mail taken in, beside what its parts cost alone (P1).
+//! - [`growth`]: the same with ever more mail stored (P2), and the memory of a long backlog.
+//! - [`latency`]: delivered → visible (P4).
+//! - [`replies`]: an answer from the API to the mail server.
+//! - [`push`]: owed work committed → its job has run.
+//! - [`memory`]: resident size and idle CPU with ever more mailboxes, and with one long mail.
+
+pub mod growth;
+pub mod intake;
+pub mod latency;
+pub mod memory;
+pub mod push;
+pub mod replies;
+
+use crate::database::{Database, PostgresServer};
+use crate::report::Section;
+use crate::server::MailServer;
+use anyhow::Result;
+use std::path::Path;
+use testkit::redis::Redis;
+
+/// How much of everything.
+#[derive(Clone, Debug)]
+pub struct Sizes {
+    pub seed: u64,
+    /// Mails that are taken in for P1, after a tenth of them to warm up.
+    pub intake: u64,
+    /// Mails that are stored before a sample is measured; the last step comes as one backlog.
+    pub growth: Vec<u64>,
+    pub growth_sample: u64,
+    pub latency: u64,
+    pub replies: u64,
+    pub pushes: u64,
+    pub mailboxes: Vec<u64>,
+    pub idle_seconds: u64,
+    pub huge_bytes: usize,
+}
+
+impl Sizes {
+    pub fn full(seed: u64) -> Self {
+        Self {
+            seed,
+            intake: 3_000,
+            growth: vec![0, 10_000, 100_000],
+            growth_sample: 1_000,
+            latency: 250,
+            replies: 600,
+            pushes: 500,
+            mailboxes: vec![0, 1, 100, 1_000],
+            idle_seconds: 15,
+            huge_bytes: 150 * 1024 * 1024,
+        }
+    }
+
+    /// Enough to see that it works.
+    pub fn tiny(seed: u64) -> Self {
+        Self {
+            seed,
+            intake: 20,
+            growth: vec![0, 30],
+            growth_sample: 10,
+            latency: 3,
+            replies: 6,
+            pushes: 3,
+            mailboxes: vec![0, 2],
+            idle_seconds: 1,
+            huge_bytes: 3 * 1024 * 1024,
+        }
+    }
+}
+
+/// The servers that a run has to itself.
+pub struct Servers {
+    pub mail: MailServer,
+    /// `None`: SQLite alone is measured.
+    pub postgres: Option<PostgresServer>,
+    pub redis: Option<Redis>,
+}
+
+impl Servers {
+    /// `program`: the bench, which is the mail server too.
+    pub async fn start(program: &Path, databases: &[Database], seed: u64) -> Result<Self> {
+        let wanted = databases.contains(&Database::Postgres);
+        Ok(Self {
+            mail: MailServer::start(program, seed).await?,
+            postgres: if wanted { Some(PostgresServer::start().await?) } else { None },
+            redis: if wanted { Some(Redis::start()?) } else { None },
+        })
+    }
+
+    /// What each measure is done on: SQLite with jobs in memory, and PostgreSQL with Redis.
+    fn pairings(&self, databases: &[Database]) -> Vec<(Database, Option<&PostgresServer>, Option<String>)> {
+        let of = |database| match database {
+            Database::Sqlite => (database, None, None),
+            Database::Postgres => (database, self.postgres.as_ref(), self.redis.as_ref().map(Redis::url)),
+        };
+        databases.iter().map(|database| of(*database)).collect()
+    }
+}
+
+/// The names that one can ask for, in the order they run.
+pub const NAMES: [&str; 6] = ["intake", "growth", "latency", "replies", "push", "memory"];
+
+/// Runs one of [`NAMES`].
+pub async fn run(name: &str, servers: &Servers, databases: &[Database], sizes: &Sizes) -> Result<Vec<Section>> {
+    Ok(match name {
+        "intake" => intake::run(servers, databases, sizes).await?,
+        "growth" => growth::run(servers, databases, sizes).await?,
+        "latency" => latency::run(servers, databases, sizes).await?,
+        "replies" => replies::run(servers, databases, sizes).await?,
+        "push" => push::run(servers, databases, sizes).await?,
+        "memory" => memory::run(servers, databases, sizes).await?,
+        other => anyhow::bail!("there is no {other}: {}", NAMES.join(", ")),
+    })
+}
