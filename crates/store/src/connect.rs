@@ -17,7 +17,7 @@ use sea_orm::{
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -281,6 +281,7 @@ async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(Databas
         .acquire_timeout(PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
+        .after_release(|connection, _| Box::pin(has_ended_its_transaction(connection)))
         .connect_with(options.clone())
         .await
         .map_err(unavailable)?;
@@ -291,6 +292,18 @@ async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(Databas
         .await
         .map_err(unavailable)?;
     Ok((SqlxSqliteConnector::from_sqlx_sqlite_pool(write), SqlxSqliteConnector::from_sqlx_sqlite_pool(read)))
+}
+
+/// A transaction that SQLite itself has rolled back, because its COMMIT found no room, is still counted as open by sqlx, and whatever is begun
+/// after it would be a savepoint: written as it seems, and not committed. Such a connection is not used again.
+async fn has_ended_its_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // A rollback may be on its way to the connection's thread; this comes after it.
+    connection.ping().await?;
+    let open = connection.is_in_transaction();
+    if open {
+        tracing::warn!("a transaction could not be ended; its connection is closed");
+    }
+    Ok(!open)
 }
 
 async fn connect_postgres(config: &StoreConfig, condition: &Arc<Condition>) -> Result<DatabaseConnection> {

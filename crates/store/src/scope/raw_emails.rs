@@ -53,6 +53,7 @@ impl AccountScope {
         fresh.sort_by(|a, b| a.1.sha256.cmp(&b.1.sha256));
         if let Some(folder) = &self.inner.blobs {
             folder.write(self.id, fresh.iter().map(|(_, b)| (b.sha256.clone(), b.bytes.clone())).collect()).await?;
+            self.inner.passes(KillPoint::FilesWritten);
         }
         let tx = self.inner.begin().await?;
         check_fence(&tx, self, fence, folder).await?;
