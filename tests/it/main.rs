@@ -1,5 +1,6 @@
 //! The stories: what Postroom promises, told through its public API and the protocols it speaks.
 
+mod another_database;
 mod bad_mail;
 mod conformance;
 mod crash_between;
@@ -7,12 +8,17 @@ mod delivery_failures;
 mod demo;
 mod dependencies;
 mod docker;
+mod kill_files;
+mod kill_matrix;
 mod kill_points;
 mod main_job;
 mod microsoft_sign_in;
+mod migrating;
+mod no_room;
 mod openapi;
 mod outages;
 mod polling;
+mod postgres_trouble;
 mod program;
 mod real_servers;
 mod reply_leaves;

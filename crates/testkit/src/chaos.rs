@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -24,6 +24,7 @@ pub struct ChaosProxy {
     /// How often everything was cut. A connection ends at the first time after it began, whatever came after that.
     cuts: watch::Sender<u64>,
     connections: Arc<AtomicU32>,
+    to: Arc<Mutex<SocketAddr>>,
     _accepting: AbortOnDropHandle<()>,
 }
 
@@ -34,7 +35,8 @@ impl ChaosProxy {
         let mode = Arc::new(AtomicU8::new(0));
         let connections = Arc::new(AtomicU32::new(0));
         let (cuts, watch) = watch::channel(0u64);
-        let (m, c) = (mode.clone(), connections.clone());
+        let to = Arc::new(Mutex::new(to));
+        let (m, c, target) = (mode.clone(), connections.clone(), to.clone());
         let accepting = AbortOnDropHandle::new(tokio::spawn(async move {
             let mut tasks = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
@@ -42,12 +44,13 @@ impl ChaosProxy {
                 if m.load(Ordering::SeqCst) != Mode::Cut as u8 {
                     let mut cuts = watch.clone();
                     cuts.mark_unchanged();
+                    let to = *target.lock().expect("nothing panics with it");
                     tasks.spawn(serve(client, to, m.clone(), cuts));
                 }
                 while tasks.try_join_next().is_some() {}
             }
         }));
-        Ok(Self { port, mode, cuts, connections, _accepting: accepting })
+        Ok(Self { port, mode, cuts, connections, to, _accepting: accepting })
     }
 
     pub fn set(&self, mode: Mode) {
@@ -55,6 +58,12 @@ impl ChaosProxy {
         if mode == Mode::Cut {
             self.cuts.send_modify(|n| *n += 1);
         }
+    }
+
+    /// From now on another server stands behind it; present connections are cut.
+    pub fn lead_to(&self, port: u16) {
+        self.to.lock().expect("nothing panics with it").set_port(port);
+        self.cuts.send_modify(|n| *n += 1);
     }
 
     /// Connections accepted since the start.

@@ -85,6 +85,14 @@ impl Database {
         })
     }
 
+    async fn run(&mut self, statement: &str) -> Result<(), sqlx::Error> {
+        let statement = AssertSqlSafe(statement.to_owned());
+        match self {
+            Self::Sqlite(connection) => sqlx::query(statement).execute(connection).await.map(drop),
+            Self::Postgres(connection) => sqlx::query(statement).execute(connection).await.map(drop),
+        }
+    }
+
     async fn texts(&mut self, query: &str) -> Result<Vec<String>> {
         let query = AssertSqlSafe(query.to_owned());
         Ok(match self {
@@ -92,6 +100,26 @@ impl Database {
             Self::Postgres(connection) => sqlx::query_scalar(query).fetch_all(connection).await?,
         })
     }
+}
+
+/// Changes rows from outside, and leaves out the statements whose rows somebody holds.
+pub async fn run_where_free(database_url: &str, statements: &[&str]) -> Result<()> {
+    let mut database = Database::open(database_url).await?;
+    if let Database::Postgres(_) = database {
+        database.run("SET lock_timeout = '300ms'").await?;
+    }
+    for statement in statements {
+        match database.run(statement).await {
+            Err(error) if !is_locked(&error) => return Err(error).context((*statement).to_owned()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// PostgreSQL's lock_not_available.
+fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }
 
 /// A mailbox's INBOX as the mail server has it.

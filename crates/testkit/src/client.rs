@@ -16,6 +16,8 @@ pub struct Answer {
     pub status: u16,
     pub body: Value,
     pub text: String,
+    /// Seconds.
+    pub retry_after: Option<u64>,
 }
 
 /// An HTTP client that follows nothing by itself.
@@ -60,8 +62,9 @@ impl ApiClient {
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
         let answer = request.send().await?;
         let status = answer.status().as_u16();
+        let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let text = answer.text().await?;
-        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), text })
+        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), text, retry_after })
     }
 
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {

@@ -55,7 +55,7 @@ impl Process {
 
     /// Sends a signal such as `libc::SIGTERM`.
     pub fn signal(&self, signal: Signal) {
-        let _ = Command::new("kill").arg(signal.flag()).arg(self.child.id().to_string()).status();
+        signal.send(self.child.id());
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -95,15 +95,24 @@ pub enum Signal {
     Kill,
     Stop,
     Continue,
+    Interrupt,
+    Quit,
 }
 
 impl Signal {
+    /// To a process that the test started.
+    pub fn send(self, process: u32) {
+        let _ = Command::new("kill").arg(self.flag()).arg(process.to_string()).status();
+    }
+
     const fn flag(self) -> &'static str {
         match self {
             Self::Term => "-TERM",
             Self::Kill => "-KILL",
             Self::Stop => "-STOP",
             Self::Continue => "-CONT",
+            Self::Interrupt => "-INT",
+            Self::Quit => "-QUIT",
         }
     }
 }

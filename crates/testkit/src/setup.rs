@@ -26,6 +26,10 @@ pub struct Setup {
     pub real_mail: bool,
     /// PostgreSQL, Redis, IMAP and SMTP are reached through chaos proxies.
     pub proxied: bool,
+    /// The settings of a PostgreSQL server of the world's own, which can be restarted and broken.
+    pub own_postgres: Option<Vec<String>>,
+    /// The data folder is a disk of so many megabytes.
+    pub small_disk: Option<u32>,
     /// Added to the environment of the processes, winning over the world's own.
     pub environment: Vec<(String, String)>,
 }
@@ -55,6 +59,8 @@ impl Setup {
             sandbox: SandboxConfig::default(),
             real_mail: false,
             proxied: false,
+            own_postgres: None,
+            small_disk: None,
             environment: Vec::new(),
         }
     }
@@ -62,6 +68,20 @@ impl Setup {
     /// Every part a real one: Dovecot, Postfix, PostgreSQL and Redis, API and worker apart.
     pub fn real() -> Self {
         Self { real_mail: true, ..Self::on(Database::Postgres, Queue::Redis) }
+    }
+
+    /// On a PostgreSQL server of its own with these settings.
+    #[must_use]
+    pub fn with_own_postgres(mut self, settings: &[&str]) -> Self {
+        self.own_postgres = Some(settings.iter().map(|&setting| setting.to_owned()).collect());
+        self
+    }
+
+    /// The data folder is a disk of so many megabytes.
+    #[must_use]
+    pub fn with_small_disk(mut self, megabytes: u32) -> Self {
+        self.small_disk = Some(megabytes);
+        self
     }
 
     /// With a chaos proxy before each server.

@@ -8,10 +8,12 @@ use crate::chaos::Proxies;
 use crate::check;
 use crate::client::ApiClient;
 use crate::postgres::PostgresDatabase;
+use crate::postgres_server::PostgresServer;
 use crate::process::{Process, Signal, free_port, run};
 use crate::real_mail::RealMail;
 use crate::redis::Redis;
 pub use crate::setup::{Database, Queue, Setup};
+use crate::small_disk::SmallDisk;
 use anyhow::{Context, Result, bail};
 use sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -29,6 +31,8 @@ const TOKEN_ISSUER: &str = "https://tokens.contoso.example/";
 pub const SUPPORT: &str = "support@contoso.example";
 
 pub struct World {
+    /// Where the setup asks for it: what the data folder lies on. Before the folder, so that it goes first.
+    pub disk: Option<SmallDisk>,
     pub sandbox: Sandbox,
     /// The administrator's client.
     pub api: ApiClient,
@@ -46,6 +50,8 @@ pub struct World {
     /// How many processes were started so far; each has a log of its own.
     started: usize,
     postgres: Option<PostgresDatabase>,
+    /// Where the setup asks for a PostgreSQL server of its own.
+    pub postgres_server: Option<PostgresServer>,
     database_url: String,
     apart: bool,
     checked: bool,
@@ -92,17 +98,23 @@ impl World {
             Some(mail) => (mail.dovecot.imaps_port, mail.postfix.submission_port),
             None => (sandbox.imap_addr().port(), sandbox.smtp_addr().port()),
         };
-        let postgres = match setup.database {
-            Database::Sqlite => None,
-            Database::Postgres => Some(PostgresDatabase::create().await?),
+        let postgres_server = match &setup.own_postgres {
+            Some(settings) => Some(PostgresServer::start(settings).await?),
+            None => None,
         };
+        let postgres = match setup.database {
+            Database::Postgres if postgres_server.is_none() => Some(PostgresDatabase::create().await?),
+            Database::Sqlite | Database::Postgres => None,
+        };
+        let disk = setup.small_disk.map(|size| SmallDisk::mount(&dir.path().join("data"), size)).transpose()?;
         let redis = match setup.queue {
             Queue::Memory => None,
             Queue::Redis => Some(Redis::start()?),
         };
-        let database_url = match &postgres {
-            Some(database) => database.url.clone(),
-            None => format!("sqlite://{}", dir.path().join("data/postroom.db").display()),
+        let database_url = match (&postgres, &postgres_server) {
+            (Some(database), _) => database.url.clone(),
+            (None, Some(server)) => server.url(),
+            (None, None) => format!("sqlite://{}", dir.path().join("data/postroom.db").display()),
         };
         let mut environment: Vec<(String, String)> = [
             ("POSTROOM_ENV", "development".to_owned()),
@@ -141,6 +153,8 @@ impl World {
             processes: Vec::new(),
             started: 0,
             postgres,
+            postgres_server,
+            disk,
             database_url,
             apart: setup.apart,
             // Nothing is promised by a world that did not come to be.
@@ -242,6 +256,12 @@ impl World {
         let (_, process) = named.nth(nth).context("it is running")?;
         process.signal(signal);
         Ok(())
+    }
+
+    /// The last running process of this name.
+    pub fn process_id(&self, name: &str) -> Result<u32> {
+        let mut named = self.processes.iter().filter(|(running, _)| *running == name);
+        named.next_back().map(|(_, process)| process.id()).with_context(|| format!("no {name} is running"))
     }
 
     /// SIGTERM, and how the process ended; the first of its name.
@@ -364,6 +384,11 @@ impl World {
 
     pub fn database_url(&self) -> &str {
         &self.database_url
+    }
+
+    /// The database has moved: what is asked of it from outside is asked there.
+    pub fn now_on(&mut self, database_url: &str) {
+        database_url.clone_into(&mut self.database_url);
     }
 
     /// Checks what must hold after every story, and ends the world.
