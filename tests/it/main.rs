@@ -12,6 +12,7 @@ mod kill_files;
 mod kill_matrix;
 mod kill_points;
 mod main_job;
+mod memory;
 mod microsoft_sign_in;
 mod migrating;
 mod no_room;

@@ -4,6 +4,7 @@
 //! the machinery that runs it, and what it says is a hint: losing one costs a second, never a mail.
 
 use crate::accounts::{LoginThrottle, MemoryThrottle};
+use crate::memory::MailMemory;
 use domain::{AccountId, ChannelId, Clock, Entropy, Timestamp};
 use oauth::Microsoft;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub struct App(Arc<Inside>);
 struct Inside {
     parts: AppParts,
     login_throttle: Arc<dyn LoginThrottle>,
+    mail_memory: MailMemory,
     /// Something that somebody in this process may be waiting for has changed: a connection, a grant's token. A hint, like [`Wake`].
     changed: Notify,
 }
@@ -42,7 +44,8 @@ struct Inside {
 impl App {
     pub fn new(mut parts: AppParts) -> Self {
         let login_throttle = parts.login_throttle.take().unwrap_or_else(|| Arc::new(MemoryThrottle::default()));
-        Self(Arc::new(Inside { parts, login_throttle, changed: Notify::new() }))
+        let mail_memory = MailMemory::new(parts.settings.mail_memory_bytes, parts.settings.full_parse_limit_bytes);
+        Self(Arc::new(Inside { parts, login_throttle, mail_memory, changed: Notify::new() }))
     }
 
     pub fn store(&self) -> &Store {
@@ -82,6 +85,11 @@ impl App {
 
     pub fn wake(&self, hint: Hint) {
         self.0.parts.wake.wake(hint);
+    }
+
+    /// Room for mail, shared by all mailboxes of this process.
+    pub(crate) fn mail_memory(&self) -> &MailMemory {
+        &self.0.mail_memory
     }
 
     pub(crate) fn login_throttle(&self) -> &dyn LoginThrottle {
@@ -125,6 +133,8 @@ pub struct Settings {
     pub import_days: u32,
     /// Of mail above this only the beginning is fetched and kept, and it says so.
     pub fetch_limit_bytes: usize,
+    /// What mail may take of this process's memory while it is fetched, stored and read, all mailboxes together.
+    pub mail_memory_bytes: u64,
     /// Mail above this is parsed from a prefix, and says so.
     pub full_parse_limit_bytes: usize,
     /// How long the callback waits for the mailbox's proof before it shows a page that follows it.
@@ -150,6 +160,7 @@ impl Settings {
             import_days: 7,
             // Above what Exchange takes from anywhere (150 MB).
             fetch_limit_bytes: 160 * 1024 * 1024,
+            mail_memory_bytes: 256 * 1024 * 1024,
             full_parse_limit_bytes: 32 * 1024 * 1024,
             callback_wait: Duration::from_secs(10),
             connection_lifetime: Duration::from_secs(15 * 60),

@@ -1,6 +1,7 @@
 //! The use cases of Postroom, in the order of a mail's life. Plain code: no web framework, no queue, no SQL.
 //!
 //! - [`context`]: what every use case is given: store, clock, entropy, connector, Microsoft, settings, and the [`context::Wake`] port.
+//! - `memory`: how much of this process's memory mail may have at once.
 //! - [`system`]: the real clock and the real randomness, which only the server hands in.
 //! - [`accounts`]: who is asking: sign-in, sessions, members, agents.
 //! - [`channels`]: a mailbox is connected, proved, kept alive, and says how it is doing.
@@ -13,6 +14,7 @@
 //! This crate never names poem, apalis or Redis, and no network call is made while a transaction is open.
 
 pub mod context;
+mod memory;
 pub mod system;
 
 pub mod accounts;

@@ -35,7 +35,7 @@ async fn searches_ask_for_uids_and_leave_out_what_was_not_asked_for() {
         // `n:*` always finds the newest.
         peer.answer("UID SEARCH UID 9:*", "* SEARCH 8\r\n", "OK SEARCH completed.").await;
         peer.answer("UID SEARCH UID 5:*", "* SEARCH 8 6 6\r\n* SEARCH 7 \r\n", "OK SEARCH completed.").await;
-        peer.answer("UID SEARCH SINCE 7-Nov-2026", "* SEARCH\r\n", "OK SEARCH completed.").await;
+        peer.answer("UID SEARCH UID 1:* SINCE 7-Nov-2026", "* SEARCH\r\n", "OK SEARCH completed.").await;
         peer.answer("UID SEARCH HEADER \"Message-ID\" \"<a\\\"b@x>\"", "* SEARCH 3\r\n", "OK SEARCH completed.").await;
     })
     .await;

@@ -149,7 +149,7 @@ async fn mails_come_in_any_order_and_some_do_not_come() {
     })
     .await;
     let mails = session.fetch_batch(&whole(&[7, 6, 5, 4])).await.expect("fetches");
-    let got: Vec<_> = mails.iter().map(|m| (m.uid, m.bytes.as_slice())).collect();
+    let got: Vec<_> = mails.iter().map(|m| (m.uid, m.bytes.as_ref())).collect();
     assert_eq!(got, [(7, b"seven".as_slice()), (4, b"")]);
     assert_eq!(mails[0].internal_date, Some(Timestamp::from_seconds(1_794_042_123)));
     server.await.expect("the script played");

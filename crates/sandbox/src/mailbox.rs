@@ -236,6 +236,11 @@ impl Folder {
         Self { name: name.into(), uidvalidity, uidnext: 1, mails: Vec::new() }
     }
 
+    /// Mails lie in the order of their UIDs.
+    pub(crate) fn mail(&self, uid: u32) -> Option<&StoredMail> {
+        self.mails.binary_search_by_key(&uid, |mail| mail.uid).ok().map(|at| &self.mails[at])
+    }
+
     /// INBOX is the same in any case (RFC 3501 §5.1); other names are not.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.name == name || (self.name.eq_ignore_ascii_case(INBOX) && name.eq_ignore_ascii_case(INBOX))

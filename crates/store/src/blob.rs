@@ -5,6 +5,7 @@
 
 use crate::condition::FULL;
 use crate::{Result, StoreError};
+use bytes::Bytes;
 use domain::AccountId;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ impl BlobFolder {
     }
 
     /// Durable when it returns. Writing the same bytes again is cheap.
-    pub(crate) async fn write(&self, account: AccountId, files: Vec<(String, Vec<u8>)>) -> Result<()> {
+    pub(crate) async fn write(&self, account: AccountId, files: Vec<(String, Bytes)>) -> Result<()> {
         let folder = self.clone();
         run_blocking(move || files.iter().try_for_each(|(sha256, bytes)| folder.write_now(account, sha256, bytes)))
             .await

@@ -58,6 +58,14 @@ impl Process {
         signal.send(self.child.id());
     }
 
+    /// The most memory that was resident since it was started, in bytes; as the kernel counts it.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("the kernel tells the peak")?;
+        let kilobytes: u64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }

@@ -264,6 +264,13 @@ impl World {
         named.next_back().map(|(_, process)| process.id()).with_context(|| format!("no {name} is running"))
     }
 
+    /// The most memory that the worker's process ever had.
+    pub fn worker_peak_memory(&self) -> Result<u64> {
+        let name = self.worker_name();
+        let (_, process) = self.processes.iter().find(|(running, _)| *running == name).context("it is running")?;
+        process.peak_memory()
+    }
+
     /// SIGTERM, and how the process ended; the first of its name.
     pub fn stop(&mut self, name: &str, within: Duration) -> Result<std::process::ExitStatus> {
         let at = self.processes.iter().position(|(running, _)| *running == name).context("it is running")?;

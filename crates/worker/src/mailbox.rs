@@ -236,6 +236,9 @@ impl Actor {
             if self.stop.is_cancelled() {
                 break Ended::Stopped;
             }
+            if pulled.more {
+                continue;
+            }
             if self.news(&mut open).await? == News::Signal {
                 if !tending::holds(&self.app, &self.lease).await? {
                     break Ended::NotOurs;

@@ -7,18 +7,18 @@
 use super::PullError;
 use super::ingest::ingest_arrived;
 use super::mailbox::{INBOX, sign_in};
-use super::pull::{blames_mail, missing_of_batch, pair, raw_batch};
+use super::pull::{asked_for_alone, blames_mail, missing_of_batch, pair, raw_batch, room_for};
 use crate::{App, Hint, jobs};
 use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, ImportProgress, ImportState};
 use domain::failure::backoff;
 use domain::{ChannelId, Failure, FailureClass, Retry, Timestamp};
-use mail::imap::{Batch, Session};
+use mail::imap::{Batch, Session, UidWalk};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
-use store::{ClaimedWork, Fence, Folder, FolderRole, RawEmailSource, StoreError};
+use store::{ClaimedWork, Fence, Folder, FolderRole, MissingUid, RawEmailSource, StoreError};
 use tracing::{info, warn};
 
 /// Mails of one run.
@@ -153,62 +153,121 @@ async fn slice(
     let days = u64::from(app.settings().import_days);
     let since = channel.created_at.minus(Duration::from_secs(days * 24 * 3600));
     let before = folder.import.before_uid.unwrap_or(u32::MAX);
-    let window: Vec<u32> = session.uids_since(since).await?.into_iter().filter(|uid| *uid < before).collect();
-    let mut known: HashSet<u32> = scope.stored_uids(folder.id, uidvalidity, &window).await?.into_iter().collect();
-    // The mailbox's actor asks for these again, one by one if need be: one of them may end every session in which it is fetched.
-    known.extend(scope.pending_uids(folder.id, uidvalidity, &window).await?);
-    let todo: Vec<u32> = window.iter().copied().filter(|uid| !known.contains(uid)).collect();
-    let total = count(window.len());
-    let mut progress = ImportProgress { state: ImportState::Running, total: Some(total), done: count(known.len()) };
-    scope.update_import(work, channel.id, &progress).await?;
-    let mut stored_now = 0;
-    for uids in todo.chunks(BATCH_MAILS) {
-        if stored_now >= SLICE_MAILS {
-            return Ok(Imported::More);
+    // Where an earlier slice came to. At the end everything is looked through once more, because a search may leave out what a later one finds.
+    let reached = folder.import.reached_uid.unwrap_or(0);
+    let mut import =
+        Slice { app, work, channel, folder, session, uidvalidity, since, stored: 0, progress: channel.import.clone() };
+    import.progress.state = ImportState::Running;
+    if reached == 0 || import.progress.total.is_none() {
+        import.progress = ImportProgress { state: ImportState::Running, total: Some(0), done: 0 };
+        let mut walk = UidWalk::after(0).since(since).below(before);
+        while let Some(uids) = import.session.walk(&mut walk).await? {
+            import.progress.total = import.progress.total.map(|total| total.saturating_add(count(uids.len())));
         }
-        let batches = session.plan(uids).await?;
-        // A UID without a size is in no batch: the mailbox's actor asks for it again, and finds out whether it is still there.
-        let unplanned: Vec<u32> =
-            uids.iter().copied().filter(|uid| !batches.iter().any(|batch| batch.uids.contains(uid))).collect();
-        if !unplanned.is_empty() {
-            let missing = missing_of_batch(&Batch::default(), unplanned, since);
-            let raw = raw_batch(uidvalidity, RawEmailSource::Import, &[], missing, None);
-            scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
-        }
-        for batch in batches {
-            let fetched = match session.fetch_batch(&batch).await {
-                Ok(fetched) => fetched,
-                Err(failure) => {
-                    // Perhaps one of these mails breaks the session whenever it is fetched: the actor tries them one by one.
-                    if blames_mail(&failure) && work.attempts >= ATTEMPTS_BEFORE_BLAME {
-                        let missing = missing_of_batch(&batch, batch.uids.clone(), since);
-                        let raw = raw_batch(uidvalidity, RawEmailSource::Import, &[], missing, None);
-                        scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
-                    }
-                    return Err(failure.into());
-                }
-            };
-            // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
-            let missing: Vec<u32> =
-                batch.uids.iter().copied().filter(|uid| !fetched.iter().any(|mail| mail.uid == *uid)).collect();
-            let missing = missing_of_batch(&batch, missing, since);
-            let raw = raw_batch(uidvalidity, RawEmailSource::Import, &fetched, missing, None);
-            let stored = scope.store_raw_emails(Fence::Work(work), folder.id, raw).await?;
-            stored_now += stored.len();
-            if let Err(error) = ingest_arrived(app, scope, pair(&stored, fetched, app.now())).await {
-                warn!(channel.id = %channel.id, %error, "imported mail is left to the queue");
-            }
-            progress.done = (progress.done + count(batch.uids.len())).min(total);
-            scope.update_import(work, channel.id, &progress).await?;
-            if !app.store().relay().extend(work, jobs::LEASE).await? {
-                return Err(PullError::LeaseLost);
+    }
+    scope.update_import(work, channel.id, &import.progress).await?;
+    for begin in if reached == 0 { vec![0] } else { vec![reached, 0] } {
+        let mut walk = UidWalk::after(begin).since(since).below(before);
+        while let Some(uids) = import.session.walk(&mut walk).await? {
+            if !import.take(&uids, begin == reached).await? {
+                return Ok(Imported::More);
             }
         }
     }
-    progress = ImportProgress { state: ImportState::Done, total: Some(total), done: total };
+    let total = import.progress.total;
+    let progress = ImportProgress { state: ImportState::Done, total, done: total.unwrap_or_default() };
     scope.update_import(work, channel.id, &progress).await?;
-    info!(channel.id = %channel.id, mails = total, "imported the mailbox's past");
+    info!(channel.id = %channel.id, mails = progress.done, "imported the mailbox's past");
     Ok(Imported::Done)
+}
+
+/// One slice, as far as it got.
+struct Slice<'a> {
+    app: &'a App,
+    work: &'a ClaimedWork,
+    channel: &'a EmailChannel,
+    folder: &'a Folder,
+    session: &'a mut Session,
+    uidvalidity: u32,
+    since: Timestamp,
+    stored: usize,
+    progress: ImportProgress,
+}
+
+impl Slice<'_> {
+    /// Stores and ingests those of these mails that are not there yet. `counts`: those that are count as done. `false`: the slice is full.
+    async fn take(&mut self, window: &[u32], counts: bool) -> Result<bool, PullError> {
+        let scope = &self.work.scope;
+        let mut known: HashSet<u32> =
+            scope.stored_uids(self.folder.id, self.uidvalidity, window).await?.into_iter().collect();
+        // The mailbox's actor asks for these again, one by one if need be: one of them may end every session in which it is fetched.
+        known.extend(scope.pending_uids(self.folder.id, self.uidvalidity, window).await?);
+        if counts {
+            self.count_done(known.len());
+        }
+        let todo: Vec<u32> = window.iter().copied().filter(|uid| !known.contains(uid)).collect();
+        for uids in todo.chunks(BATCH_MAILS) {
+            if self.stored >= SLICE_MAILS {
+                return Ok(false);
+            }
+            let batches = self.session.plan(uids).await?;
+            // A UID without a size is in no batch: the mailbox's actor asks for it again, and finds out whether it is still there.
+            let unplanned: Vec<u32> =
+                uids.iter().copied().filter(|uid| !batches.iter().any(|batch| batch.uids.contains(uid))).collect();
+            if !unplanned.is_empty() {
+                self.leave_to_the_actor(missing_of_batch(&Batch::default(), unplanned, self.since)).await?;
+            }
+            for batch in batches {
+                self.batch(&batch).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn batch(&mut self, batch: &Batch) -> Result<(), PullError> {
+        let (app, work, scope) = (self.app, self.work, &self.work.scope);
+        let _room = room_for(app, batch).await;
+        let fetched = match self.session.fetch_batch(batch).await {
+            Ok(fetched) => fetched,
+            Err(failure) => {
+                // Perhaps one of these mails breaks the session whenever it is fetched: the actor tries them one by one.
+                let overran = self.session.overran();
+                if blames_mail(&failure) && (overran || work.attempts >= ATTEMPTS_BEFORE_BLAME) {
+                    let missing = missing_of_batch(batch, batch.uids.clone(), self.since);
+                    self.leave_to_the_actor(asked_for_alone(missing, overran)).await?;
+                }
+                return Err(failure.into());
+            }
+        };
+        // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
+        let missing: Vec<u32> =
+            batch.uids.iter().copied().filter(|uid| !fetched.iter().any(|mail| mail.uid == *uid)).collect();
+        let missing = missing_of_batch(batch, missing, self.since);
+        let mut raw = raw_batch(self.uidvalidity, RawEmailSource::Import, &fetched, missing, None);
+        raw.import_reached_uid = batch.uids.iter().copied().max();
+        let stored = scope.store_raw_emails(Fence::Work(work), self.folder.id, raw).await?;
+        self.stored += stored.len();
+        if let Err(error) = ingest_arrived(app, scope, pair(&stored, fetched, app.now())).await {
+            warn!(channel.id = %self.channel.id, %error, "imported mail is left to the queue");
+        }
+        self.count_done(batch.uids.len());
+        scope.update_import(work, self.channel.id, &self.progress).await?;
+        if !app.store().relay().extend(work, jobs::LEASE).await? {
+            return Err(PullError::LeaseLost);
+        }
+        Ok(())
+    }
+
+    async fn leave_to_the_actor(&self, missing: Vec<MissingUid>) -> Result<(), PullError> {
+        let raw = raw_batch(self.uidvalidity, RawEmailSource::Import, &[], missing, None);
+        self.work.scope.store_raw_emails(Fence::Work(self.work), self.folder.id, raw).await?;
+        Ok(())
+    }
+
+    fn count_done(&mut self, mails: usize) {
+        self.progress.done =
+            self.progress.done.saturating_add(count(mails)).min(self.progress.total.unwrap_or(u32::MAX));
+    }
 }
 
 fn count(length: usize) -> u32 {

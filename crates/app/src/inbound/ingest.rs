@@ -7,10 +7,11 @@ use super::filing::{Filed, Filing};
 use super::reading::{self, Arrival, Reading};
 use super::reasons::{NotReady, Reason};
 use crate::{App, Hint};
+use bytes::Bytes;
 use domain::failure::backoff;
 use domain::{RawEmailId, Timestamp};
 use std::time::Duration;
-use store::{AccountScope, ClaimedWork, KillPoint, NewAttachment, RawOutcome, StoreError, Tx};
+use store::{AccountScope, ClaimedWork, KillPoint, NewAttachment, RawEmail, RawOutcome, StoreError, Tx};
 use tracing::{error, info, warn};
 
 /// Attempts before a mail goes to the quarantine. With the waits between them, a little over a day.
@@ -35,7 +36,7 @@ pub struct Ingested {
 pub struct Arrived {
     pub id: RawEmailId,
     pub arrival: Arrival,
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// Longer than what is fetched: these bytes are its beginning.
     pub truncated: bool,
 }
@@ -53,9 +54,9 @@ pub(super) struct Prepared {
 pub async fn ingest_batch(app: &App, scope: &AccountScope, emails: &[RawEmailId]) -> Result<Ingested, StoreError> {
     let mut arrived = Vec::new();
     for id in emails {
-        match load(app, scope, *id).await {
-            Ok(Some(mail)) => arrived.push(mail),
-            Ok(None) => {}
+        let Some(raw) = scope.raw_email(*id).await? else { continue };
+        match load(app, scope, raw).await {
+            Ok(mail) => arrived.push(mail),
             Err(NotReady::Store(error) | NotReady::BytesLost(error)) if error.is_transient() => return Err(error),
             // Left to the queue, which counts its attempts.
             Err(error) => warn!(raw_email.id = %id, %error, "a mail could not be loaded"),
@@ -120,7 +121,9 @@ pub async fn ingest_raw_email(app: &App, work: &ClaimedWork) -> Result<(), Store
     let id = RawEmailId(work.subject_id);
     let relay = app.store().relay();
     let tried = async {
-        let Some(mail) = load(app, &work.scope, id).await? else { return Ok(false) };
+        let Some(raw) = work.scope.raw_email(id).await? else { return Ok(false) };
+        let _room = app.mail_memory().room_for_one(raw.size_bytes).await;
+        let mail = load(app, &work.scope, raw).await?;
         let mail = prepare(app, &work.scope, mail).await?;
         ingest_alone(app, work, &mail).await?;
         Ok::<bool, NotReady>(true)
@@ -191,15 +194,14 @@ async fn put_off(app: &App, tx: &mut Tx, mail: &Prepared, reason: Reason) -> Res
     }
 }
 
-async fn load(app: &App, scope: &AccountScope, id: RawEmailId) -> Result<Option<Arrived>, NotReady> {
-    let Some(raw) = scope.raw_email(id).await? else { return Ok(None) };
+async fn load(app: &App, scope: &AccountScope, raw: RawEmail) -> Result<Arrived, NotReady> {
     let bytes = match scope.read_blob(raw.blob_id).await {
-        Ok(Some(bytes)) => bytes,
+        Ok(Some(bytes)) => bytes.into(),
         Ok(None) => return Err(NotReady::BytesLost(StoreError::NotFound("blob"))),
         Err(error) => return Err(NotReady::BytesLost(error)),
     };
     let arrival = Arrival::new(raw.internal_date, raw.received_at, app.now());
-    Ok(Some(Arrived { id, arrival, bytes, truncated: raw.truncated }))
+    Ok(Arrived { id: raw.id, arrival, bytes, truncated: raw.truncated })
 }
 
 /// Reads the mail and stores its files, outside any transaction: a blob is durable before a row names it.
@@ -216,9 +218,10 @@ async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepa
     };
     let mut files = Vec::with_capacity(reading.attachments.len());
     for file in std::mem::take(&mut reading.attachments) {
+        let size_bytes = file.bytes.len() as u64;
         files.push(NewAttachment {
-            blob_id: scope.put_blob(&file.bytes).await?,
-            size_bytes: file.bytes.len() as u64,
+            blob_id: scope.put_bytes(file.bytes.into()).await?,
+            size_bytes,
             file_name: file.file_name,
             content_type: file.content_type,
             content_id: file.content_id,

@@ -126,10 +126,12 @@ async fn sign_in_with(
         ImapLogin { endpoint: app.settings().imap.clone(), user: channel.mailbox_address.as_str().to_owned(), token };
     let usual = Limits::default();
     let longest = app.settings().fetch_limit_bytes;
+    let memory = app.mail_memory();
     let limits = Limits {
         command_bytes: channel.provider.capabilities().imap_command_bytes,
         max_mail_bytes: longest,
-        whole_below_bytes: usual.whole_below_bytes.min(longest as u64),
+        whole_below_bytes: memory.long_above_bytes().min(longest as u64),
+        batch_bytes: memory.batch_bytes(),
         ..usual
     };
     let mut session = Session::open_with(app.connector(), &login, limits).await?;
@@ -153,7 +155,7 @@ async fn begin(
 async fn next_uid(status: &FolderStatus, session: &mut Session) -> Result<u32, PullError> {
     match status.uidnext {
         Some(next) => Ok(next.max(1)),
-        None => match session.uids_after(0).await?.last() {
+        None => match session.highest_uid().await? {
             Some(last) => Ok(last.saturating_add(1)),
             // Taken for an empty folder, the whole past would be new mail.
             None if status.exists > 0 => Err(lie()),
@@ -190,8 +192,11 @@ async fn resync(
             return Err(lie());
         }
     }
-    let pending: Vec<MissingUid> =
-        found.into_iter().filter(|uid| *uid < next).map(|uid| MissingUid { uid, arrived_at: since }).collect();
+    let pending: Vec<MissingUid> = found
+        .into_iter()
+        .filter(|uid| *uid < next)
+        .map(|uid| MissingUid { uid, arrived_at: since, attempts: 0 })
+        .collect();
     if is_put_back {
         let (last_uid, import) = (next.saturating_sub(1), import_below(status.uidvalidity, next));
         return Ok(lease.scope.replace_folder(Fence::Lease(lease), &folder, last_uid, import, &pending).await?);

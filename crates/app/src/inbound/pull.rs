@@ -7,9 +7,10 @@ use super::ingest::{Arrived, ingest_arrived};
 use super::reading::Arrival;
 use super::{OpenMailbox, PullError};
 use crate::App;
+use crate::memory::{Needed, Room};
 use domain::failure::backoff;
 use domain::{Failure, FailureClass, Timestamp};
-use mail::imap::{Batch, FetchedEmail};
+use mail::imap::{Batch, FetchedEmail, UidWalk};
 use mail::parse::{Defect, parse};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,6 +25,11 @@ const BATCH_MAILS: usize = 100;
 const PENDING_UIDS: u32 = 200;
 /// From this attempt on a pending mail is fetched alone, after everything else.
 const ALONE_FROM: u32 = 2;
+/// From this attempt on it is taken however long it is, whatever the server announces. A mail that was found to be longer begins here.
+pub(super) const AT_ANY_LENGTH_FROM: u32 = 3;
+/// After so many new mails a look ends, so that a mailbox with a hundred thousand of them says how it is doing, hears a stop, and asks for what is
+/// pending meanwhile.
+const MAILS_OF_ONE_LOOK: usize = 500;
 
 /// After so many attempts Exchange's note that it cannot convert a mail is taken for the mail: better that than nothing.
 const PLACEHOLDER_TAKEN_AT: u32 = 6;
@@ -41,9 +47,12 @@ pub struct Pulled {
     pub ingested: u32,
     /// UIDs that were announced and not delivered; they are asked for again.
     pub pending: u32,
+    /// There is more to be fetched: look again at once.
+    pub more: bool,
 }
 
-/// Fetches everything after the cursor and every pending UID that is due, stores it, and ingests it.
+/// Fetches what is after the cursor and every pending UID that is due, stores it, and ingests it. Of very much it leaves some for the next look
+/// ([`Pulled::more`]).
 pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) -> Result<Pulled, PullError> {
     let mut pulled = Pulled::default();
     let mut suspects: Vec<PendingUid> = Vec::new();
@@ -64,19 +73,29 @@ pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) ->
             break;
         }
     }
-    let new = mailbox.session.uids_after(mailbox.folder.last_uid).await?;
-    for uids in new.chunks(BATCH_MAILS) {
-        let batches = mailbox.session.plan(uids).await?;
-        // A UID without a size is in no batch. It is noted before the cursor passes it.
-        let planned = batches.iter().flat_map(|batch| batch.uids.iter().copied());
-        let unplanned = still_there(mailbox, not_in(uids, planned)).await?;
-        if !unplanned.is_empty() {
-            pulled.pending += count(unplanned.len());
-            let missing = missing_of_batch(&Batch::default(), unplanned, mailbox.last_read);
-            note_missing(lease, mailbox, missing, None).await?;
-        }
-        for batch in batches {
-            pull_new(app, lease, mailbox, &batch, &mut pulled).await?;
+    let begin = mailbox.folder.last_uid;
+    let mut walk = UidWalk::after(begin);
+    let mut seen = 0;
+    while let Some(new) = mailbox.session.walk(&mut walk).await? {
+        for uids in new.chunks(BATCH_MAILS) {
+            let batches = mailbox.session.plan(uids).await?;
+            // A UID without a size is in no batch. It is noted before the cursor passes it.
+            let planned = batches.iter().flat_map(|batch| batch.uids.iter().copied());
+            let unplanned = still_there(mailbox, not_in(uids, planned)).await?;
+            if !unplanned.is_empty() {
+                pulled.pending += count(unplanned.len());
+                let missing = missing_of_batch(&Batch::default(), unplanned, mailbox.last_read);
+                note_missing(lease, mailbox, missing, None).await?;
+            }
+            for batch in batches {
+                pull_new(app, lease, mailbox, &batch, &mut pulled).await?;
+            }
+            seen += uids.len();
+            // Only where the cursor has moved does the next look begin further on.
+            if seen >= MAILS_OF_ONE_LOOK && mailbox.folder.last_uid > begin {
+                pulled.more = true;
+                return Ok(pulled);
+            }
         }
     }
     for suspect in suspects {
@@ -93,6 +112,7 @@ async fn pull_new(
     pulled: &mut Pulled,
 ) -> Result<(), PullError> {
     let up_to = batch.uids.iter().copied().max();
+    let _room = room_for(app, batch).await;
     let fetched = match mailbox.session.fetch_batch(batch).await {
         Ok(fetched) => fetched,
         Err(failure) => {
@@ -100,7 +120,12 @@ async fn pull_new(
                 // Perhaps one of these mails did it. They become pending, so that the next session is not stuck before them.
                 warn!(channel.id = %lease.channel_id, mails = batch.uids.len(), %failure, "a fetch failed; its mails are pending");
                 let missing = missing_of_batch(batch, batch.uids.clone(), mailbox.last_read);
+                let missing = asked_for_alone(missing, mailbox.session.overran());
                 note_missing(lease, mailbox, missing, up_to).await?;
+                if mailbox.session.overran() && mailbox.session.is_usable() {
+                    pulled.more = true;
+                    return Ok(());
+                }
             }
             return Err(failure.into());
         }
@@ -115,7 +140,28 @@ async fn pull_new(
 /// What to remember of mails that were announced and not delivered. `not_before`: they arrived after that, where the server told no date.
 pub(super) fn missing_of_batch(batch: &Batch, uids: Vec<u32>, not_before: Timestamp) -> Vec<MissingUid> {
     let arrived_at = |uid| batch.arrived_at.get(&uid).copied().unwrap_or(not_before);
-    uids.into_iter().map(|uid| MissingUid { uid, arrived_at: arrived_at(uid) }).collect()
+    uids.into_iter().map(|uid| MissingUid { uid, arrived_at: arrived_at(uid), attempts: 0 }).collect()
+}
+
+/// Of these mails one was longer than the server had announced, so that there was no room for it: next time each has all the room there is.
+pub(super) fn asked_for_alone(mut missing: Vec<MissingUid>, overran: bool) -> Vec<MissingUid> {
+    if overran {
+        missing.iter_mut().for_each(|mail| mail.attempts = AT_ANY_LENGTH_FROM);
+    }
+    missing
+}
+
+/// Room for the mails of a batch, from before they are fetched until nothing of them is in memory any more.
+pub(super) async fn room_for(app: &App, batch: &Batch) -> Room {
+    let longest = app.settings().fetch_limit_bytes as u64;
+    let needed = if batch.at_any_length {
+        Needed::Unknown
+    } else if batch.in_parts {
+        Needed::Long { bytes: batch.claimed_bytes.min(longest) }
+    } else {
+        Needed::Batch { mails: batch.uids.len(), bytes: batch.claimed_bytes }
+    };
+    app.mail_memory().room(needed).await
 }
 
 async fn pull_pending(
@@ -140,7 +186,10 @@ async fn pull_pending(
     if !unplanned.is_empty() {
         batches.push(Batch { uids: unplanned, ..Batch::default() });
     }
-    for batch in batches {
+    let at_any_length = matches!(pending, [alone] if alone.attempts >= AT_ANY_LENGTH_FROM);
+    for mut batch in batches {
+        batch.at_any_length = at_any_length;
+        let _room = room_for(app, &batch).await;
         let fetched = match mailbox.session.fetch_batch(&batch).await {
             Ok(fetched) => fetched,
             Err(failure) => {
@@ -200,8 +249,10 @@ async fn missing_of(mailbox: &mut OpenMailbox, asked: &[u32], fetched: &[Fetched
 }
 
 async fn still_there(mailbox: &mut OpenMailbox, uids: Vec<u32>) -> Result<Vec<u32>, PullError> {
-    let Some(first) = uids.iter().min() else { return Ok(Vec::new()) };
-    let there: HashSet<u32> = mailbox.session.uids_after(first.saturating_sub(1)).await?.into_iter().collect();
+    if uids.is_empty() {
+        return Ok(uids);
+    }
+    let there: HashSet<u32> = mailbox.session.uids_among(&uids).await?.into_iter().collect();
     Ok(uids.into_iter().filter(|uid| there.contains(uid)).collect())
 }
 

@@ -187,7 +187,7 @@ impl Desk {
             uid,
             internal_date: Some(self.app.now()),
             message_id: None,
-            bytes: raw.to_vec(),
+            bytes: raw.to_vec().into(),
             truncated: false,
         };
         let batch = RawBatch {
@@ -339,6 +339,16 @@ impl Desk {
         let mut tx = self.scope.begin().await.expect("a transaction");
         let channel = self.inbox.channel.id.0;
         tx.owe(OwedKind::ImportWindow, channel, serde_json::json!({}), OwedPriority::Bulk, None).await.expect("owed");
+        tx.commit().await.expect("committed");
+    }
+
+    /// An import that waits for its next try is due now.
+    pub async fn make_import_due(&self) {
+        let mut tx = self.scope.begin().await.expect("a transaction");
+        let (kind, channel) = (OwedKind::ImportWindow, self.inbox.channel.id.0);
+        if tx.cancel_owed(kind, channel).await.expect("cancelled") > 0 {
+            tx.owe(kind, channel, serde_json::json!({}), OwedPriority::Bulk, None).await.expect("owed");
+        }
         tx.commit().await.expect("committed");
     }
 

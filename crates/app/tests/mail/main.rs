@@ -1,11 +1,13 @@
 //! Mail in and out, driven through the use cases, on a SQLite store (PostgreSQL where that matters) and the sandbox's IMAP and SMTP servers.
 
+mod backlog;
 mod claims;
 mod deleted_and_blocked;
 mod desk;
 mod flow;
 mod ingest;
 mod ingest_together;
+mod lengths;
 mod mailbox_refusals;
 mod pacing;
 mod people;

@@ -71,7 +71,7 @@ async fn a_cut_mail_that_is_ingested_later_says_so_as_well() {
         let fence = Fence::Lease(&desk.lease);
         scope.set_cursor(fence, folder.id, 7, 0, FolderImport::default()).await.expect("a cursor");
         let bytes = mail(ADA, "cut@x.example", "Cut", "", "the beg").into_bytes();
-        let email = NewRawEmail { uid: 1, internal_date: None, message_id: None, bytes, truncated: true };
+        let email = NewRawEmail { uid: 1, internal_date: None, message_id: None, bytes: bytes.into(), truncated: true };
         let batch = RawBatch {
             uidvalidity: 7,
             source: RawEmailSource::Live,

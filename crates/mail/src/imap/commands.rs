@@ -1,29 +1,13 @@
-//! Searching, and appending. UIDs only: sequence numbers move under one's hands.
+//! Searching, and appending. UIDs only: sequence numbers move under one's hands. What may find very many is asked in `walk.rs`.
 
 use super::answers::During;
 use super::session::{SMALL_ANSWER, Session, Step, quoted};
 use async_imap::imap_proto::{MailboxDatum, Response};
-use domain::{Failure, FailureClass, Timestamp};
+use domain::{Failure, FailureClass};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 impl Session {
-    /// UIDs above `last`, ascending.
-    pub async fn uids_after(&mut self, last: u32) -> Result<Vec<u32>, Failure> {
-        let Some(first) = last.checked_add(1) else { return Ok(Vec::new()) };
-        self.grew = false;
-        // `n:*` holds at least the newest mail, even when its UID is below n (RFC 9051 §9, seq-range).
-        let mut uids = self.search(&format!("UID {first}:*")).await?;
-        uids.retain(|uid| *uid > last);
-        Ok(uids)
-    }
-
-    /// UIDs of mails that arrived on or after the day of `since` (UTC; servers compare days without a zone), ascending.
-    pub async fn uids_since(&mut self, since: Timestamp) -> Result<Vec<u32>, Failure> {
-        let day = chrono::DateTime::from_timestamp(since.seconds(), 0).unwrap_or_default().format("%-d-%b-%Y");
-        self.search(&format!("SINCE {day}")).await
-    }
-
     /// UIDs of mails with this Message-ID (without angle brackets).
     pub async fn search_message_id(&mut self, id: &str) -> Result<Vec<u32>, Failure> {
         self.search_header("Message-ID", &format!("<{id}>")).await
@@ -38,7 +22,7 @@ impl Session {
         }
     }
 
-    async fn search(&mut self, criteria: &str) -> Result<Vec<u32>, Failure> {
+    pub(super) async fn search(&mut self, criteria: &str) -> Result<Vec<u32>, Failure> {
         let mut uids = Vec::new();
         self.command(&format!("UID SEARCH {criteria}"), During::Command, SMALL_ANSWER, |response| {
             if let Response::MailboxData(MailboxDatum::Search(found)) = response {
@@ -64,7 +48,7 @@ impl Session {
                         Failure::new(FailureClass::ProtocolError).detail("the server took a mail it had not seen")
                     );
                 }
-                Step::Other => {}
+                Step::Other(_) => {}
             }
         }
         let for_sending = self.limits.command_timeout + self.limits.time_for(mail.len() as u64);

@@ -4,15 +4,20 @@
 //! more. A UID without an answer is absent from the result; Exchange finds mails by SEARCH that it does not deliver.
 
 use super::answers::{self, During};
-use super::session::{SMALL_ANSWER, Session};
+use super::session::{Done, SMALL_ANSWER, Session};
 use super::{Batch, FetchedEmail, FetchedHeader};
 use async_imap::imap_proto::{AttributeValue, MessageSection, Response, SectionPath};
-use domain::{Failure, Timestamp};
+use bytes::{Bytes, BytesMut};
+use domain::{Failure, FailureClass, Timestamp};
 use std::collections::{HashMap, HashSet};
 
 const PART_BYTES: usize = 256 * 1024;
 /// Exchange takes headers of up to 256 kB; nobody sends one that is longer than this.
 const MAX_HEADER_BYTES: u64 = 1024 * 1024;
+/// What a server may say beside the mails that were asked for.
+const BY_THE_WAY: u64 = 1024 * 1024;
+/// A server that lies about one header has no more room than this many may need.
+const HEADERS_AT_ONCE: usize = 16;
 const MAX_UIDS_PER_BATCH: usize = 250;
 /// Room on the command line for everything that is not the UID set.
 const COMMAND_OVERHEAD: usize = 100;
@@ -25,7 +30,7 @@ impl Session {
         let mut found = HashMap::new();
         for set in uid_sets(uids, self.limits.command_bytes) {
             self.fetch_items(&set, "(UID RFC822.SIZE INTERNALDATE)", SMALL_ANSWER, |uid, items| {
-                let arrived_at = read_items(items).internal_date;
+                let arrived_at = internal_date_of(items);
                 let size = items.iter().find_map(|item| match item {
                     AttributeValue::Rfc822Size(size) => Some(u64::from(*size)),
                     _ => None,
@@ -58,7 +63,7 @@ impl Session {
                     last.claimed_bytes += size;
                 }
                 _ => {
-                    batches.push(Batch { uids: vec![*uid], claimed_bytes: size, in_parts, arrived_at: HashMap::new() });
+                    batches.push(Batch { uids: vec![*uid], claimed_bytes: size, in_parts, ..Batch::default() });
                 }
             }
             if let (Some(batch), Some(arrived_at)) = (batches.last_mut(), arrived_at) {
@@ -70,22 +75,19 @@ impl Session {
 
     /// The mails of a batch, in its order. UIDs that the server does not answer for are absent.
     pub async fn fetch_batch(&mut self, batch: &Batch) -> Result<Vec<FetchedEmail>, Failure> {
-        if batch.in_parts {
+        if batch.in_parts || batch.at_any_length {
             let mut fetched = Vec::new();
             for uid in &batch.uids {
-                fetched.extend(self.fetch_in_parts(*uid).await?);
+                fetched.extend(self.fetch_in_parts(*uid, batch).await?);
             }
             return Ok(fetched);
         }
         let mut fetched = HashMap::new();
-        // A claim may be wrong, but not by more than the longest mail there can be.
-        let allowance = batch.claimed_bytes.saturating_mul(2).saturating_add(self.limits.max_mail_bytes as u64);
+        let allowance = batch.most_bytes(&self.limits) + BY_THE_WAY;
         for set in uid_sets(&batch.uids, self.limits.command_bytes) {
-            self.fetch_items(&set, "(UID INTERNALDATE BODY.PEEK[])", allowance, |uid, items| {
-                let Items { internal_date, body, .. } = read_items(items);
-                if let Some(bytes) = body {
-                    fetched.insert(uid, FetchedEmail { uid, internal_date, bytes: bytes.to_vec(), truncated: false });
-                }
+            self.fetch_bodies(&set, "(UID INTERNALDATE BODY.PEEK[])", allowance, |body| {
+                let Body { uid, internal_date, bytes, .. } = body;
+                fetched.insert(uid, FetchedEmail { uid, internal_date, bytes, truncated: false });
             })
             .await?;
         }
@@ -104,7 +106,8 @@ impl Session {
     /// The header of each mail, without its body. UIDs that the server does not answer for are absent.
     pub async fn fetch_headers(&mut self, uids: &[u32]) -> Result<Vec<FetchedHeader>, Failure> {
         let mut fetched = HashMap::new();
-        for set in uid_sets(uids, self.limits.command_bytes) {
+        let command_bytes = self.limits.command_bytes;
+        for set in uids.chunks(HEADERS_AT_ONCE).flat_map(|some| uid_sets(some, command_bytes)) {
             let allowance = uids_in(&set).len() as u64 * MAX_HEADER_BYTES;
             self.fetch_items(&set, "(UID BODY.PEEK[HEADER])", allowance, |uid, items| {
                 for item in items {
@@ -120,39 +123,49 @@ impl Session {
         Ok(uids.iter().filter_map(|uid| fetched.remove(uid)).collect())
     }
 
-    async fn fetch_in_parts(&mut self, uid: u32) -> Result<Option<FetchedEmail>, Failure> {
-        let mut mail = FetchedEmail { uid, internal_date: None, bytes: Vec::new(), truncated: false };
+    async fn fetch_in_parts(&mut self, uid: u32, batch: &Batch) -> Result<Option<FetchedEmail>, Failure> {
+        let longest = self.limits.max_mail_bytes;
+        let most = batch.most_bytes(&self.limits).min(longest as u64);
+        // Room that is not filled is not taken either; without it, growing would copy the mail several times.
+        let foreseen = usize::try_from(batch.claimed_bytes).unwrap_or(usize::MAX).min(longest);
+        let mut bytes: Vec<u8> = Vec::with_capacity(foreseen.saturating_add(PART_BYTES));
+        let mut arrived_at = None;
         let mut last_part_bytes = 0;
+        // A server that ignores the range sends the whole mail, and there is room for that.
+        let mut allowance = most;
         loop {
-            let offset = mail.bytes.len();
-            if offset > self.limits.max_mail_bytes {
-                mail.bytes.truncate(self.limits.max_mail_bytes);
-                mail.truncated = true;
-                return Ok(Some(mail));
+            let offset = bytes.len();
+            if offset > longest {
+                bytes.truncate(longest);
+                return Ok(Some(FetchedEmail { uid, internal_date: arrived_at, bytes: bytes.into(), truncated: true }));
+            }
+            if offset as u64 > most {
+                self.overran = true;
+                let detail =
+                    format!("a mail is longer than {most} bytes, although {} were announced", batch.claimed_bytes);
+                return Err(Failure::new(FailureClass::ProtocolError).detail(detail));
             }
             let items = format!("(UID INTERNALDATE BODY.PEEK[]<{offset}.{PART_BYTES}>)");
-            let (mut answered, mut received) = (false, 0);
-            let mut whole = None;
-            // A server that ignores the range sends the whole mail, and there is room for that.
-            let allowance = self.limits.max_mail_bytes as u64 + SMALL_ANSWER;
-            self.fetch_items(&uid.to_string(), &items, allowance, |_, items| {
-                let Items { internal_date, body, is_part } = read_items(items);
-                mail.internal_date = mail.internal_date.or(internal_date);
-                if let Some(bytes) = body.filter(|_| received == 0) {
-                    answered = true;
-                    received = bytes.len();
-                    if is_part || received <= PART_BYTES {
-                        mail.bytes.extend_from_slice(&bytes[..received.min(PART_BYTES)]);
-                    } else {
-                        whole = Some(bytes.to_vec());
-                    }
+            let mut part: Option<Body> = None;
+            self.fetch_bodies(&uid.to_string(), &items, allowance + BY_THE_WAY, |body| {
+                if part.as_ref().is_none_or(|part| part.bytes.is_empty()) {
+                    part = Some(body);
                 }
             })
             .await?;
-            if let Some(mut bytes) = whole {
-                mail.truncated = bytes.len() > self.limits.max_mail_bytes;
-                bytes.truncate(self.limits.max_mail_bytes);
-                return Ok(Some(FetchedEmail { bytes, ..mail }));
+            let answered = part.is_some();
+            let received = part.as_ref().map_or(0, |part| part.bytes.len());
+            if let Some(part) = part {
+                arrived_at = arrived_at.or(part.internal_date);
+                if !part.is_part && received > PART_BYTES {
+                    let truncated = received > longest;
+                    let bytes = part.bytes.slice(..received.min(longest));
+                    return Ok(Some(FetchedEmail { uid, internal_date: arrived_at, bytes, truncated }));
+                }
+                if part.is_part {
+                    allowance = PART_BYTES as u64;
+                }
+                bytes.extend_from_slice(&part.bytes[..received.min(PART_BYTES)]);
             }
             if received == 0 {
                 // Nothing at this offset is the end of the mail, unless the mail itself has gone meanwhile.
@@ -163,10 +176,29 @@ impl Session {
                         && self.overview(&[uid]).await?.get(&uid).is_some_and(|(size, _)| {
                             last_part_bytes < PART_BYTES || *size <= (offset + PART_BYTES) as u64
                         }));
+                let mail = FetchedEmail { uid, internal_date: arrived_at, bytes: bytes.into(), truncated: false };
                 return Ok(there.then_some(mail));
             }
             last_part_bytes = received;
         }
+    }
+
+    /// One UID FETCH of bodies; `each` is given those that were asked for, as they were received.
+    async fn fetch_bodies(
+        &mut self,
+        set: &str,
+        items: &str,
+        allowance: u64,
+        mut each: impl FnMut(Body),
+    ) -> Result<(), Failure> {
+        let asked = uids_in(set);
+        let wanted = |body: Body| {
+            if asked.contains(&body.uid) {
+                each(body);
+            }
+        };
+        let outcome = self.command_for_bodies(&format!("UID FETCH {set} {items}"), allowance, wanted).await;
+        self.unless_only_expunged(outcome)
     }
 
     /// One UID FETCH; `each` sees the answers for the UIDs asked for, each UID with the items of one response.
@@ -180,18 +212,17 @@ impl Session {
         let asked = uids_in(set);
         let outcome = self
             .command(&format!("UID FETCH {set} {items}"), During::Command, allowance, |response| {
-                if let Response::Fetch(_, attributes) = response {
-                    let uid = attributes.iter().find_map(|a| match a {
-                        AttributeValue::Uid(uid) => Some(*uid),
-                        _ => None,
-                    });
-                    // Without a UID it is news about flags, and whose it is cannot be known.
-                    if let Some(uid) = uid.filter(|uid| asked.contains(uid)) {
-                        each(uid, attributes);
-                    }
+                if let Response::Fetch(_, attributes) = response
+                    && let Some(uid) = uid_of(attributes).filter(|uid| asked.contains(uid))
+                {
+                    each(uid, attributes);
                 }
             })
             .await;
+        self.unless_only_expunged(outcome)
+    }
+
+    fn unless_only_expunged(&self, outcome: Result<Done, Failure>) -> Result<(), Failure> {
         match outcome {
             Ok(_) => Ok(()),
             Err(failure) if self.is_usable() && failure.server_said.as_deref().is_some_and(answers::only_expunged) => {
@@ -202,29 +233,60 @@ impl Session {
     }
 }
 
-/// What is read of one answer.
-#[derive(Default)]
-struct Items<'i> {
+/// A mail or a part of it, as it was received.
+pub(super) struct Body {
+    uid: u32,
     internal_date: Option<Timestamp>,
-    body: Option<&'i [u8]>,
+    bytes: Bytes,
     /// The server says that this is a part of the body (`BODY[]<0>`).
     is_part: bool,
 }
 
-fn read_items<'i>(items: &'i [AttributeValue<'_>]) -> Items<'i> {
-    let mut read = Items::default();
-    for item in items {
-        match item {
-            AttributeValue::InternalDate(text) => read.internal_date = internal_date(text),
+/// Where in the buffer of an answer the body is: the buffer is kept, and no byte of it copied.
+pub(super) struct Place {
+    uid: u32,
+    internal_date: Option<Timestamp>,
+    start: usize,
+    length: usize,
+    is_part: bool,
+}
+
+impl Place {
+    pub fn of_body(response: &Response<'_>, buffer: &[u8]) -> Option<Self> {
+        let Response::Fetch(_, items) = response else { return None };
+        let (data, is_part): (&[u8], bool) = items.iter().find_map(|item| match item {
             AttributeValue::BodySection { section: None, index, data: Some(data) } => {
-                read.body = Some(data.as_ref());
-                read.is_part = index.is_some();
+                Some((data.as_ref(), index.is_some()))
             }
-            AttributeValue::Rfc822(Some(data)) => read.body = Some(data.as_ref()),
-            _ => {}
-        }
+            AttributeValue::Rfc822(Some(data)) => Some((data.as_ref(), false)),
+            _ => None,
+        })?;
+        // What the parser names lies in what it was given.
+        let start = (data.as_ptr() as usize).checked_sub(buffer.as_ptr() as usize)?;
+        let inside = start + data.len() <= buffer.len();
+        let (uid, internal_date) = (uid_of(items)?, internal_date_of(items));
+        inside.then_some(Self { uid, internal_date, start, length: data.len(), is_part })
     }
-    read
+
+    pub fn within(self, buffer: BytesMut) -> Body {
+        let bytes = buffer.freeze().slice(self.start..self.start + self.length);
+        Body { uid: self.uid, internal_date: self.internal_date, bytes, is_part: self.is_part }
+    }
+}
+
+/// Without a UID an answer is news about flags, and whose it is cannot be known.
+fn uid_of(items: &[AttributeValue<'_>]) -> Option<u32> {
+    items.iter().find_map(|item| match item {
+        AttributeValue::Uid(uid) => Some(*uid),
+        _ => None,
+    })
+}
+
+fn internal_date_of(items: &[AttributeValue<'_>]) -> Option<Timestamp> {
+    items.iter().find_map(|item| match item {
+        AttributeValue::InternalDate(text) => internal_date(text),
+        _ => None,
+    })
 }
 
 /// ` 7-Nov-2026 10:02:03 +0100`
@@ -234,7 +296,7 @@ fn internal_date(text: &str) -> Option<Timestamp> {
 }
 
 /// The UIDs as sets such as `1:4,7`, each short enough for a command line.
-fn uid_sets(uids: &[u32], command_bytes: usize) -> Vec<String> {
+pub(super) fn uid_sets(uids: &[u32], command_bytes: usize) -> Vec<String> {
     let room = command_bytes.saturating_sub(COMMAND_OVERHEAD).max(64);
     let mut sorted = uids.to_vec();
     sorted.sort_unstable();

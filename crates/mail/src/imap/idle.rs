@@ -71,7 +71,7 @@ impl Session {
                         Failure::new(FailureClass::ProtocolError).detail("the server ended IDLE before it began")
                     );
                 }
-                Step::Other => {}
+                Step::Other(_) => {}
             }
         }
     }

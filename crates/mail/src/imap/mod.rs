@@ -10,15 +10,19 @@ mod commands;
 mod connect;
 mod fetch;
 mod folders;
+mod gauge;
 mod idle;
 mod session;
 mod tap;
+mod walk;
 
+use bytes::Bytes;
 use domain::{Secret, Timestamp};
 use net::Endpoint;
 pub use session::Session;
 use std::collections::HashMap;
 use std::time::Duration;
+pub use walk::UidWalk;
 
 #[derive(Clone, Debug)]
 pub struct ImapLogin {
@@ -65,6 +69,18 @@ impl Default for Limits {
     }
 }
 
+impl Batch {
+    /// How many bytes of mail it may bring: twice what is announced, since Exchange estimates, and a little for each.
+    pub fn most_bytes(&self, limits: &Limits) -> u64 {
+        let longest = limits.max_mail_bytes as u64;
+        if self.at_any_length {
+            return longest.saturating_mul(self.uids.len() as u64);
+        }
+        let tolerated = self.claimed_bytes.saturating_mul(2).saturating_add(64 * 1024 * self.uids.len() as u64);
+        if self.in_parts { tolerated.min(longest) } else { tolerated }
+    }
+}
+
 impl Limits {
     /// How long so many bytes may take.
     fn time_for(&self, bytes: u64) -> Duration {
@@ -95,7 +111,8 @@ pub struct ListedFolder {
 pub struct FetchedEmail {
     pub uid: u32,
     pub internal_date: Option<Timestamp>,
-    pub bytes: Vec<u8>,
+    /// The bytes as they were received: clones share them.
+    pub bytes: Bytes,
     /// Longer than [`Limits::max_mail_bytes`]: this is its beginning.
     pub truncated: bool,
 }
@@ -114,6 +131,9 @@ pub struct Batch {
     pub claimed_bytes: u64,
     /// One long mail, fetched in parts.
     pub in_parts: bool,
+    /// However long the mail turns out to be, up to [`Limits::max_mail_bytes`], it is taken. Otherwise one that is longer than announced by more
+    /// than Exchange's estimates are off is a failure ([`Session::overran`]), so that nobody needs more memory than they had foreseen.
+    pub at_any_length: bool,
     /// INTERNALDATE of those whose the server told.
     pub arrived_at: HashMap<u32, Timestamp>,
 }

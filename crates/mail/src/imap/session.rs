@@ -1,6 +1,8 @@
 //! The session itself: commands that are checked to their end.
 
 use super::answers::{self, During};
+use super::fetch::{Body, Place};
+use super::gauge::TooMuch;
 use super::tap::Tap;
 use super::{FolderStatus, Limits};
 use async_imap::imap_proto::{MailboxDatum, Outcome, Response, ResponseCode, Status};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// What answers without bodies may take.
-pub(super) const SMALL_ANSWER: u64 = 32 * 1024 * 1024;
+pub(super) const SMALL_ANSWER: u64 = 8 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Session {
@@ -23,6 +25,12 @@ pub struct Session {
     exists: u32,
     /// The folder grew since it was last searched.
     pub(super) grew: bool,
+    /// Mails that came into the open folder since it was opened.
+    pub(super) came: u64,
+    /// A walk came to its end: the highest UID it passed, and what had come when it began.
+    pub(super) walked: Option<(u32, u64)>,
+    /// A mail turned out longer than the server had announced.
+    pub(super) overran: bool,
 }
 
 /// A command that was sent, and how long its answer may take.
@@ -52,7 +60,8 @@ pub(super) enum Step {
     Ended(Done),
     /// `+`: the server waits for more from us.
     Consent,
-    Other,
+    /// With the body of a mail, where it held one.
+    Other(Option<Body>),
 }
 
 /// The response codes that are read, from tagged and untagged answers.
@@ -64,7 +73,17 @@ pub(super) enum Code {
 
 impl Session {
     pub(super) fn over(inner: async_imap::Session<Tap>, limits: Limits) -> Self {
-        Self { inner, limits, capabilities: Vec::new(), usable: true, exists: 0, grew: false }
+        Self {
+            inner,
+            limits,
+            capabilities: Vec::new(),
+            usable: true,
+            exists: 0,
+            grew: false,
+            came: 0,
+            walked: None,
+            overran: false,
+        }
     }
 
     /// Whether another command may be tried: not after the connection was lost or went out of step.
@@ -80,6 +99,16 @@ impl Session {
     /// The server offers IDLE.
     pub fn can_idle(&self) -> bool {
         self.offers("IDLE")
+    }
+
+    /// The session failed because a mail was longer than announced: it has to be fetched alone, with room for the longest there may be.
+    pub fn overran(&self) -> bool {
+        self.overran || matches!(self.inner.get_ref().refused(), Some(TooMuch::Bytes | TooMuch::Literal { .. }))
+    }
+
+    /// Mails in the open folder, as the server last said.
+    pub(super) fn exists(&self) -> u32 {
+        self.exists
     }
 
     pub(super) async fn learn_capabilities(&mut self) -> Result<(), Failure> {
@@ -118,6 +147,7 @@ impl Session {
         note(done.code);
         self.exists = exists;
         self.grew = false;
+        self.walked = None;
         let Some(uidvalidity) = uidvalidity else {
             // Without it a UID means nothing (RFC 9051 §2.3.1.1); going on would mix up mails.
             return Err(Failure::new(FailureClass::ProtocolError).detail("the server gave no UIDVALIDITY"));
@@ -156,7 +186,24 @@ impl Session {
         loop {
             match self.next(&asked, during, &mut each).await? {
                 Step::Ended(done) => return Ok(done),
-                Step::Consent | Step::Other => {}
+                Step::Consent | Step::Other(_) => {}
+            }
+        }
+    }
+
+    /// Runs a command to its tagged answer and hands every body of a mail that comes to `each`.
+    pub(super) async fn command_for_bodies(
+        &mut self,
+        command: &str,
+        allowance: u64,
+        mut each: impl FnMut(Body),
+    ) -> Result<Done, Failure> {
+        let asked = self.begin(command, allowance).await?;
+        loop {
+            match self.next(&asked, During::Command, |_| {}).await? {
+                Step::Ended(done) => return Ok(done),
+                Step::Other(Some(body)) => each(body),
+                Step::Consent | Step::Other(None) => {}
             }
         }
     }
@@ -213,7 +260,16 @@ impl Session {
             // The parser behind this slices a text by bytes and can panic on what a hostile server says.
             let reading = AssertUnwindSafe(self.inner.read_response()).catch_unwind();
             match timeout_at(silent_at.min(deadline), reading).await {
-                Ok(Ok(Ok(Some(response)))) => return self.take(response.parsed(), &asked.tag, during, &mut each),
+                Ok(Ok(Ok(Some(response)))) => {
+                    return match self.take(response.parsed(), &asked.tag, during, &mut each)? {
+                        Step::Other(_) => {
+                            let place = Place::of_body(response.parsed(), response.borrow_owner());
+                            // Only a mail's buffer outlives its answer.
+                            Ok(Step::Other(place.map(|place| place.within(response.into_owner()))))
+                        }
+                        step => Ok(step),
+                    };
+                }
                 Ok(Ok(Ok(None))) => return Err(Failure::new(FailureClass::ConnectionLost)),
                 Ok(Ok(Err(error))) => return Err(self.unreadable(&error)),
                 Ok(Err(_panic)) => return Err(self.unreadable(&std::io::Error::other("unreadable"))),
@@ -247,19 +303,20 @@ impl Session {
             }
             Response::MailboxData(MailboxDatum::Exists(count)) => {
                 self.grew |= *count > self.exists;
+                self.came += u64::from(count.saturating_sub(self.exists));
                 self.exists = *count;
             }
             Response::Expunge(_) => self.exists = self.exists.saturating_sub(1),
             _ => {}
         }
         each(response);
-        Ok(Step::Other)
+        Ok(Step::Other(None))
     }
 
     pub(super) fn unreadable(&self, error: &std::io::Error) -> Failure {
         let tap = self.inner.get_ref();
-        if tap.exceeded() {
-            return Failure::new(FailureClass::ProtocolError).detail("the server sent more than it had announced");
+        if let Some(refused) = tap.refused() {
+            return Failure::new(FailureClass::ProtocolError).detail(refused.to_string());
         }
         if error.kind() != std::io::ErrorKind::Other {
             return Failure::new(FailureClass::ConnectionLost).detail(error.to_string());

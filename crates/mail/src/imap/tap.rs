@@ -1,5 +1,6 @@
 //! A stream that is watched: how much may still come, whether anything came, and the server's last words.
 
+use super::gauge::{Gauge, TooMuch};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,8 @@ pub(super) struct Tap {
     inner: Box<dyn Wire>,
     /// Bytes the server may still send for the current command.
     allowance: u64,
-    exceeded: bool,
+    gauge: Gauge,
+    refused: Option<TooMuch>,
     received: u64,
     last_words: Vec<u8>,
 }
@@ -28,15 +30,17 @@ impl std::fmt::Debug for Tap {
 
 impl Tap {
     pub fn new(inner: Box<dyn Wire>) -> Self {
-        Self { inner, allowance: u64::MAX, exceeded: false, received: 0, last_words: Vec::new() }
+        let gauge = Gauge::new();
+        Self { inner, allowance: u64::MAX, gauge, refused: None, received: 0, last_words: Vec::new() }
     }
 
     pub fn allow(&mut self, bytes: u64) {
         self.allowance = bytes;
     }
 
-    pub fn exceeded(&self) -> bool {
-        self.exceeded
+    /// Why nothing more is read, if that is so: nothing of what broke the bounds has been kept.
+    pub fn refused(&self) -> Option<TooMuch> {
+        self.refused
     }
 
     /// Bytes received since the beginning.
@@ -61,20 +65,22 @@ impl Tap {
 
 impl AsyncRead for Tap {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let tap = &mut *self;
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        ready!(Pin::new(&mut tap.inner).poll_read(cx, buf))?;
         let new = &buf.filled()[before..];
         let count = new.len() as u64;
-        self.received += count;
-        if count > self.allowance {
-            self.exceeded = true;
-            return Poll::Ready(Err(io::Error::other("more bytes than allowed")));
+        tap.received += count;
+        let within = if count > tap.allowance { Err(TooMuch::Bytes) } else { tap.gauge.take(new, tap.allowance) };
+        if let Err(refused) = within {
+            tap.refused = Some(refused);
+            return Poll::Ready(Err(io::Error::other("more than is taken")));
         }
-        self.allowance -= count;
+        tap.allowance -= count;
         let tail = &new[new.len().saturating_sub(LAST_WORDS_BYTES)..];
-        let excess = (self.last_words.len() + tail.len()).saturating_sub(LAST_WORDS_BYTES);
-        self.last_words.drain(..excess);
-        self.last_words.extend_from_slice(tail);
+        let excess = (tap.last_words.len() + tail.len()).saturating_sub(LAST_WORDS_BYTES);
+        tap.last_words.drain(..excess);
+        tap.last_words.extend_from_slice(tail);
         Poll::Ready(Ok(()))
     }
 }

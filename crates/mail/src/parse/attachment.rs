@@ -11,16 +11,17 @@ use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 const MAX_ATTACHMENTS: usize = 500;
 
 pub(super) fn attachments(
-    message: &Message<'_>,
+    message: &mut Message<'_>,
     prepared: &Prepared<'_>,
     shown_cids: &[String],
     defects: &mut Vec<Defect>,
 ) -> Vec<InboundAttachment> {
     let mut found = Vec::new();
     let mut inlined = shown_cids.to_vec();
-    for id in &message.attachments {
-        let Some(part) = message.parts.get(*id as usize) else { continue };
-        if matches!(part.body, PartType::Multipart(_)) || (*id == 0 && is_broken_multipart(message)) {
+    let root_is_broken = is_broken_multipart(message);
+    for id in std::mem::take(&mut message.attachments) {
+        let Some(part) = message.parts.get_mut(id as usize) else { continue };
+        if matches!(part.body, PartType::Multipart(_)) || (id == 0 && root_is_broken) {
             continue;
         }
         if found.len() == MAX_ATTACHMENTS {
@@ -36,12 +37,18 @@ pub(super) fn attachments(
 }
 
 fn attachment(
-    part: &MessagePart<'_>,
+    part: &mut MessagePart<'_>,
     prepared: &Prepared<'_>,
     number: usize,
     inlined: &mut Vec<String>,
 ) -> InboundAttachment {
     let content_type = media_type(part, prepared);
+    // What was decoded is taken as it is: a file may be most of a long mail.
+    let taken = match &mut part.body {
+        PartType::Binary(bytes) | PartType::InlineBinary(bytes) => Some(std::mem::take(bytes).into_owned()),
+        PartType::Text(_) | PartType::Html(_) | PartType::Message(_) | PartType::Multipart(_) => None,
+    };
+    let part = &*part;
     let mut bytes = match &part.body {
         // Text files keep the bytes they came with, not our reading of them.
         PartType::Text(text) | PartType::Html(text) => match charset::transfer_decoded(part, &prepared.bytes) {
@@ -49,9 +56,8 @@ fn attachment(
             Some(bytes) => bytes.into_owned(),
             None => text.as_bytes().to_vec(),
         },
-        PartType::Binary(_) | PartType::InlineBinary(_) | PartType::Message(_) | PartType::Multipart(_) => {
-            part.contents().to_vec()
-        }
+        PartType::Binary(_) | PartType::InlineBinary(_) => taken.unwrap_or_default(),
+        PartType::Message(_) | PartType::Multipart(_) => part.contents().to_vec(),
     };
     prepared.restore(&mut bytes);
     let content_id =

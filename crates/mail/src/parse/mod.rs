@@ -137,15 +137,19 @@ pub enum Defect {
 pub fn parse(raw: &[u8], limit_bytes: usize) -> InboundEmail {
     let mut prepared = prepare::prepare(raw, limit_bytes);
     let mut defects = std::mem::take(&mut prepared.defects);
-    let Some(message) = MessageParser::default().parse(prepared.bytes.as_ref()).filter(|m| !m.parts.is_empty()) else {
+    let Some(mut message) = MessageParser::default().parse(prepared.bytes.as_ref()).filter(|m| !m.parts.is_empty())
+    else {
         defects.extend([Defect::NoHeaders, Defect::NoFrom, Defect::NoMessageId, Defect::NoDate]);
         return without_headers(raw, limit_bytes, defects);
     };
-    let email = read(&message, &prepared, defects);
+    let mut email = read(&message, &prepared, defects);
+    let shown = email.html.as_deref().map(body::cids_in).unwrap_or_default();
+    email.attachments = attachment::attachments(&mut message, &prepared, &shown, &mut email.defects);
     dismantle(message);
     email
 }
 
+/// Everything but the files.
 fn read(message: &Message<'_>, prepared: &Prepared<'_>, mut defects: Vec<Defect>) -> InboundEmail {
     let headers = Headers::of(message, &prepared.bytes);
     let from = headers.mailboxes(HeaderName::From, &mut defects);
@@ -183,8 +187,6 @@ fn read(message: &Message<'_>, prepared: &Prepared<'_>, mut defects: Vec<Defect>
     if bodies.mislabelled && !defects.contains(&Defect::CharsetMismatch) {
         defects.push(Defect::CharsetMismatch);
     }
-    let shown = bodies.html.as_deref().map(body::cids_in).unwrap_or_default();
-    let attachments = attachment::attachments(message, prepared, &shown, &mut defects);
     InboundEmail {
         message_id,
         original_message_id: headers.ids("X-Microsoft-Original-Message-ID").into_iter().next(),
@@ -200,7 +202,7 @@ fn read(message: &Message<'_>, prepared: &Prepared<'_>, mut defects: Vec<Defect>
         date,
         text: bodies.text,
         html: bodies.html,
-        attachments,
+        attachments: Vec::new(),
         kind: judged.kind,
         auto_reply: judged.auto_reply,
         answers_unwanted: judged.answers_unwanted,

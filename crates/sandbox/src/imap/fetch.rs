@@ -76,7 +76,7 @@ impl Session {
             if self.take(missing).is_some() {
                 continue;
             }
-            let Some(mail) = folder.mails.iter().find(|mail| mail.uid == uid) else {
+            let Some(mail) = folder.mail(uid) else {
                 vanished = true;
                 continue;
             };

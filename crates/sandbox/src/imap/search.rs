@@ -53,7 +53,7 @@ impl Session {
         let criteria = Key::Each(keys);
         let mut found = String::new();
         for (number, uid) in view.numbered() {
-            let Some(mail) = folder.mails.iter().find(|mail| mail.uid == uid) else { continue };
+            let Some(mail) = folder.mail(uid) else { continue };
             if holds(&criteria, number, mail) {
                 found.push_str(&format!(" {}", if by_uid { uid } else { number }));
             }

@@ -95,6 +95,8 @@ impl Config {
         settings.poll_interval = self.work.poll_interval;
         settings.import_days = self.work.import_days;
         settings.reconcile_looks.clone_from(&self.work.outcome_looks);
+        settings.fetch_limit_bytes = self.work.fetch_limit_bytes;
+        settings.mail_memory_bytes = self.work.mail_memory_bytes;
         settings.full_parse_limit_bytes = self.work.full_parse_limit_bytes;
         settings
     }

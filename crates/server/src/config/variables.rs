@@ -98,9 +98,19 @@ pub const VARIABLES: &[Variable] = &[
         help: "How many days of old mail become conversations when a mailbox is connected. 0 imports nothing; at most 3650 days.",
     },
     Variable {
+        name: "FETCH_LIMIT_MB",
+        default: "160",
+        help: "Of a mail larger than so many megabytes only the beginning is fetched and kept, and it says so. Exchange takes at most 150. 1 to 1024.",
+    },
+    Variable {
         name: "FULL_PARSE_LIMIT_MB",
         default: "32",
-        help: "A mail larger than so many megabytes is shown from its beginning only, and says so. Its raw bytes are kept whole up to 160 MB. 1 to 150.",
+        help: "A mail larger than so many megabytes is shown from its beginning only, and says so. Its raw bytes are kept up to FETCH_LIMIT_MB. 1 to 150.",
+    },
+    Variable {
+        name: "MAIL_MEMORY_MB",
+        default: "256",
+        help: "Megabytes of memory that mail may take in one worker process while it is fetched and read, all mailboxes together. A mail that needs more comes alone. 16 to 65536.",
     },
     Variable {
         name: "OUTCOME_LOOKS_SECONDS",

@@ -7,7 +7,9 @@ use std::time::Duration;
 pub struct Work {
     pub poll_interval: Duration,
     pub import_days: u32,
+    pub fetch_limit_bytes: usize,
     pub full_parse_limit_bytes: usize,
+    pub mail_memory_bytes: u64,
     /// Jobs that people wait for, at the same time.
     pub concurrency: u32,
     /// Imports at the same time, in places of their own.
@@ -22,6 +24,8 @@ impl Work {
         Self {
             poll_interval: Duration::from_secs(reader.number("POLL_INTERVAL_SECONDS", 60, 1, 3600).into()),
             import_days: reader.number("IMPORT_DAYS", 7, 0, 3650),
+            fetch_limit_bytes: reader.number("FETCH_LIMIT_MB", 160, 1, 1024) as usize * 1024 * 1024,
+            mail_memory_bytes: u64::from(reader.number("MAIL_MEMORY_MB", 256, 16, 65_536)) * 1024 * 1024,
             full_parse_limit_bytes: reader.number("FULL_PARSE_LIMIT_MB", 32, 1, 150) as usize * 1024 * 1024,
             concurrency: reader.number("WORKER_CONCURRENCY", 8, 1, 1000),
             bulk_concurrency: reader.number("WORKER_BULK_CONCURRENCY", 4, 1, 1000),

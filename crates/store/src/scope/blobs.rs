@@ -3,25 +3,53 @@
 use crate::blob::CHUNK_BYTES;
 use crate::error::corrupt;
 use crate::*;
+use bytes::Bytes;
 use domain::BlobId;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+#[derive(Debug, FromQueryResult)]
+struct BlobRow {
+    sha256: String,
+    size_bytes: i64,
+}
+
+/// Hashing more than this takes longer than others should wait for the thread.
+const LONG_BYTES: usize = 1024 * 1024;
+/// Chunks of a blob that are read at once.
+const CHUNKS_AT_ONCE: usize = 16;
 
 /// Bytes with their address.
+#[derive(Clone)]
 pub(crate) struct Addressed {
     pub(crate) sha256: String,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
 }
 
 impl Addressed {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { sha256: TokenHash::of_bytes(&bytes).hex(), bytes }
+    pub(crate) async fn new(bytes: Bytes) -> Result<Self> {
+        let sha256 = address_of(bytes.clone()).await?;
+        Ok(Self { sha256, bytes })
     }
 }
 
+async fn address_of(bytes: Bytes) -> Result<String> {
+    if bytes.len() < LONG_BYTES {
+        return Ok(TokenHash::of_bytes(&bytes).hex());
+    }
+    tokio::task::spawn_blocking(move || TokenHash::of_bytes(&bytes).hex())
+        .await
+        .map_err(|error| StoreError::Unavailable(format!("the blob task ended: {error}")))
+}
+
 impl AccountScope {
-    /// Durable before it returns; the same bytes are stored once per account.
+    /// As [`Self::put_bytes`], of bytes that stay the caller's.
     pub async fn put_blob(&self, bytes: &[u8]) -> Result<BlobId> {
-        let blob = Addressed::new(bytes.to_vec());
+        self.put_bytes(Bytes::copy_from_slice(bytes)).await
+    }
+
+    /// Durable before it returns; the same bytes are stored once per account. Nothing is copied on the way.
+    pub async fn put_bytes(&self, bytes: Bytes) -> Result<BlobId> {
+        let blob = Addressed::new(bytes).await?;
         self.write_files(std::slice::from_ref(&blob)).await?;
         let tx = self.inner.begin().await?;
         let id = name_blob(&tx, self, &blob).await?;
@@ -31,22 +59,33 @@ impl AccountScope {
 
     /// `None`: no such blob in this account.
     pub async fn read_blob(&self, blob: BlobId) -> Result<Option<Vec<u8>>> {
-        let sha256: Option<String> = self
-            .sql("SELECT sha256 FROM blobs WHERE account_id = :account AND id = ?")
+        let row: Option<BlobRow> = self
+            .sql("SELECT sha256, size_bytes FROM blobs WHERE account_id = :account AND id = ?")
             .bind(blob.0)
-            .value(&self.inner.read)
+            .one(&self.inner.read)
             .await?;
-        let Some(sha256) = sha256 else { return Ok(None) };
-        let bytes = match &self.inner.blobs {
-            Some(folder) => folder.read(self.id, sha256.clone()).await?,
-            None => self
-                .sql("SELECT bytes FROM blob_chunks WHERE account_id = :account AND blob_id = ? ORDER BY seq")
-                .bind(blob.0)
-                .column::<Vec<u8>, _>(&self.inner.read)
-                .await?
-                .concat(),
+        let Some(BlobRow { sha256, size_bytes }) = row else { return Ok(None) };
+        let bytes: Bytes = match &self.inner.blobs {
+            Some(folder) => folder.read(self.id, sha256.clone()).await?.into(),
+            None => self.read_chunks(blob, usize::try_from(size_bytes).unwrap_or_default()).await?.into(),
         };
-        if TokenHash::of_bytes(&bytes).hex() == sha256 { Ok(Some(bytes)) } else { Err(corrupt("blob", blob)) }
+        if address_of(bytes.clone()).await? == sha256 { Ok(Some(bytes.into())) } else { Err(corrupt("blob", blob)) }
+    }
+
+    /// A few chunks at a time: the blob is in memory once, and not a second time in rows.
+    async fn read_chunks(&self, blob: BlobId, size: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(size);
+        for first in (0..=size / CHUNK_BYTES).step_by(CHUNKS_AT_ONCE) {
+            let chunks: Vec<Vec<u8>> = self
+                .sql("SELECT bytes FROM blob_chunks WHERE account_id = :account AND blob_id = ? AND seq >= ? AND seq < ? ORDER BY seq")
+                .bind(blob.0)
+                .bind(i64::try_from(first).unwrap_or(i64::MAX))
+                .bind(i64::try_from(first + CHUNKS_AT_ONCE).unwrap_or(i64::MAX))
+                .column(&self.inner.read)
+                .await?;
+            chunks.iter().for_each(|chunk| bytes.extend_from_slice(chunk));
+        }
+        Ok(bytes)
     }
 
     /// On SQLite, the files, before any transaction names them. Nothing on PostgreSQL, where the rows hold the bytes.

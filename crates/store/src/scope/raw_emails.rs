@@ -40,15 +40,11 @@ impl AccountScope {
     ) -> Result<Vec<StoredRawEmail>> {
         let uids: Vec<u32> = batch.emails.iter().map(|e| e.uid).collect();
         let known = self.stored_uids(folder, batch.uidvalidity, &uids).await?;
-        let mut fresh: Vec<(NewRawEmail, Addressed)> = batch
-            .emails
-            .into_iter()
-            .filter(|email| !known.contains(&email.uid))
-            .map(|mut email| {
-                let bytes = std::mem::take(&mut email.bytes);
-                (email, Addressed::new(bytes))
-            })
-            .collect();
+        let mut fresh: Vec<(NewRawEmail, Addressed)> = Vec::with_capacity(batch.emails.len());
+        for email in batch.emails.into_iter().filter(|email| !known.contains(&email.uid)) {
+            let blob = Addressed::new(email.bytes.clone()).await?;
+            fresh.push((email, blob));
+        }
         // Two batches that share bytes take the blobs' unique keys in the same order.
         fresh.sort_by(|a, b| a.1.sha256.cmp(&b.1.sha256));
         if let Some(folder) = &self.inner.blobs {
@@ -129,7 +125,7 @@ impl AccountScope {
         for rows in missing.chunks(500) {
             let mut sql = self.sql(format!(
                 "INSERT INTO pending_uids (account_id, folder_id, uidvalidity, uid, arrived_at, source, attempts, next_at) VALUES {} ON CONFLICT DO NOTHING",
-                rows_of("(:account, ?, ?, ?, ?, ?, 0, {now})", rows.len())
+                rows_of("(:account, ?, ?, ?, ?, ?, ?, {now})", rows.len())
             ));
             for mail in rows {
                 sql = sql
@@ -137,7 +133,8 @@ impl AccountScope {
                     .bind(i64::from(uidvalidity))
                     .bind(i64::from(mail.uid))
                     .bind(mail.arrived_at.0)
-                    .bind(source.as_str());
+                    .bind(source.as_str())
+                    .bind(i64::from(mail.attempts));
             }
             sql.run(tx).await?;
         }

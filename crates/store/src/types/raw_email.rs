@@ -2,6 +2,7 @@
 
 use super::codes;
 use crate::{ChannelLease, ClaimedWork};
+use bytes::Bytes;
 use domain::{AccountId, BlobId, ChannelId, FolderId, InboxId, MessageId, RawEmailId, Timestamp};
 
 codes! {
@@ -32,7 +33,8 @@ pub struct NewRawEmail {
     pub uid: u32,
     pub internal_date: Option<Timestamp>,
     pub message_id: Option<String>,
-    pub bytes: Vec<u8>,
+    /// Clones share them: nothing copies a mail.
+    pub bytes: Bytes,
     /// The mail is longer: this is its beginning.
     pub truncated: bool,
 }
@@ -57,6 +59,8 @@ pub struct MissingUid {
     pub uid: u32,
     /// Its INTERNALDATE; where the server did not tell it, a moment before which it cannot have arrived.
     pub arrived_at: Timestamp,
+    /// How often it was asked for already.
+    pub attempts: u32,
 }
 
 /// Who may write a cursor or raw mail: checked in the same transaction.

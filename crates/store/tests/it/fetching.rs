@@ -26,7 +26,7 @@ fn mail(uid: u32) -> NewRawEmail {
         uid,
         internal_date: None,
         message_id: Some(format!("{uid}@x")),
-        bytes: format!("Subject: {uid}\r\n\r\nHi").into_bytes(),
+        bytes: format!("Subject: {uid}\r\n\r\nHi").into_bytes().into(),
         truncated: uid == 102,
     }
 }
@@ -108,7 +108,7 @@ async fn mail_and_cursor_move_together_and_nothing_is_stored_twice() {
         let folder = opened(&lease).await;
         let scope = &w.ours.scope;
         let mut announced = batch(vec![mail(100), mail(102)], 102);
-        announced.missing = vec![MissingUid { uid: 101, arrived_at: crate::world::START }];
+        announced.missing = vec![MissingUid { uid: 101, arrived_at: crate::world::START, attempts: 0 }];
         let stored = scope.store_raw_emails(Fence::Lease(&lease), folder.id, announced.clone()).await.unwrap();
         assert_eq!(stored.iter().map(|s| s.uid).collect::<Vec<_>>(), [100, 102]);
         assert_eq!(folder_now(scope, &lease).await.last_uid, 102);

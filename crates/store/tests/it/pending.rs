@@ -21,7 +21,7 @@ async fn the_oldest_pending_mail_is_known_until_its_uidvalidity_is_gone() {
             uidvalidity,
             source: RawEmailSource::Live,
             emails: Vec::new(),
-            missing: missing.into_iter().map(|(uid, arrived_at)| MissingUid { uid, arrived_at }).collect(),
+            missing: missing.into_iter().map(|(uid, arrived_at)| MissingUid { uid, arrived_at, attempts: 0 }).collect(),
             last_uid: None,
             import_reached_uid: None,
         };

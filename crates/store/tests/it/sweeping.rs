@@ -25,7 +25,13 @@ async fn store_mails(
 ) -> Vec<StoredRawEmail> {
     let emails: Vec<NewRawEmail> = (first_uid..)
         .zip(mails)
-        .map(|(uid, bytes)| NewRawEmail { uid, internal_date: None, message_id: None, bytes, truncated: false })
+        .map(|(uid, bytes)| NewRawEmail {
+            uid,
+            internal_date: None,
+            message_id: None,
+            bytes: bytes.into(),
+            truncated: false,
+        })
         .collect();
     let batch = RawBatch {
         uidvalidity: 7,

@@ -9,6 +9,7 @@ use crate::scope::raw_emails::load_raw_email;
 use crate::scope::tenant::insert_in;
 use crate::scope::{deliveries, messages};
 use crate::*;
+use bytes::Bytes;
 use domain::message::{Attachment, Message, MessageType};
 use domain::{BlobId, ConversationId, DeliveryId, InboxId, MessageId, RawEmailId};
 use sea_orm::ActiveValue::Set;
@@ -105,7 +106,7 @@ impl Tx {
 
     /// For small things made inside the transaction; what is large is better put before it (`AccountScope::put_blob`).
     pub async fn put_blob(&mut self, bytes: &[u8]) -> Result<BlobId> {
-        let blob = Addressed::new(bytes.to_vec());
+        let blob = Addressed::new(Bytes::copy_from_slice(bytes)).await?;
         self.scope.write_files(std::slice::from_ref(&blob)).await?;
         name_blob(&self.tx, &self.scope, &blob).await
     }
