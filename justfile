@@ -15,6 +15,10 @@ test *args:
 drain:
     POSTROOM_TEST_OWED_ROWS=100000 ./scripts/test -p worker --test draining -- --test-threads 1
 
+# What a process costs that has nothing to do; wants POSTROOM_TEST_POSTGRES
+idle *args:
+    ./scripts/idle {{args}}
+
 # Redis lists against streams, measured on a Redis of its own (docs/decisions/0006-queue-lists-and-lanes.md)
 transports:
     cargo run -p worker --example transports

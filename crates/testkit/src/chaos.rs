@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -16,7 +17,12 @@ pub enum Mode {
     Cut,
     /// Bytes are swallowed both ways; nothing is closed: a half-open connection.
     Stall,
+    /// Everything arrives, each time [`SLOWNESS`] later, both ways.
+    Slow,
 }
+
+/// Of a server that is far away or has much to do.
+const SLOWNESS: Duration = Duration::from_millis(300);
 
 pub struct ChaosProxy {
     pub port: u16,
@@ -138,8 +144,14 @@ async fn copy(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + 
         match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
             Ok(_) if mode.load(Ordering::SeqCst) == Mode::Stall as u8 => {}
-            Ok(n) if to.write_all(&buffer[..n]).await.is_err() => return,
-            Ok(_) => {}
+            Ok(n) => {
+                if mode.load(Ordering::SeqCst) == Mode::Slow as u8 {
+                    tokio::time::sleep(SLOWNESS).await;
+                }
+                if to.write_all(&buffer[..n]).await.is_err() {
+                    return;
+                }
+            }
         }
     }
 }

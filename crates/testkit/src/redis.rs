@@ -49,7 +49,9 @@ impl Redis {
 
     /// A command, as its operator would give it.
     pub fn tell(&self, command: &[&str]) -> Result<()> {
-        crate::process::run(Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(command))?;
+        let said = crate::process::run(Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(command))?;
+        // redis-cli ends well whatever the server answers.
+        anyhow::ensure!(!said.starts_with("ERR") && !said.starts_with("Error"), "{command:?}: {said}");
         Ok(())
     }
 }
