@@ -203,18 +203,31 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// Waits until so many mails are messages and nothing is owed. The cursor is asked first, because counting costs the database time.
+    /// Waits until so many mails are messages and nothing is owed.
     pub async fn has_ingested(&mut self, mails: u64) -> Result<()> {
+        self.has_passed(mails).await?;
+        let query = "SELECT COUNT(*) FROM raw_emails WHERE state = 'ingested'";
+        let ingested = self.place.connection().await?.number(query).await?;
+        anyhow::ensure!(u64::try_from(ingested)? == mails, "{ingested} mails are messages and not {mails}");
+        Ok(())
+    }
+
+    /// Waits until the cursors have passed so many mails and nothing waits. The cursors are asked first, because counting costs the
+    /// database time, which is measured.
+    pub async fn has_passed(&mut self, mails: u64) -> Result<()> {
+        self.cursors_passed(mails).await?;
         let connection = tokio::sync::Mutex::new(self.place.connection().await?);
-        let ask = async |query: &str| connection.lock().await.number(query).await;
+        let waiting = "SELECT (SELECT COUNT(*) FROM raw_emails WHERE state = 'waiting') + (SELECT COUNT(*) FROM owed_work WHERE state = 'waiting')";
+        self.eventually("nothing waits", async || Ok(connection.lock().await.number(waiting).await? == 0)).await
+    }
+
+    /// Waits until the cursors have passed so many mails.
+    pub async fn cursors_passed(&mut self, mails: u64) -> Result<()> {
+        let connection = tokio::sync::Mutex::new(self.place.connection().await?);
         let mails = i64::try_from(mails)?;
         let passed = "SELECT CAST(COALESCE(SUM(last_uid), 0) AS BIGINT) FROM channel_folders WHERE role = 'inbox'";
-        self.eventually("the cursor has passed every mail", async || Ok(ask(passed).await? >= mails)).await?;
-        let waiting = "SELECT (SELECT COUNT(*) FROM raw_emails WHERE state = 'waiting') + (SELECT COUNT(*) FROM owed_work WHERE state = 'waiting')";
-        self.eventually("nothing waits", async || Ok(ask(waiting).await? == 0)).await?;
-        let ingested = ask("SELECT COUNT(*) FROM raw_emails WHERE state = 'ingested'").await?;
-        anyhow::ensure!(ingested == mails, "{ingested} mails are messages and not {mails}");
-        Ok(())
+        let what = "the cursors have passed every mail";
+        self.eventually(what, async || Ok(connection.lock().await.number(passed).await? >= mails)).await
     }
 
     pub fn stop(mut self) -> Result<()> {
@@ -244,6 +257,7 @@ async fn open_app(dir: &TempDir, url: &str, mail: &MailServer, wake: Arc<dyn Wak
         max_connections: 5,
         clock: clock.clone(),
         entropy: entropy.clone(),
+        kill_at: None,
     })
     .await?;
     let settings = Settings::new(

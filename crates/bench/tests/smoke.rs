@@ -26,12 +26,14 @@ async fn every_part_of_the_bench_does_its_work_on_a_few_of_everything() {
     assert_eq!(counted("mails among them, SQLite"), sizes.intake + sizes.intake / 10);
     assert!(counted("rows inserted alone, SQLite") > 5 * sizes.intake);
     assert!(counted("batches, SQLite") >= 2);
-    assert_eq!(counted("mails stored, SQLite"), 30 + sizes.growth_sample);
+    // Two samples and what came between them, copied twice; then a warm-up and the third.
+    let before_the_copies = sizes.growth + sizes.growth_sample;
+    assert_eq!(counted("mails stored, SQLite"), 3 * before_the_copies + sizes.growth_sample / 10 + sizes.growth_sample);
     assert_eq!(counted("mails seen, SQLite"), sizes.latency);
     assert_eq!(counted("replies taken by the server, SQLite"), 2 * sizes.replies);
     assert_eq!(counted("jobs run, SQLite"), sizes.pushes);
     assert_eq!(counted("mailboxes idling, SQLite"), 2);
-    assert_eq!(counted("long mails, SQLite"), 1);
+    assert!(counted("mails read of the backlog, SQLite") >= sizes.backlog_read);
     for section in &sections {
         let as_wide = |row: &Vec<String>| row.len() == section.columns.len();
         assert!(!section.rows.is_empty() && section.rows.iter().all(as_wide), "{}", section.markdown());

@@ -1,9 +1,11 @@
-//! What the program holds and does while nothing happens, with ever more mailboxes, and what one very long mail takes.
+//! What the program holds and does while nothing happens, with ever more mailboxes, and what a very long mail and a very
+//! full mailbox take.
 
 use super::{Servers, Sizes};
+use crate::corpus::Kind;
 use crate::database::Database;
 use crate::machine::{forget_highest, resident};
-use crate::place::Place;
+use crate::place::{Place, Program};
 use crate::report::{Section, mib, ms};
 use anyhow::Result;
 use std::time::Duration;
@@ -25,17 +27,23 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
             "of that in its server",
         ],
     );
-    let mut long = Section::new(
-        "One long mail (`memory`)",
-        "The highest resident size of `postroom run` while it takes in one mail of this size.",
-        &["database", "mail", "before", "highest"],
+    let mut most = Section::new(
+        "Resident size at its highest (`memory`)",
+        format!(
+            "The highest resident size of `postroom run` with one mailbox while it takes in one mail of {}, and while it takes in the first \
+             {} of {} mails that wait together.",
+            mib(sizes.huge_bytes as u64),
+            sizes.backlog_read,
+            sizes.backlog
+        ),
+        &["database", "what", "before", "highest"],
     );
     for (database, postgres, redis) in servers.pairings(databases) {
         for (n, mailboxes) in sizes.mailboxes.iter().enumerate() {
             let place = Place::new(&servers.mail, postgres, redis.clone()).await?;
             let name = |at: u64| format!("memory-{}-{n}-{at}@contoso.example", database.as_str().to_lowercase());
             place.mailboxes((0..*mailboxes).map(name)).await?;
-            let mut program = place.start(&[], *mailboxes).await?;
+            let program = place.start(&[], *mailboxes).await?;
             let before = program.cpu()?;
             // The time is what is measured: CPU used while nothing happens.
             tokio::time::sleep(Duration::from_secs(sizes.idle_seconds)).await;
@@ -51,20 +59,29 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
                 if database == Database::Postgres { ms(minute(cpu.database)) } else { String::new() },
             ]);
             idle.count(format!("mailboxes idling, {}", database.as_str()), *mailboxes);
-            if *mailboxes == 1 || n + 1 == sizes.mailboxes.len() && !sizes.mailboxes.contains(&1) {
-                forget_highest(program.id())?;
-                place.mail.huge(&name(0), sizes.huge_bytes).await?;
-                program.has_ingested(1).await?;
-                long.row([
-                    database.as_str().to_owned(),
-                    mib(sizes.huge_bytes as u64),
-                    mib(now),
-                    mib(resident(program.id())?.1),
-                ]);
-                long.count(format!("long mails, {}", database.as_str()), 1);
-            }
             program.stop()?;
         }
+        let place = Place::new(&servers.mail, postgres, redis).await?;
+        let mailbox = format!("long-{}@contoso.example", database.as_str().to_lowercase());
+        place.mailboxes(std::iter::once(mailbox.clone())).await?;
+        let mut program = place.start(&[], 1).await?;
+        let (before, _) = resident(program.id())?;
+        forget_highest(program.id())?;
+        place.mail.huge(&mailbox, sizes.huge_bytes).await?;
+        program.has_ingested(1).await?;
+        let mut row = |what: String, before: u64, program: &Program<'_>| {
+            most.row([database.as_str().to_owned(), what, mib(before), mib(resident(program.id())?.1)]);
+            anyhow::Ok(())
+        };
+        row(format!("one mail of {}", mib(sizes.huge_bytes as u64)), before, &program)?;
+        let (before, _) = resident(program.id())?;
+        forget_highest(program.id())?;
+        place.mail.fill(&mailbox, Kind::Small, 0, sizes.backlog).await?;
+        program.cursors_passed(1 + sizes.backlog_read).await?;
+        row(format!("{} mails that wait", sizes.backlog), before, &program)?;
+        program.stop()?;
+        let read = place.connection().await?.number("SELECT COUNT(*) FROM raw_emails WHERE state = 'ingested'").await?;
+        most.count(format!("mails read of the backlog, {}", database.as_str()), u64::try_from(read)? - 1);
     }
-    Ok(vec![idle, long])
+    Ok(vec![idle, most])
 }

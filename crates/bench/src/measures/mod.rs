@@ -1,11 +1,12 @@
 //! What is measured, one file each.
 //!
 //! - [`intake`]: a mail taken in, beside what its parts cost alone (P1).
-//! - [`growth`]: the same with ever more mail stored (P2), and the memory of a long backlog.
+//! - [`growth`]: the same with ever more mail stored (P2).
 //! - [`latency`]: delivered → visible (P4).
 //! - [`replies`]: an answer from the API to the mail server.
 //! - [`push`]: owed work committed → its job has run.
-//! - [`memory`]: resident size and idle CPU with ever more mailboxes, and with one long mail.
+//! - [`memory`]: resident size and idle CPU with ever more mailboxes, with one long mail, and with a
+//!   mailbox that nobody read for a year.
 
 pub mod growth;
 pub mod intake;
@@ -27,8 +28,10 @@ pub struct Sizes {
     pub seed: u64,
     /// Mails that are taken in for P1, after a tenth of them to warm up.
     pub intake: u64,
-    /// Mails that are stored before a sample is measured; the last step comes as one backlog.
-    pub growth: Vec<u64>,
+    /// Mails that are taken in before the second sample is measured.
+    pub growth: u64,
+    /// How often all of them are copied before the third.
+    pub copies: i64,
     pub growth_sample: u64,
     pub latency: u64,
     pub replies: u64,
@@ -36,6 +39,9 @@ pub struct Sizes {
     pub mailboxes: Vec<u64>,
     pub idle_seconds: u64,
     pub huge_bytes: usize,
+    /// Mails that wait in one mailbox, and how many of them are read while the memory is watched.
+    pub backlog: u64,
+    pub backlog_read: u64,
 }
 
 impl Sizes {
@@ -43,7 +49,8 @@ impl Sizes {
         Self {
             seed,
             intake: 3_000,
-            growth: vec![0, 10_000, 100_000],
+            growth: 10_000,
+            copies: 9,
             growth_sample: 1_000,
             latency: 250,
             replies: 600,
@@ -51,6 +58,8 @@ impl Sizes {
             mailboxes: vec![0, 1, 100, 1_000],
             idle_seconds: 15,
             huge_bytes: 150 * 1024 * 1024,
+            backlog: 100_000,
+            backlog_read: 5_000,
         }
     }
 
@@ -59,7 +68,8 @@ impl Sizes {
         Self {
             seed,
             intake: 20,
-            growth: vec![0, 30],
+            growth: 30,
+            copies: 2,
             growth_sample: 10,
             latency: 3,
             replies: 6,
@@ -67,6 +77,8 @@ impl Sizes {
             mailboxes: vec![0, 2],
             idle_seconds: 1,
             huge_bytes: 3 * 1024 * 1024,
+            backlog: 250,
+            backlog_read: 120,
         }
     }
 }

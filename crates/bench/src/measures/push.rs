@@ -46,6 +46,7 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
             redis_url: redis.clone().map(Secret::new),
             hints: in_worker,
             concurrency: 8,
+            bulk_concurrency: 8,
             max_mailboxes: 1,
             rest_after_breakdown: Duration::from_secs(60),
         };

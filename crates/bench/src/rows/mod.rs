@@ -4,6 +4,7 @@
 
 pub mod batches;
 mod cells;
+mod copies;
 
 use anyhow::Result;
 use cells::{Cell, PostgresType};
