@@ -19,6 +19,7 @@ mod migrating;
 mod no_room;
 mod openapi;
 mod outages;
+mod pace;
 mod polling;
 mod postgres_trouble;
 mod program;
