@@ -78,6 +78,7 @@ failure_classes! {
     Unreachable = "unreachable", Nobody, Later, "The mail server could not be reached.", "Nothing to do: we keep trying.";
     TimedOut = "timed_out", Nobody, Later, "The server did not answer in time.", "Nothing to do: we keep trying.";
     TlsFailed = "tls_failed", Operator, Later, "The server's TLS certificate could not be verified.", "Check the host name and, for a private certificate authority, EXTRA_CA_FILE.";
+    TlsUnavailable = "tls_unavailable", Operator, Later, "The mail server does not speak TLS where it must, and nothing is sent without.", "Check host and port, and whether something on the way, such as a firewall that reads along, keeps TLS out.";
     ConnectionLost = "connection_lost", Nobody, Later, "The connection was lost in the middle.", "Nothing to do: we keep trying.";
     ServerUnavailable = "server_unavailable", Nobody, Later, "The server says that it is unavailable at the moment.", "Nothing to do: we keep trying.";
     Throttled = "throttled", Nobody, Later, "The server asked us to slow down.", "Nothing to do: we wait as long as it asked.";

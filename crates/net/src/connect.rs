@@ -184,11 +184,9 @@ impl Connector {
 
 /// rustls hands its own errors over as `InvalidData`; what else happens in a handshake is the connection's fault.
 fn handshake_error(host: &str, error: &std::io::Error) -> NetError {
-    let (host, reason) = (host.to_owned(), error.to_string());
-    if matches!(error.get_ref(), Some(payload) if payload.is::<rustls::Error>()) {
-        NetError::Tls { host, reason }
-    } else {
-        NetError::ConnectionLost { host, reason }
+    match error.get_ref().and_then(|payload| payload.downcast_ref::<rustls::Error>()) {
+        Some(tls) => NetError::of_tls(host.to_owned(), tls),
+        None => NetError::ConnectionLost { host: host.to_owned(), reason: error.to_string() },
     }
 }
 

@@ -20,8 +20,12 @@ pub enum NetError {
     Unreachable { host: String, reason: String },
     #[error("{host} did not answer in time while {during}")]
     TimedOut { host: String, during: &'static str },
+    /// The certificate is not one to be believed.
     #[error("TLS with {host} failed: {reason}")]
     Tls { host: String, reason: String },
+    /// What came is no TLS, or none that can be spoken.
+    #[error("{host} does not speak TLS: {reason}")]
+    NoTls { host: String, reason: String },
     #[error("the connection to {host} was lost: {reason}")]
     ConnectionLost { host: String, reason: String },
     #[error("the answer of {host} is larger than {limit_bytes} bytes")]
@@ -39,8 +43,19 @@ impl NetError {
             Self::Forbidden { host, .. } => Failure::new(FailureClass::HostForbidden).detail(host.clone()),
             Self::TimedOut { .. } => Failure::new(FailureClass::TimedOut).detail(said),
             Self::Tls { .. } => Failure::new(FailureClass::TlsFailed).detail(said),
+            Self::NoTls { .. } => Failure::new(FailureClass::TlsUnavailable).detail(said),
             Self::ConnectionLost { .. } => Failure::new(FailureClass::ConnectionLost).detail(said),
             Self::BodyTooLarge { .. } => Failure::new(FailureClass::ProtocolError).detail(said),
+        }
+    }
+}
+
+impl NetError {
+    pub(crate) fn of_tls(host: String, error: &rustls::Error) -> Self {
+        let reason = error.to_string();
+        match error {
+            rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Self::Tls { host, reason },
+            _ => Self::NoTls { host, reason },
         }
     }
 }

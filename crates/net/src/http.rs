@@ -200,8 +200,8 @@ fn exchange_error(host: &str, error: &reqwest::Error) -> NetError {
         if let Some(ours) = inner.downcast_ref::<Arc<NetError>>() {
             return NetError::clone(ours);
         }
-        if inner.is::<rustls::Error>() {
-            return NetError::Tls { host, reason: inner.to_string() };
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return NetError::of_tls(host, tls);
         }
         reason = inner.to_string();
         // An io::Error's own source() skips over its payload, which may be another io::Error.

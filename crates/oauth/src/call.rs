@@ -39,7 +39,10 @@ pub(crate) async fn ask(client: &Http, request: HttpRequest) -> Result<HttpRespo
 pub(crate) fn unreachable(error: &NetError) -> Failure {
     let failure = error.failure();
     match failure.class {
-        FailureClass::TlsFailed | FailureClass::AppMisconfigured | FailureClass::Internal => failure,
+        FailureClass::TlsFailed
+        | FailureClass::TlsUnavailable
+        | FailureClass::AppMisconfigured
+        | FailureClass::Internal => failure,
         _ => Failure { class: FailureClass::SignInUnavailable, ..failure },
     }
 }

@@ -26,6 +26,10 @@ pub enum Event {
         command: String,
     },
     SmtpConnected,
+    /// A client said this without TLS.
+    HeardInTheClear {
+        bytes: Vec<u8>,
+    },
     SmtpAuthenticated {
         user: String,
     },

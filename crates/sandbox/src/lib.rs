@@ -38,6 +38,8 @@ pub use faults::{
 pub use journal::Event;
 pub use mailbox::{FolderInfo, INBOX, Mailbox, StoredMail};
 
+pub use tls::TlsFault;
+
 use state::{Server, State};
 
 /// Why a sandbox did not start.

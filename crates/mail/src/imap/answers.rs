@@ -80,7 +80,9 @@ fn by_words(said: &str) -> Option<FailureClass> {
         "[serverbug]",
         "[inuse]",
         "temporar",
-        "try again later",
+        "try again",
+        "retry after",
+        "server busy",
         "shutting down",
     ]) {
         FailureClass::ServerUnavailable
@@ -133,6 +135,7 @@ mod tests {
             (During::Folder, "x doesn't exist.", FolderMissing),
             (During::Command, "Command received in Invalid state.", ConnectionLost),
             (During::Command, "Command Argument Error. 11", ProtocolError),
+            (During::Command, "Server busy, try again in 30 seconds", ServerUnavailable),
             (During::Greeting, "No way", ServerUnavailable),
         ] {
             let failure = refused(during, said);

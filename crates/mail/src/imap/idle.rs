@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// RFC 2177: a server may end a session after 30 minutes without a command.
 const LONGEST: Duration = Duration::from_secs(28 * 60);
+/// The answer to DONE is a line that every server has ready. Where it does not come, the connection died while nothing was being said, and
+/// mail waits for us to find that out.
+const GOODBYE: Duration = Duration::from_secs(20);
 
 impl Session {
     /// Waits until the folder has grown, `max` has passed or `stop` is ready. Without IDLE on the server it only waits, and looks once at
@@ -31,7 +34,14 @@ impl Session {
         }
         let mut asked = self.begin("IDLE", SMALL_ANSWER).await?;
         asked.bound = self.bound(self.limits.silence);
-        self.wait_for_consent(&asked).await?;
+        match self.wait_for_consent(&asked).await {
+            // It said no, and the session goes on: whoever waits looks again, and from then on polls.
+            Err(failure) if self.is_usable() && failure.class == FailureClass::ProtocolError => {
+                self.idle_refused = true;
+                return Ok(IdleEnd::TimedOut);
+            }
+            consent => consent?,
+        }
 
         // A future of `response` that is dropped half-way leaves what was read in the session's buffer, so nothing is lost.
         let end = loop {
@@ -66,6 +76,7 @@ impl Session {
         loop {
             match self.next(asked, During::Command, |_| {}).await? {
                 Step::Consent => return Ok(()),
+                // A server whose OK comes where its + should stand has begun nothing.
                 Step::Ended(_) => {
                     return Err(
                         Failure::new(FailureClass::ProtocolError).detail("the server ended IDLE before it began")
@@ -77,12 +88,13 @@ impl Session {
     }
 
     async fn leave_idle(&mut self, asked: Asked) -> Result<(), Failure> {
-        match timeout(self.limits.silence, self.inner.run_command_untagged("DONE")).await {
+        let patience = self.limits.silence.min(GOODBYE);
+        match timeout(patience, self.inner.run_command_untagged("DONE")).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Failure::new(FailureClass::ConnectionLost).detail(error.to_string())),
             Err(_) => return Err(Failure::new(FailureClass::TimedOut)),
         }
-        let asked = Asked { bound: self.bound(self.limits.silence), ..asked };
+        let asked = Asked { bound: self.bound(patience), ..asked };
         loop {
             if let Step::Ended(_) = self.next(&asked, During::Command, |_| {}).await? {
                 return Ok(());

@@ -31,6 +31,8 @@ pub struct Session {
     pub(super) walked: Option<(u32, u64)>,
     /// A mail turned out longer than the server had announced.
     pub(super) overran: bool,
+    /// The server offered IDLE, and refused it when it was asked.
+    pub(super) idle_refused: bool,
 }
 
 /// A command that was sent, and how long its answer may take.
@@ -83,6 +85,7 @@ impl Session {
             came: 0,
             walked: None,
             overran: false,
+            idle_refused: false,
         }
     }
 
@@ -96,9 +99,9 @@ impl Session {
         self.capabilities.iter().any(|c| c.eq_ignore_ascii_case(capability))
     }
 
-    /// The server offers IDLE.
+    /// The server offers IDLE, and has not refused it in this session.
     pub fn can_idle(&self) -> bool {
-        self.offers("IDLE")
+        self.offers("IDLE") && !self.idle_refused
     }
 
     /// The session failed because a mail was longer than announced: it has to be fetched alone, with room for the longest there may be.

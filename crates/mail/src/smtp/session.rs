@@ -109,8 +109,13 @@ async fn secured(connector: &Connector, login: &SmtpLogin, timeouts: Timeouts) -
     let mut conversation = Conversation::over(connector.tcp(&login.endpoint).await?);
     positive(conversation.reply(timeouts.command).await?, During::Greeting)?;
     ehlo(&mut conversation, timeouts.command).await?;
-    positive(conversation.ask(Starttls, timeouts.command).await?, During::Greeting)?;
-    let out_of_turn = || Failure::new(FailureClass::TlsFailed).detail("the server spoke out of turn before TLS");
+    let reply = conversation.ask(Starttls, timeouts.command).await?;
+    if !reply.is_positive() && reply.code != 421 {
+        // 454 (RFC 3207), 500, 502: whatever the reason, there is no TLS, and without it nothing more is said.
+        return Err(Failure::new(FailureClass::TlsUnavailable).said(reply.said()));
+    }
+    positive(reply, During::Greeting)?;
+    let out_of_turn = || Failure::new(FailureClass::TlsUnavailable).detail("the server spoke out of turn before TLS");
     let plain = conversation.into_stream().ok_or_else(out_of_turn)?;
     Ok(connector.upgrade(&login.endpoint.host, plain).await?)
 }

@@ -1,8 +1,12 @@
 //! What Exchange's IMAP does on a bad day (docs: RFC 3501; Exchange's own answers as posted by users of its servers).
 
+use crate::tls::TlsFault;
+
 /// A fault of the IMAP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImapFault {
+    /// Something is wrong with the TLS that comes first.
+    Tls(TlsFault),
     /// The connection ends before a greeting.
     ConnectionClosed,
     /// `* BYE Server shutting down` instead of a greeting.

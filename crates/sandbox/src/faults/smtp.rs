@@ -1,5 +1,7 @@
 //! What Exchange's submission service does on a bad day (RFC 5321; Microsoft's documentation of SMTP errors).
 
+use crate::tls::TlsFault;
+
 /// A moment of an SMTP session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpPoint {
@@ -25,7 +27,9 @@ pub enum SmtpFault {
     CloseAt(SmtpPoint),
     /// Silence from this moment on; the connection stays open.
     StallAt(SmtpPoint),
-    /// STARTTLS is not offered.
+    /// Something is wrong with the TLS that follows STARTTLS. `Plaintext`: 220, and then the server goes on in the clear.
+    Tls(TlsFault),
+    /// STARTTLS is neither offered nor known.
     NoStartTls,
     /// XOAUTH2 is not offered.
     NoXoauth2,
@@ -41,9 +45,6 @@ pub enum SmtpFault {
     StallAfterDot { accepted: bool },
     /// The mail is taken although the reply is this one.
     AcceptedBut { reply: String },
-    /// A second mail under a Message-ID is answered as if it were taken, and thrown away: Exchange's duplicate detection at delivery
-    /// ("Duplicate message detection", Microsoft Learn), where submission did not refuse it.
-    SwallowDuplicates,
     /// Whatever the user's setting: the Message-ID is replaced.
     RewriteMessageId,
     /// The final 250 without the new Message-ID in it.

@@ -12,7 +12,9 @@ use crate::config::UnknownRecipients;
 use crate::directory::TenantUser;
 use crate::entra::access::MailAccess;
 use crate::faults::{SmtpFault, SmtpPoint};
+use crate::journal::Event;
 use crate::state::{Place, State};
+use crate::tls::TlsFault;
 
 /// Whether the session goes on.
 pub(super) type Flow = std::io::Result<ControlFlow<()>>;
@@ -28,6 +30,7 @@ pub(super) struct Session {
     pub(super) state: Arc<State>,
     pub(super) wire: Wire,
     pub(super) encrypted: bool,
+    offers_no_tls: bool,
     greeted: bool,
     pub(super) access: Option<MailAccess>,
     /// Counts against the mailbox's three connections as long as it is held.
@@ -44,6 +47,7 @@ impl Session {
             state,
             wire: Wire::new(stream),
             encrypted: false,
+            offers_no_tls: false,
             greeted: false,
             access: None,
             place: None,
@@ -98,6 +102,9 @@ impl Session {
             let now = DateTime::from_timestamp(self.state.clock.now(), 0).unwrap_or_default().to_rfc2822();
             self.wire.reply(&format!("220 {HOST} Microsoft ESMTP MAIL Service ready at {now}")).await?;
             while let Some(line) = self.wire.line().await? {
+                if !self.encrypted {
+                    self.state.journal.note(Event::HeardInTheClear { bytes: line.clone().into_bytes() });
+                }
                 if self.command(&line).await?.is_break() {
                     break;
                 }
@@ -167,6 +174,8 @@ impl Session {
             lines.push(if without { "AUTH LOGIN".into() } else { "AUTH LOGIN XOAUTH2".into() });
         } else if self.take(|fault| (*fault == SmtpFault::NoStartTls).then_some(())).is_none() {
             lines.push("STARTTLS".into());
+        } else {
+            self.offers_no_tls = true;
         }
         lines.extend(["8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8"].map(String::from));
         let last = lines.len() - 1;
@@ -185,8 +194,17 @@ impl Session {
         if self.encrypted {
             return self.reply("503 5.5.1 TLS is already active").await;
         }
+        if self.offers_no_tls {
+            return self.reply("500 5.3.3 Unrecognized command").await;
+        }
+        let fault = self.take(|fault| if let SmtpFault::Tls(fault) = fault { Some(*fault) } else { None });
         self.wire.reply("220 2.0.0 SMTP server ready").await?;
-        self.wire.encrypt().await?;
+        match fault {
+            Some(TlsFault::CutHandshake) => return OVER,
+            Some(TlsFault::Plaintext) => return self.reply("250 2.0.0 OK").await,
+            Some(TlsFault::ExpiredCertificate | TlsFault::OtherHost | TlsFault::SelfSigned) | None => {}
+        }
+        self.wire.encrypt(fault).await?;
         // What was learnt in clear is forgotten (RFC 3207 §4.2).
         self.encrypted = true;
         self.greeted = false;

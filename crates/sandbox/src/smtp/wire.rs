@@ -9,6 +9,8 @@ use tokio::io::{
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::tls::TlsFault;
+
 /// No command line is longer, a token of 4 KB in base64 included.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -60,12 +62,12 @@ impl Wire {
     }
 
     /// STARTTLS. What was sent in clear behind the command is thrown away (RFC 3207 §6).
-    pub(super) async fn encrypt(&mut self) -> std::io::Result<()> {
+    pub(super) async fn encrypt(&mut self, fault: Option<TlsFault>) -> std::io::Result<()> {
         let plain = match self.stream.take().map(BufReader::into_inner) {
             Some(Stream::Plain(plain)) => plain,
             Some(Stream::Tls(_)) | None => return Err(std::io::ErrorKind::InvalidInput.into()),
         };
-        let encrypted = crate::tls::acceptor().accept(plain).await?;
+        let encrypted = crate::tls::acceptor(fault).accept(plain).await?;
         self.stream = Some(BufReader::with_capacity(64 * 1024, Stream::Tls(Box::new(encrypted))));
         Ok(())
     }
