@@ -93,3 +93,93 @@ async fn workers_are_replaced_one_by_one_under_load() -> Result<()> {
     })
     .await
 }
+
+/// A worker stops itself at this moment while mail comes in; another one takes its mailbox over, and then the first goes on where it was.
+async fn a_worker_freezes_while_mail_comes_in(point: &str) -> Result<()> {
+    World::run(setup(), async |w| {
+        w.connect_and_watch(SUPPORT).await?;
+        w.kill("work")?;
+        w.start_process_with("work", &[("POSTROOM_TEST_KILL_AT", &format!("{point}:stop"))])?;
+        for n in 0..3 {
+            w.deliver(SUPPORT, &numbered(n)).await?;
+        }
+        w.stands_still("work", 0).await?;
+        w.start_process("work")?;
+        w.deliver(SUPPORT, &numbered(3)).await?;
+        // Everything, also what the first one has in its hands, is there before it goes on.
+        w.conversations_are(4).await?;
+        let (cursor, epoch) = where_it_stands(w).await?;
+        w.signal("work", 0, Signal::Continue)?;
+        w.says("work", "this worker was away for longer than it is thought alive", 1).await?;
+        assert!(where_it_stands(w).await? >= (cursor, epoch), "the old owner moved the cursor back");
+        for n in 4..7 {
+            w.deliver(SUPPORT, &numbered(n)).await?;
+        }
+        w.conversations_are(7).await?;
+        // It says which mailboxes it lost.
+        let channel = w.number("SELECT id FROM email_channels").await?;
+        let said = w.said_by("work")?;
+        let away = said.lines().find(|line| line.contains("this worker was away")).context("it said so")?;
+        assert!(away.contains("lost=1") && away.contains(&format!("channels={channel}")), "{away}");
+        assert_eq!(where_it_stands(w).await?.1, epoch, "the new owner kept the mailbox");
+        Ok(())
+    })
+    .await
+}
+
+/// The cursor, and how often the mailbox changed hands.
+async fn where_it_stands(w: &World) -> Result<(i64, i64)> {
+    let cursor = w.number("SELECT last_uid FROM channel_folders WHERE role = 'inbox'").await?;
+    Ok((cursor, w.number("SELECT epoch FROM email_channels").await?))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_freezes_with_fetched_mail_in_its_hands_stores_nothing_afterwards() -> Result<()> {
+    a_worker_freezes_while_mail_comes_in("fetched").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_freezes_between_raw_mail_and_message_doubles_nothing() -> Result<()> {
+    a_worker_freezes_while_mail_comes_in("raw_stored").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_freezes_inside_a_transaction_holds_up_nobody_and_doubles_nothing() -> Result<()> {
+    a_worker_freezes_while_mail_comes_in("ingesting").await
+}
+
+/// As above, with a reply.
+async fn a_worker_freezes_while_a_reply_leaves(point: &str) -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = w.first_conversation().await?;
+        w.kill("work")?;
+        w.start_process_with("work", &[("POSTROOM_TEST_KILL_AT", &format!("{point}:stop"))])?;
+        let reply = w.reply(conversation, "hello").await?["id"].as_i64().context("id")?;
+        w.stands_still("work", 0).await?;
+        w.start_process("work")?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        w.signal("work", 0, Signal::Continue)?;
+        w.says("work", "this worker was away for longer than it is thought alive", 1).await?;
+        let next = w.reply(conversation, "and another").await?["id"].as_i64().context("id")?;
+        w.delivery_is(conversation, next, "sent").await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        w.inbox_has(ADA, 2).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_freezes_with_a_claim_sends_nothing_afterwards() -> Result<()> {
+    a_worker_freezes_while_a_reply_leaves("claimed").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_freezes_before_mail_from_doubles_nothing() -> Result<()> {
+    a_worker_freezes_while_a_reply_leaves("sending").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_freezes_before_the_answer_is_written_doubles_nothing() -> Result<()> {
+    a_worker_freezes_while_a_reply_leaves("answered").await
+}

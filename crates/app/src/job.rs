@@ -11,7 +11,9 @@ use domain::{AccountId, Failure, FailureClass, OwedId};
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 use store::{ClaimedWork, KillPoint, OwedKind, StoreError};
+use tokio_util::sync::CancellationToken;
 
 /// A job as it stands in the queue. Unknown fields are ignored, so that a newer version may add some.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +34,11 @@ pub struct Undecodable {
 
 pub const MAX_KEPT_BYTES: usize = 4096;
 
+/// How long a job may go on after a stop was asked for. Most end by themselves; one that waits for a mail server that says nothing does not.
+pub const ENDS_WITHIN: Duration = Duration::from_secs(12);
+/// A database that hangs does not hold up a stop.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(3);
+
 /// How a run ended, for the queue and the log. Nothing here asks the queue to do anything: what must be tried again is owed already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobEnd {
@@ -47,6 +54,8 @@ pub enum JobEnd {
     BrokeDown(String),
     /// It will not be tried again: its row says why.
     GivenUp(String),
+    /// It did not end in time after a stop was asked for: what it was at is dropped, and its row is free for whoever takes it next.
+    PutBack,
 }
 
 impl JobEnvelope {
@@ -70,8 +79,8 @@ impl JobEnvelope {
     }
 }
 
-/// Claims the work and does it. `worker` names this process in the row, for diagnosis.
-pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str) -> JobEnd {
+/// Claims the work and does it. `worker` names this process in the row, for diagnosis. After `stop` it has [`ENDS_WITHIN`] to end by itself.
+pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str, stop: &CancellationToken) -> JobEnd {
     let Some(kind) = envelope.kind() else { return JobEnd::UnknownName };
     let relay = app.store().relay();
     app.passes(KillPoint::HandedOver);
@@ -88,7 +97,12 @@ pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str) -> JobEnd {
     if work.breakdowns >= jobs::MOST_BREAKDOWNS {
         return given_up(app, &work, format!("it broke down {} times in a row", work.breakdowns)).await;
     }
-    match AssertUnwindSafe(kept_up(app, &work, worker)).catch_unwind().await {
+    let ended = tokio::select! {
+        biased;
+        ended = AssertUnwindSafe(kept_up(app, &work, worker)).catch_unwind() => ended,
+        () = stopped_for(stop, ENDS_WITHIN) => return put_back(app, &work).await,
+    };
+    match ended {
         Ok(Ok(())) => JobEnd::Ran,
         // Somebody else has the row now, because we were too slow: theirs counts.
         Ok(Err(StoreError::LeaseLost)) => JobEnd::NothingToDo,
@@ -102,6 +116,23 @@ pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str) -> JobEnd {
         Ok(Err(error)) => broke_down(app, &work, error.to_string(), "it met a bug of ours").await,
         // The panic itself has been logged where it happened; its words may hold anything.
         Err(_panic) => broke_down(app, &work, "it panicked".to_owned(), "it panicked").await,
+    }
+}
+
+/// Waits until the stop is so long ago.
+async fn stopped_for(stop: &CancellationToken, long: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(long).await;
+}
+
+/// As if the process had died, but that nobody waits for its claim to end. A message that was being handed to a server stands as `sending`
+/// and is looked for first.
+async fn put_back(app: &App, work: &ClaimedWork) -> JobEnd {
+    let given_back = tokio::time::timeout(GIVEN_BACK_WITHIN, app.store().relay().release(work, Duration::ZERO)).await;
+    match given_back {
+        Ok(Ok(_)) => JobEnd::PutBack,
+        Ok(Err(error)) => JobEnd::StoreFailed(error.to_string()),
+        Err(_) => JobEnd::StoreFailed("no answer in time".to_owned()),
     }
 }
 

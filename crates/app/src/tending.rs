@@ -33,6 +33,11 @@ pub async fn end_session(app: &App, session: WorkerSessionId) -> Result<(), Stor
     app.store().sync().end_session(session).await
 }
 
+/// Gives back the right to send of every mailbox through which this process was sending when it was stopped.
+pub async fn end_sending(app: &App, worker: &str) -> Result<(), StoreError> {
+    app.store().sync().end_sending(worker).await
+}
+
 /// Up to `most` mailboxes that nobody alive looks after and that can be read without a person's help.
 pub async fn lease_mailboxes(app: &App, session: WorkerSessionId, most: u32) -> Result<Vec<ChannelLease>, StoreError> {
     app.store().sync().lease_channels(session, most).await

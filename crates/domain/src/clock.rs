@@ -50,4 +50,9 @@ impl Timestamp {
 /// Where "now" comes from. Tests bring one that they move by hand.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     fn now(&self) -> Timestamp;
+
+    /// What this computer's own clock says, where `now` is corrected by somebody else's.
+    fn uncorrected(&self) -> Timestamp {
+        self.now()
+    }
 }

@@ -23,7 +23,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    match runtime.block_on(commands::run(cli)) {
+    let ended = runtime.block_on(commands::run(cli));
+    // What still hangs outside the runtime's reach, such as a name that is being resolved, is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code,
         Err(error) => fail(&error),
     }

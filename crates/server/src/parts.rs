@@ -3,9 +3,10 @@
 use crate::config::Config;
 use anyhow::{Context, Result};
 use app::accounts::LoginThrottle;
+use app::shared_clock::{self, SharedClock};
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts};
-use domain::Entropy;
+use domain::{Clock, Entropy};
 use net::Connector;
 use oauth::Microsoft;
 use poem::Server;
@@ -19,7 +20,7 @@ use tracing::{info, warn};
 use worker::{Hints, RedisThrottle, RunningWorker, Worker, WorkerConfig};
 
 /// How long a stop waits for requests that are being answered.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What every command but the simplest works with.
 pub struct Parts {
@@ -28,15 +29,18 @@ pub struct Parts {
     pub hints: Hints,
     /// Names this process in leases, hints and logs.
     pub name: String,
+    clock: Arc<SharedClock>,
 }
 
 impl Parts {
     pub async fn assemble(config: Config, role: &str) -> Result<Self> {
-        let store = open_store(&config).await?;
+        let clock = Arc::new(SharedClock::over(Arc::new(SystemClock)));
+        let store = open_store_with(&config, clock.clone()).await?;
+        // Before anything is written or judged by a clock.
+        shared_clock::compare(&store, &clock).await;
         let name = process_name(role);
         let hints = Hints::new(config.database.redis_url.as_ref().map(domain::Secret::expose), &name)?;
         let connector = Connector::new(config.connector()).context("EXTRA_CA_FILE")?;
-        let clock = Arc::new(SystemClock);
         let microsoft = match config.microsoft.settings.clone() {
             Some(settings) => Some(Microsoft::new(settings, connector.clone(), clock.clone())?),
             None => None,
@@ -48,7 +52,7 @@ impl Parts {
         let settings = config.settings();
         let app = App::new(AppParts {
             store,
-            clock,
+            clock: clock.clone(),
             entropy: Arc::new(SystemEntropy::new()),
             connector,
             microsoft,
@@ -56,7 +60,12 @@ impl Parts {
             wake: Arc::new(hints.clone()),
             login_throttle,
         });
-        Ok(Self { config, app, hints, name })
+        Ok(Self { config, app, hints, name, clock })
+    }
+
+    /// For as long as this process runs it goes by the database's clock where its own is another one.
+    pub fn keep_time(&self, stop: &CancellationToken) {
+        tokio::spawn(shared_clock::keep(self.app.store().clone(), self.clock.clone(), stop.clone()));
     }
 
     pub fn start_worker(&self) -> Result<RunningWorker> {
@@ -109,8 +118,12 @@ impl Listening {
     }
 }
 
-/// Opens the database without looking at its schema.
+/// Opens the database without looking at its schema, for a command that is done in a moment and goes by this computer's clock.
 pub async fn open_store(config: &Config) -> Result<Store> {
+    open_store_with(config, Arc::new(SystemClock)).await
+}
+
+async fn open_store_with(config: &Config, clock: Arc<dyn Clock>) -> Result<Store> {
     if config.database.is_sqlite {
         crate::folder::make_private(&config.database.data_dir)
             .with_context(|| format!("POSTROOM_DATA_DIR: cannot make {}", config.database.data_dir.display()))?;
@@ -120,7 +133,7 @@ pub async fn open_store(config: &Config) -> Result<Store> {
         data_dir: config.database.data_dir.clone(),
         keys: config.keys.clone(),
         max_connections: config.database.connections,
-        clock: Arc::new(SystemClock),
+        clock,
         entropy: Arc::new(SystemEntropy::new()),
         kill_at: asked_to_end_at()?,
     })

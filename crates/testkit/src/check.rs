@@ -117,12 +117,9 @@ pub async fn run_where_free(database_url: &str, statements: &[&str]) -> Result<(
     Ok(())
 }
 
-/// PostgreSQL's lock_not_available, SQLite's BUSY.
+/// PostgreSQL's lock_not_available.
 fn is_locked(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| code == "55P03" || code == "5")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }
 
 /// A mailbox's INBOX as the mail server has it.
@@ -135,6 +132,12 @@ pub struct Inbox {
 /// The addresses of the connected mailboxes.
 pub async fn connected_mailboxes(database_url: &str) -> Result<Vec<String>> {
     Database::open(database_url).await?.texts("SELECT DISTINCT mailbox_address FROM email_channels").await
+}
+
+/// A number that a query finds in a world's database.
+pub async fn number(database_url: &str, query: &str) -> Result<i64> {
+    let found = Database::open(database_url).await?.numbers(query).await.context(query.to_owned())?;
+    found.first().copied().context("a row")
 }
 
 /// No cursor ran ahead: every UID between where new mail began and the cursor is stored or noted as pending (I1).

@@ -45,6 +45,10 @@ impl ApiClient {
         Self { token: token.map(str::to_owned), ..self.clone() }
     }
 
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     pub fn base(&self) -> &str {
         &self.base
     }

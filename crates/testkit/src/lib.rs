@@ -19,6 +19,7 @@ pub mod process;
 pub mod real_mail;
 pub mod redis;
 pub mod setup;
+pub mod several;
 pub mod small_disk;
 pub mod tls;
 pub mod ways;

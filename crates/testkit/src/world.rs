@@ -46,7 +46,7 @@ pub struct World {
     /// Where the setup asks for them.
     pub proxies: Option<Proxies>,
     environment: Vec<(String, String)>,
-    processes: Vec<(&'static str, Process)>,
+    pub(crate) processes: Vec<(&'static str, Process)>,
     /// How many processes were started so far; each has a log of its own.
     started: usize,
     postgres: Option<PostgresDatabase>,

@@ -6,6 +6,7 @@
 //!   `app::job::run`, on apalis.
 //! - `schedule`: this process's session, its heartbeat, and which mailboxes it looks after. `mailbox`: one mailbox, as long as it is ours.
 //! - `installation`: whom Redis carries for.
+//! - `turns`: who may sign in to a mail server now.
 //! - `throttle`: attempts to sign in, counted for all processes.
 
 mod installation;
@@ -18,6 +19,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod turns;
 pub mod wake;
 
 pub use installation::{INSTALLATION_KEY, known_installation, remember_installation};
@@ -27,7 +29,7 @@ pub use throttle::RedisThrottle;
 pub use wake::Hints;
 
 use app::job::{self, JobEnd, JobEnvelope};
-use app::{App, owed};
+use app::{App, owed, tending};
 use async_trait::async_trait;
 use domain::{AccountId, Secret};
 use futures_util::FutureExt;
@@ -67,8 +69,10 @@ const QUEUE_CAPACITY: u32 = 64;
 const MAIL_PLACES: u32 = 4;
 /// The net under jobs, each of which bounds its own time (a delivery of 35 MB over a slow line has half an hour): nothing runs for ever.
 const JOB_TIMEOUT: Duration = Duration::from_secs(60 * 60);
-/// How long a stop waits for what runs.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stop waits for what runs: jobs end or are put back within 15 seconds, mailboxes within 18.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// A database that hangs does not hold up a stop.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Starts workers.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +81,8 @@ pub struct Worker;
 /// A worker that runs until it is stopped.
 #[derive(Debug)]
 pub struct RunningWorker {
+    app: App,
+    name: String,
     stop: CancellationToken,
     parts: JoinSet<&'static str>,
 }
@@ -111,21 +117,21 @@ impl Worker {
         }
         {
             let settings = RunnerConfig { name: config.name.clone(), places: rooms, account_of, timeout: JOB_TIMEOUT };
-            let (handler, stop) = (handler(app.clone(), config.name.clone()), stop.clone());
+            let (handler, stop) = (handler(app.clone(), config.name.clone(), stop.clone()), stop.clone());
             parts.spawn(async move {
                 runner::run(queue, places, settings, handler, stop).await;
                 "runner"
             });
         }
         {
-            let schedule = schedule::Schedule::new(app, config);
+            let schedule = schedule::Schedule::new(app.clone(), config);
             let stop = stop.clone();
             parts.spawn(async move {
                 schedule.run(stop).await;
                 "schedule"
             });
         }
-        Ok(RunningWorker { stop, parts })
+        Ok(RunningWorker { app, name: config.name.clone(), stop, parts })
     }
 }
 
@@ -147,12 +153,17 @@ impl RunningWorker {
             }
             well
         };
-        if let Ok(well) = tokio::time::timeout(DRAIN_TIMEOUT, draining).await {
-            return well;
+        let rested = tokio::time::timeout(DRAIN_TIMEOUT, draining).await.unwrap_or_else(|_| {
+            warn!(parts = self.parts.len(), "the worker did not come to rest in time");
+            self.parts.abort_all();
+            false
+        });
+        // An attempt to send that was dropped did not give its mailbox back.
+        let giving_back = tending::end_sending(&self.app, &self.name);
+        if !matches!(tokio::time::timeout(GIVEN_BACK_WITHIN, giving_back).await, Ok(Ok(()))) {
+            warn!("the right to send could not be given back; it ends within a minute");
         }
-        warn!(parts = self.parts.len(), "the worker did not come to rest in time");
-        self.parts.abort_all();
-        false
+        rested
     }
 
     /// Waits until a part of the worker ends although nobody stopped it, which is a bug.
@@ -185,14 +196,14 @@ fn account_of(payload: &Payload) -> Option<AccountId> {
     JobEnvelope::decode(payload.0.as_bytes()).ok().map(|envelope| envelope.account_id)
 }
 
-fn handler(app: App, worker: String) -> Handler {
+fn handler(app: App, worker: String, stop: CancellationToken) -> Handler {
     Arc::new(move |payload: Payload| {
-        let (app, worker) = (app.clone(), worker.clone());
-        async move { run(&app, &payload, &worker).await }.boxed()
+        let (app, worker, stop) = (app.clone(), worker.clone(), stop.clone());
+        async move { run(&app, &payload, &worker, &stop).await }.boxed()
     })
 }
 
-async fn run(app: &App, payload: &Payload, worker: &str) {
+async fn run(app: &App, payload: &Payload, worker: &str, stop: &CancellationToken) {
     let envelope = match JobEnvelope::decode(payload.0.as_bytes()) {
         Ok(envelope) => envelope,
         Err(refused) => {
@@ -209,7 +220,7 @@ async fn run(app: &App, payload: &Payload, worker: &str) {
         }
     };
     let (name, account, owed) = (&envelope.name, envelope.account_id, envelope.owed_id);
-    match job::run(app, &envelope, worker).await {
+    match job::run(app, &envelope, worker, stop).await {
         JobEnd::Ran => info!(job = name, account.id = %account, owed.id = %owed, "a job ran"),
         JobEnd::NothingToDo => debug!(job = name, account.id = %account, owed.id = %owed, "nothing to do for a job"),
         JobEnd::UnknownName => {
@@ -220,6 +231,9 @@ async fn run(app: &App, payload: &Payload, worker: &str) {
         }
         JobEnd::GivenUp(_) => {
             error!(job = name, account.id = %account, owed.id = %owed, "a job is given up for good; its row says why");
+        }
+        JobEnd::PutBack => {
+            info!(job = name, account.id = %account, owed.id = %owed, "a job is put back: the worker stops");
         }
         JobEnd::StoreFailed(error) => {
             warn!(job = name, account.id = %account, owed.id = %owed, %error, "the database failed under a job; it comes again");

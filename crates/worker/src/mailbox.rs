@@ -11,6 +11,7 @@
 //! something, and one command is no storm; if the server still refuses, it says anew for how long, and that is obeyed. The time it asked
 //! for is obeyed by the next keeper of the mailbox too, after a restart or a takeover.
 
+use crate::turns::Turns;
 use app::App;
 use app::inbound::{OpenMailbox, PullError, mailbox, pull};
 use app::tending::{self, ChannelLease, Standing};
@@ -19,7 +20,7 @@ use domain::{Failure, FailureClass};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -37,9 +38,9 @@ const LONGEST_IDLE: Duration = Duration::from_secs(25 * 60);
 const WELL_EVERY: Duration = Duration::from_secs(60);
 /// The database is asked again after this long at most.
 const LONGEST_STORE_WAIT: Duration = Duration::from_secs(30);
-/// A stop waits this long for a pull: most end by themselves, a month of mail does not. What was fetched is stored and what was not is
-/// fetched by the next keeper, who should not have to wait until our session is thought dead.
-const PULL_ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// A stop waits this long for a mailbox to be left in good order: most are at once, a month of mail is not. What was fetched is stored and what
+/// was not is fetched by the next keeper, who should not have to wait until our session is thought dead.
+const COMES_TO_REST_WITHIN: Duration = Duration::from_secs(10);
 
 /// What an actor is given.
 pub(crate) struct Actor {
@@ -48,8 +49,7 @@ pub(crate) struct Actor {
     /// Somebody says that this mailbox should be looked at now.
     pub signal: Arc<Notify>,
     pub stop: CancellationToken,
-    /// Turns at signing in, so that a thousand mailboxes do not arrive at a server together.
-    pub turns: Arc<Semaphore>,
+    pub turns: Arc<Turns>,
 }
 
 /// Why the actor ended.
@@ -105,7 +105,7 @@ impl Actor {
         loop {
             let begun = Instant::now();
             let mut read = false;
-            let ended = self.connection(&mut read).await;
+            let ended = self.connection(failures > 0, &mut read).await;
             let lived = read && begun.elapsed() >= LIVED;
             if lived {
                 failures = 0;
@@ -201,30 +201,24 @@ impl Actor {
     }
 
     /// One connection from opening to its end. `read` tells whether the mailbox was read over it.
-    async fn connection(&self, read: &mut bool) -> Ended {
-        match self.connected(read).await {
-            Ok(ended) => ended,
-            Err(error) => Ended::Trouble(error),
+    async fn connection(&self, is_failing: bool, read: &mut bool) -> Ended {
+        tokio::select! {
+            ended = self.connected(is_failing, read) => ended.unwrap_or_else(Ended::Trouble),
+            // A month of mail, or a server that does not even answer our goodbye.
+            () = self.stopped_for(COMES_TO_REST_WITHIN) => Ended::Stopped,
         }
     }
 
-    async fn connected(&self, read: &mut bool) -> Result<Ended, PullError> {
-        let opened = {
-            let turn = self.turns.acquire();
-            tokio::select! {
-                () = self.stop.cancelled() => return Ok(Ended::Stopped),
-                opened = async { let _turn = turn.await; mailbox::open(&self.app, &self.lease).await } => opened?,
-            }
+    async fn connected(&self, is_failing: bool, read: &mut bool) -> Result<Ended, PullError> {
+        let mut open = tokio::select! {
+            () = self.stop.cancelled() => return Ok(Ended::Stopped),
+            opened = self.turns.take(is_failing, Box::pin(mailbox::open(&self.app, &self.lease))) => opened?,
         };
-        let mut open = opened;
         // What was asked for until now is answered by the look that follows.
         let _ = self.signal.notified().now_or_never();
         let mut said_well: Option<Instant> = None;
         let ended = loop {
-            let pulled = tokio::select! {
-                pulled = pull::pull(&self.app, &self.lease, &mut open) => pulled?,
-                () = self.stopped_for(PULL_ENDS_WITHIN) => return Ok(Ended::Stopped),
-            };
+            let pulled = pull::pull(&self.app, &self.lease, &mut open).await?;
             *read = true;
             debug!(channel.id = %self.lease.channel_id, ?pulled, "looked into a mailbox");
             if said_well.is_none_or(|at| at.elapsed() >= WELL_EVERY) {

@@ -8,6 +8,7 @@
 
 use crate::WorkerConfig;
 use crate::mailbox::{Actor, End};
+use crate::turns::Turns;
 use crate::wake::Hints;
 use app::outbound::orphans;
 use app::tending::{self, ChannelLease};
@@ -18,7 +19,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -29,10 +30,16 @@ pub const REST_AFTER_BREAKDOWN: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Mailboxes taken at once; the next ones follow with the next beat, or at once when another process takes its share meanwhile.
 const LEASES_AT_ONCE: u32 = 200;
-const SIGN_INS_AT_ONCE: usize = 20;
 const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60 * 60);
-/// A stop waits this long for the actors and then drops them, while there is time left to give their mailboxes back.
-const ACTORS_END_WITHIN: Duration = Duration::from_secs(25);
+/// A stop waits this long for the actors, which end sooner by themselves, and then drops them: there must be time left to give their
+/// mailboxes back.
+const ACTORS_END_WITHIN: Duration = Duration::from_secs(14);
+/// A database that hangs does not hold up a stop.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(4);
+/// Whoever's heart has not beaten for so long is thought dead, and others take what it held.
+const THOUGHT_DEAD_AFTER: Duration = Duration::from_secs(30);
+/// Mailboxes that are named in one line of the log.
+const NAMED: usize = 50;
 
 pub(crate) struct Schedule {
     app: App,
@@ -40,18 +47,22 @@ pub(crate) struct Schedule {
     hints: Hints,
     max_mailboxes: usize,
     rest_after_breakdown: Duration,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     session: Option<WorkerSessionId>,
     held: HashMap<ChannelId, Held>,
     actors: JoinSet<(ChannelLease, End)>,
     /// Ends every actor of the present session.
     session_stop: CancellationToken,
     database_failures: u32,
+    /// When the heart last beat.
+    beaten_at: Instant,
 }
 
 struct Held {
     epoch: i64,
     signal: Arc<Notify>,
+    /// The database says that it is not ours any more; its actor has been told.
+    lost: bool,
 }
 
 impl Schedule {
@@ -62,12 +73,13 @@ impl Schedule {
             hints: config.hints.clone(),
             max_mailboxes: config.max_mailboxes,
             rest_after_breakdown: config.rest_after_breakdown,
-            turns: Arc::new(Semaphore::new(SIGN_INS_AT_ONCE)),
+            turns: Arc::new(Turns::new()),
             session: None,
             held: HashMap::new(),
             actors: JoinSet::new(),
             session_stop: CancellationToken::new(),
             database_failures: 0,
+            beaten_at: Instant::now(),
         }
     }
 
@@ -79,6 +91,8 @@ impl Schedule {
         let mut keep_house_at = Instant::now();
         loop {
             tokio::select! {
+                // Whoever stood still first finds out what happened meanwhile.
+                biased;
                 () = stop.cancelled() => break,
                 _ = beat.tick() => {
                     // A database that hangs does not hold up a stop.
@@ -88,14 +102,16 @@ impl Schedule {
                         tokio::spawn(keep_house(self.app.clone()));
                     }
                 }
-                channels = named.next() => self.look_at(channels).await,
                 Some(ended) = self.actors.join_next() => self.ended(ended).await,
+                channels = named.next() => self.look_at(channels).await,
             }
         }
         self.finish().await;
     }
 
     async fn beat(&mut self) {
+        let away = self.beaten_at.elapsed();
+        let held: Vec<ChannelId> = self.held.keys().copied().collect();
         let alive = match self.session {
             None => self.begin().await,
             Some(session) => match tending::heartbeat(&self.app, session).await {
@@ -115,8 +131,12 @@ impl Schedule {
                     info!("the database answers again");
                     self.database_failures = 0;
                 }
+                self.beaten_at = Instant::now();
                 self.lease().await;
                 self.compare().await;
+                if away >= THOUGHT_DEAD_AFTER {
+                    self.tell_what_was_lost(away, held);
+                }
             }
             Err(error) => {
                 self.database_failures = self.database_failures.saturating_add(1);
@@ -125,6 +145,17 @@ impl Schedule {
                 }
             }
         }
+    }
+
+    /// After the process or the database stood still: nothing is lost or doubled by it, and whoever looks for the reason of a delay finds it here.
+    fn tell_what_was_lost(&self, away: Duration, held: Vec<ChannelId>) {
+        let is_lost = |channel: &ChannelId| self.held.get(channel).is_none_or(|held| held.lost);
+        let lost: Vec<ChannelId> = held.into_iter().filter(is_lost).collect();
+        warn!(
+            away_s = away.as_secs(), mailboxes = self.held.len(), lost = lost.len(),
+            channels = %lost.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            "this worker was away for longer than it is thought alive; others may have taken its mailboxes"
+        );
     }
 
     async fn begin(&mut self) -> Result<(), String> {
@@ -166,7 +197,8 @@ impl Schedule {
             }
         };
         let listed: HashSet<ChannelId> = ours.iter().map(|channel| channel.lease.channel_id).collect();
-        for (_, held) in self.held.iter().filter(|(channel, _)| !listed.contains(channel)) {
+        for (_, held) in self.held.iter_mut().filter(|(channel, _)| !listed.contains(channel)) {
+            held.lost = true;
             held.signal.notify_one();
         }
         for channel in ours {
@@ -199,7 +231,7 @@ impl Schedule {
 
     fn tend(&mut self, lease: ChannelLease) {
         let signal = Arc::new(Notify::new());
-        let held = Held { epoch: lease.epoch, signal: signal.clone() };
+        let held = Held { epoch: lease.epoch, signal: signal.clone(), lost: false };
         self.held.insert(lease.channel_id, held);
         debug!(channel.id = %lease.channel_id, lease.epoch, "looking after a mailbox");
         let actor = Actor {
@@ -262,10 +294,13 @@ impl Schedule {
             );
             self.actors.abort_all();
         }
-        if let Some(session) = self.session
-            && let Err(error) = tending::end_session(&self.app, session).await
-        {
-            warn!(%error, "the worker's session could not be ended; its mailboxes are free in half a minute");
+        let Some(session) = self.session else { return };
+        match tokio::time::timeout(GIVEN_BACK_WITHIN, tending::end_session(&self.app, session)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                warn!(%error, "the worker's session could not be ended; its mailboxes are free in half a minute");
+            }
+            Err(_) => warn!("the worker's session does not end; its mailboxes are free in half a minute"),
         }
     }
 }

@@ -15,6 +15,7 @@ use store::{ConnectionPurpose, Handshake, NewConnection, OwedKind, OwedPriority,
 use testkit::builders::numbered;
 use testkit::installation::{Installation, ProcessParts};
 use testkit::setup::Database;
+use tokio_util::sync::CancellationToken;
 
 const SUPPORT: &str = "support@contoso.example";
 
@@ -124,7 +125,7 @@ impl Subjects {
         };
         let id = OwedId(self.installation.number(&query).await?);
         let envelope = job::JobEnvelope::new(kind, self.installation.scope.account_id(), id);
-        Ok(job::run(&self.app, &envelope, "test").await)
+        Ok(job::run(&self.app, &envelope, "test", &CancellationToken::new()).await)
     }
 
     /// The row of a kind: its state and its error.

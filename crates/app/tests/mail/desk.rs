@@ -22,6 +22,7 @@ use store::{
     NewInbox, NewRawEmail, OwedKind, OwedPriority, RawBatch, RawEmail, RawEmailFilter, RawEmailSource, Rooms, Store,
     StoreConfig,
 };
+use tokio_util::sync::CancellationToken;
 
 pub const SUPPORT: &str = "support@contoso.example";
 pub const ADA: &str = "ada@customer.example";
@@ -222,7 +223,7 @@ impl Desk {
                 return;
             }
             for (_, envelope) in due {
-                job::run(&self.app, &envelope, "test").await;
+                job::run(&self.app, &envelope, "test", &CancellationToken::new()).await;
             }
         }
         panic!("the work does not end");
@@ -324,7 +325,7 @@ impl Desk {
     /// Runs what is due once.
     pub async fn step(&self) {
         for (_, envelope) in owed::due(&self.app, Rooms::of_each(50), &[]).await.expect("the store works") {
-            job::run(&self.app, &envelope, "test").await;
+            job::run(&self.app, &envelope, "test", &CancellationToken::new()).await;
         }
     }
 

@@ -4,6 +4,7 @@ use crate::desk::{ADA, Desk, SUPPORT, mail};
 use app::inbound::PullError;
 use sandbox::{INBOX, ImapFault};
 use store::RawEmailSource;
+use tokio_util::sync::CancellationToken;
 
 fn numbered(n: u32) -> String {
     mail(ADA, &format!("{n}@x.example"), &format!("Number {n}"), "", &format!("mail {n}"))
@@ -133,7 +134,7 @@ async fn stored_mail_that_nobody_ingested_is_the_queues() {
     // As after a crash between storing and ingesting; the queue leaves such a row alone for a minute, so it is claimed by name.
     let envelope =
         app::job::JobEnvelope::new(store::OwedKind::IngestRawEmail, desk.scope.account_id(), domain::OwedId(ids[0].0));
-    app::job::run(&desk.app, &envelope, "test").await;
+    app::job::run(&desk.app, &envelope, "test", &CancellationToken::new()).await;
     let ingested = app::inbound::ingest::ingest_batch(&desk.app, &desk.scope, &ids).await.expect("the store works");
     assert_eq!(
         ingested.messages + u32::try_from(desk.conversations().await.len()).expect("few"),

@@ -9,6 +9,7 @@ use domain::channel::ImportState;
 use sandbox::{Event, INBOX, ImapFault};
 use std::time::Duration;
 use store::{ClaimedWork, RawEmailSource, RawEmailState, Rooms};
+use tokio_util::sync::CancellationToken;
 
 const DAY: i64 = 24 * 3600;
 
@@ -122,7 +123,10 @@ async fn until_import_ran(desk: &Desk, times: u32) {
         let most = Duration::from_secs(60);
         tokio::time::sleep(desk.app.store().relay().next_due_in(most).await.expect("the store works")).await;
         for (_, envelope) in app::owed::due(&desk.app, Rooms::of_each(10), &[]).await.expect("the store works") {
-            assert_eq!(app::job::run(&desk.app, &envelope, "test").await, app::job::JobEnd::Ran);
+            assert_eq!(
+                app::job::run(&desk.app, &envelope, "test", &CancellationToken::new()).await,
+                app::job::JobEnd::Ran
+            );
             ran += 1;
         }
     }

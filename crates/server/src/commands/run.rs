@@ -14,17 +14,24 @@ use worker::RunningWorker;
 
 pub async fn run(config: Config) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
-    let parts = Parts::assemble(config, "run").await?;
-    let lock = parts.app.store().lock_for_serving()?;
-    if parts.config.database.is_sqlite {
-        parts.app.store().migrate().await?;
-    }
-    parts.recognise().await?;
-    parts.app.store().succeed(&lock).await?;
-    let listening = parts.listen().await?;
+    let starting = async {
+        let parts = Parts::assemble(config, "run").await?;
+        let lock = parts.app.store().lock_for_serving()?;
+        if parts.config.database.is_sqlite {
+            parts.app.store().migrate().await?;
+        }
+        parts.recognise().await?;
+        parts.app.store().succeed(&lock).await?;
+        let listening = parts.listen().await?;
+        anyhow::Ok((parts, lock, listening))
+    };
+    // Who is stopped while it waits for its database has begun nothing.
+    let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(ExitCode::SUCCESS) };
+    let (parts, _lock, listening) = started?;
+    parts.keep_time(&stop);
     let worker = parts.start_worker()?;
     serve_and_work(listening.serve(stop.clone()), worker, stop).await?;
-    parts.app.store().close().await;
+    shutdown::close(parts.app.store()).await;
     Ok(ExitCode::SUCCESS)
 }
 

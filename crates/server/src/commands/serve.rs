@@ -5,15 +5,23 @@ use crate::parts::Parts;
 use crate::shutdown;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
-use tracing::warn;
+use tracing::{info, warn};
 
 pub async fn run(config: Config) -> Result<ExitCode> {
     check_apart(&config, "serve")?;
     let stop = shutdown::on_signal()?;
-    let parts = Parts::assemble(config, "serve").await?;
-    parts.recognise().await?;
-    parts.listen().await?.serve(stop).await?;
-    parts.app.store().close().await;
+    let starting = async {
+        let parts = Parts::assemble(config, "serve").await?;
+        parts.recognise().await?;
+        let listening = parts.listen().await?;
+        anyhow::Ok((parts, listening))
+    };
+    let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(ExitCode::SUCCESS) };
+    let (parts, listening) = started?;
+    parts.keep_time(&stop);
+    listening.serve(stop).await?;
+    shutdown::close(parts.app.store()).await;
+    info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,8 +10,14 @@ use std::process::ExitCode;
 pub async fn run(config: Config) -> Result<ExitCode> {
     check_apart(&config, "work")?;
     let stop = shutdown::on_signal()?;
-    let parts = Parts::assemble(config, "work").await?;
-    parts.recognise().await?;
+    let starting = async {
+        let parts = Parts::assemble(config, "work").await?;
+        parts.recognise().await?;
+        anyhow::Ok(parts)
+    };
+    let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(ExitCode::SUCCESS) };
+    let parts = started?;
+    parts.keep_time(&stop);
     let mut worker = parts.start_worker()?;
     tracing::info!(worker.name = parts.name, "working");
     let broken = tokio::select! {
@@ -19,7 +25,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
         () = worker.broken() => true,
     };
     let rested = worker.stop().await;
-    parts.app.store().close().await;
+    shutdown::close(parts.app.store()).await;
     if broken {
         bail!("the worker broke down; see the log");
     }

@@ -5,7 +5,7 @@ use super::grants::micros;
 use super::sql::{scoped, system};
 use crate::connect::Inner;
 use crate::*;
-use domain::{AccountId, ChannelId, GrantId, InboxId, WorkerSessionId};
+use domain::{AccountId, ChannelId, GrantId, InboxId, Timestamp, WorkerSessionId};
 use sea_orm::FromQueryResult;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +45,12 @@ struct GrantRow {
 }
 
 impl Sync {
+    /// What time it is by the database's clock, which judges every lease and everything that is due.
+    pub async fn time(&self) -> Result<Timestamp> {
+        let now: Option<i64> = system("SELECT {now}").value(&self.inner.read).await?;
+        now.map(Timestamp).ok_or(StoreError::NotFound("time"))
+    }
+
     pub async fn start_session(&self, name: &str) -> Result<WorkerSessionId> {
         let id: Option<i64> = system(
             "INSERT INTO worker_sessions (name, started_at, heartbeat_at) VALUES (?, {now}, {now}) RETURNING id",
@@ -75,6 +81,17 @@ impl Sync {
             .run(&self.inner.write)
             .await?;
         system("DELETE FROM worker_sessions WHERE id = ?").bind(session.0).run(&self.inner.write).await?;
+        Ok(())
+    }
+
+    /// Ends every send lease of a process that sends nothing any more.
+    pub async fn end_sending(&self, worker: &str) -> Result<()> {
+        system(
+            "UPDATE email_channels SET send_lease_token = NULL, send_lease_worker = NULL, send_lease_until = 0 WHERE send_lease_worker = ?",
+        )
+        .bind(worker)
+        .run(&self.inner.write)
+        .await?;
         Ok(())
     }
 

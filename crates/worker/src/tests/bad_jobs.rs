@@ -45,7 +45,7 @@ async fn what_is_no_job_is_kept(queue: Arc<dyn Queue>, texts: &[&str]) {
     let app = installation.app(ProcessParts::new(Arc::new(Hints::in_process()))).await.unwrap();
     let stop = CancellationToken::new();
     let rooms = Rooms::of_each(1);
-    let handler = crate::handler(app.clone(), "worker-1".to_owned());
+    let handler = crate::handler(app.clone(), "worker-1".to_owned(), stop.clone());
     let runner = tokio::spawn(runner::run(queue, Places::new(rooms), config(rooms, LONG), handler, stop.clone()));
     let operator = app.store().operator();
     eventually("all of it is kept", async || Ok(operator.unreadable_jobs(10).await?.len() == texts.len()))

@@ -71,6 +71,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     parts.app.store().migrate().await?;
     parts.app.store().succeed(&lock).await?;
     let listening = parts.listen().await?;
+    parts.keep_time(&stop);
     let worker = parts.start_worker()?;
     let serving = tokio::spawn(serve_and_work(listening.serve(stop.clone()), worker, stop.clone()));
 

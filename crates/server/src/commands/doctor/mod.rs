@@ -8,11 +8,12 @@ use crate::config::{Config, Reader, redirect_uri};
 use crate::output::say;
 use crate::parts::open_store;
 use anyhow::Result;
-use app::system::SystemEntropy;
+use app::system::{SystemClock, SystemEntropy};
+use domain::Clock;
 use net::Connector;
 use std::process::ExitCode;
 use std::time::Duration;
-use store::{OwedCounts, SchemaState, UnreadableJob};
+use store::{Backend, OwedCounts, SchemaState, Store, UnreadableJob};
 
 /// The longest one check may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,6 +132,7 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
     let looked = async {
         let store = open_store(config).await?;
         store.ping().await?;
+        clock(&store, report).await?;
         let schema = store.schema().await?;
         let work = match schema {
             SchemaState::Current => {
@@ -173,6 +175,22 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
         ),
         Err(_) => report.fail(WHAT, "no answer in time", "Check address and firewall (DATABASE_URL)."),
     }
+}
+
+/// How this computer's clock stands to the database's, by which all processes go.
+async fn clock(store: &Store, report: &mut Report) -> Result<()> {
+    const WHAT: &str = "clock";
+    if store.backend() == Backend::Sqlite {
+        return Ok(());
+    }
+    let ahead = SystemClock.now().seconds() - store.sync().time().await?.seconds();
+    if ahead.abs() <= servers::WORST_SKEW_SECONDS {
+        report.ok(WHAT, &format!("within {} s of the database's", servers::WORST_SKEW_SECONDS));
+    } else {
+        let found = format!("{} s {} the database's", ahead.abs(), if ahead > 0 { "ahead of" } else { "behind" });
+        report.fail(WHAT, &found, "Set the clock that is wrong (NTP). Until then this process goes by the database's.");
+    }
+    Ok(())
 }
 
 /// What was given up for good is nothing that this installation lacks, so it is a note.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use url::Url;
 
 /// Tokens are refused when the clocks differ by more than five minutes (the usual allowance for JWT).
-const WORST_SKEW_SECONDS: i64 = 60;
+pub(super) const WORST_SKEW_SECONDS: i64 = 60;
 const LONGEST_LINE_BYTES: u64 = 4096;
 
 /// The discovery document of the authority, and, from its Date, how our clock stands to Microsoft's.

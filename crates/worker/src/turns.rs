@@ -1,0 +1,76 @@
+//! Turns at signing in, so that a thousand mailboxes do not arrive at a server together.
+//!
+//! A turn is about arriving, not about being served: a server that takes minutes to answer keeps its own mailboxes waiting and nobody else's.
+//! Mailboxes that have just failed have a line of their own, so that however many of them try again, the others get in.
+
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+const SIGN_INS_AT_ONCE: usize = 20;
+/// A turn is over after this, even when the server has not answered yet.
+const A_TURN_LASTS: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Turns {
+    well: Semaphore,
+    failing: Semaphore,
+    lasts: Duration,
+}
+
+impl Turns {
+    pub fn new() -> Self {
+        Self::lasting(A_TURN_LASTS)
+    }
+
+    fn lasting(lasts: Duration) -> Self {
+        Self { well: Semaphore::new(SIGN_INS_AT_ONCE), failing: Semaphore::new(SIGN_INS_AT_ONCE), lasts }
+    }
+
+    /// Begins `sign_in` when it is its turn.
+    pub async fn take<T>(&self, is_failing: bool, sign_in: impl Future<Output = T>) -> T {
+        let line = if is_failing { &self.failing } else { &self.well };
+        let turn = line.acquire().await;
+        let mut sign_in = std::pin::pin!(sign_in);
+        if let Ok(signed_in) = tokio::time::timeout(self.lasts, &mut sign_in).await {
+            return signed_in;
+        }
+        drop(turn);
+        sign_in.await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::future::{pending, ready};
+    use std::sync::Arc;
+
+    /// As many sign-ins as there are turns, at a server that never answers.
+    async fn hang(turns: &Arc<Turns>, is_failing: bool) {
+        for _ in 0..SIGN_INS_AT_ONCE {
+            let turns = turns.clone();
+            tokio::spawn(async move { turns.take(is_failing, pending::<()>()).await });
+        }
+        let line = if is_failing { &turns.failing } else { &turns.well };
+        while line.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn mailboxes_that_fail_keep_none_waiting_that_is_well() {
+        let turns = Arc::new(Turns::lasting(Duration::from_secs(3600)));
+        hang(&turns, true).await;
+        assert!(turns.take(true, ready(())).now_or_never().is_none(), "their own line is full");
+        assert!(turns.take(false, ready(())).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_keeps_the_others_waiting_for_one_turn_at_most() {
+        let turns = Arc::new(Turns::lasting(Duration::from_millis(20)));
+        hang(&turns, false).await;
+        let next = tokio::time::timeout(Duration::from_secs(60), turns.take(false, ready(7))).await;
+        assert_eq!(next, Ok(7), "the turns are over, and the sign-ins go on");
+    }
+}
