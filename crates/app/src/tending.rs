@@ -5,8 +5,8 @@
 
 use crate::App;
 use crate::channels::{health, refresh};
-use domain::channel::HealthState;
-use domain::{Failure, WorkerSessionId};
+use domain::channel::{Health, HealthState};
+use domain::{Failure, Timestamp, WorkerSessionId};
 use std::time::Duration;
 use store::StoreError;
 pub use store::{ChannelLease, HeldChannel};
@@ -82,11 +82,15 @@ pub async fn standing(app: &App, lease: &ChannelLease) -> Result<Standing, Store
 /// What is left of the time for which the mail server asked that this mailbox be left alone. Whoever reads it next obeys, also another
 /// process than the one that was told.
 pub async fn stated_wait(app: &App, lease: &ChannelLease) -> Result<Option<Duration>, StoreError> {
-    let Some(channel) = lease.scope.channel(lease.channel_id).await? else { return Ok(None) };
-    let health = channel.fetch_health;
+    let channel = lease.scope.channel(lease.channel_id).await?;
+    Ok(channel.and_then(|channel| wait_stated_in(&channel.fetch_health, app.now())))
+}
+
+/// What is left of the time for which a mail server asked to be left alone, by what is known of the mailbox.
+pub(crate) fn wait_stated_in(health: &Health, now: Timestamp) -> Option<Duration> {
     let stated = health.failure.as_ref().and_then(Failure::retry_after).is_some();
     let until = health.next_try_at.filter(|_| health.state == HealthState::Failing && stated);
-    Ok(until.map(|until| until.since(app.now())).filter(|left| !left.is_zero()))
+    until.map(|until| until.since(now)).filter(|left| !left.is_zero())
 }
 
 /// The mailbox is still ours, and may still be read.
@@ -119,14 +123,20 @@ pub async fn fetching_failed(
 
 /// Bytes that nothing refers to are kept so long at least: whoever stored them refers to them within minutes.
 const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+/// What failed work was about says so itself; its row is kept this long for whoever looks why.
+const FAILED_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Once a day, in whichever process asks first: stored bytes that nothing refers to any more go.
+/// Once a day, in whichever process asks first: stored bytes that nothing refers to any more go, and so do rows of work that failed long ago.
 pub async fn sweep(app: &App) -> Result<(), StoreError> {
     let purge = app.store().purge();
     if purge.begin_chore("sweep_blobs", SWEEP_EVERY).await? {
         let swept = purge.sweep_blobs(GRACE).await?;
         tracing::info!(blobs = swept.blobs, files = swept.files, "swept what nothing refers to");
+    }
+    if purge.begin_chore("sweep_failed_work", SWEEP_EVERY).await? {
+        let count = purge.sweep_failed_work(FAILED_KEPT).await?;
+        tracing::info!(count, "forgot work that failed long ago");
     }
     Ok(())
 }

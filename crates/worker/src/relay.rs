@@ -117,7 +117,10 @@ impl Relay {
                 std::future::pending::<()>().await;
             }
         };
-        let wait = if look.full.is_empty() {
+        let wait = if look.full.is_empty() && self.poll <= POLL {
+            // To ask when the next row falls due costs more than the look that it may save.
+            POLL
+        } else if look.full.is_empty() {
             match self.source.next_due_in(self.poll).await {
                 // Nobody here can take it: a newer version's, or an account's that has all its places.
                 Ok(wait) if wait.is_zero() => POLL,

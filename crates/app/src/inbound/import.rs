@@ -8,7 +8,7 @@ use super::PullError;
 use super::ingest::ingest_arrived;
 use super::mailbox::{INBOX, sign_in};
 use super::pull::{asked_for_alone, blames_mail, missing_of_batch, pair, raw_batch, room_for};
-use crate::{App, Hint, jobs};
+use crate::{App, Hint, jobs, tending};
 use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, ImportProgress, ImportState};
 use domain::failure::backoff;
@@ -44,6 +44,8 @@ pub enum Imported {
     More,
     /// The mailbox was not opened by its actor yet, or has new UIDs it does not know of: where new mail begins is not known. Since then.
     NotYet { since: Timestamp },
+    /// The mail server asked for so much more time without us, whichever of our sessions it was that it told.
+    AskedToWait { left: Duration },
     /// The mailbox is gone.
     Removed,
 }
@@ -58,6 +60,7 @@ pub async fn run(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
             let (least, most) = UNTIL_OPENED;
             relay.release(work, app.now().since(since).clamp(least, most)).await?
         }
+        Ok(Imported::AskedToWait { left }) => relay.release(work, left).await?,
         Err(PullError::LeaseLost) => return Err(StoreError::LeaseLost),
         Err(PullError::Store(error)) => return Err(error),
         Err(PullError::Failure(failure)) => {
@@ -89,6 +92,9 @@ pub async fn import_window(app: &App, work: &ClaimedWork) -> Result<Imported, Pu
     if !channel.fetch_health.state.is_tried() {
         let failure = channel.fetch_health.failure.unwrap_or_else(|| Failure::new(FailureClass::AuthenticationRefused));
         return Err(failure.into());
+    }
+    if let Some(left) = tending::wait_stated_in(&channel.fetch_health, app.now()) {
+        return Ok(Imported::AskedToWait { left });
     }
     let folders = scope.folders(channel.id).await?;
     let inbox = folders.into_iter().find(|folder| folder.role == FolderRole::Inbox);

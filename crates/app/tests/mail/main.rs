@@ -1,5 +1,6 @@
 //! Mail in and out, driven through the use cases, on a SQLite store (PostgreSQL where that matters) and the sandbox's IMAP and SMTP servers.
 
+mod asked_to_wait;
 mod backlog;
 mod claims;
 mod deleted_and_blocked;

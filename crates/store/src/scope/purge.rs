@@ -70,6 +70,25 @@ impl Purge {
         Ok(begun == 1)
     }
 
+    /// Removes rows of owed work that failed longer than `kept` ago. A row that failed is touched no more, so `ready_at` is when it last was
+    /// somebody's, or due.
+    pub async fn sweep_failed_work(&self, kept: Duration) -> Result<u64> {
+        let mut count = 0;
+        loop {
+            let gone = system(
+                "DELETE FROM owed_work WHERE id IN (SELECT id FROM owed_work WHERE state = 'failed' AND ready_at < {now} - ? ORDER BY id LIMIT ?)",
+            )
+            .bind(micros(kept))
+            .bind(AT_ONCE)
+            .run(&self.inner.write)
+            .await?;
+            count += gone;
+            if gone == 0 {
+                return Ok(count);
+            }
+        }
+    }
+
     /// Removes blobs that nothing refers to and that were last named longer than `grace` ago.
     pub async fn sweep_blobs(&self, grace: Duration) -> Result<Swept> {
         // Stamped by our clock, so judged by it.

@@ -238,6 +238,26 @@ async fn a_row_of_a_kind_that_is_not_known_holds_up_nobody_and_fails_when_nobody
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn failed_work_is_kept_for_whoever_looks_why_and_not_for_ever() {
+    each(async |w| {
+        let account = w.ours.scope.account_id();
+        let ids = owe(&w.ours, OwedPriority::Human, 3).await;
+        for id in &ids[..2] {
+            let work = claim(&w, account, *id, HOLD).await.unwrap();
+            assert!(w.store.relay().fail(&work, &FailureClass::RecipientRefused.into()).await.unwrap());
+        }
+        let purge = w.store.purge();
+        assert_eq!(purge.sweep_failed_work(HOLD * 2).await.unwrap(), 0);
+        w.sql(&format!("UPDATE owed_work SET ready_at = ready_at - 600000000 WHERE id <> {}", ids[1].0)).await;
+        assert_eq!(purge.sweep_failed_work(HOLD * 2).await.unwrap(), 1);
+        let left: Vec<OwedId> =
+            w.store.operator().owed_rows(10).await.unwrap().into_iter().map(|row| row.owed_id).collect();
+        assert_eq!(left, [ids[1], ids[2]], "what failed just now, and what waits however long");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn texts_that_are_no_job_are_kept_the_newest_thousand() {
     each(async |w| {
         let relay = w.store.relay();
