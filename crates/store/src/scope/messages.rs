@@ -1,6 +1,7 @@
 //! Messages in their order `(sent_at, id)`, attachments, and the map of Message-IDs.
 
 use super::convert;
+use super::message_rows::{MessageRow, where_message};
 use super::sql::scoped;
 use super::tenant::find_in;
 use super::views;
@@ -30,33 +31,33 @@ impl AccountScope {
         let (Some(before), Some(after)) = (place(page.before).await?, place(page.after).await?) else {
             return Ok(Vec::new());
         };
-        let mut text = "SELECT * FROM messages WHERE account_id = :account AND conversation_id = ?".to_owned();
+        let mut text = "m.conversation_id = ?".to_owned();
         let mut values = vec![conversation.0];
         if let Some((sent_at, id)) = before {
-            text.push_str(" AND (sent_at, id) < (?, ?)");
+            text.push_str(" AND (m.sent_at, m.id) < (?, ?)");
             values.extend([sent_at, id]);
         }
         if let Some((sent_at, id)) = after {
             text.push_str(if before.is_some() {
-                " AND (sent_at, id) >= (?, ?)"
+                " AND (m.sent_at, m.id) >= (?, ?)"
             } else {
-                " AND (sent_at, id) > (?, ?)"
+                " AND (m.sent_at, m.id) > (?, ?)"
             });
             values.extend([sent_at, id]);
         }
         if page.public_only {
-            text.push_str(" AND NOT private AND message_type <> 2");
+            text.push_str(" AND NOT m.private AND m.message_type <> 2");
         }
         let forwards = after.is_some();
         text.push_str(if forwards {
-            " ORDER BY sent_at, id LIMIT ?"
+            " ORDER BY m.sent_at, m.id LIMIT ?"
         } else {
-            " ORDER BY sent_at DESC, id DESC LIMIT ?"
+            " ORDER BY m.sent_at DESC, m.id DESC LIMIT ?"
         });
         let limit = if page.limit == 0 { MESSAGES_PER_PAGE } else { page.limit };
         values.push(i64::from(limit));
-        let sql = values.into_iter().fold(self.sql(text), super::sql::Sql::bind);
-        let mut rows: Vec<message::Model> = sql.all(&self.inner.read).await?;
+        let sql = values.into_iter().fold(where_message(self.id, &text), super::sql::Sql::bind);
+        let mut rows: Vec<MessageRow> = sql.all(&self.inner.read).await?;
         if !forwards {
             rows.reverse();
         }
@@ -64,8 +65,8 @@ impl AccountScope {
     }
 
     pub async fn message(&self, conversation: ConversationId, message: MessageId) -> Result<Option<Message>> {
-        let row = load_row(&self.inner.read, self.id, conversation, message).await?;
-        Ok(views::messages(&self.inner.read, self.id, row.into_iter().collect()).await?.pop())
+        let rows = where_message(self.id, "m.conversation_id = ? AND m.id = ?").bind(conversation.0).bind(message.0);
+        Ok(views::messages(&self.inner.read, self.id, rows.all(&self.inner.read).await?).await?.pop())
     }
 
     pub async fn message_by_id(&self, message: MessageId) -> Result<Option<Message>> {
@@ -124,8 +125,8 @@ pub(crate) async fn load_message<C: ConnectionTrait>(
     account: AccountId,
     id: MessageId,
 ) -> Result<Option<Message>> {
-    let row = find_in::<message::Entity>(account).filter(message::Column::Id.eq(id.0)).one(on).await?;
-    Ok(views::messages(on, account, row.into_iter().collect()).await?.pop())
+    let rows = where_message(account, "m.id = ?").bind(id.0).all(on).await?;
+    Ok(views::messages(on, account, rows).await?.pop())
 }
 
 pub(crate) async fn known_messages<C: ConnectionTrait>(

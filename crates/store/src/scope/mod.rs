@@ -15,6 +15,7 @@ mod deliveries;
 mod folders;
 mod grants;
 mod inboxes;
+mod message_rows;
 mod messages;
 pub(crate) mod operator;
 mod people;

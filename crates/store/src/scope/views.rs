@@ -4,9 +4,10 @@
 //! have happened to a row whose conversation or contact is not there.
 
 use super::convert::{self, AGENT_COLUMNS, AgentRow};
+use super::message_rows::{MessageRow, where_message};
 use super::sql::scoped;
 use super::tenant::find_in;
-use crate::entity::{attachment, contact, conversation, delivery, message, user};
+use crate::entity::{attachment, contact, conversation};
 use crate::error::corrupt;
 use crate::*;
 use domain::contact::Contact;
@@ -20,13 +21,6 @@ use std::collections::HashMap;
 struct LabelRow {
     conversation_id: i64,
     title: String,
-}
-
-#[derive(Debug, FromQueryResult)]
-struct PlaceRow {
-    id: i64,
-    display_id: i64,
-    inbox_id: i64,
 }
 
 /// In the order of the rows.
@@ -52,7 +46,11 @@ pub(crate) async fn conversation_views<C: ConnectionTrait>(
         labels.entry(row.conversation_id).or_default().push(row.title);
     }
     let wanted = rows.iter().flat_map(|c| [c.last_message_id, c.last_non_activity_message_id]).flatten();
-    let message_rows = find_in::<message::Entity>(account).filter(message::Column::Id.is_in(wanted)).all(on).await?;
+    let wanted = distinct(wanted);
+    let message_rows = match wanted[..] {
+        [] => Vec::new(),
+        _ => where_message(account, "m.id IN (??)").list(wanted).all(on).await?,
+    };
     let messages: HashMap<i64, Message> =
         messages(on, account, message_rows).await?.into_iter().map(|m| (m.id.0, m)).collect();
     rows.iter()
@@ -81,65 +79,45 @@ pub(crate) async fn conversation_view<C: ConnectionTrait>(
     Ok(conversation_views(on, account, rows).await?.into_iter().next())
 }
 
-/// With senders, attachments and deliveries, in the order of the rows.
+/// With their attachments, in the order of the rows.
 pub(crate) async fn messages<C: ConnectionTrait>(
     on: &C,
     account: AccountId,
-    rows: Vec<message::Model>,
+    rows: Vec<MessageRow>,
 ) -> Result<Vec<Message>> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let places: HashMap<i64, (DisplayId, InboxId)> = scoped(
-        account,
-        "SELECT id, display_id, inbox_id FROM conversations WHERE account_id = :account AND id IN (??)",
-    )
-    .list(distinct(rows.iter().map(|m| m.conversation_id)))
-    .all::<PlaceRow, _>(on)
-    .await?
-    .into_iter()
-    .map(|row| (row.id, (DisplayId(row.display_id), InboxId(row.inbox_id))))
-    .collect();
-    let contacts = contacts(on, account, rows.iter().filter_map(|m| m.sender_contact_id)).await?;
-    let users = users(on, account, rows.iter().filter_map(|m| m.sender_user_id)).await?;
     let mut attachments: HashMap<i64, Vec<Attachment>> = HashMap::new();
-    let attachment_rows = find_in::<attachment::Entity>(account)
-        .filter(attachment::Column::MessageId.is_in(rows.iter().map(|m| m.id)))
-        .order_by_asc(attachment::Column::Id)
-        .all(on)
-        .await?;
-    for row in attachment_rows {
-        attachments.entry(row.message_id).or_default().push(convert::attachment(row)?);
-    }
-    let mut deliveries: HashMap<i64, delivery::Model> = HashMap::new();
-    let outgoing = rows.iter().filter(|m| m.message_type == i64::from(MessageType::Outgoing.number())).map(|m| m.id);
-    let outgoing: Vec<i64> = outgoing.collect();
-    if !outgoing.is_empty() {
-        let found =
-            find_in::<delivery::Entity>(account).filter(delivery::Column::MessageId.is_in(outgoing)).all(on).await?;
-        deliveries.extend(found.into_iter().map(|d| (d.message_id, d)));
+    let with_files: Vec<i64> = rows.iter().filter(|row| row.has_files).map(|row| row.message.id).collect();
+    if !with_files.is_empty() {
+        let attachment_rows = find_in::<attachment::Entity>(account)
+            .filter(attachment::Column::MessageId.is_in(with_files))
+            .order_by_asc(attachment::Column::Id)
+            .all(on)
+            .await?;
+        for row in attachment_rows {
+            attachments.entry(row.message_id).or_default().push(convert::attachment(row)?);
+        }
     }
     rows.into_iter()
-        .filter_map(|row| {
-            let place = places.get(&row.conversation_id).copied()?;
-            let sender = match (row.sender_contact_id, row.sender_user_id) {
-                (Some(id), _) => Sender::Contact(Box::new(contacts.get(&id).cloned()?)),
-                (None, Some(id)) => Sender::User(Box::new(users.get(&id).cloned()?)),
+        .map(|joined| {
+            let row = joined.message;
+            let sender = match (joined.contact, joined.user) {
+                (Some(contact), _) => Sender::Contact(Box::new(convert::contact(contact)?)),
+                (None, Some(user)) => Sender::User(Box::new(convert::user(user))),
                 (None, None) => Sender::System,
             };
-            Some((row, place, sender))
-        })
-        .map(|(row, (display_id, inbox_id), sender)| {
+            let message_type = i32::try_from(row.message_type)
+                .ok()
+                .and_then(MessageType::from_number)
+                .ok_or_else(|| corrupt("message_type", row.message_type))?;
+            // What is written beside an incoming message is no delivery of it.
+            let delivery = joined.delivery.filter(|_| message_type == MessageType::Outgoing);
             Ok(Message {
                 id: MessageId(row.id),
                 account_id: account,
-                inbox_id,
+                inbox_id: InboxId(joined.inbox_id),
                 conversation_id: ConversationId(row.conversation_id),
-                display_id,
-                message_type: i32::try_from(row.message_type)
-                    .ok()
-                    .and_then(MessageType::from_number)
-                    .ok_or_else(|| corrupt("message_type", row.message_type))?,
+                display_id: DisplayId(joined.display_id),
+                message_type,
                 private: row.private,
                 content: row.content,
                 content_type: convert::code("content_type", &row.content_type, ContentType::parse)?,
@@ -151,7 +129,7 @@ pub(crate) async fn messages<C: ConnectionTrait>(
                 updated_at: Timestamp(row.updated_at),
                 deleted: row.deleted,
                 attachments: attachments.remove(&row.id).unwrap_or_default(),
-                delivery: deliveries.get(&row.id).map(convert::delivery).transpose()?,
+                delivery: delivery.as_ref().map(convert::delivery).transpose()?,
             })
         })
         .collect()
@@ -175,26 +153,6 @@ async fn contacts<C: ConnectionTrait>(
     }
     let rows = find_in::<contact::Entity>(account).filter(contact::Column::Id.is_in(ids)).all(on).await?;
     rows.into_iter().map(|row| Ok((row.id, convert::contact(row)?))).collect()
-}
-
-/// Also those who left the account since: what they wrote stays theirs.
-async fn users<C: ConnectionTrait>(
-    on: &C,
-    account: AccountId,
-    ids: impl Iterator<Item = i64>,
-) -> Result<HashMap<i64, domain::user::User>> {
-    let ids = distinct(ids);
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<user::Model> = scoped(
-        account,
-        "SELECT u.* FROM users u JOIN account_users au ON au.user_id = u.id WHERE au.account_id = :account AND u.id IN (??)",
-    )
-    .list(ids)
-    .all(on)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, convert::user(row))).collect())
 }
 
 async fn agents<C: ConnectionTrait>(
