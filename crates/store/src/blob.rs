@@ -7,6 +7,7 @@ use crate::condition::FULL;
 use crate::{Result, StoreError};
 use bytes::Bytes;
 use domain::AccountId;
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,8 +41,15 @@ impl BlobFolder {
     /// Durable when it returns. Writing the same bytes again is cheap.
     pub(crate) async fn write(&self, account: AccountId, files: Vec<(String, Bytes)>) -> Result<()> {
         let folder = self.clone();
-        run_blocking(move || files.iter().try_for_each(|(sha256, bytes)| folder.write_now(account, sha256, bytes)))
-            .await
+        run_blocking(move || {
+            let mut written = BTreeSet::new();
+            for (sha256, bytes) in &files {
+                written.extend(folder.write_now(account, sha256, bytes)?);
+            }
+            // A name is durable with its folder: once for all files in it.
+            written.iter().try_for_each(|parent| std::fs::File::open(parent)?.sync_all())
+        })
+        .await
     }
 
     pub(crate) async fn read(&self, account: AccountId, sha256: String) -> Result<Vec<u8>> {
@@ -49,10 +57,18 @@ impl BlobFolder {
         run_blocking(move || std::fs::read(path)).await
     }
 
-    /// A file of that length is there.
-    pub(crate) async fn has(&self, account: AccountId, sha256: String, length: usize) -> Result<bool> {
-        let path = self.path(account, &sha256);
-        run_blocking(move || Ok(is_there(&path, length))).await
+    /// Which of these are not there with that length.
+    pub(crate) async fn missing(
+        &self,
+        account: AccountId,
+        files: Vec<(String, Bytes)>,
+    ) -> Result<Vec<(String, Bytes)>> {
+        let folder = self.clone();
+        run_blocking(move || {
+            let there = |(sha256, bytes): &(String, Bytes)| is_there(&folder.path(account, sha256), bytes.len());
+            Ok(files.into_iter().filter(|file| !there(file)).collect())
+        })
+        .await
     }
 
     /// Those that are gone already are no error.
@@ -135,11 +151,12 @@ impl BlobFolder {
         self.root.join(account.to_string()).join(&sha256[..2]).join(sha256)
     }
 
-    fn write_now(&self, account: AccountId, sha256: &str, bytes: &[u8]) -> std::io::Result<()> {
+    /// The folder that has a new name in it, which is to be synced.
+    fn write_now(&self, account: AccountId, sha256: &str, bytes: &[u8]) -> std::io::Result<Option<PathBuf>> {
         let path = self.path(account, sha256);
         // A file of another length is what a full disk or a broken copy left behind.
         if is_there(&path, bytes.len()) {
-            return Ok(());
+            return Ok(None);
         }
         let parent = path.parent().expect("a blob's path has a folder");
         make_folders(parent)?;
@@ -153,7 +170,7 @@ impl BlobFolder {
             let _ = std::fs::remove_file(&temporary);
             return Err(error);
         }
-        std::fs::File::open(parent)?.sync_all()
+        Ok(Some(parent.to_owned()))
     }
 }
 

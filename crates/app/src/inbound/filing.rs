@@ -5,21 +5,21 @@ use super::mailbox::begin_of_past;
 use super::reasons::Reason;
 use super::{bounce, placing};
 use crate::App;
-use crate::conversations::status::{announce, set_status};
+use crate::conversations::status::set_status;
 use crate::conversations::{new_uuid, snapshot};
 use domain::contact::Contact;
 use domain::conversation::threading::Evidence;
 use domain::conversation::{Conversation, ConversationStatus};
 use domain::event::EventKind;
 use domain::inbox::Inbox;
-use domain::message::{ContentType, MessageType};
-use domain::{ConversationId, Mailbox, Secret, Timestamp};
+use domain::message::{ContentType, Message, MessageType};
+use domain::{ContactId, ConversationId, EmailAddress, Mailbox, MessageId, RawEmailId, Secret, Timestamp};
 use mail::parse::MailKind;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use store::{
-    MessageIdOrigin, NewContact, NewConversation, NewMessage, NewSender, RawEmail, RawEmailSource, RawEmailState,
-    RawOutcome, StoreError, Tx,
+    Incoming, KnownMessage, MessageIdOrigin, NewContact, NewConversation, NewMessage, NewMessageId, NewSender,
+    RawEmail, RawEmailSource, RawOutcome, StoreError, Trace, Tx,
 };
 
 /// What became of a mail.
@@ -32,29 +32,63 @@ pub enum Filed {
     NotWaiting,
 }
 
-/// What filing the mails of one inbox needs.
+/// What filing the mails of one inbox needs. What a batch must know is asked once, and what it leaves behind is kept until [`Filing::settle`]
+/// writes it: each mail then costs few statements of its own.
 pub(super) struct Filing<'a> {
     app: &'a App,
     inbox: &'a Inbox,
     keys: &'a [(i64, Secret)],
     /// The mails' senders, locked, by `EmailAddress::key()`.
     senders: BTreeMap<String, Contact>,
+    /// The mails that still wait; locked once [`Filing::lock_all`] is done.
+    waiting: HashMap<RawEmailId, RawEmail>,
+    /// What is known under the mails' own ids, with what this batch adds.
+    known: HashMap<String, Vec<KnownMessage>>,
+    /// Mails of conversations that were deleted.
+    deleted: HashSet<RawEmailId>,
+    left: Left,
+    /// The message that the mail became which was filed last.
+    newest: Option<MessageId>,
+}
+
+/// What is not written yet.
+#[derive(Default)]
+struct Left {
+    ids: Vec<NewMessageId>,
+    marked: Vec<(RawEmailId, RawOutcome, String)>,
+    touched: BTreeMap<ContactId, Timestamp>,
 }
 
 impl<'a> Filing<'a> {
     pub fn new(app: &'a App, inbox: &'a Inbox, keys: &'a [(i64, Secret)]) -> Self {
-        Self { app, inbox, keys, senders: BTreeMap::new() }
+        Self {
+            app,
+            inbox,
+            keys,
+            senders: BTreeMap::new(),
+            waiting: HashMap::new(),
+            known: HashMap::new(),
+            deleted: HashSet::new(),
+            left: Left::default(),
+            newest: None,
+        }
     }
 
-    /// Locks what the mails will touch, in the order that every transaction keeps: contacts, then conversations by id.
+    /// Locks what the mails will touch, in the order that every transaction keeps: contacts, then conversations by id, then the mails.
     pub async fn lock_all(&mut self, tx: &mut Tx, mails: &[Prepared]) -> Result<(), StoreError> {
+        let ids: Vec<RawEmailId> = mails.iter().map(|mail| mail.id).collect();
         let keys: BTreeSet<String> = mails.iter().filter_map(sender_key).collect();
         let known = tx.known_addresses(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        if keys.iter().any(|key| !known.contains(key)) {
+            self.waiting = tx.waiting_raw_emails(&ids).await?;
+            self.look_up(tx, mails).await?;
+        }
         let mut wanted = Vec::new();
         for mail in mails {
             let (Some(sender), Some(key)) = (&mail.reading.sender, sender_key(mail)) else { continue };
             // A mail that becomes no message makes nobody a contact.
-            if known.contains(&key) || self.becomes_a_message(tx, mail).await? {
+            let becomes_a_message = || self.waiting.get(&mail.id).is_some_and(|raw| self.left_out(raw, mail).is_none());
+            if known.contains(&key) || becomes_a_message() {
                 wanted.push(new_contact(sender, mail));
             }
         }
@@ -73,78 +107,130 @@ impl<'a> Filing<'a> {
         for id in conversations {
             tx.lock_conversation(id).await?;
         }
+        self.waiting = tx.lock_raw_emails(&ids).await?;
+        // Once more: whoever took in the same mail a moment ago has let go of its sender.
+        self.look_up(tx, mails).await
+    }
+
+    /// Which of the mails are here already, and which were deleted.
+    async fn look_up(&mut self, tx: &mut Tx, mails: &[Prepared]) -> Result<(), StoreError> {
+        let ids: BTreeSet<&str> = mails.iter().flat_map(|mail| placing::own_ids(&mail.reading)).collect();
+        self.known = tx.messages_by_message_ids(self.inbox.id, &ids.into_iter().collect::<Vec<_>>()).await?;
+        let ours = self.ours();
+        let traces: Vec<Vec<Trace<'_>>> = mails.iter().map(|mail| placing::traces(&mail.reading, &ours)).collect();
+        let deleted = tx.were_deleted(self.inbox.id, &traces).await?;
+        self.deleted = mails.iter().zip(deleted).filter(|(_, deleted)| *deleted).map(|(mail, _)| mail.id).collect();
         Ok(())
     }
 
-    async fn becomes_a_message(&self, tx: &mut Tx, mail: &Prepared) -> Result<bool, StoreError> {
-        match tx.raw_email(mail.id).await? {
-            Some(raw) if raw.state == RawEmailState::Waiting => Ok(self.left_out(tx, &raw, mail).await?.is_none()),
-            Some(_) | None => Ok(false),
-        }
+    /// The addresses the inbox sends as.
+    fn ours(&self) -> [&'a EmailAddress; 2] {
+        [&self.inbox.channel.from_address, &self.inbox.channel.mailbox_address]
     }
 
     /// Why a mail is not to become a message, if it is not.
-    async fn left_out(&self, tx: &mut Tx, raw: &RawEmail, mail: &Prepared) -> Result<Option<RawOutcome>, StoreError> {
-        let channel = &self.inbox.channel;
-        let ours = [&channel.from_address, &channel.mailbox_address];
-        if let Some(same) = placing::same_mail(tx, self.inbox.id, &mail.reading, &ours).await? {
-            return Ok(Some(RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_string() }));
+    fn left_out(&self, raw: &RawEmail, mail: &Prepared) -> Option<RawOutcome> {
+        if let Some(same) = placing::same_mail(&self.known, &mail.reading, &self.ours()) {
+            return Some(RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_string() });
         }
-        let deleted = placing::was_deleted(tx, self.inbox.id, &mail.reading, &ours).await?;
+        let deleted = self.deleted.contains(&mail.id);
         let reason = if deleted { Some(Reason::ConversationDeleted) } else { self.reason_to_leave_out(raw, mail) };
-        Ok(reason.map(|reason| RawOutcome::Dropped { reason: reason.to_string() }))
+        reason.map(|reason| RawOutcome::Dropped { reason: reason.to_string() })
     }
 
-    pub async fn file(&self, tx: &mut Tx, mail: &Prepared) -> Result<Filed, StoreError> {
-        let Some(raw) = tx.lock_raw_email(mail.id).await? else { return Ok(Filed::NotWaiting) };
+    pub async fn file(&mut self, tx: &mut Tx, mail: &Prepared) -> Result<Filed, StoreError> {
+        self.newest = None;
+        let Some(raw) = self.waiting.remove(&mail.id) else { return Ok(Filed::NotWaiting) };
         let reading = &mail.reading;
-        if let Some(outcome) = self.left_out(tx, &raw, mail).await? {
-            tx.mark_raw_email(mail.id, &outcome, Some(&reading.fingerprint)).await?;
+        if let Some(outcome) = self.left_out(&raw, mail) {
+            self.left.marked.push((mail.id, outcome, reading.fingerprint.clone()));
             return Ok(Filed::LeftOut);
         }
         let contact = self.contact(tx, mail).await?;
+        if !reading.in_reply_to.is_empty() || !reading.references.is_empty() || reading.report.is_some() {
+            // It may answer a mail of this batch.
+            self.write_ids(tx).await?;
+        }
         let place = placing::conversation(tx, self.inbox.id, reading, self.keys).await?;
         let (mut conversation, evidence, is_new) = self.conversation(tx, mail, &raw, &contact, place).await?;
-        let earliest = placing::not_before(tx, self.inbox.id, conversation.id, reading).await?;
-        let mut message = tx
-            .insert_message(&NewMessage {
+        let earliest =
+            if is_new { None } else { placing::not_before(tx, self.inbox.id, conversation.id, reading).await? };
+        let reopened = after_incoming(&mut conversation, mail, &raw, is_new || contact.blocked);
+        let new = NewMessage {
+            conversation_id: conversation.id,
+            message_type: MessageType::Incoming,
+            private: false,
+            content: Some(reading.content.clone()),
+            content_type: ContentType::IncomingEmail,
+            content_attributes: attributes(mail, &raw, evidence),
+            source_id: Some(reading.message_id.clone()),
+            sender: NewSender::Contact(contact.id),
+            sent_at: earliest.map_or(reading.sent_at, |earliest| reading.sent_at.max(earliest)),
+        };
+        let Incoming { message, view } = tx.insert_incoming(&new, &contact, &mail.files, &conversation, is_new).await?;
+        for header in placing::own_ids(reading) {
+            self.left.ids.push(NewMessageId {
                 conversation_id: conversation.id,
-                message_type: MessageType::Incoming,
-                private: false,
-                content: Some(reading.content.clone()),
-                content_type: ContentType::IncomingEmail,
-                content_attributes: attributes(mail, &raw, evidence),
-                source_id: Some(reading.message_id.clone()),
-                sender: NewSender::Contact(contact.id),
-                sent_at: earliest.map_or(reading.sent_at, |earliest| reading.sent_at.max(earliest)),
-            })
-            .await?;
-        for file in &mail.files {
-            message.attachments.push(tx.insert_attachment(message.id, file).await?);
-        }
-        let mut ids = vec![&reading.message_id];
-        ids.extend(&reading.other_ids);
-        for id in ids {
-            let origin = MessageIdOrigin::Incoming;
-            let fingerprint = Some(reading.fingerprint.as_str());
-            tx.remember_message_id(self.inbox.id, conversation.id, message.id, id, origin, fingerprint).await?;
+                message_id: message.id,
+                header: header.to_owned(),
+                fingerprint: reading.fingerprint.clone(),
+            });
         }
         bounce::mark(tx, self.inbox.id, reading).await?;
-        tx.mark_raw_email(mail.id, &RawOutcome::Ingested(message.id), Some(&reading.fingerprint)).await?;
-        let reopened = after_incoming(&mut conversation, mail, &raw, is_new || contact.blocked);
-        let conversation = tx.update_conversation(&conversation).await?;
+        self.left.marked.push((mail.id, RawOutcome::Ingested(message.id), reading.fingerprint.clone()));
+        let said = |tx: &mut Tx, kind: EventKind, payload: Value| {
+            tx.append_event(kind, Some(self.inbox.id), Some(conversation.id), payload);
+        };
         if is_new {
-            announce(tx, &conversation, EventKind::ConversationCreated).await?;
+            said(tx, EventKind::ConversationCreated, snapshot::conversation(&view));
         }
-        let payload = snapshot::message(&message, None);
-        tx.append_event(EventKind::MessageCreated, Some(self.inbox.id), Some(conversation.id), payload);
-        if reopened {
-            announce(tx, &conversation, EventKind::ConversationStatusChanged).await?;
-        }
+        said(tx, EventKind::MessageCreated, snapshot::message(&message, None));
         if !is_new {
-            announce(tx, &conversation, EventKind::ConversationUpdated).await?;
+            let payload = snapshot::conversation(&view);
+            if reopened {
+                said(tx, EventKind::ConversationStatusChanged, payload.clone());
+            }
+            said(tx, EventKind::ConversationUpdated, payload);
         }
+        self.remember(mail, &message);
         Ok(Filed::Message)
+    }
+
+    /// The next mail of this batch may be the same one.
+    fn remember(&mut self, mail: &Prepared, message: &Message) {
+        self.newest = Some(message.id);
+        for header in placing::own_ids(&mail.reading) {
+            self.known.entry(header.to_owned()).or_default().push(KnownMessage {
+                message_id: message.id,
+                conversation_id: message.conversation_id,
+                origin: MessageIdOrigin::Incoming,
+                fingerprint: Some(mail.reading.fingerprint.clone()),
+            });
+        }
+    }
+
+    async fn write_ids(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        tx.remember_incoming_ids(self.inbox.id, &self.left.ids).await?;
+        self.left.ids.clear();
+        Ok(())
+    }
+
+    /// Writes what the mails left behind.
+    pub async fn settle(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.write_ids(tx).await?;
+        let touched: Vec<(ContactId, Timestamp)> = std::mem::take(&mut self.left.touched).into_iter().collect();
+        tx.touch_contacts(self.inbox.id, &touched).await?;
+        tx.mark_raw_emails(&std::mem::take(&mut self.left.marked)).await
+    }
+
+    /// A mail could not be filed, and nothing of it is there any more.
+    pub fn forget(&mut self, mail: &Prepared) {
+        self.left = Left::default();
+        for header in placing::own_ids(&mail.reading) {
+            if let Some(known) = self.known.get_mut(header) {
+                known.retain(|known| Some(known.message_id) != self.newest);
+            }
+        }
     }
 
     /// After a new UIDVALIDITY the folder's past is looked at again: what is older than anything we ever imported stays out.
@@ -162,10 +248,10 @@ impl<'a> Filing<'a> {
     }
 
     /// The real sender, whoever the conversation is with: a colleague in Cc is shown as themself.
-    async fn contact(&self, tx: &mut Tx, mail: &Prepared) -> Result<Contact, StoreError> {
+    async fn contact(&mut self, tx: &mut Tx, mail: &Prepared) -> Result<Contact, StoreError> {
         let seen_at = mail.reading.sent_at;
         let locked = sender_key(mail).and_then(|key| self.senders.get(&key));
-        let contact = match (&mail.reading.sender, locked) {
+        let mut contact = match (&mail.reading.sender, locked) {
             (Some(_), Some(contact)) => contact.clone(),
             // What said that this mail is no message went away since the contacts were locked.
             (Some(sender), None) => {
@@ -182,7 +268,9 @@ impl<'a> Filing<'a> {
                 contact
             }
         };
-        tx.touch_contact(contact.id, self.inbox.id, seen_at).await?;
+        contact.last_activity_at = contact.last_activity_at.max(Some(seen_at));
+        let touched = self.left.touched.entry(contact.id).or_insert(seen_at);
+        *touched = seen_at.max(*touched);
         Ok(contact)
     }
 

@@ -9,7 +9,8 @@ use super::reasons::{NotReady, Reason};
 use crate::{App, Hint};
 use bytes::Bytes;
 use domain::failure::backoff;
-use domain::{RawEmailId, Timestamp};
+use domain::inbox::Inbox;
+use domain::{RawEmailId, Secret, Timestamp};
 use std::time::Duration;
 use store::{AccountScope, ClaimedWork, KillPoint, NewAttachment, RawEmail, RawOutcome, StoreError, Tx};
 use tracing::{error, info, warn};
@@ -29,6 +30,16 @@ pub struct Ingested {
     pub left_out: u32,
     /// Left to the queue, or quarantined after too many attempts.
     pub failed: u32,
+}
+
+impl Ingested {
+    fn beside(self, other: Self) -> Self {
+        Self {
+            messages: self.messages + other.messages,
+            left_out: self.left_out + other.left_out,
+            failed: self.failed + other.failed,
+        }
+    }
 }
 
 /// A stored mail whose bytes are at hand.
@@ -86,13 +97,67 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
     let Some(raw) = scope.raw_email(first.id).await? else { return Ok(ingested) };
     let Some(inbox) = scope.inbox(raw.inbox_id).await? else { return Ok(ingested) };
     let keys = scope.message_id_keys().await?;
-    let mut filing = Filing::new(app, &inbox, &keys);
+    // Nearly always all of them can be filed: the savepoints are only made when one could not.
+    let tx = match file_together(app, scope, &inbox, &keys, &prepared).await {
+        Ok((tx, together)) => {
+            ingested = together.beside(ingested);
+            tx
+        }
+        Err(error) if error.is_transient() => return Err(error),
+        Err(error) => {
+            warn!(mails = prepared.len(), %error, "mails could not be ingested together; trying each by itself");
+            let (tx, each) = file_each(app, scope, &inbox, &keys, &prepared).await?;
+            ingested = each.beside(ingested);
+            tx
+        }
+    };
+    app.passes(KillPoint::Ingesting);
+    tx.commit().await?;
+    app.wake(Hint::Account(scope.account_id()));
+    if ingested.messages > 0 {
+        info!(inbox.id = %inbox.id, messages = ingested.messages, left_out = ingested.left_out, "ingested mail");
+    }
+    Ok(ingested)
+}
+
+async fn file_together(
+    app: &App,
+    scope: &AccountScope,
+    inbox: &Inbox,
+    keys: &[(i64, Secret)],
+    mails: &[Prepared],
+) -> Result<(Tx, Ingested), StoreError> {
+    let mut ingested = Ingested::default();
+    let mut filing = Filing::new(app, inbox, keys);
     let mut tx = scope.begin().await?;
     // Rows are locked in one order whatever the mails' order is, so that two batches never wait for each other.
-    filing.lock_all(&mut tx, &prepared).await?;
-    for mail in &prepared {
+    filing.lock_all(&mut tx, mails).await?;
+    for mail in mails {
+        count(&mut ingested, filing.file(&mut tx, mail).await?);
+    }
+    filing.settle(&mut tx).await?;
+    Ok((tx, ingested))
+}
+
+/// A savepoint each, so that a mail that cannot be filed is put off and blocks no other.
+async fn file_each(
+    app: &App,
+    scope: &AccountScope,
+    inbox: &Inbox,
+    keys: &[(i64, Secret)],
+    mails: &[Prepared],
+) -> Result<(Tx, Ingested), StoreError> {
+    let mut ingested = Ingested::default();
+    let mut filing = Filing::new(app, inbox, keys);
+    let mut tx = scope.begin().await?;
+    filing.lock_all(&mut tx, mails).await?;
+    for mail in mails {
         tx.savepoint().await?;
-        match filing.file(&mut tx, mail).await {
+        let filed = match filing.file(&mut tx, mail).await {
+            Ok(filed) => filing.settle(&mut tx).await.map(|()| filed),
+            Err(error) => Err(error),
+        };
+        match filed {
             Ok(filed) => {
                 tx.release_savepoint().await?;
                 count(&mut ingested, filed);
@@ -101,19 +166,14 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
                 tx.rollback_to().await?;
+                filing.forget(mail);
                 warn!(raw_email.id = %mail.id, %error, "a mail could not be ingested");
                 put_off(app, &mut tx, mail, Reason::from(&error)).await?;
                 ingested.failed += 1;
             }
         }
     }
-    app.passes(KillPoint::Ingesting);
-    tx.commit().await?;
-    app.wake(Hint::Account(scope.account_id()));
-    if ingested.messages > 0 {
-        info!(inbox.id = %inbox.id, messages = ingested.messages, left_out = ingested.left_out, "ingested mail");
-    }
-    Ok(ingested)
+    Ok((tx, ingested))
 }
 
 /// The queue's way: one mail that was left over.
@@ -169,6 +229,7 @@ async fn ingest_alone(app: &App, work: &ClaimedWork, mail: &Prepared) -> Result<
     let mut tx = scope.begin().await?;
     filing.lock_all(&mut tx, std::slice::from_ref(mail)).await?;
     filing.file(&mut tx, mail).await?;
+    filing.settle(&mut tx).await?;
     tx.commit().await?;
     Ok(())
 }

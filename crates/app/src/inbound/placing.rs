@@ -10,7 +10,7 @@ use domain::conversation::threading::{self, Evidence};
 use domain::{ConversationId, EmailAddress, InboxId, MessageId, Secret, Timestamp};
 use mail::message_token;
 use std::collections::HashMap;
-use store::{MessageIdOrigin, StoreError, Trace, Tx};
+use store::{KnownMessage, MessageIdOrigin, StoreError, Trace, Tx};
 
 /// The same mail is known already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,45 +20,42 @@ pub struct Same {
     pub reason: Reason,
 }
 
-/// `ours`: the addresses the inbox sends as.
-pub async fn same_mail(
-    tx: &mut Tx,
-    inbox: InboxId,
-    reading: &Reading,
-    ours: &[&EmailAddress],
-) -> Result<Option<Same>, StoreError> {
-    let from_us = is_from(reading, ours);
-    for id in std::iter::once(&reading.message_id).chain(&reading.other_ids) {
-        for known in tx.messages_by_message_id(inbox, id).await? {
-            match known.origin {
-                MessageIdOrigin::Incoming if known.fingerprint.as_deref() == Some(&reading.fingerprint) => {
-                    return Ok(Some(Same { message: known.message_id, reason: Reason::SameMail }));
-                }
-                // A copy of what left here: a list or a rule sent it back, or somebody wrote to themselves.
-                MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten if from_us => {
-                    return Ok(Some(Same { message: known.message_id, reason: Reason::OwnCopy }));
-                }
-                MessageIdOrigin::Incoming | MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten => {}
-            }
-        }
-    }
-    Ok(None)
+/// The ids that the mail goes by.
+pub fn own_ids(reading: &Reading) -> impl Iterator<Item = &str> {
+    std::iter::once(&reading.message_id).chain(&reading.other_ids).map(String::as_str)
 }
 
-/// The mail was in a conversation that was deleted: it came in, or it is a copy of what left there.
-pub async fn was_deleted(
-    tx: &mut Tx,
-    inbox: InboxId,
+/// `known`: what is known under each of the mail's ids. `ours`: the addresses the inbox sends as.
+pub fn same_mail(
+    known: &HashMap<String, Vec<KnownMessage>>,
     reading: &Reading,
     ours: &[&EmailAddress],
-) -> Result<bool, StoreError> {
-    let ids = || std::iter::once(&reading.message_id).chain(&reading.other_ids);
-    let fingerprint = reading.fingerprint.as_str();
-    let mut traces: Vec<Trace<'_>> = ids().map(|message_id| Trace::Incoming { message_id, fingerprint }).collect();
-    if is_from(reading, ours) {
-        traces.extend(ids().map(|message_id| Trace::Outgoing { message_id }));
+) -> Option<Same> {
+    let from_us = is_from(reading, ours);
+    for known in own_ids(reading).filter_map(|id| known.get(id)).flatten() {
+        match known.origin {
+            MessageIdOrigin::Incoming if known.fingerprint.as_deref() == Some(&reading.fingerprint) => {
+                return Some(Same { message: known.message_id, reason: Reason::SameMail });
+            }
+            // A copy of what left here: a list or a rule sent it back, or somebody wrote to themselves.
+            MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten if from_us => {
+                return Some(Same { message: known.message_id, reason: Reason::OwnCopy });
+            }
+            MessageIdOrigin::Incoming | MessageIdOrigin::Outgoing | MessageIdOrigin::Rewritten => {}
+        }
     }
-    tx.was_deleted(inbox, &traces).await
+    None
+}
+
+/// By what a mail of a deleted conversation is known again: it came in, or it is a copy of what left there.
+pub fn traces<'r>(reading: &'r Reading, ours: &[&EmailAddress]) -> Vec<Trace<'r>> {
+    let fingerprint = reading.fingerprint.as_str();
+    let mut traces: Vec<Trace<'_>> =
+        own_ids(reading).map(|message_id| Trace::Incoming { message_id, fingerprint }).collect();
+    if is_from(reading, ours) {
+        traces.extend(own_ids(reading).map(|message_id| Trace::Outgoing { message_id }));
+    }
+    traces
 }
 
 fn is_from(reading: &Reading, addresses: &[&EmailAddress]) -> bool {
@@ -100,12 +97,6 @@ pub async fn not_before(
     reading: &Reading,
 ) -> Result<Option<Timestamp>, StoreError> {
     let Some(answered) = reading.in_reply_to.first().or(reading.references.last()) else { return Ok(None) };
-    for known in tx.messages_by_message_id(inbox, answered).await? {
-        if known.conversation_id == conversation
-            && let Some(message) = tx.message(known.message_id).await?
-        {
-            return Ok(Some(Timestamp(message.sent_at.0.saturating_add(1))));
-        }
-    }
-    Ok(None)
+    let sent_at = tx.sent_at_of(inbox, conversation, answered).await?;
+    Ok(sent_at.map(|sent_at| Timestamp(sent_at.0.saturating_add(1))))
 }

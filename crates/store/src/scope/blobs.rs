@@ -1,11 +1,13 @@
 //! Blobs of one account: the row that names the bytes, and the bytes in a folder (SQLite) or in chunk rows (PostgreSQL).
 
+use super::sql::rows_of;
 use crate::blob::CHUNK_BYTES;
 use crate::error::corrupt;
 use crate::*;
 use bytes::Bytes;
 use domain::BlobId;
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use std::collections::{BTreeMap, HashMap};
 
 #[derive(Debug, FromQueryResult)]
 struct BlobRow {
@@ -101,57 +103,117 @@ impl AccountScope {
     }
 }
 
-/// Each time round a sweeper has taken the row away between two statements, which it does once at most.
+/// Each time round a sweeper has taken rows away between two statements, which it does once at most.
 const MAX_ROUNDS: u32 = 5;
+/// Rows of one statement.
+const ROWS: usize = 100;
+/// Chunks of one statement: 4 MB.
+const CHUNKS_OF_ONE_INSERT: usize = 16;
 
-/// The row that names the bytes, made or said to be in use ([`super::purge`] tells why), and the only way to a blob's id. Files are written
-/// before the transaction (`write_files`); here it is only seen to that they are still there.
-pub(crate) async fn name_blob<C: ConnectionTrait>(on: &C, scope: &AccountScope, blob: &Addressed) -> Result<BlobId> {
-    for _ in 0..MAX_ROUNDS {
-        if let Some(id) = make_or_find(on, scope, blob).await? {
-            if let Some(folder) = &scope.inner.blobs
-                && !folder.has(scope.id, blob.sha256.clone(), blob.bytes.len()).await?
-            {
-                scope.write_files(std::slice::from_ref(blob)).await?;
-            }
-            return Ok(id);
-        }
-    }
-    Err(StoreError::Unavailable("a blob went while it was stored".to_owned()))
+#[derive(Debug, FromQueryResult)]
+struct NamedRow {
+    id: i64,
+    sha256: String,
 }
 
-async fn make_or_find<C: ConnectionTrait>(on: &C, scope: &AccountScope, blob: &Addressed) -> Result<Option<BlobId>> {
+pub(crate) async fn name_blob<C: ConnectionTrait>(on: &C, scope: &AccountScope, blob: &Addressed) -> Result<BlobId> {
+    let named = name_blobs(on, scope, std::slice::from_ref(blob)).await?;
+    named.get(&blob.sha256).copied().ok_or(StoreError::NotFound("blob"))
+}
+
+/// The rows that name the bytes, made or said to be in use ([`super::purge`] tells why), and the only way to a blob's id. By address. Files are
+/// written before the transaction (`write_files`); here it is only seen to that they are still there. The rows are taken in the order of their
+/// addresses, so that two batches that share bytes do not wait for each other.
+pub(crate) async fn name_blobs<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    blobs: &[Addressed],
+) -> Result<HashMap<String, BlobId>> {
+    let by_address: BTreeMap<&str, &Addressed> = blobs.iter().map(|blob| (blob.sha256.as_str(), blob)).collect();
+    let unique: Vec<&Addressed> = by_address.into_values().collect();
+    let mut named: HashMap<String, BlobId> = HashMap::new();
+    for some in unique.chunks(ROWS) {
+        let mut rounds = 0;
+        loop {
+            make_or_find(on, scope, some, &mut named).await?;
+            if some.iter().all(|blob| named.contains_key(&blob.sha256)) {
+                break;
+            }
+            rounds += 1;
+            if rounds == MAX_ROUNDS {
+                return Err(StoreError::Unavailable("a blob went while it was stored".to_owned()));
+            }
+        }
+    }
+    if let Some(folder) = &scope.inner.blobs {
+        let files = unique.iter().map(|blob| (blob.sha256.clone(), blob.bytes.clone())).collect();
+        let missing = folder.missing(scope.id, files).await?;
+        if !missing.is_empty() {
+            folder.write(scope.id, missing).await?;
+        }
+    }
+    Ok(named)
+}
+
+/// Adds those that were made, with their chunks, and those that were there.
+async fn make_or_find<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    blobs: &[&Addressed],
+    named: &mut HashMap<String, BlobId>,
+) -> Result<()> {
     let now = scope.inner.now().0;
-    let fresh: Option<i64> = scope
-        .sql(
-            "INSERT INTO blobs (account_id, sha256, size_bytes, created_at, named_at) VALUES (:account, ?, ?, ?, ?) \
-             ON CONFLICT (account_id, sha256) DO NOTHING RETURNING id",
-        )
-        .bind(blob.sha256.clone())
-        .bind(i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX))
-        .bind(now)
-        .bind(now)
-        .value(on)
-        .await?;
-    let Some(id) = fresh else {
+    let wanted: Vec<&Addressed> = blobs.iter().copied().filter(|blob| !named.contains_key(&blob.sha256)).collect();
+    let mut sql = scope.sql(format!(
+        "INSERT INTO blobs (account_id, sha256, size_bytes, created_at, named_at) VALUES {} \
+         ON CONFLICT (account_id, sha256) DO NOTHING RETURNING id, sha256",
+        rows_of("(:account, ?, ?, ?, ?)", wanted.len())
+    ));
+    for blob in &wanted {
+        let size = i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX);
+        sql = sql.bind(blob.sha256.clone()).bind(size).bind(now).bind(now);
+    }
+    let fresh: HashMap<String, i64> =
+        sql.all::<NamedRow, _>(on).await?.into_iter().map(|row| (row.sha256, row.id)).collect();
+    if scope.inner.backend == Backend::Postgres {
+        insert_chunks(on, scope, &wanted, &fresh).await?;
+    }
+    let others: Vec<&str> =
+        wanted.iter().map(|blob| blob.sha256.as_str()).filter(|sha256| !fresh.contains_key(*sha256)).collect();
+    named.extend(fresh.into_iter().map(|(sha256, id)| (sha256, BlobId(id))));
+    // One by one, so that they are locked in order; a mail whose bytes are there already is rare.
+    for sha256 in others {
         let known: Option<i64> = scope
             .sql("UPDATE blobs SET named_at = ? WHERE account_id = :account AND sha256 = ? RETURNING id")
             .bind(now)
-            .bind(blob.sha256.clone())
+            .bind(sha256)
             .value(on)
             .await?;
-        return Ok(known.map(BlobId));
-    };
-    if scope.inner.backend == Backend::Postgres {
-        for (seq, chunk) in blob.bytes.chunks(CHUNK_BYTES).enumerate() {
-            scope
-                .sql("INSERT INTO blob_chunks (account_id, blob_id, seq, bytes) VALUES (:account, ?, ?, ?)")
-                .bind(id)
-                .bind(i64::try_from(seq).unwrap_or(i64::MAX))
-                .bind(chunk.to_vec())
-                .run(on)
-                .await?;
-        }
+        named.extend(known.map(|id| (sha256.to_owned(), BlobId(id))));
     }
-    Ok(Some(BlobId(id)))
+    Ok(())
+}
+
+async fn insert_chunks<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    blobs: &[&Addressed],
+    fresh: &HashMap<String, i64>,
+) -> Result<()> {
+    let chunks: Vec<(i64, usize, &[u8])> = blobs
+        .iter()
+        .filter_map(|blob| fresh.get(&blob.sha256).map(|id| (*id, blob)))
+        .flat_map(|(id, blob)| blob.bytes.chunks(CHUNK_BYTES).enumerate().map(move |(seq, chunk)| (id, seq, chunk)))
+        .collect();
+    for some in chunks.chunks(CHUNKS_OF_ONE_INSERT) {
+        let mut sql = scope.sql(format!(
+            "INSERT INTO blob_chunks (account_id, blob_id, seq, bytes) VALUES {}",
+            rows_of("(:account, ?, ?, ?)", some.len())
+        ));
+        for (id, seq, chunk) in some {
+            sql = sql.bind(*id).bind(i64::try_from(*seq).unwrap_or(i64::MAX)).bind(chunk.to_vec());
+        }
+        sql.run(on).await?;
+    }
+    Ok(())
 }

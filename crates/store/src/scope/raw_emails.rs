@@ -1,6 +1,6 @@
 //! Mail as received: stored with the cursor in one transaction, under the fence of whoever fetched it.
 
-use super::blobs::{Addressed, name_blob};
+use super::blobs::{Addressed, name_blobs};
 use super::convert;
 use super::folders::{check_fence, delete_pending};
 use super::grants::micros;
@@ -83,6 +83,8 @@ impl AccountScope {
             .await?
             .ok_or(StoreError::NotFound("folder"))?;
         let now = self.inner.now().0;
+        let blobs: Vec<Addressed> = fresh.iter().map(|(_, blob)| blob.clone()).collect();
+        let named = name_blobs(tx, self, &blobs).await?;
         let mut stored = Vec::with_capacity(fresh.len());
         for rows in fresh.chunks(100) {
             let mut sql = self.sql(format!(
@@ -91,7 +93,7 @@ impl AccountScope {
                 rows_of("(:account, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', {now} + ?, ?)", rows.len())
             ));
             for (email, blob) in rows {
-                let blob_id = name_blob(tx, self, blob).await?;
+                let blob_id = named.get(&blob.sha256).copied().ok_or(StoreError::NotFound("blob"))?;
                 sql = sql
                     .bind(place.inbox_id)
                     .bind(place.channel_id)

@@ -121,6 +121,19 @@ pub enum RawOutcome {
     Waiting,
 }
 
+impl RawOutcome {
+    /// State, message and reason of the row.
+    pub(crate) fn columns(&self) -> (RawEmailState, Option<MessageId>, Option<String>) {
+        match self {
+            Self::Ingested(message) => (RawEmailState::Ingested, Some(*message), None),
+            Self::Duplicate { of, reason } => (RawEmailState::Duplicate, *of, Some(reason.clone())),
+            Self::Dropped { reason } => (RawEmailState::Dropped, None, Some(reason.clone())),
+            Self::Quarantined { reason } => (RawEmailState::Quarantined, None, Some(reason.clone())),
+            Self::Waiting => (RawEmailState::Waiting, None, None),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct RawEmailFilter {
     pub inbox_id: Option<InboxId>,

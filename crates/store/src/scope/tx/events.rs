@@ -152,12 +152,22 @@ impl Tx {
         let mut display_ids = HashMap::new();
         let mut finals: HashMap<i64, i64> = HashMap::new();
         let made = std::mem::take(&mut self.new_conversations);
-        for (display_id, (id, provisional)) in (counters.next_display_id - conversations..).zip(made) {
-            self.sql("UPDATE conversations SET display_id = ? WHERE account_id = :account AND id = ?")
-                .bind(display_id)
-                .bind(id.0)
-                .run(&self.tx)
-                .await?;
+        let numbered: Vec<(i64, ConversationId, i64)> = (counters.next_display_id - conversations..)
+            .zip(made)
+            .map(|(display_id, (id, provisional))| (display_id, id, provisional))
+            .collect();
+        for some in numbered.chunks(200) {
+            let mut sql = self.sql(format!(
+                "UPDATE conversations SET display_id = v.column2 FROM (VALUES {}) AS v \
+                 WHERE conversations.account_id = :account AND conversations.id = v.column1",
+                rows_of("(?, ?)", some.len())
+            ));
+            for (display_id, id, _) in some {
+                sql = sql.bind(id.0).bind(*display_id);
+            }
+            sql.run(&self.tx).await?;
+        }
+        for (display_id, id, provisional) in numbered {
             display_ids.insert(id, DisplayId(display_id));
             finals.insert(provisional, display_id);
         }

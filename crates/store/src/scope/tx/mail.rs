@@ -190,13 +190,7 @@ impl Tx {
         outcome: &RawOutcome,
         fingerprint: Option<&str>,
     ) -> Result<()> {
-        let (state, message, reason) = match outcome {
-            RawOutcome::Ingested(message) => (RawEmailState::Ingested, Some(*message), None),
-            RawOutcome::Duplicate { of, reason } => (RawEmailState::Duplicate, *of, Some(reason.clone())),
-            RawOutcome::Dropped { reason } => (RawEmailState::Dropped, None, Some(reason.clone())),
-            RawOutcome::Quarantined { reason } => (RawEmailState::Quarantined, None, Some(reason.clone())),
-            RawOutcome::Waiting => (RawEmailState::Waiting, None, None),
-        };
+        let (state, message, reason) = outcome.columns();
         let changed = self
             .sql(
                 "UPDATE raw_emails SET state = ?, message_id = ?, reason = ?, fingerprint = COALESCE(?, fingerprint), \

@@ -8,6 +8,7 @@ use crate::scope::sql::rows_of;
 use crate::*;
 use domain::{ConversationId, InboxId};
 use sea_orm::FromQueryResult;
+use std::collections::HashSet;
 
 /// Tombstones of mails, beside those of other kinds that may come.
 const MAIL: &str = "mail";
@@ -84,15 +85,22 @@ impl Tx {
         Ok(deleted == 1)
     }
 
-    /// Whether any of these was in a conversation of this inbox that was deleted.
-    pub async fn was_deleted(&mut self, inbox: InboxId, traces: &[Trace<'_>]) -> Result<bool> {
-        let found: Option<String> = self
-            .sql("SELECT hash FROM tombstones WHERE account_id = :account AND kind = ? AND hash IN (??) LIMIT 1")
-            .bind(MAIL)
-            .list(traces.iter().map(|trace| trace.hash(inbox)))
-            .value(&self.tx)
-            .await?;
-        Ok(found.is_some())
+    /// Which of these mails, each with its traces, were in a conversation of this inbox that was deleted.
+    pub async fn were_deleted(&mut self, inbox: InboxId, mails: &[Vec<Trace<'_>>]) -> Result<Vec<bool>> {
+        let hashes: Vec<Vec<String>> =
+            mails.iter().map(|traces| traces.iter().map(|trace| trace.hash(inbox)).collect()).collect();
+        let all: Vec<&str> = hashes.iter().flatten().map(String::as_str).collect();
+        let mut found: HashSet<String> = HashSet::new();
+        for some in all.chunks(500) {
+            let dead: Vec<String> = self
+                .sql("SELECT hash FROM tombstones WHERE account_id = :account AND kind = ? AND hash IN (??)")
+                .bind(MAIL)
+                .list(some.iter().copied())
+                .column(&self.tx)
+                .await?;
+            found.extend(dead);
+        }
+        Ok(hashes.iter().map(|of_one| of_one.iter().any(|hash| found.contains(hash))).collect())
     }
 }
 
