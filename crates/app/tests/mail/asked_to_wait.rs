@@ -6,12 +6,13 @@ use domain::channel::ImportState;
 use domain::{Failure, FailureClass};
 use std::time::Duration;
 use store::Rooms;
+use tokio_util::sync::CancellationToken;
 
 /// Runs the import that is owed, which must be due.
 async fn run_import(desk: &Desk) {
     let due = owed::due(&desk.app, Rooms::of_each(10), &[]).await.expect("the store works");
     assert_eq!(due.len(), 1, "the import is due");
-    assert_eq!(job::run(&desk.app, &due[0].1, "test").await, job::JobEnd::Ran);
+    assert_eq!(job::run(&desk.app, &due[0].1, "test", &CancellationToken::new()).await, job::JobEnd::Ran);
 }
 
 #[tokio::test]
