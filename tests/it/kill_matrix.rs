@@ -248,6 +248,7 @@ async fn a_refresh_whose_tokens_came_asks_nobody_to_sign_in_whatever_happens_to_
         for (n, way) in [Dies, Stalls, IsCut(&[Database])].into_iter().enumerate() {
             let round = async {
                 w.stop_all("work")?;
+                w.minutes_pass().await?;
                 w.sandbox.expire_access_tokens(SUPPORT);
                 w.deliver(SUPPORT, &numbered(n)).await?;
                 w.start_towards("work", "token_answered", way)?;
@@ -274,6 +275,7 @@ async fn a_permission_that_is_gone_is_said_whatever_happens_to_the_worker_that_l
         for (n, way) in [Dies, Stalls, IsCut(&[Database])].into_iter().enumerate() {
             let round = async {
                 w.stop_all("work")?;
+                w.minutes_pass().await?;
                 w.sandbox.expire_access_tokens(SUPPORT);
                 w.sandbox.revoke_refresh_tokens(SUPPORT);
                 w.deliver(SUPPORT, &numbered(n)).await?;

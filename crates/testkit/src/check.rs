@@ -117,9 +117,12 @@ pub async fn run_where_free(database_url: &str, statements: &[&str]) -> Result<(
     Ok(())
 }
 
-/// PostgreSQL's lock_not_available.
+/// PostgreSQL's lock_not_available, SQLite's BUSY.
 fn is_locked(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| code == "55P03" || code == "5")
 }
 
 /// A mailbox's INBOX as the mail server has it.

@@ -34,6 +34,8 @@ pub enum Way {
 const MINUTES_PASS: &[&str] = &[
     "UPDATE worker_sessions SET heartbeat_at = heartbeat_at - 60000000",
     "UPDATE grants SET lease_until = 1 WHERE lease_until > 1",
+    // Long enough ago that a refusal is not one of the token that was just fetched.
+    "UPDATE grants SET refreshed_at = refreshed_at - 60000000",
     "UPDATE email_channels SET send_lease_until = 1 WHERE send_lease_until > 1",
     "UPDATE owed_work SET lease_until = 1, handed_until = 0, ready_at = 1, due_at = 1 WHERE state = 'waiting'",
     "UPDATE raw_emails SET lease_until = 0, ready_at = 1 WHERE state = 'waiting'",
