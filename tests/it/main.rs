@@ -21,6 +21,7 @@ mod migrating;
 mod no_room;
 mod openapi;
 mod outages;
+mod pace;
 mod polling;
 mod postgres_trouble;
 mod program;

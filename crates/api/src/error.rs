@@ -70,6 +70,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, words)
     }
 
+    /// Not at this moment.
+    pub fn conflict(code: &'static str, words: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, words)
+    }
+
     /// A value of one field that cannot be taken.
     pub fn invalid(field: &str, words: impl Into<Cow<'static, str>>) -> Self {
         Self { attributes: vec![field.to_owned()], ..Self::unprocessable("invalid", words) }
@@ -225,6 +230,13 @@ impl Answers for Acting {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 500, 503];
 }
 
+/// Deciding about something that goes on at the same time, without a body.
+#[derive(Debug)]
+pub struct Deciding;
+impl Answers for Deciding {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 500, 503];
+}
+
 /// Changing something, with a body.
 #[derive(Debug)]
 pub struct Writing;
@@ -303,6 +315,7 @@ const fn description(status: u16) -> &'static str {
             "Not allowed: the role does not permit it, the account is suspended, or a cookie came from another site."
         }
         404 => "There is nothing under this id, or nothing that the caller may see.",
+        409 => "Not at this moment: it goes on elsewhere, or must wait.",
         413 => "Larger than is accepted.",
         415 => "The Content-Type is not understood.",
         422 => "Understood, but it cannot be done with these values or in this state.",

@@ -59,7 +59,9 @@ impl InboxesApi {
     ) -> Result<Json<Inbox>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
         let name = body.0.name.clone();
-        let inbox = inboxes::update(auth.app(), &member, InboxId(inbox_id.0), name, |now| changed(now, body.0)).await?;
+        let limits = body.0.sending_limits.clone().map(Into::into);
+        let settings = |now| changed(now, body.0);
+        let inbox = inboxes::update(auth.app(), &member, InboxId(inbox_id.0), name, settings, limits).await?;
         Ok(Json(shown(&auth, &member, &inbox)))
     }
 

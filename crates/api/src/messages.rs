@@ -1,19 +1,19 @@
 //! What is said in a conversation: reading, replying, retrying, deleting.
 
 use crate::auth::Auth;
-use crate::error::{Acting, Problem, Reading, Refusal, Writing};
+use crate::error::{Acting, Deciding, Problem, Reading, Refusal, Writing};
 use crate::message_body::MessageBody;
 use crate::shape;
 use crate::tags::Tag;
 use app::App;
 use app::accounts::Member;
 use app::conversations;
-use app::outbound::{self, IdempotencyKey, RetryError};
+use app::outbound::{self, IdempotencyKey};
 use domain::{DisplayId, MessageId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
-use wire::message::{Message, MessageHtml, MessageList, MessageListMeta};
+use wire::message::{Message, MessageHtml, MessageList, MessageListMeta, ResolveMessage};
 
 pub struct MessagesApi;
 
@@ -80,10 +80,10 @@ impl MessagesApi {
         Ok(Json(shown(&auth, &member, &message).await?.with_echo_id(asked.echo_id)))
     }
 
-    /// Send a message once more
+    /// Send a message once more, or now
     ///
-    /// One that failed, bounced, or may not have left; or one that was sent, to the recipients who were refused. Whoever has it does not
-    /// get it again.
+    /// One that waits is tried now, in its turn. One that failed, bounced, or may not have left is sent once more; one that was sent, to the
+    /// recipients who were refused. Whoever has it does not get it again.
     #[oai(
         path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages/:message_id/retry",
         method = "post",
@@ -95,8 +95,56 @@ impl MessagesApi {
         account_id: Path<i64>,
         conversation_id: Path<i64>,
         message_id: Path<i64>,
-    ) -> Result<Json<Message>, Refusal<Acting>> {
-        acted(&auth, [account_id, conversation_id, message_id], outbound::retry).await
+        /// Also before the time has come that the mail server asked us to wait for.
+        regardless: Query<Option<bool>>,
+    ) -> Result<Json<Message>, Refusal<Deciding>> {
+        let regardless = regardless.0.unwrap_or(false);
+        let retry = async |app: &App, member: &Member, conversation, message| {
+            outbound::retry(app, member, conversation, message, regardless).await
+        };
+        acted(&auth, [account_id, conversation_id, message_id], retry).await
+    }
+
+    /// Cancel a message that waits
+    ///
+    /// It does not leave, and has `failed` as `cancelled`; whoever has it already keeps it. It can be retried. One that is being sent at this
+    /// moment, or may have left, is 409.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages/:message_id/cancel",
+        method = "post",
+        operation_id = "cancel_message"
+    )]
+    async fn cancel(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        message_id: Path<i64>,
+    ) -> Result<Json<Message>, Refusal<Deciding>> {
+        acted(&auth, [account_id, conversation_id, message_id], outbound::cancel).await
+    }
+
+    /// Say whether a message was sent
+    ///
+    /// For one whose outcome is unknown, by somebody who has looked. It is `sent` then, or has `failed` as `not_sent`. To send it again, retry it.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id/messages/:message_id/resolve",
+        method = "post",
+        operation_id = "resolve_message"
+    )]
+    async fn resolve(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        message_id: Path<i64>,
+        body: Json<ResolveMessage>,
+    ) -> Result<Json<Message>, Refusal<Writing>> {
+        let sent = body.0.sent;
+        let resolve = async |app: &App, member: &Member, conversation, message| {
+            outbound::resolve(app, member, conversation, message, sent).await
+        };
+        acted(&auth, [account_id, conversation_id, message_id], resolve).await
     }
 
     /// Delete a message
@@ -150,14 +198,17 @@ impl MessagesApi {
 }
 
 /// Does something to one message, and shows it as it is then. `path`: account, conversation, message.
-async fn acted(
+async fn acted<E, A>(
     auth: &Auth,
     path: [Path<i64>; 3],
-    act: impl AsyncFnOnce(&App, &Member, DisplayId, MessageId) -> Result<domain::message::Message, RetryError>,
-) -> Result<Json<Message>, Refusal<Acting>> {
+    act: impl AsyncFnOnce(&App, &Member, DisplayId, MessageId) -> Result<domain::message::Message, E>,
+) -> Result<Json<Message>, Refusal<A>>
+where
+    Problem: From<E>,
+{
     let [account, conversation, message] = path.map(|id| id.0);
     let member = auth.enter(account).await?;
-    let message = act(auth.app(), &member, DisplayId(conversation), MessageId(message)).await?;
+    let message = act(auth.app(), &member, DisplayId(conversation), MessageId(message)).await.map_err(Problem::from)?;
     Ok(Json(shown(auth, &member, &message).await?))
 }
 

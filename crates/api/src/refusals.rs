@@ -9,7 +9,7 @@ use app::channels::connect::BeginError;
 use app::channels::health::TryAgainError;
 use app::channels::inboxes::InboxError;
 use app::conversations::{AssignError, ReadError, StatusError};
-use app::outbound::{Invalid, ReplyError, RetryError};
+use app::outbound::{DecideError, Invalid, ReplyError, RetryError};
 use poem::http::StatusCode;
 
 macro_rules! refused_with {
@@ -24,7 +24,7 @@ macro_rules! refused_with {
 
 refused_with! {
     StoreError, EnterError, SignInError, ProfileError, AgentError, ReadError, StatusError, AssignError, InboxError, BeginError,
-    ConnectionStatusError, TryAgainError, ReplyError, RetryError,
+    ConnectionStatusError, TryAgainError, ReplyError, RetryError, DecideError,
 }
 
 impl From<StoreError> for Problem {
@@ -223,8 +223,38 @@ impl From<RetryError> for Problem {
                 "nothing_to_retry",
                 "This message is on its way, was sent, or never leaves: there is nothing to retry",
             ),
+            RetryError::AskedToWait { until } => Self::conflict(
+                "server_asked_to_wait",
+                format!(
+                    "The mail server asked for no try before {}; with regardless=true it is tried all the same",
+                    until.to_iso()
+                ),
+            ),
             RetryError::NotDeletable => Self::unprocessable("not_deletable", "This message cannot be deleted"),
             RetryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DecideError> for Problem {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::NotFound => Self::not_found(),
+            DecideError::BeingSent => {
+                Self::conflict("being_sent", "The message is being sent at this moment and cannot be called back")
+            }
+            DecideError::MayHaveLeft => Self::conflict(
+                "may_have_left",
+                "The message may have left already: look into the mailbox's Sent folder, then say whether it was sent",
+            ),
+            DecideError::NothingToCancel => Self::unprocessable(
+                "nothing_to_cancel",
+                "This message was sent, has ended, or never leaves: there is nothing to cancel",
+            ),
+            DecideError::NothingToResolve => {
+                Self::unprocessable("nothing_to_resolve", "It is not open whether this message was sent")
+            }
+            DecideError::Store(error) => error.into(),
         }
     }
 }

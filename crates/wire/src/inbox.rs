@@ -101,6 +101,9 @@ pub struct Inbox {
     /// How sending from the mailbox is doing. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub send_health: Option<Health>,
+    /// How fast the mailbox may send. Our addition.
+    #[oai(skip_serializing_if_is_none)]
+    pub sending_limits: Option<SendingLimits>,
     /// How far the import of the past has come. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub import: Option<ImportProgress>,
@@ -157,6 +160,7 @@ impl Inbox {
             reauthorization_required: None,
             fetch_health: None,
             send_health: None,
+            sending_limits: None,
             import: None,
         }
     }
@@ -185,6 +189,7 @@ impl Inbox {
             reauthorization_required: Some(needs_reauthorization(channel)),
             fetch_health: Some((&channel.fetch_health).into()),
             send_health: Some((&channel.send_health).into()),
+            sending_limits: Some(SendingLimits::of(channel)),
             import: Some((&channel.import).into()),
             ..Self::for_member(inbox)
         }
@@ -196,6 +201,40 @@ pub use crate::json::AlwaysNull;
 #[derive(Clone, Debug, Object)]
 pub struct InboxList {
     pub payload: Vec<Inbox>,
+}
+
+/// What one mailbox may send.
+#[derive(Clone, Debug, Object)]
+pub struct SendingLimits {
+    pub messages_per_minute: i64,
+    /// Within any 24 hours.
+    pub recipients_per_day: i64,
+}
+
+impl SendingLimits {
+    fn of(channel: &domain::channel::EmailChannel) -> Self {
+        let may = channel.capabilities();
+        Self { messages_per_minute: may.messages_per_minute.into(), recipients_per_day: may.recipients_per_day.into() }
+    }
+}
+
+/// What was agreed with the provider for one mailbox. What is absent is as the provider says of every mailbox.
+#[derive(Clone, Debug, Object)]
+pub struct AgreedSendingLimits {
+    #[oai(validator(minimum(value = "1"), maximum(value = "100000")))]
+    pub messages_per_minute: Option<i64>,
+    #[oai(validator(minimum(value = "1"), maximum(value = "10000000")))]
+    pub recipients_per_day: Option<i64>,
+}
+
+impl From<AgreedSendingLimits> for domain::channel::SendingLimits {
+    fn from(agreed: AgreedSendingLimits) -> Self {
+        let number = |value: Option<i64>| value.and_then(|value| u32::try_from(value).ok());
+        Self {
+            messages_per_minute: number(agreed.messages_per_minute),
+            recipients_per_day: number(agreed.recipients_per_day),
+        }
+    }
 }
 
 /// What an administrator may change. Absent leaves as it is; null clears where that makes sense.
@@ -217,4 +256,6 @@ pub struct InboxUpdate {
     pub sender_name_type: Option<SenderNameType>,
     #[oai(deserialize_with = "crate::json::changed_text", nullable, validator(max_length = 255))]
     pub business_name: MaybeUndefined<String>,
+    /// How fast the mailbox may send, where that was agreed with its provider; replaces what was agreed before.
+    pub sending_limits: Option<AgreedSendingLimits>,
 }

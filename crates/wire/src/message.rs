@@ -232,6 +232,13 @@ pub struct NewMessage {
     pub email_html_content: Option<String>,
 }
 
+/// What somebody knows of a message whose outcome is unknown.
+#[derive(Clone, Debug, Object)]
+pub struct ResolveMessage {
+    /// True: it left. False: it did not, and does not.
+    pub sent: bool,
+}
+
 /// A message's HTML, made safe to show.
 #[derive(Clone, Debug, Object)]
 pub struct MessageHtml {

@@ -63,7 +63,7 @@ async fn a_reply_is_queued_with_its_delivery_and_a_note_never_leaves() {
     let after = world.get(&format!("{MESSAGES}?after={first}")).await.json();
     assert_eq!(after["payload"].as_array().map(Vec::len), Some(2));
 
-    let retry = world.json(Method::POST, &format!("{MESSAGES}/{}/retry", message["id"]), &json!({})).await;
+    let retry = world.json(Method::POST, &format!("{MESSAGES}/{}/retry", note["id"]), &json!({})).await;
     assert_refusal(&retry, 422, "nothing_to_retry");
     let deleted = world.json(Method::DELETE, &format!("{MESSAGES}/{}", note["id"]), &json!({})).await;
     assert_eq!(deleted.json()["content_attributes"]["deleted"], true, "{}", deleted.text);
@@ -99,9 +99,60 @@ async fn the_same_idempotency_key_gives_the_same_message_and_another_body_is_ref
         world.send(Method::POST, MESSAGES, &headers, json!({"content": content}).to_string()).await
     };
     let (first, again) = (send("once").await.json(), send("once").await.json());
-    assert_eq!(first["id"], again["id"]);
+    assert_eq!(first, again, "the same answer, word for word");
     assert_refusal(&send("other").await, 422, "idempotency_key_reused");
     assert_eq!(world.get(MESSAGES).await.json()["payload"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn a_message_that_waits_is_tried_now_or_cancelled_and_what_cannot_be_decided_is_refused() {
+    let Desk { world, .. } = desk().await;
+    let reply = world.json(Method::POST, MESSAGES, &json!({"content": "a mistake"})).await.json();
+    let path = |what: &str| format!("{MESSAGES}/{}/{what}", reply["id"]);
+    let now = world.json(Method::POST, &path("retry?regardless=true"), &json!({})).await;
+    assert_eq!((now.status.as_u16(), &now.json()["delivery"]["state"]), (200, &json!("queued")));
+    assert_refusal(
+        &world.json(Method::POST, &path("resolve"), &json!({"sent": true})).await,
+        422,
+        "nothing_to_resolve",
+    );
+    let cancelled = world.json(Method::POST, &path("cancel"), &json!({})).await;
+    assert_eq!(cancelled.status.as_u16(), 200, "{}", cancelled.text);
+    let message = cancelled.json();
+    assert_eq!((&message["status"], &message["delivery"]["state"]), (&json!("failed"), &json!("failed")));
+    assert_eq!(message["delivery"]["failure"]["code"], json!("cancelled"));
+    assert_refusal(&world.json(Method::POST, &path("cancel"), &json!({})).await, 422, "nothing_to_cancel");
+    // It is being sent.
+    let id = domain::MessageId(reply["id"].as_i64().expect("an id"));
+    let scope = world.app.store().operator().account(world.ours.account_id).await.expect("answers").expect("there");
+    for (state, code) in [("sending", "being_sent"), ("outcome_unknown", "may_have_left")] {
+        let record = scope.delivery_of_message(id).await.expect("answers").expect("a delivery");
+        let mut tx = scope.begin().await.expect("a transaction");
+        let mut record = tx.lock_delivery(record.delivery.id).await.expect("answers").expect("a delivery");
+        record.delivery.state = domain::message::DeliveryState::parse(state).expect("a state");
+        tx.update_delivery(&record).await.expect("written");
+        tx.commit().await.expect("committed");
+        assert_refusal(&world.json(Method::POST, &path("cancel"), &json!({})).await, 409, code);
+    }
+    let said = world.json(Method::POST, &path("resolve"), &json!({"sent": true})).await;
+    assert_eq!((said.status.as_u16(), &said.json()["delivery"]["state"]), (200, &json!("sent")), "{}", said.text);
+}
+
+#[tokio::test]
+async fn what_a_mailbox_may_send_is_shown_and_changed() {
+    let Desk { world, inbox } = desk().await;
+    let path = format!("~/inboxes/{inbox}");
+    let shown = world.get(&path).await.json();
+    assert_eq!(shown["sending_limits"], json!({"messages_per_minute": 30, "recipients_per_day": 10_000}));
+    let agreed = json!({"sending_limits": {"recipients_per_day": 2_000}});
+    let changed = world.json(Method::PATCH, &path, &agreed).await;
+    assert_eq!(changed.json()["sending_limits"], json!({"messages_per_minute": 30, "recipients_per_day": 2_000}));
+    assert_eq!(
+        world.json(Method::PATCH, &path, &json!({"name": "Desk"})).await.json()["sending_limits"]["recipients_per_day"],
+        2_000
+    );
+    let none = world.json(Method::PATCH, &path, &json!({"sending_limits": {"messages_per_minute": 0}})).await;
+    assert_eq!(none.status.as_u16(), 400, "{}", none.text);
 }
 
 #[tokio::test]

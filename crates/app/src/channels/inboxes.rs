@@ -4,7 +4,7 @@ use super::snapshot;
 use crate::accounts::Member;
 use crate::{App, Hint};
 use domain::account::Role;
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, SendingLimits};
 use domain::event::EventKind;
 use domain::inbox::{Inbox, InboxSettings};
 use domain::user::Agent;
@@ -39,12 +39,14 @@ pub async fn show(_app: &App, member: &Member, inbox: InboxId) -> Result<Inbox, 
 }
 
 /// `name`: `None` leaves it. `settings` is given what they are at that moment, so that two who change different ones both have their way.
+/// `sending_limits`: what was agreed with the provider; `None` leaves it.
 pub async fn update(
     app: &App,
     member: &Member,
     inbox: InboxId,
     name: Option<String>,
     settings: impl FnOnce(InboxSettings) -> InboxSettings,
+    sending_limits: Option<SendingLimits>,
 ) -> Result<Inbox, InboxError> {
     manage(member, inbox)?;
     let name = name.map(|name| name.trim().to_owned());
@@ -55,10 +57,15 @@ pub async fn update(
     let renamed = InboxChange { name, settings: None };
     let found = tx.update_inbox(inbox, &renamed).await?.ok_or(InboxError::NotFound)?;
     let set = InboxChange { name: None, settings: Some(settings(found.settings)) };
+    if let Some(limits) = sending_limits {
+        tx.set_sending_limits(found.channel.id, limits).await?;
+        tx.call_next_delivery(found.channel.id).await?;
+    }
     let updated = tx.update_inbox(inbox, &set).await?.ok_or(InboxError::NotFound)?;
     tx.append_event(EventKind::InboxUpdated, Some(inbox), None, snapshot::inbox(&updated));
     tx.commit().await?;
     app.wake(Hint::Account(updated.account_id));
+    app.wake(Hint::Owed);
     Ok(updated)
 }
 

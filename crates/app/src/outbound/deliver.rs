@@ -28,7 +28,7 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
         return not_queued(app, work, id, record.delivery.state).await;
     }
     // Deleted while an attempt was under way that did not succeed: no further one follows.
-    if work.scope.message_by_id(record.delivery.message_id).await?.is_none_or(|message| message.deleted) {
+    if !work.scope.message_stands(record.delivery.message_id).await? {
         return settle::settle(app, work, id, Settled::failed(FailureClass::MessageDeleted)).await;
     }
     if work.scope.account().await?.status == AccountStatus::Suspended {

@@ -8,11 +8,12 @@
 //! - [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
 //! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
 //! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
-//! - [`retry`]: a person asks again, cancels, or deletes a message.
+//! - [`retry`]: a person asks again, or deletes a message. [`decide`]: they cancel it, or know whether it left.
 //! - [`give_up`]: work on a message that always breaks down.
 
 mod attempt;
 mod composing;
+pub mod decide;
 pub mod deliver;
 pub mod draft;
 pub mod envelope;
@@ -27,6 +28,7 @@ pub mod reply;
 pub mod retry;
 pub(crate) mod settle;
 
+pub use decide::{DecideError, cancel, resolve};
 pub use draft::{Draft, IdempotencyKey, Invalid, UploadedFile};
 pub use reply::{ReplyError, reply};
 pub use retry::{RetryError, delete_message, retry};

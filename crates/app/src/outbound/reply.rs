@@ -87,20 +87,30 @@ pub async fn reply(
     }
     let ready = prepare(app, member, &view, &inbox, draft, recipients, files, key).await?;
     let mut tries = 1;
-    let (id, is_new) = loop {
+    let written = loop {
         match write(app, member, &view, &inbox, &ready).await {
             Err(ReplyError::Store(error)) if error.is_transient() && tries < TRIES => tries += 1,
             ended => break ended?,
         }
     };
-    if is_new {
-        app.passes(KillPoint::ReplyCommitted);
-        app.wake(Hint::Account(member.scope.account_id()));
-        if ready.leaves.is_some() {
-            app.wake(Hint::Owed);
+    match written {
+        Written::New(message) => {
+            app.passes(KillPoint::ReplyCommitted);
+            app.wake(Hint::Account(member.scope.account_id()));
+            if ready.leaves.is_some() {
+                app.wake(Hint::Owed);
+            }
+            Ok(*message)
         }
+        Written::Before(id) => member.scope.message_by_id(id).await?.ok_or(ReplyError::MessageGone),
     }
-    member.scope.message_by_id(id).await?.ok_or(ReplyError::MessageGone)
+}
+
+enum Written {
+    /// As it was committed.
+    New(Box<Message>),
+    /// By the same request, earlier.
+    Before(MessageId),
 }
 
 async fn prepare(
@@ -193,20 +203,19 @@ fn mail_attributes(
     }
 }
 
-/// The message's id, and whether it was made here.
 async fn write(
     app: &App,
     member: &Member,
     view: &ConversationView,
     inbox: &Inbox,
     ready: &Ready,
-) -> Result<(MessageId, bool), ReplyError> {
+) -> Result<Written, ReplyError> {
     let now = app.now();
     let mut tx = member.scope.begin().await?;
     if let Some((key, request)) = &ready.key {
         match tx.claim_idempotency_key(key.token_id, &key.key, request, now).await? {
             IdempotencyCheck::New => {}
-            IdempotencyCheck::Made(message) => return Ok((message, false)),
+            IdempotencyCheck::Made(message) => return Ok(Written::Before(message)),
             IdempotencyCheck::MadeNothing => return Err(ReplyError::MessageGone),
             IdempotencyCheck::OtherRequest => return Err(ReplyError::KeyReused),
         }
@@ -244,7 +253,7 @@ async fn write(
         tx.finish_idempotency_key(key.token_id, &key.key, message.id).await?;
     }
     tx.commit().await?;
-    Ok((message.id, true))
+    Ok(Written::New(Box::new(message)))
 }
 
 /// PostgreSQL keeps no NUL in JSON.

@@ -1,4 +1,4 @@
-//! A person asks for another try, or deletes a message.
+//! A person asks for another try, at once or once more, or deletes a message. What else they may decide: [`super::decide`].
 
 use super::settle;
 use crate::accounts::Member;
@@ -6,9 +6,9 @@ use crate::conversations::{self, ReadError, snapshot};
 use crate::{App, Hint};
 use domain::event::EventKind;
 use domain::message::{DeliveryState, Message, MessageType};
-use domain::{DisplayId, FailureClass, MessageId};
+use domain::{DisplayId, Failure, FailureClass, MessageId, Timestamp};
 use serde_json::{Value, json};
-use store::{MessageChange, OwedKind, OwedPriority, StoreError, Tx};
+use store::{DeliveryRecord, MessageChange, OwedKind, OwedPriority, StoreError, Tx};
 
 /// What stands where the words of a deleted message stood; Chatwoot's.
 const DELETED: &str = "This message was deleted";
@@ -20,6 +20,9 @@ pub enum RetryError {
     /// It is on its way, was sent, or never leaves.
     #[error("there is nothing to retry")]
     NothingToRetry,
+    /// The mail server asked for no try before then, and the person did not say that it should be tried all the same.
+    #[error("the mail server asked to wait")]
+    AskedToWait { until: Timestamp },
     /// Activity lines say what happened: they stay.
     #[error("this message cannot be deleted")]
     NotDeletable,
@@ -36,16 +39,21 @@ impl From<ReadError> for RetryError {
     }
 }
 
-/// Queued again, with the same words, HTML and attachments, for everybody who does not have it. Under the same Message-ID as long as no
-/// server is known to have taken a mail under it ([`super::ids`]).
+/// What waits is tried now; before the time that the mail server asked for only if `regardless`. What ended without success is queued again,
+/// with the same words, HTML and attachments, for everybody who does not have it. Under the same Message-ID as long as no server is known to
+/// have taken a mail under it ([`super::ids`]).
 pub async fn retry(
     app: &App,
     member: &Member,
     conversation: DisplayId,
     message: MessageId,
+    regardless: bool,
 ) -> Result<Message, RetryError> {
     let message = find(app, member, conversation, message).await?;
     let record = member.scope.delivery_of_message(message.id).await?.ok_or(RetryError::NothingToRetry)?;
+    if record.delivery.state == DeliveryState::Queued {
+        return try_now(app, member, &record, regardless).await;
+    }
     let mut tx = member.scope.begin().await?;
     let mut record = tx.lock_delivery(record.delivery.id).await?.ok_or(RetryError::NothingToRetry)?;
     if !record.delivery.may_be_retried() {
@@ -73,6 +81,40 @@ pub async fn retry(
     let change = MessageChange { content_attributes: Some(attributes), ..MessageChange::default() };
     tx.update_message(message.id, &change).await?;
     let message = say_updated(&mut tx, message.id, EventKind::DeliveryUpdated).await?;
+    tx.commit().await?;
+    app.wake(Hint::Owed);
+    app.wake(Hint::Account(member.scope.account_id()));
+    Ok(message)
+}
+
+/// It gives up its own wait, and keeps its place in the mailbox's line; the mailbox gives up its wait too.
+async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless: bool) -> Result<Message, RetryError> {
+    let channel = match record.channel_id {
+        Some(channel) => member.scope.channel(channel).await?,
+        None => None,
+    };
+    let mut tx = member.scope.begin().await?;
+    let record = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.delivery.state == DeliveryState::Queued);
+    // Somebody has just begun to send it.
+    let mut record = record.ok_or(RetryError::NothingToRetry)?;
+    let delivery = &mut record.delivery;
+    let stated = |failure: Option<&Failure>, until: Option<Timestamp>| {
+        until.filter(|until| *until > app.now() && failure.is_some_and(|failure| failure.retry_after().is_some()))
+    };
+    let of_the_mailbox =
+        channel.as_ref().and_then(|c| stated(c.send_health.failure.as_ref(), c.send_health.next_try_at));
+    let until = stated(delivery.failure.as_ref(), delivery.next_try_at).max(of_the_mailbox);
+    if let Some(until) = until.filter(|_| !regardless) {
+        return Err(RetryError::AskedToWait { until });
+    }
+    delivery.waits_alone = false;
+    delivery.next_try_at = delivery.next_try_at.map(|_| app.now());
+    tx.update_delivery(&record).await?;
+    tx.hasten_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
+    if let Some(channel) = channel {
+        tx.resume_sending(channel.id).await?;
+    }
+    let message = say_updated(&mut tx, record.delivery.message_id, EventKind::DeliveryUpdated).await?;
     tx.commit().await?;
     app.wake(Hint::Owed);
     app.wake(Hint::Account(member.scope.account_id()));
@@ -131,7 +173,12 @@ pub async fn delete_message(
     Ok(message)
 }
 
-async fn find(app: &App, member: &Member, conversation: DisplayId, message: MessageId) -> Result<Message, RetryError> {
+pub(super) async fn find(
+    app: &App,
+    member: &Member,
+    conversation: DisplayId,
+    message: MessageId,
+) -> Result<Message, RetryError> {
     let view = conversations::show(app, member, conversation).await?;
     member.scope.message(view.conversation.id, message).await?.ok_or(RetryError::NotFound)
 }

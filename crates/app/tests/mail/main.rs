@@ -2,15 +2,18 @@
 
 mod asked_to_wait;
 mod backlog;
+mod cancelling;
 mod claims;
 mod deleted_and_blocked;
 mod desk;
 mod flow;
+mod idempotency;
 mod ingest;
 mod ingest_together;
 mod lengths;
 mod mailbox_refusals;
 mod pacing;
+mod patience;
 mod people;
 mod postgres;
 mod pulling;

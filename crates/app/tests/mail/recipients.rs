@@ -138,13 +138,13 @@ async fn a_retry_of_a_sent_message_goes_to_the_refused_alone() {
     desk.work().await;
     let message = desk.message(id, sent.id).await;
     assert_eq!((delivery(&message).state, &people(&message)[2][..]), (DeliveryState::Sent, &[GRACE.to_owned()][..]));
-    let again = outbound::retry(&desk.app, &desk.member, id, sent.id).await.expect("queued");
+    let again = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await.expect("queued");
     assert_eq!((delivery(&again).state, &people(&again)[1][..]), (DeliveryState::Queued, &[GRACE.to_owned()][..]));
     desk.work().await;
     assert_eq!(received(&desk), [1, 1, 1]);
     let message = desk.message(id, sent.id).await;
     assert_eq!((delivery(&message).state, people(&message)[0].len()), (DeliveryState::Sent, 3));
-    let nothing = outbound::retry(&desk.app, &desk.member, id, sent.id).await;
+    let nothing = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await;
     assert!(matches!(nothing, Err(outbound::RetryError::NothingToRetry)), "{nothing:?}");
 }
 
@@ -178,6 +178,25 @@ async fn when_nobody_is_taken_the_refused_are_named_and_the_others_wait() {
     desk.work().await;
     assert_eq!((received(&desk), desk.state(id, sent.id).await), ([0, 1, 1], DeliveryState::Sent));
     assert_eq!(desk.message(id, sent.id).await.source_id, sent.source_id, "nobody had it under another id");
+}
+
+#[tokio::test]
+async fn when_everybody_is_refused_for_good_the_message_fails_and_a_retry_goes_to_all() {
+    let (desk, id) = written_to().await;
+    for whom in [ADA, GRACE, LINUS] {
+        desk.sandbox.faults().once(SmtpFault::recipient_unknown(whom));
+    }
+    let sent = reply_to_three(&desk, id).await;
+    desk.work().await;
+    let message = desk.message(id, sent.id).await;
+    assert_eq!(delivery(&message).state, DeliveryState::Failed);
+    assert_eq!(people(&message), [vec![], vec![], [ADA, GRACE, LINUS].map(str::to_owned).to_vec()]);
+    assert!(
+        error(&message).contains("Refused: ada@customer.example, grace@customer.example, linus@elsewhere.example.")
+    );
+    outbound::retry(&desk.app, &desk.member, id, sent.id, false).await.expect("queued");
+    desk.work().await;
+    assert_eq!((received(&desk), desk.state(id, sent.id).await), ([1, 1, 1], DeliveryState::Sent));
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn report(name: &str, about: &str, whom: &str) -> String {
 }
 
 async fn retried(desk: &Desk, id: DisplayId, message: MessageId) -> Message {
-    outbound::retry(&desk.app, &desk.member, id, message).await.expect("queued")
+    outbound::retry(&desk.app, &desk.member, id, message, false).await.expect("queued")
 }
 
 fn id_of(desk: &Desk, address: &str) -> String {

@@ -112,7 +112,7 @@ async fn a_refused_message_fails_with_a_reason_and_a_retry_sends_the_same_mail()
     let failed = desk.message(id, sent.id).await;
     assert_eq!(failed.delivery.as_ref().map(|d| d.state), Some(DeliveryState::Failed));
     assert!(failure(&failed).is_some());
-    let again = outbound::retry(&desk.app, &desk.member, id, sent.id).await.expect("queued");
+    let again = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await.expect("queued");
     assert_eq!(
         (again.delivery.as_ref().map(|d| d.state), again.source_id),
         (Some(DeliveryState::Queued), sent.source_id)
@@ -121,7 +121,7 @@ async fn a_refused_message_fails_with_a_reason_and_a_retry_sends_the_same_mail()
     desk.work().await;
     assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
     assert_eq!((received(&desk, ADA), received(&desk, "grace@customer.example")), (1, 1));
-    let twice = outbound::retry(&desk.app, &desk.member, id, sent.id).await;
+    let twice = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await;
     assert!(matches!(twice, Err(outbound::RetryError::NothingToRetry)), "{twice:?}");
 }
 
@@ -175,6 +175,26 @@ async fn a_message_that_is_not_in_sent_after_the_looks_is_sent_again_with_the_sa
     let mails = desk.sandbox.mailbox(ADA).messages(INBOX);
     assert_eq!(mails.len(), 1);
     assert_eq!(::mail::parse::parse(&mails[0].bytes, usize::MAX).message_id, sent.source_id);
+}
+
+#[tokio::test]
+async fn a_second_sending_that_exchange_refuses_or_swallows_leaves_one_copy_at_the_customer() {
+    for swallows in [false, true] {
+        let (desk, id) = written_to().await;
+        // It was taken, and no copy is in Sent to show it.
+        desk.sandbox.update_user(crate::desk::SUPPORT, |user| user.keeps_sent_copy = false);
+        desk.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: true });
+        if swallows {
+            desk.sandbox.faults().always(SmtpFault::SwallowDuplicates);
+        }
+        let sent = desk.reply(id, "hello").await;
+        desk.work().await;
+        let delivery = desk.message(id, sent.id).await.delivery.expect("a delivery");
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 2), "swallows: {swallows}");
+        assert_eq!(received(&desk, ADA), 1);
+        let swallowed = desk.sandbox.faults().fired().contains(&SmtpFault::SwallowDuplicates.into());
+        assert_eq!(swallowed, swallows, "a second sending was made");
+    }
 }
 
 #[tokio::test]

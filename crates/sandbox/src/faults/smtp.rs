@@ -45,6 +45,9 @@ pub enum SmtpFault {
     StallAfterDot { accepted: bool },
     /// The mail is taken although the reply is this one.
     AcceptedBut { reply: String },
+    /// A second mail under a Message-ID is answered as if it were taken, and thrown away: Exchange's duplicate detection at delivery
+    /// ("Duplicate message detection", Microsoft Learn), where submission did not refuse it.
+    SwallowDuplicates,
     /// Whatever the user's setting: the Message-ID is replaced.
     RewriteMessageId,
     /// The final 250 without the new Message-ID in it.

@@ -73,6 +73,9 @@ pub(super) fn submit(state: &State, handed: &Handed<'_>) -> String {
     if let Some(id) = &original
         && !state.submissions.first_time(&user.address, id)
     {
+        if take(&SmtpFault::SwallowDuplicates) {
+            return format!("250 2.0.0 OK <{id}> [Hostname={HOST}]");
+        }
         let refusal = "554 5.2.0 STOREDRV.Submission.Exception:StoragePermanentException.MapiExceptionDuplicateDelivery; \
                        Failed to process message due to a permanent exception with message Cannot submit message.";
         state.journal.note(refused(handed.from, refusal));

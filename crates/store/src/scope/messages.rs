@@ -73,6 +73,16 @@ impl AccountScope {
         load_message(&self.inner.read, self.id, message).await
     }
 
+    /// It is there, and nobody deleted it.
+    pub async fn message_stands(&self, message: MessageId) -> Result<bool> {
+        let stands: Option<i64> = self
+            .sql("SELECT id FROM messages WHERE account_id = :account AND id = ? AND NOT deleted")
+            .bind(message.0)
+            .value(&self.inner.read)
+            .await?;
+        Ok(stands.is_some())
+    }
+
     pub async fn attachment(&self, attachment: AttachmentId) -> Result<Option<Attachment>> {
         let row = find_in::<attachment::Entity>(self.id)
             .filter(attachment::Column::Id.eq(attachment.0))

@@ -10,7 +10,7 @@ use super::purge::Purge;
 use super::sql::system;
 use crate::*;
 use domain::ChannelId;
-use sea_orm::FromQueryResult;
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use std::time::Duration;
 
 /// For the limit of a minute: sendings of one second are counted together.
@@ -168,7 +168,12 @@ impl AccountScope {
     /// Makes due now who stands first in the mailbox's line. Who waits for a reason of their own goes on waiting. `false`: nobody stands there,
     /// whoever does is due, or the mailbox is left alone for a while.
     pub async fn call_next_delivery(&self, channel: ChannelId) -> Result<bool> {
-        let called = self
+        call_next(&self.inner.write, self, channel).await
+    }
+}
+
+pub(super) async fn call_next<C: ConnectionTrait>(on: &C, scope: &AccountScope, channel: ChannelId) -> Result<bool> {
+    let called = scope
             .sql(
                 "UPDATE owed_work SET due_at = {now}, ready_at = {now} WHERE account_id = :account AND id = ( \
                  SELECT o.id FROM deliveries d JOIN owed_work o ON o.account_id = d.account_id AND o.kind = 'deliver_message' \
@@ -178,10 +183,9 @@ impl AccountScope {
                  ORDER BY o.priority, d.id LIMIT 1) AND due_at > {now}",
             )
             .bind(channel.0)
-            .run(&self.inner.write)
+            .run(on)
             .await?;
-        Ok(called == 1)
-    }
+    Ok(called == 1)
 }
 
 impl Purge {

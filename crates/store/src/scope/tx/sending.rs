@@ -3,7 +3,7 @@
 use super::Tx;
 use crate::scope::convert;
 use crate::scope::grants::micros;
-use crate::scope::sending::{SECOND, TEN_MINUTES};
+use crate::scope::sending::{self, SECOND, TEN_MINUTES};
 use crate::*;
 use domain::ChannelId;
 use domain::channel::SendingLimits;
@@ -79,6 +79,11 @@ impl Tx {
             .run(&self.tx)
             .await?;
         Ok(())
+    }
+
+    /// As [`AccountScope::call_next_delivery`].
+    pub async fn call_next_delivery(&mut self, channel: ChannelId) -> Result<bool> {
+        sending::call_next(&self.tx, &self.scope, channel).await
     }
 
     /// What waits is due now. `false`: somebody is at it, or nothing is owed.

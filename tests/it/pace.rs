@@ -1,0 +1,130 @@
+//! How fast a mailbox sends, and what waits meanwhile (O1, O4): told by the built program, over restarts and several processes.
+
+use anyhow::{Context, Result};
+use sandbox::SmtpFault;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use testkit::client::ApiClient;
+use testkit::process::free_port;
+use testkit::world::{Database, Queue, Setup, World};
+
+fn arrived(w: &World) -> usize {
+    w.sandbox.mailbox("ada@customer.example").messages("INBOX").len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_over_the_limit_waits_for_its_turn_also_when_the_program_is_started_anew() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let conversation = w.first_conversation().await?;
+        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("an inbox")?;
+        w.api
+            .patch(&w.path(&format!("/inboxes/{inbox}")), &json!({"sending_limits": {"messages_per_minute": 2}}))
+            .await?;
+        let mut replies = Vec::new();
+        for n in 0..3 {
+            let reply = w.reply(conversation, &format!("number {n}")).await?["id"].as_i64().context("id")?;
+            replies.push(reply);
+        }
+        w.eventually("the third waits, and says for what", async |w| {
+            let delivery = w.message(conversation, replies[2]).await?["delivery"].clone();
+            Ok(delivery["state"] == json!("queued")
+                && delivery["failure"]["code"] == json!("sending_paced")
+                && delivery["failure"]["detail"] == json!("the limit is 2 messages a minute")
+                && delivery["attempts"] == json!(0)
+                && delivery["next_try_at"].is_i64())
+        })
+        .await?;
+        assert_eq!(arrived(w), 2);
+        w.kill(w.worker_name())?;
+        w.start_processes().await?;
+        // One that asks only now does not pass it.
+        let last = w.reply(conversation, "number 3").await?["id"].as_i64().context("id")?;
+        w.eventually("the fourth stands behind it", async |w| {
+            Ok(w.message(conversation, last).await?["delivery"]["failure"]["code"] == json!("sending_paced"))
+        })
+        .await?;
+        assert_eq!(arrived(w), 2, "a restart forgot what was sent");
+        // An administrator lifts the limit.
+        w.api.patch(&w.path(&format!("/inboxes/{inbox}")), &json!({"sending_limits": {}})).await?;
+        for reply in [replies[2], last] {
+            w.delivery_is(conversation, reply, "sent").await?;
+        }
+        assert_eq!(arrived(w), 4);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_is_told_432_is_asked_once_after_each_wait_and_everything_leaves_once() -> Result<()> {
+    World::run(Setup::on(Database::Postgres, Queue::Redis), async |w| {
+        let conversation = w.first_conversation().await?;
+        // Two workers, and more waiting than either takes at once.
+        w.start_process("work")?;
+        w.sandbox.faults().times(2, SmtpFault::concurrent_connections());
+        let mut replies = Vec::new();
+        for n in 0..8 {
+            replies.push(w.reply(conversation, &format!("number {n}")).await?["id"].as_i64().context("id")?);
+        }
+        w.eventually("all of them say what they wait for", async |w| {
+            let messages = w.messages(conversation).await?;
+            let waiting = messages.iter().filter(|m| m["delivery"]["failure"]["code"] == json!("too_many_connections"));
+            Ok(waiting.count() == replies.len())
+        })
+        .await?;
+        assert_eq!(w.sandbox.faults().fired().len(), 1, "whoever waited asked by themselves");
+        // A person need not wait.
+        for left in [2, 2] {
+            let path = w.path(&format!("/conversations/{conversation}/messages/{}/retry", replies[7]));
+            w.api.post(&path, &json!({})).await?;
+            w.eventually("it was asked again", async |w| Ok(w.sandbox.faults().fired().len() == left)).await?;
+        }
+        for reply in &replies {
+            w.delivery_is(conversation, *reply, "sent").await?;
+        }
+        assert_eq!(arrived(w), 8, "each once");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_requests_under_one_key_at_two_api_processes_send_one_mail() -> Result<()> {
+    World::run(Setup::on(Database::Postgres, Queue::Redis), async |w| {
+        let conversation = w.first_conversation().await?;
+        let port = free_port()?;
+        w.start_process_with("serve", &[("LISTEN_ADDR", &format!("127.0.0.1:{port}"))])?;
+        let path = w.path(&format!("/conversations/{conversation}/messages"));
+        let second = format!("http://127.0.0.1:{port}");
+        w.eventually("the second process answers", async |_| {
+            Ok(ApiClient::new(&second, None).call("GET", "/health/ready", None).await.is_ok_and(|a| a.status == 200))
+        })
+        .await?;
+        let ask = async |n: usize| {
+            let path = if n % 2 == 0 { path.clone() } else { format!("{second}{path}") };
+            let request =
+                w.api.request("POST", &path).header("Idempotency-Key", "k-20").json(&json!({"content": "hello"}));
+            w.api.send(request).await?.ok()
+        };
+        let mut asked = tokio::task::JoinSet::new();
+        for n in 0..20 {
+            let path = if n % 2 == 0 { path.clone() } else { format!("{second}{path}") };
+            let request =
+                w.api.request("POST", &path).header("Idempotency-Key", "k-20").json(&json!({"content": "hello"}));
+            let api = w.api.clone();
+            asked.spawn(async move { api.send(request).await?.ok() });
+        }
+        let mut ids = BTreeSet::new();
+        while let Some(answer) = asked.join_next().await {
+            let message: Value = answer??;
+            ids.insert(message["id"].as_i64().context("id")?);
+        }
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        assert_eq!(ask(1).await?["id"].as_i64(), ids.first().copied());
+        w.delivery_is(conversation, *ids.first().context("one")?, "sent").await?;
+        w.said_are(conversation, 2).await?;
+        assert_eq!(arrived(w), 1);
+        Ok(())
+    })
+    .await
+}
