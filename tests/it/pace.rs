@@ -101,7 +101,7 @@ async fn twenty_requests_under_one_key_at_two_api_processes_send_one_mail() -> R
         })
         .await?;
         let ask = async |n: usize| {
-            let path = if n % 2 == 0 { path.clone() } else { format!("{second}{path}") };
+            let path = if n.is_multiple_of(2) { path.clone() } else { format!("{second}{path}") };
             let request =
                 w.api.request("POST", &path).header("Idempotency-Key", "k-20").json(&json!({"content": "hello"}));
             w.api.send(request).await?.ok()
