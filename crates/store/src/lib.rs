@@ -33,7 +33,7 @@ pub use scope::purge::{Purge, Swept};
 pub use scope::relay::Relay;
 pub use scope::sign_in::SignIn;
 pub use scope::sync::Sync;
-pub use scope::tx::{Committed, Incoming, LockedContact, NewMessageId, Trace, Tx};
+pub use scope::tx::{Committed, LockedContact, Trace, Tx};
 pub use secret::{KeyRing, KeyRingError};
 pub use types::*;
 

@@ -12,8 +12,10 @@ use store::ConversationView;
 
 pub const VERSION: u32 = 1;
 
-/// The longest text of a mail inside an event.
+/// The longest text of a mail inside an event about that message.
 const MAX_TEXT_BYTES: usize = 32 * 1024;
+/// The same inside an event about its conversation, which is of every message: the message's own event had all of it.
+const MAX_LAST_TEXT_BYTES: usize = 1024;
 
 pub fn conversation(view: &ConversationView) -> Value {
     let c = &view.conversation;
@@ -44,21 +46,21 @@ pub fn conversation(view: &ConversationView) -> Value {
             "updated_at": c.updated_at.0,
             "contact": contact(&view.contact),
             "assignee": view.assignee.as_ref().map(|agent| user(&agent.user)),
-            "last_message": view.last_non_activity_message.as_ref().map(|m| message_body(m, None)),
+            "last_message": view.last_non_activity_message.as_ref().map(|m| message_body(m, None, MAX_LAST_TEXT_BYTES)),
         },
     })
 }
 
 /// `echo_id`: what the client that made the message calls it.
 pub fn message(message: &Message, echo_id: Option<&str>) -> Value {
-    json!({ "v": VERSION, "message": message_body(message, echo_id) })
+    json!({ "v": VERSION, "message": message_body(message, echo_id, MAX_TEXT_BYTES) })
 }
 
 pub fn contact_event(contact: &Contact) -> Value {
     json!({ "v": VERSION, "contact": self::contact(contact) })
 }
 
-fn message_body(message: &Message, echo_id: Option<&str>) -> Value {
+fn message_body(message: &Message, echo_id: Option<&str>, max_text_bytes: usize) -> Value {
     json!({
         "id": message.id.0,
         "account_id": message.account_id.0,
@@ -69,7 +71,7 @@ fn message_body(message: &Message, echo_id: Option<&str>) -> Value {
         "private": message.private,
         "content": message.content,
         "content_type": message.content_type.as_str(),
-        "content_attributes": shortened(&message.content_attributes),
+        "content_attributes": shortened(&message.content_attributes, max_text_bytes),
         "source_id": message.source_id,
         "status": message.delivery.as_ref().map_or("sent", |d| d.state.chatwoot_status()),
         "delivery": message.delivery.as_ref().map(delivery),
@@ -143,25 +145,25 @@ fn micros(at: Option<Timestamp>) -> Option<i64> {
 }
 
 /// The attributes with every long text cut, and a mark that they were.
-fn shortened(attributes: &Value) -> Value {
+fn shortened(attributes: &Value, max_text_bytes: usize) -> Value {
     let mut cut = false;
-    let mut short = shorten(attributes, &mut cut);
+    let mut short = shorten(attributes, max_text_bytes, &mut cut);
     if let (true, Value::Object(object)) = (cut, &mut short) {
         object.insert("shortened".to_owned(), Value::Bool(true));
     }
     short
 }
 
-fn shorten(value: &Value, cut: &mut bool) -> Value {
+fn shorten(value: &Value, max: usize, cut: &mut bool) -> Value {
     match value {
-        Value::String(text) if text.len() > MAX_TEXT_BYTES => {
+        Value::String(text) if text.len() > max => {
             *cut = true;
-            let end = (0..=MAX_TEXT_BYTES).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+            let end = (0..=max).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
             Value::String(text[..end].to_owned())
         }
-        Value::Array(items) => Value::Array(items.iter().map(|item| shorten(item, cut)).collect()),
+        Value::Array(items) => Value::Array(items.iter().map(|item| shorten(item, max, cut)).collect()),
         Value::Object(object) => Value::Object(
-            object.iter().map(|(key, item)| (key.clone(), shorten(item, cut))).collect::<Map<String, Value>>(),
+            object.iter().map(|(key, item)| (key.clone(), shorten(item, max, cut))).collect::<Map<String, Value>>(),
         ),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
@@ -173,9 +175,12 @@ mod tests {
 
     #[test]
     fn a_long_mail_is_cut_in_an_event_and_says_so() {
-        let long = shortened(&json!({ "email": { "html_content": { "full": "é".repeat(40_000) } }, "to": ["a@b.c"] }));
+        let long = shortened(
+            &json!({ "email": { "html_content": { "full": "é".repeat(40_000) } }, "to": ["a@b.c"] }),
+            MAX_TEXT_BYTES,
+        );
         assert!(long["email"]["html_content"]["full"].as_str().expect("text").len() <= MAX_TEXT_BYTES);
         assert_eq!((&long["shortened"], &long["to"]), (&json!(true), &json!(["a@b.c"])));
-        assert_eq!(shortened(&json!({ "a": 1 })), json!({ "a": 1 }));
+        assert_eq!(shortened(&json!({ "a": 1 }), MAX_TEXT_BYTES), json!({ "a": 1 }));
     }
 }

@@ -1,9 +1,13 @@
-//! One mail becomes rows, inside the transaction: contact → conversation → message → ids → events.
+//! A batch of mail becomes rows, inside one transaction: contacts → conversations → messages → ids → events.
+//!
+//! Everything is locked and looked up for the whole batch, each mail is then decided upon in memory, in order, and everything is written at
+//! the end, a statement for each table. Nothing is half done when it fails: the caller undoes the batch and files its mails one by one.
 
 use super::ingest::Prepared;
 use super::mailbox::begin_of_past;
+use super::placing::Known;
 use super::reasons::Reason;
-use super::{bounce, placing};
+use super::{bounce, filed};
 use crate::App;
 use crate::conversations::status::set_status;
 use crate::conversations::{new_uuid, snapshot};
@@ -12,15 +16,11 @@ use domain::conversation::threading::Evidence;
 use domain::conversation::{Conversation, ConversationStatus};
 use domain::event::EventKind;
 use domain::inbox::Inbox;
-use domain::message::{ContentType, Message, MessageType};
-use domain::{ContactId, ConversationId, EmailAddress, Mailbox, MessageId, RawEmailId, Secret, Timestamp};
+use domain::{ConversationId, Mailbox, RawEmailId, Secret, Timestamp};
 use mail::parse::MailKind;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use store::{
-    Incoming, KnownMessage, MessageIdOrigin, NewContact, NewConversation, NewMessage, NewMessageId, NewSender,
-    RawEmail, RawEmailSource, RawOutcome, StoreError, Trace, Tx,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use store::{NewContact, NewConversation, RawEmail, RawEmailSource, RawEmailState, RawOutcome, StoreError, Tx};
 
 /// What became of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,63 +32,40 @@ pub enum Filed {
     NotWaiting,
 }
 
-/// What filing the mails of one inbox needs. What a batch must know is asked once, and what it leaves behind is kept until [`Filing::settle`]
-/// writes it: each mail then costs few statements of its own.
+/// What filing the mails of one inbox needs.
 pub(super) struct Filing<'a> {
-    app: &'a App,
-    inbox: &'a Inbox,
+    pub app: &'a App,
+    pub inbox: &'a Inbox,
     keys: &'a [(i64, Secret)],
     /// The mails' senders, locked, by `EmailAddress::key()`.
     senders: BTreeMap<String, Contact>,
-    /// The mails that still wait; locked once [`Filing::lock_all`] is done.
-    waiting: HashMap<RawEmailId, RawEmail>,
-    /// What is known under the mails' own ids, with what this batch adds.
-    known: HashMap<String, Vec<KnownMessage>>,
-    /// Mails of conversations that were deleted.
-    deleted: HashSet<RawEmailId>,
-    left: Left,
-    /// The message that the mail became which was filed last.
-    newest: Option<MessageId>,
-}
-
-/// What is not written yet.
-#[derive(Default)]
-struct Left {
-    ids: Vec<NewMessageId>,
-    marked: Vec<(RawEmailId, RawOutcome, String)>,
-    touched: BTreeMap<ContactId, Timestamp>,
+    /// The conversations that the mails answer, locked, as they are now.
+    conversations: BTreeMap<ConversationId, Conversation>,
 }
 
 impl<'a> Filing<'a> {
     pub fn new(app: &'a App, inbox: &'a Inbox, keys: &'a [(i64, Secret)]) -> Self {
-        Self {
-            app,
-            inbox,
-            keys,
-            senders: BTreeMap::new(),
-            waiting: HashMap::new(),
-            known: HashMap::new(),
-            deleted: HashSet::new(),
-            left: Left::default(),
-            newest: None,
-        }
+        Self { app, inbox, keys, senders: BTreeMap::new(), conversations: BTreeMap::new() }
     }
 
-    /// Locks what the mails will touch, in the order that every transaction keeps: contacts, then conversations by id, then the mails.
+    /// Locks what the mails will touch, in the order that every transaction keeps: contacts, then conversations by id, then raw mails.
     pub async fn lock_all(&mut self, tx: &mut Tx, mails: &[Prepared]) -> Result<(), StoreError> {
-        let ids: Vec<RawEmailId> = mails.iter().map(|mail| mail.id).collect();
+        let known = Known::look_up(tx, self.inbox, mails, self.keys).await?;
+        let raws = tx.raw_emails(&ids(mails)).await?;
         let keys: BTreeSet<String> = mails.iter().filter_map(sender_key).collect();
-        let known = tx.known_addresses(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        if keys.iter().any(|key| !known.contains(key)) {
-            self.waiting = tx.waiting_raw_emails(&ids).await?;
-            self.look_up(tx, mails).await?;
-        }
+        let addresses = tx.known_addresses(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let mut wanted = Vec::new();
+        let mut answered = BTreeSet::new();
         for mail in mails {
-            let (Some(sender), Some(key)) = (&mail.reading.sender, sender_key(mail)) else { continue };
+            let key = sender_key(mail);
+            let contact = key.as_ref().and_then(|key| addresses.get(key)).copied();
+            answered.extend(known.conversation(&mail.reading, contact).map(|(id, _)| id));
+            let Some(sender) = &mail.reading.sender else { continue };
             // A mail that becomes no message makes nobody a contact.
-            let becomes_a_message = || self.waiting.get(&mail.id).is_some_and(|raw| self.left_out(raw, mail).is_none());
-            if known.contains(&key) || becomes_a_message() {
+            let becomes_a_message = raws
+                .get(&mail.id)
+                .is_some_and(|raw| raw.state == RawEmailState::Waiting && self.left_out(&known, raw, mail).is_none());
+            if contact.is_some() || becomes_a_message {
                 wanted.push(new_contact(sender, mail));
             }
         }
@@ -98,139 +75,74 @@ impl<'a> Filing<'a> {
             }
             self.senders.insert(key, locked.contact);
         }
-        let mut conversations = BTreeSet::new();
-        for mail in mails {
-            if let Some((id, _)) = placing::conversation(tx, self.inbox.id, &mail.reading, self.keys).await? {
-                conversations.insert(id);
-            }
-        }
-        for id in conversations {
-            tx.lock_conversation(id).await?;
-        }
-        self.waiting = tx.lock_raw_emails(&ids).await?;
-        // Once more: whoever took in the same mail a moment ago has let go of its sender.
-        self.look_up(tx, mails).await
-    }
-
-    /// Which of the mails are here already, and which were deleted.
-    async fn look_up(&mut self, tx: &mut Tx, mails: &[Prepared]) -> Result<(), StoreError> {
-        let ids: BTreeSet<&str> = mails.iter().flat_map(|mail| placing::own_ids(&mail.reading)).collect();
-        self.known = tx.messages_by_message_ids(self.inbox.id, &ids.into_iter().collect::<Vec<_>>()).await?;
-        let ours = self.ours();
-        let traces: Vec<Vec<Trace<'_>>> = mails.iter().map(|mail| placing::traces(&mail.reading, &ours)).collect();
-        let deleted = tx.were_deleted(self.inbox.id, &traces).await?;
-        self.deleted = mails.iter().zip(deleted).filter(|(_, deleted)| *deleted).map(|(mail, _)| mail.id).collect();
+        self.conversations = tx.lock_conversations(&answered).await?;
         Ok(())
     }
 
-    /// The addresses the inbox sends as.
-    fn ours(&self) -> [&'a EmailAddress; 2] {
-        [&self.inbox.channel.from_address, &self.inbox.channel.mailbox_address]
+    /// Files the mails in order, all or none of them. After an error the transaction must be undone to where it was.
+    pub async fn file(&mut self, tx: &mut Tx, mails: &[Prepared]) -> Result<Vec<Filed>, StoreError> {
+        let raws = tx.lock_raw_emails(&ids(mails)).await?;
+        let mut known = Known::look_up(tx, self.inbox, mails, self.keys).await?;
+        let attachments = mails.iter().map(|mail| mail.files.len()).sum();
+        let mut batch = filed::Batch::new(tx.reserve_for_filing(mails.len(), attachments).await?, tx.now());
+        let mut became = Vec::with_capacity(mails.len());
+        for mail in mails {
+            let Some(raw) = raws.get(&mail.id) else {
+                became.push(Filed::NotWaiting);
+                continue;
+            };
+            if let Some(outcome) = self.left_out(&known, raw, mail) {
+                batch.mark(mail, outcome);
+                became.push(Filed::LeftOut);
+                continue;
+            }
+            self.file_one(tx, &mut batch, &mut known, mail, raw).await?;
+            became.push(Filed::Message);
+        }
+        let filed = batch.rows(self.inbox.id);
+        tx.file(&filed).await?;
+        for (mail, _) in mails.iter().zip(&became).filter(|(_, became)| **became == Filed::Message) {
+            bounce::mark(tx, self.inbox.id, &mail.reading).await?;
+        }
+        batch.announce(tx, self.inbox.id, filed).await?;
+        // What this batch made or changed is what the next one of this transaction finds.
+        self.conversations.extend(batch.into_conversations());
+        Ok(became)
+    }
+
+    async fn file_one(
+        &self,
+        tx: &mut Tx,
+        batch: &mut filed::Batch,
+        known: &mut Known,
+        mail: &Prepared,
+        raw: &RawEmail,
+    ) -> Result<(), StoreError> {
+        let reading = &mail.reading;
+        let contact = self.contact(tx, batch, mail).await?;
+        let place = known.conversation(reading, Some(contact.id));
+        let (id, evidence) = match self.answered(tx, batch, place).await? {
+            Some((id, evidence)) => (id, Some(evidence)),
+            None => (batch.begin(tx, &self.new_conversation(mail, raw, &contact), contact.clone()), None),
+        };
+        let sent_at = known.not_before(reading, id).map_or(reading.sent_at, |earliest| reading.sent_at.max(earliest));
+        let conversation = batch.conversation(id);
+        let quiet = conversation.is_new || contact.blocked;
+        conversation.reopened |= after_incoming(&mut conversation.conversation, mail, raw, quiet);
+        for id in batch.message(id, mail, attributes(mail, raw, evidence), contact.clone(), sent_at) {
+            known.add(&id, sent_at, contact.id);
+        }
+        Ok(())
     }
 
     /// Why a mail is not to become a message, if it is not.
-    fn left_out(&self, raw: &RawEmail, mail: &Prepared) -> Option<RawOutcome> {
-        if let Some(same) = placing::same_mail(&self.known, &mail.reading, &self.ours()) {
+    fn left_out(&self, known: &Known, raw: &RawEmail, mail: &Prepared) -> Option<RawOutcome> {
+        if let Some(same) = known.same_mail(&mail.reading, self.inbox) {
             return Some(RawOutcome::Duplicate { of: Some(same.message), reason: same.reason.to_string() });
         }
-        let deleted = self.deleted.contains(&mail.id);
+        let deleted = known.was_deleted(&mail.reading, self.inbox);
         let reason = if deleted { Some(Reason::ConversationDeleted) } else { self.reason_to_leave_out(raw, mail) };
         reason.map(|reason| RawOutcome::Dropped { reason: reason.to_string() })
-    }
-
-    pub async fn file(&mut self, tx: &mut Tx, mail: &Prepared) -> Result<Filed, StoreError> {
-        self.newest = None;
-        let Some(raw) = self.waiting.remove(&mail.id) else { return Ok(Filed::NotWaiting) };
-        let reading = &mail.reading;
-        if let Some(outcome) = self.left_out(&raw, mail) {
-            self.left.marked.push((mail.id, outcome, reading.fingerprint.clone()));
-            return Ok(Filed::LeftOut);
-        }
-        let contact = self.contact(tx, mail).await?;
-        if !reading.in_reply_to.is_empty() || !reading.references.is_empty() || reading.report.is_some() {
-            // It may answer a mail of this batch.
-            self.write_ids(tx).await?;
-        }
-        let place = placing::conversation(tx, self.inbox.id, reading, self.keys).await?;
-        let (mut conversation, evidence, is_new) = self.conversation(tx, mail, &raw, &contact, place).await?;
-        let earliest =
-            if is_new { None } else { placing::not_before(tx, self.inbox.id, conversation.id, reading).await? };
-        let reopened = after_incoming(&mut conversation, mail, &raw, is_new || contact.blocked);
-        let new = NewMessage {
-            conversation_id: conversation.id,
-            message_type: MessageType::Incoming,
-            private: false,
-            content: Some(reading.content.clone()),
-            content_type: ContentType::IncomingEmail,
-            content_attributes: attributes(mail, &raw, evidence),
-            source_id: Some(reading.message_id.clone()),
-            sender: NewSender::Contact(contact.id),
-            sent_at: earliest.map_or(reading.sent_at, |earliest| reading.sent_at.max(earliest)),
-        };
-        let Incoming { message, view } = tx.insert_incoming(&new, &contact, &mail.files, &conversation, is_new).await?;
-        for header in placing::own_ids(reading) {
-            self.left.ids.push(NewMessageId {
-                conversation_id: conversation.id,
-                message_id: message.id,
-                header: header.to_owned(),
-                fingerprint: reading.fingerprint.clone(),
-            });
-        }
-        bounce::mark(tx, self.inbox.id, reading).await?;
-        self.left.marked.push((mail.id, RawOutcome::Ingested(message.id), reading.fingerprint.clone()));
-        let said = |tx: &mut Tx, kind: EventKind, payload: Value| {
-            tx.append_event(kind, Some(self.inbox.id), Some(conversation.id), payload);
-        };
-        if is_new {
-            said(tx, EventKind::ConversationCreated, snapshot::conversation(&view));
-        }
-        said(tx, EventKind::MessageCreated, snapshot::message(&message, None));
-        if !is_new {
-            let payload = snapshot::conversation(&view);
-            if reopened {
-                said(tx, EventKind::ConversationStatusChanged, payload.clone());
-            }
-            said(tx, EventKind::ConversationUpdated, payload);
-        }
-        self.remember(mail, &message);
-        Ok(Filed::Message)
-    }
-
-    /// The next mail of this batch may be the same one.
-    fn remember(&mut self, mail: &Prepared, message: &Message) {
-        self.newest = Some(message.id);
-        for header in placing::own_ids(&mail.reading) {
-            self.known.entry(header.to_owned()).or_default().push(KnownMessage {
-                message_id: message.id,
-                conversation_id: message.conversation_id,
-                origin: MessageIdOrigin::Incoming,
-                fingerprint: Some(mail.reading.fingerprint.clone()),
-            });
-        }
-    }
-
-    async fn write_ids(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
-        tx.remember_incoming_ids(self.inbox.id, &self.left.ids).await?;
-        self.left.ids.clear();
-        Ok(())
-    }
-
-    /// Writes what the mails left behind.
-    pub async fn settle(&mut self, tx: &mut Tx) -> Result<(), StoreError> {
-        self.write_ids(tx).await?;
-        let touched: Vec<(ContactId, Timestamp)> = std::mem::take(&mut self.left.touched).into_iter().collect();
-        tx.touch_contacts(self.inbox.id, &touched).await?;
-        tx.mark_raw_emails(&std::mem::take(&mut self.left.marked)).await
-    }
-
-    /// A mail could not be filed, and nothing of it is there any more.
-    pub fn forget(&mut self, mail: &Prepared) {
-        self.left = Left::default();
-        for header in placing::own_ids(&mail.reading) {
-            if let Some(known) = self.known.get_mut(header) {
-                known.retain(|known| Some(known.message_id) != self.newest);
-            }
-        }
     }
 
     /// After a new UIDVALIDITY the folder's past is looked at again: what is older than anything we ever imported stays out.
@@ -248,10 +160,10 @@ impl<'a> Filing<'a> {
     }
 
     /// The real sender, whoever the conversation is with: a colleague in Cc is shown as themself.
-    async fn contact(&mut self, tx: &mut Tx, mail: &Prepared) -> Result<Contact, StoreError> {
-        let seen_at = mail.reading.sent_at;
+    async fn contact(&self, tx: &mut Tx, batch: &mut filed::Batch, mail: &Prepared) -> Result<Contact, StoreError> {
+        let wrote_at = mail.reading.sent_at;
         let locked = sender_key(mail).and_then(|key| self.senders.get(&key));
-        let mut contact = match (&mail.reading.sender, locked) {
+        let contact = match (&mail.reading.sender, locked) {
             (Some(_), Some(contact)) => contact.clone(),
             // What said that this mail is no message went away since the contacts were locked.
             (Some(sender), None) => {
@@ -263,15 +175,12 @@ impl<'a> Filing<'a> {
             }
             // Nobody who could be written to: each such mail has an unknown sender of its own, since nothing says they are the same.
             (None, _) => {
-                let contact = tx.create_contact(&unknown_sender(seen_at)).await?;
+                let contact = tx.create_contact(&unknown_sender(wrote_at)).await?;
                 self.say_created(tx, &contact);
                 contact
             }
         };
-        contact.last_activity_at = contact.last_activity_at.max(Some(seen_at));
-        let touched = self.left.touched.entry(contact.id).or_insert(seen_at);
-        *touched = seen_at.max(*touched);
-        Ok(contact)
+        Ok(batch.wrote(contact, wrote_at))
     }
 
     fn say_created(&self, tx: &mut Tx, contact: &Contact) {
@@ -279,48 +188,57 @@ impl<'a> Filing<'a> {
         tx.append_event(EventKind::ContactCreated, Some(self.inbox.id), None, payload);
     }
 
-    /// The conversation the mail answers, if it is still there; else a new one.
-    async fn conversation(
+    /// The conversation the mail answers, if it is still there, in the batch.
+    async fn answered(
         &self,
         tx: &mut Tx,
-        mail: &Prepared,
-        raw: &RawEmail,
-        contact: &Contact,
+        batch: &mut filed::Batch,
         place: Option<(ConversationId, Evidence)>,
-    ) -> Result<(Conversation, Option<Evidence>, bool), StoreError> {
-        if let Some((id, evidence)) = place
-            && let Some(conversation) = tx.lock_conversation(id).await?
-            && conversation.inbox_id == self.inbox.id
-        {
-            return Ok((conversation, Some(evidence), false));
+    ) -> Result<Option<(ConversationId, Evidence)>, StoreError> {
+        let Some((id, evidence)) = place else { return Ok(None) };
+        if !batch.has(id) {
+            let conversation = match self.conversations.get(&id) {
+                Some(locked) => Some(locked.clone()),
+                // It became known since the others were locked.
+                None => tx.lock_conversation(id).await?,
+            };
+            match conversation {
+                Some(conversation) if conversation.inbox_id == self.inbox.id => batch.take_up(conversation),
+                Some(_) | None => return Ok(None),
+            }
         }
+        Ok(Some((id, evidence)))
+    }
+
+    fn new_conversation(&self, mail: &Prepared, raw: &RawEmail, contact: &Contact) -> NewConversation {
         let reading = &mail.reading;
         // Servers that renumber a folder may date all its mail anew: what says that it is old is kept, and disturbs nobody.
         let looks_old = raw.source == RawEmailSource::Resync && reading.sent_at < self.begin_of_past();
         let quiet = contact.blocked || looks_old;
         let waits = !quiet && reading.kind != MailKind::Bounce && !reading.auto_reply;
-        let conversation = tx
-            .create_conversation(&NewConversation {
-                uuid: new_uuid(self.app.entropy()),
-                inbox_id: self.inbox.id,
-                contact_id: contact.id,
-                status: if quiet { ConversationStatus::Resolved } else { ConversationStatus::Open },
-                priority: None,
-                assignee_id: None,
-                subject: reading.subject.clone(),
-                additional_attributes: json!({
-                    "source": "email",
-                    "mail_subject": reading.subject,
-                    "in_reply_to": reading.in_reply_to.first(),
-                    "auto_reply": reading.auto_reply,
-                    "initiated_at": { "timestamp": reading.sent_at.to_iso() },
-                }),
-                waiting_since: waits.then_some(reading.sent_at),
-                last_activity_at: activity_at(mail, raw),
-            })
-            .await?;
-        Ok((conversation, None, true))
+        NewConversation {
+            uuid: new_uuid(self.app.entropy()),
+            inbox_id: self.inbox.id,
+            contact_id: contact.id,
+            status: if quiet { ConversationStatus::Resolved } else { ConversationStatus::Open },
+            priority: None,
+            assignee_id: None,
+            subject: reading.subject.clone(),
+            additional_attributes: json!({
+                "source": "email",
+                "mail_subject": reading.subject,
+                "in_reply_to": reading.in_reply_to.first(),
+                "auto_reply": reading.auto_reply,
+                "initiated_at": { "timestamp": reading.sent_at.to_iso() },
+            }),
+            waiting_since: waits.then_some(reading.sent_at),
+            last_activity_at: activity_at(mail, raw),
+        }
     }
+}
+
+fn ids(mails: &[Prepared]) -> Vec<RawEmailId> {
+    mails.iter().map(|mail| mail.id).collect()
 }
 
 /// What an incoming mail changes on its conversation. `quiet`: it is new, or its sender is blocked. Whether the status changed.

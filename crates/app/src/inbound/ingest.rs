@@ -76,7 +76,7 @@ pub async fn ingest_batch(app: &App, scope: &AccountScope, emails: &[RawEmailId]
     ingest_arrived(app, scope, arrived).await
 }
 
-/// Ingests mails that were stored a moment ago, in order, a savepoint each.
+/// Ingests mails that were stored a moment ago, in order: all at once, and one by one when that fails.
 pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrived>) -> Result<Ingested, StoreError> {
     let mut prepared = Vec::with_capacity(arrived.len());
     let mut ingested = Ingested::default();
@@ -132,10 +132,7 @@ async fn file_together(
     let mut tx = scope.begin().await?;
     // Rows are locked in one order whatever the mails' order is, so that two batches never wait for each other.
     filing.lock_all(&mut tx, mails).await?;
-    for mail in mails {
-        count(&mut ingested, filing.file(&mut tx, mail).await?);
-    }
-    filing.settle(&mut tx).await?;
+    filing.file(&mut tx, mails).await?.into_iter().for_each(|filed| count(&mut ingested, filed));
     Ok((tx, ingested))
 }
 
@@ -153,20 +150,15 @@ async fn file_each(
     filing.lock_all(&mut tx, mails).await?;
     for mail in mails {
         tx.savepoint().await?;
-        let filed = match filing.file(&mut tx, mail).await {
-            Ok(filed) => filing.settle(&mut tx).await.map(|()| filed),
-            Err(error) => Err(error),
-        };
-        match filed {
+        match filing.file(&mut tx, std::slice::from_ref(mail)).await {
             Ok(filed) => {
                 tx.release_savepoint().await?;
-                count(&mut ingested, filed);
+                filed.into_iter().for_each(|filed| count(&mut ingested, filed));
             }
             // The database is away: nothing of this batch will be committed, and nothing is the mail's fault.
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
                 tx.rollback_to().await?;
-                filing.forget(mail);
                 warn!(raw_email.id = %mail.id, %error, "a mail could not be ingested");
                 put_off(app, &mut tx, mail, Reason::from(&error)).await?;
                 ingested.failed += 1;
@@ -228,8 +220,7 @@ async fn ingest_alone(app: &App, work: &ClaimedWork, mail: &Prepared) -> Result<
     let mut filing = Filing::new(app, &inbox, &keys);
     let mut tx = scope.begin().await?;
     filing.lock_all(&mut tx, std::slice::from_ref(mail)).await?;
-    filing.file(&mut tx, mail).await?;
-    filing.settle(&mut tx).await?;
+    filing.file(&mut tx, std::slice::from_ref(mail)).await?;
     tx.commit().await?;
     Ok(())
 }

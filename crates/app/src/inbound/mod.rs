@@ -4,7 +4,7 @@
 //! - [`pull`]: announced UIDs → stored raw mail and a moved cursor, in one transaction.
 //! - [`import`]: the past, apart from new mail, resumable.
 //! - [`ingest`]: stored raw mail → contact → conversation → message, in one transaction.
-//! - [`filing`]: one mail, inside the transaction.
+//! - [`filing`]: a batch of mail, inside the transaction; `filed`: what it has become so far.
 //! - [`bounce`]: a report marks the delivery it is about.
 //! - [`reading`]: what a mail says, in the words of our rows. Pure.
 //! - [`reasons`]: why a mail is not a message, in words for people.
@@ -12,12 +12,13 @@
 //! - [`placing`]: which conversation it belongs to, and whether it is the same mail as one we have.
 
 mod bounce;
+mod filed;
 pub mod filing;
 pub(crate) mod give_up;
 pub mod import;
 pub mod ingest;
 pub mod mailbox;
-pub mod placing;
+mod placing;
 pub mod pull;
 pub mod reading;
 pub mod reasons;

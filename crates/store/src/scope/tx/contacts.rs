@@ -8,6 +8,7 @@
 use super::Tx;
 use crate::entity::contact;
 use crate::scope::convert::{self, to_json};
+use crate::scope::sql::rows_of;
 use crate::scope::tenant::insert_in;
 use crate::*;
 use domain::contact::Contact;
@@ -33,9 +34,9 @@ pub struct LockedContact {
 }
 
 impl Tx {
-    /// Which of these addresses (`EmailAddress::key()`) are a contact's.
-    pub async fn known_addresses(&mut self, keys: &[&str]) -> Result<BTreeSet<String>> {
-        Ok(self.contacts_of(keys).await?.into_iter().map(|row| row.address_key).collect())
+    /// Whose these addresses (`EmailAddress::key()`) are, of those that are a contact's.
+    pub async fn known_addresses(&mut self, keys: &[&str]) -> Result<BTreeMap<String, ContactId>> {
+        Ok(self.contacts_of(keys).await?.into_iter().map(|row| (row.address_key, ContactId(row.contact_id))).collect())
     }
 
     async fn contacts_of(&mut self, keys: &[&str]) -> Result<Vec<KeyRow>> {
@@ -97,18 +98,66 @@ impl Tx {
             let Some(contact) = found.get(&row.contact_id) else { return Ok(None) };
             locked.insert(row.address_key, LockedContact { contact: contact.clone(), is_new: false });
         }
-        for (key, new) in by_key {
-            if locked.contains_key(key) {
-                continue;
+        let missing: Vec<&NewContact> =
+            by_key.iter().filter(|(key, _)| !locked.contains_key(*key)).map(|(_, new)| *new).collect();
+        let Some(made) = self.insert_contacts(&missing).await? else { return Ok(None) };
+        locked.extend(made.into_iter().map(|(key, contact)| (key, LockedContact { contact, is_new: true })));
+        Ok(Some(locked))
+    }
+
+    /// Makes contacts, each with its address, by the address's key. `None`: somebody else was quicker with one of them.
+    async fn insert_contacts(&mut self, new: &[&NewContact]) -> Result<Option<Vec<(String, Contact)>>> {
+        let now = self.scope.inner.now();
+        let mut ids = self.reserve("contacts", new.len()).await?.into_iter();
+        let mut made = Vec::with_capacity(new.len());
+        for some in new.chunks(500) {
+            let mut contacts = self.sql(format!(
+                "INSERT INTO contacts (account_id, id, name, email, phone_number, identifier, blocked, additional_attributes, \
+                 custom_attributes, last_activity_at, created_at, updated_at) VALUES {}",
+                rows_of("(:account, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", some.len())
+            ));
+            let mut addresses = self.sql(format!(
+                "INSERT INTO contact_addresses (account_id, contact_id, address, address_key, created_at) VALUES {} \
+                 ON CONFLICT (account_id, address_key) DO NOTHING",
+                rows_of("(:account, ?, ?, ?, ?)", some.len())
+            ));
+            for new in some {
+                let email = new.email.as_ref().expect("only those with an address are wanted");
+                let id = ids.next().expect("one is reserved for each");
+                let contact = Contact {
+                    id: ContactId(id),
+                    account_id: self.scope.id,
+                    name: new.name.clone(),
+                    email: Some(email.as_str().to_owned()),
+                    phone_number: new.phone_number.clone(),
+                    identifier: new.identifier.clone(),
+                    blocked: false,
+                    additional_attributes: new.additional_attributes.clone(),
+                    custom_attributes: new.custom_attributes.clone(),
+                    last_activity_at: new.last_activity_at,
+                    created_at: now,
+                };
+                contacts = contacts
+                    .bind(id)
+                    .bind(contact.name.as_str())
+                    .bind(contact.email.clone())
+                    .bind(contact.phone_number.clone())
+                    .bind(contact.identifier.clone())
+                    .bind(contact.blocked)
+                    .bind(to_json(&contact.additional_attributes))
+                    .bind(to_json(&contact.custom_attributes))
+                    .bind(contact.last_activity_at.map(|t| t.0))
+                    .bind(now.0)
+                    .bind(now.0);
+                addresses = addresses.bind(id).bind(email.as_str()).bind(email.key()).bind(now.0);
+                made.push((email.key(), contact));
             }
-            let contact = self.insert_contact(new).await?;
-            let email = new.email.as_ref().expect("only those with an address are wanted");
-            if !self.insert_address(contact.id, email).await? {
+            contacts.run(&self.tx).await?;
+            if usize::try_from(addresses.run(&self.tx).await?).ok() != Some(some.len()) {
                 return Ok(None);
             }
-            locked.insert(key.clone(), LockedContact { contact, is_new: true });
         }
-        Ok(Some(locked))
+        Ok(Some(made))
     }
 
     /// `key`: `EmailAddress::key()`.

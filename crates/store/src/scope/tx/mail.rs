@@ -5,7 +5,6 @@ use crate::entity::{attachment, message, raw_email};
 use crate::scope::blobs::{Addressed, name_blob};
 use crate::scope::convert::{self, to_json};
 use crate::scope::grants::micros;
-use crate::scope::raw_emails::load_raw_email;
 use crate::scope::tenant::insert_in;
 use crate::scope::{deliveries, messages};
 use crate::*;
@@ -177,11 +176,6 @@ impl Tx {
             .one(&self.tx)
             .await?;
         row.map(convert::raw_email).transpose()
-    }
-
-    /// As it is, not locked.
-    pub async fn raw_email(&mut self, raw: RawEmailId) -> Result<Option<RawEmail>> {
-        load_raw_email(&self.tx, &self.scope, raw).await
     }
 
     pub async fn mark_raw_email(

@@ -31,7 +31,7 @@ pub enum Trace<'a> {
 }
 
 impl Trace<'_> {
-    fn hash(&self, inbox: InboxId) -> String {
+    pub fn hash(&self, inbox: InboxId) -> String {
         let (way, id, fingerprint) = match self {
             Self::Incoming { message_id, fingerprint } => ("in", message_id, *fingerprint),
             Self::Outgoing { message_id } => ("out", message_id, ""),
@@ -85,22 +85,20 @@ impl Tx {
         Ok(deleted == 1)
     }
 
-    /// Which of these mails, each with its traces, were in a conversation of this inbox that was deleted.
-    pub async fn were_deleted(&mut self, inbox: InboxId, mails: &[Vec<Trace<'_>>]) -> Result<Vec<bool>> {
-        let hashes: Vec<Vec<String>> =
-            mails.iter().map(|traces| traces.iter().map(|trace| trace.hash(inbox)).collect()).collect();
-        let all: Vec<&str> = hashes.iter().flatten().map(String::as_str).collect();
-        let mut found: HashSet<String> = HashSet::new();
-        for some in all.chunks(500) {
-            let dead: Vec<String> = self
+    /// Which of these were in a conversation of this inbox that was deleted, by their [`Trace::hash`].
+    pub async fn deleted_traces(&mut self, inbox: InboxId, traces: &[Trace<'_>]) -> Result<HashSet<String>> {
+        let hashes: Vec<String> = traces.iter().map(|trace| trace.hash(inbox)).collect();
+        let mut found = HashSet::new();
+        for some in hashes.chunks(500) {
+            let known: Vec<String> = self
                 .sql("SELECT hash FROM tombstones WHERE account_id = :account AND kind = ? AND hash IN (??)")
                 .bind(MAIL)
-                .list(some.iter().copied())
+                .list(some.iter().map(String::as_str))
                 .column(&self.tx)
                 .await?;
-            found.extend(dead);
+            found.extend(known);
         }
-        Ok(hashes.iter().map(|of_one| of_one.iter().any(|hash| found.contains(hash))).collect())
+        Ok(found)
     }
 }
 
