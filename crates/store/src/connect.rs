@@ -3,6 +3,7 @@
 use crate::blob::BlobFolder;
 use crate::condition::{Condition, was_full_lately};
 use crate::kill_point::Watch;
+use crate::scope::account::SigningKeys;
 use crate::scope::claims::{ClaimAsk, FinishAsk};
 use crate::scope::schema;
 use crate::together::Together;
@@ -22,6 +23,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
+#[cfg(debug_assertions)]
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a statement waits for its turn before it is "unavailable".
@@ -55,6 +58,10 @@ pub(crate) struct Inner {
     /// Claims and ends of claims that are asked for at the same time go to the database together.
     pub(crate) claims: Arc<Together<ClaimAsk, Option<ClaimedWork>>>,
     pub(crate) finishes: Arc<Together<FinishAsk, bool>>,
+    pub(crate) signing_keys: SigningKeys,
+    /// Statements that were run, in builds for development: what a use case asks of the database is told by it, and tests hold it down.
+    #[cfg(debug_assertions)]
+    statements: Arc<AtomicU64>,
     lock_file: Option<PathBuf>,
 }
 
@@ -121,6 +128,8 @@ impl Store {
             lock.push(".serving");
             (Backend::Sqlite, write, read, Some(BlobFolder::new(&config.data_dir)), Some(PathBuf::from(lock)))
         };
+        #[cfg(debug_assertions)]
+        let (statements, write, read) = counting(backend, write, read);
         Ok(Self {
             inner: Arc::new(Inner {
                 backend,
@@ -136,6 +145,9 @@ impl Store {
                 busy_accounts: AtomicU32::new(0),
                 claims: Arc::default(),
                 finishes: Arc::default(),
+                signing_keys: SigningKeys::default(),
+                #[cfg(debug_assertions)]
+                statements,
                 lock_file,
             }),
         })
@@ -187,6 +199,12 @@ impl Store {
     pub async fn ping(&self) -> Result<()> {
         self.inner.read.ping().await?;
         Ok(())
+    }
+
+    /// How many statements were run since the store was opened, without the beginnings and ends of transactions.
+    #[cfg(debug_assertions)]
+    pub fn statements(&self) -> u64 {
+        self.inner.statements.load(Ordering::Relaxed)
     }
 
     pub fn backend(&self) -> Backend {
@@ -245,6 +263,32 @@ impl Store {
     pub fn sync(&self) -> Sync {
         Sync { inner: Arc::clone(&self.inner) }
     }
+}
+
+/// Both handles count what they run.
+#[cfg(debug_assertions)]
+fn counting(
+    backend: Backend,
+    mut write: DatabaseConnection,
+    mut read: DatabaseConnection,
+) -> (Arc<AtomicU64>, DatabaseConnection, DatabaseConnection) {
+    let statements = Arc::<AtomicU64>::default();
+    let count = |statements: &Arc<AtomicU64>| {
+        let statements = Arc::clone(statements);
+        move |_: &sea_orm::metric::Info<'_>| {
+            statements.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    write.set_metric_callback(count(&statements));
+    read = match backend {
+        // One pool.
+        Backend::Postgres => write.clone(),
+        Backend::Sqlite => {
+            read.set_metric_callback(count(&statements));
+            read
+        }
+    };
+    (statements, write, read)
 }
 
 fn sqlite_path(url: &str) -> Result<PathBuf> {

@@ -27,6 +27,7 @@ pub use hash::TokenHash;
 pub use kill_point::{KillAt, KillPoint};
 pub use scope::account::AccountScope;
 pub use scope::attachment_links::{AttachmentLinks, LinkSigner};
+pub use scope::blobs::StagedBlob;
 pub use scope::connections::Connections;
 pub use scope::operator::Operator;
 pub use scope::purge::{Purge, Swept};

@@ -62,6 +62,12 @@ pub async fn record_send(
     record(app, scope, channel, Part::Send, outcome, next_try_at).await
 }
 
+/// It works, and that was written a moment ago.
+pub(crate) fn worked_lately(app: &App, health: &Health) -> bool {
+    let recent = health.last_ok_at.is_some_and(|at| app.now().since(at) < REMEMBER_SUCCESS_EVERY);
+    health.state == HealthState::Connected && recent
+}
+
 async fn record(
     app: &App,
     scope: &AccountScope,
@@ -76,8 +82,7 @@ async fn record(
     let now = app.now();
     let after = match outcome {
         Ok(()) => {
-            let recent = before.last_ok_at.is_some_and(|at| now.since(at) < REMEMBER_SUCCESS_EVERY);
-            if before.state == HealthState::Connected && recent {
+            if worked_lately(app, before) {
                 return Ok(());
             }
             before.worked(now)

@@ -4,14 +4,15 @@
 //! is said: a row that says `sending` and has lost its lease may or may not have been sent, and is never simply sent again
 //! ([`super::reconcile`]).
 
-use super::composing::{Unbuildable, composed};
+use super::composing::{Composed, Unbuildable, composed};
 use super::deliver::{not_queued, unknown};
 use super::patience::{is_too_old, wait_after};
 use super::settle::{self, Settled};
 use super::{ids, line, reconcile};
 use crate::{App, channels, jobs};
 use domain::channel::EmailChannel;
-use domain::message::{DeliveryState, RefusedRecipient};
+use domain::inbox::Inbox;
+use domain::message::{DeliveryState, Message, RefusedRecipient};
 use domain::{ChannelId, DeliveryId, EmailAddress, Failure, FailureClass, Retry, Secret};
 use mail::smtp::{Envelope, NotAddressed, SendOutcome, Session, SmtpLogin};
 use oauth::Resource;
@@ -25,12 +26,13 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1800);
 pub(super) async fn attempt(
     app: &App,
     work: &ClaimedWork,
-    channel: &EmailChannel,
+    inbox: &Inbox,
+    message: &Message,
     record: DeliveryRecord,
 ) -> Result<(), StoreError> {
-    let id = record.delivery.id;
+    let (id, channel) = (record.delivery.id, &inbox.channel);
     let record = ids::unused(app, work, channel, record).await?;
-    let bytes = match composed(&work.scope, channel, &record).await {
+    let mail = match composed(&work.scope, inbox, message, &record).await {
         Ok(built) => built,
         Err(Unbuildable::Store(error)) => return Err(error),
         Err(Unbuildable::Failure(failure)) => {
@@ -41,7 +43,7 @@ pub(super) async fn attempt(
         Ok(session) => session,
         Err(failure) => return not_begun(app, work, channel, &record, failure).await,
     };
-    let (record, counted) = match begin(work, channel.id, id).await {
+    let (record, counted) = match begin(work, channel.id, &record, &mail).await {
         Ok(Begun::Sending(record, counted)) => (record, counted),
         // A person cancelled it while we signed in.
         Ok(Begun::Not(state)) => {
@@ -55,7 +57,7 @@ pub(super) async fn attempt(
     };
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
     app.passes(KillPoint::Sending);
-    let handed = hand_over(app, work, &mut session, &channel.from_address, &record, &bytes).await?;
+    let handed = hand_over(app, work, &mut session, &channel.from_address, &record, &mail.bytes).await?;
     if let Handed::NotAddressed(NotAddressed { named: false, .. }) = &handed {
         uncount(work, &counted).await;
     }
@@ -74,14 +76,29 @@ enum Begun {
 
 /// Commits `queued` → `sending`, before MAIL FROM, so that a crash can never look like "not tried yet". The claim is kept up in the same
 /// transaction: whoever lost it to another worker says nothing to the server, and nobody can take it in that moment. So is the sending
-/// counted: whatever becomes of us, the mailbox's pace knows of it.
-async fn begin(work: &ClaimedWork, channel: ChannelId, id: DeliveryId) -> Result<Begun, StoreError> {
+/// counted: whatever becomes of us, the mailbox's pace knows of it. And so is the mail kept: if it is sent again, it is the same bytes.
+async fn begin(
+    work: &ClaimedWork,
+    channel: ChannelId,
+    known: &DeliveryRecord,
+    mail: &Composed,
+) -> Result<Begun, StoreError> {
+    let staged = if mail.is_new { Some(work.scope.stage_bytes(mail.bytes.clone()).await?) } else { None };
     let mut tx = work.scope.begin().await?;
-    let mut record = tx.lock_delivery(id).await?.ok_or(StoreError::LeaseLost)?;
+    let kept = match &staged {
+        Some(staged) => Some(tx.keep_blob(staged).await?),
+        None => None,
+    };
+    let mut record = tx.lock_delivery(known.delivery.id).await?.ok_or(StoreError::LeaseLost)?;
     tx.extend_work(work, jobs::LEASE).await?;
     if record.delivery.state != DeliveryState::Queued {
         return Ok(Begun::Not(record.delivery.state));
     }
+    // The mail was built for this id, and is not sent under another.
+    if record.message_id_header != known.message_id_header {
+        return Err(StoreError::LeaseLost);
+    }
+    record.composed_blob_id = kept.or(record.composed_blob_id);
     record.delivery.state = DeliveryState::Sending;
     record.delivery.attempts += 1;
     record.delivery.next_try_at = None;
@@ -290,6 +307,10 @@ async fn record_health(
     outcome: Result<(), &Failure>,
     wait: Duration,
 ) {
+    // What was known before this attempt says the same.
+    if outcome.is_ok() && channels::health::worked_lately(app, &channel.send_health) {
+        return;
+    }
     let next_try = outcome.is_err().then(|| app.now().plus(wait));
     if let Err(error) = channels::health::record_send(app, &work.scope, channel.id, outcome, next_try).await {
         warn!(channel.id = %channel.id, %error, "whether the mailbox sends could not be recorded");

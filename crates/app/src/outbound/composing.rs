@@ -1,6 +1,7 @@
 //! A delivery's mail: built once, from what the message says, and kept; every further attempt sends the same bytes.
 
-use domain::channel::EmailChannel;
+use bytes::Bytes;
+use domain::inbox::Inbox;
 use domain::message::{Message, Sender};
 use domain::{Failure, FailureClass, Mailbox};
 use mail::compose::{ComposeError, Outgoing, OutgoingAttachment, compose};
@@ -26,11 +27,19 @@ impl From<FailureClass> for Unbuildable {
 }
 
 /// The bytes, whoever of its recipients they go to.
+pub(super) struct Composed {
+    pub bytes: Bytes,
+    /// Built just now. It is kept before the mail server hears of the message (`attempt::begin`), and not earlier: what nobody heard of can be built
+    /// anew.
+    pub is_new: bool,
+}
+
 pub(super) async fn composed(
     scope: &AccountScope,
-    channel: &EmailChannel,
+    inbox: &Inbox,
+    message: &Message,
     record: &DeliveryRecord,
-) -> Result<Vec<u8>, Unbuildable> {
+) -> Result<Composed, Unbuildable> {
     if record.delivery.recipients.waiting().is_empty() {
         return Err(FailureClass::NoRecipients.into());
     }
@@ -39,35 +48,24 @@ pub(super) async fn composed(
         None => None,
     };
     if let Some(bytes) = kept {
-        return Ok(bytes);
+        return Ok(Composed { bytes: bytes.into(), is_new: false });
     }
-    let message = scope.message_by_id(record.delivery.message_id).await?.ok_or(FailureClass::MessageUnbuildable)?;
-    let mail = outgoing(scope, channel, record, message).await?;
+    let mail = outgoing(scope, inbox, record, message).await?;
     let bytes = compose(&mail).map_err(|error| unbuildable(&error))?;
-    let most = channel.provider.capabilities().max_message_bytes;
+    let most = inbox.channel.provider.capabilities().max_message_bytes;
     if bytes.len() as u64 > most {
         let detail = format!("{} bytes, {most} are accepted", bytes.len());
         return Err(Unbuildable::Failure(Failure::new(FailureClass::MessageTooLarge).detail(detail)));
     }
-    let blob = scope.put_blob(&bytes).await?;
-    let mut tx = scope.begin().await?;
-    let built_for = &record.message_id_header;
-    if let Some(mut record) = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.message_id_header == *built_for)
-    {
-        record.composed_blob_id = Some(blob);
-        tx.update_delivery(&record).await?;
-    }
-    tx.commit().await?;
-    Ok(bytes)
+    Ok(Composed { bytes: bytes.into(), is_new: true })
 }
 
 async fn outgoing(
     scope: &AccountScope,
-    channel: &EmailChannel,
+    inbox: &Inbox,
     record: &DeliveryRecord,
-    message: Message,
+    message: &Message,
 ) -> Result<Outgoing, Unbuildable> {
-    let inbox = scope.inbox(record.inbox_id).await?.ok_or(FailureClass::ChannelRemoved)?;
     let agent = match &message.sender {
         Sender::User(user) => Some(user.available_name()),
         Sender::Contact(_) | Sender::System => None,
@@ -86,7 +84,7 @@ async fn outgoing(
     let text = |name: &str| email.get(name).and_then(Value::as_str).map(str::to_owned);
     let references = email["references"].as_array().into_iter().flatten().filter_map(Value::as_str);
     Ok(Outgoing {
-        from: Mailbox { name: Some(inbox.sender_name(agent)), address: channel.from_address.clone() },
+        from: Mailbox { name: Some(inbox.sender_name(agent)), address: inbox.channel.from_address.clone() },
         reply_to: Vec::new(),
         to: record.envelope.to.clone(),
         cc: record.envelope.cc.clone(),

@@ -7,47 +7,40 @@
 use super::settle::{self, Settled};
 use super::{attempt, line, reconcile};
 use crate::{App, Hint, jobs};
-use domain::account::AccountStatus;
 use domain::message::DeliveryState;
 use domain::{DeliveryId, Failure, FailureClass};
-use std::time::Duration;
 use store::{ClaimedWork, SendLease, StoreError};
 use tracing::warn;
 
-const UNTIL_RESUMED: Duration = Duration::from_secs(300);
-
 /// The job. `worker` names this process in the leases, for diagnosis.
 pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), StoreError> {
-    let relay = app.store().relay();
     let id = DeliveryId(work.subject_id);
     let Some(record) = work.scope.delivery(id).await? else {
-        relay.finish(work).await?;
+        app.store().relay().finish(work).await?;
         return Ok(());
     };
     if record.delivery.state != DeliveryState::Queued {
         return not_queued(app, work, id, record.delivery.state).await;
     }
     // Deleted while an attempt was under way that did not succeed: no further one follows.
-    if !work.scope.message_stands(record.delivery.message_id).await? {
+    let message = work.scope.message_by_id(record.delivery.message_id).await?.filter(|message| !message.deleted);
+    let Some(message) = message else {
         return settle::settle(app, work, id, Settled::failed(FailureClass::MessageDeleted)).await;
-    }
-    if work.scope.account().await?.status == AccountStatus::Suspended {
-        relay.release(work, UNTIL_RESUMED).await?;
-        return Ok(());
-    }
-    let channel = match record.channel_id {
-        Some(channel) => work.scope.channel(channel).await?,
+    };
+    let inbox = match record.channel_id {
+        Some(channel) => work.scope.inbox(record.inbox_id).await?.filter(|inbox| inbox.channel.id == channel),
         None => None,
     };
-    let Some(channel) = channel else {
+    let Some(inbox) = inbox else {
         return settle::settle(app, work, id, Settled::failed(FailureClass::ChannelRemoved)).await;
     };
+    let channel = &inbox.channel;
     if !channel.send_health.state.is_tried() {
         let failure = channel.send_health.failure.clone().unwrap_or_else(|| FailureClass::SendingRefused.into());
         return line::wait_for_somebody(app, work, &record, failure).await;
     }
-    let Some(lease) = line::take_turn(app, work, &channel, &record, worker).await? else { return Ok(()) };
-    let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &channel, record))).await;
+    let Some(lease) = line::take_turn(app, work, channel, &record, worker).await? else { return Ok(()) };
+    let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &inbox, &message, record))).await;
     work.scope.release_send_lease(&lease).await?;
     // Whoever stands first in line is next, and need not ask again first.
     if work.scope.call_next_delivery(channel.id).await? {

@@ -1,6 +1,6 @@
 //! Who gets a reply, and what it refers to. Pure.
 
-use domain::message::{Message, MessageType, Sender};
+use domain::message::{Message, Sender};
 use domain::{EmailAddress, Mailbox};
 use mail::compose::{references_for, reply_subject};
 use serde_json::Value;
@@ -70,14 +70,6 @@ pub fn subject(conversation: Option<&str>, display_id: i64, answers: bool) -> St
         Some(subject) => subject.to_owned(),
         None => format!("[#{display_id}] New messages on this conversation"),
     }
-}
-
-/// The newest message that came in as mail from outside, and the newest that left.
-pub fn last_of(messages: &[Message]) -> (Option<&Message>, Option<&Message>) {
-    let newest = |wanted: MessageType| {
-        messages.iter().rev().find(|m| m.message_type == wanted && !m.private && m.source_id.is_some())
-    };
-    (newest(MessageType::Incoming), newest(MessageType::Outgoing))
 }
 
 #[cfg(test)]

@@ -18,8 +18,7 @@ pub(super) async fn make(
     conversation_uuid: &str,
     channel: &EmailChannel,
 ) -> Result<String, StoreError> {
-    let keys = scope.message_id_keys().await?;
-    let (_, key) = keys.first().ok_or_else(|| StoreError::Corrupt("the account has no signing key".to_owned()))?;
+    let key = scope.signing_key().await?;
     let mut nonce = [0u8; 12];
     app.entropy().fill(&mut nonce);
     let address = channel.from_address.key();

@@ -18,8 +18,8 @@ use mail::compose::{markdown_to_html, markdown_to_text};
 use mail::sanitize::{SanitizeOptions, sanitize};
 use serde_json::{Map, Value, json};
 use store::{
-    ConversationView, DeliveryEnvelope, IdempotencyCheck, KillPoint, MessageIdOrigin, MessagePage, NewAttachment,
-    NewDelivery, NewMessage, NewSender, OwedKind, OwedPriority, StoreError, TokenHash,
+    ConversationView, DeliveryEnvelope, IdempotencyCheck, KillPoint, MessageIdOrigin, NewAttachment, NewDelivery,
+    NewMessage, NewSender, OwedKind, OwedPriority, StoreError, TokenHash,
 };
 
 /// How far back the mail is looked for that a reply answers.
@@ -131,9 +131,8 @@ async fn prepare(
     let mut source_id = None;
     let mut leaves = None;
     if !draft.private {
-        let page = MessagePage { limit: LOOKED_BACK, public_only: true, ..MessagePage::default() };
-        let messages = member.scope.messages(view.conversation.id, page).await?;
-        let (last_incoming, last_outgoing) = envelope::last_of(&messages);
+        let (last_incoming, last_outgoing) = member.scope.last_mails(view.conversation.id, LOOKED_BACK).await?;
+        let (last_incoming, last_outgoing) = (last_incoming.as_ref(), last_outgoing.as_ref());
         let ours = [&inbox.channel.from_address, &inbox.channel.mailbox_address];
         let to =
             recipients.to.unwrap_or_else(|| envelope::default_to(last_incoming, view.contact.email.as_deref(), &ours));
@@ -221,14 +220,14 @@ async fn write(
         }
     }
     let mut conversation = tx.lock_conversation(view.conversation.id).await?.ok_or(ReplyError::NotFound)?;
-    let message = tx.insert_message(&ready.new).await?;
+    let message = tx.add_message(&ready.new).await?;
     for file in &ready.files {
-        tx.insert_attachment(message.id, file).await?;
+        tx.insert_attachment(message, file).await?;
     }
     if let Some((sent, id)) = &ready.leaves {
         let delivery = tx
             .insert_delivery(&NewDelivery {
-                message_id: message.id,
+                message_id: message,
                 conversation_id: conversation.id,
                 inbox_id: inbox.id,
                 channel_id: Some(inbox.channel.id),
@@ -237,7 +236,7 @@ async fn write(
                 queued_at: now,
             })
             .await?;
-        tx.remember_message_id(inbox.id, conversation.id, message.id, id, MessageIdOrigin::Outgoing, None).await?;
+        tx.remember_message_id(inbox.id, conversation.id, message, id, MessageIdOrigin::Outgoing, None).await?;
         let owed = delivery.delivery.id.0;
         tx.owe(OwedKind::DeliverMessage, owed, json!({}), OwedPriority::Human, None).await?;
         conversation.waiting_since = None;
@@ -245,7 +244,7 @@ async fn write(
     }
     conversation.last_activity_at = conversation.last_activity_at.max(now);
     let conversation = tx.update_conversation(&conversation).await?;
-    let message = tx.message(message.id).await?.ok_or(ReplyError::MessageGone)?;
+    let message = tx.message(message).await?.ok_or(ReplyError::MessageGone)?;
     let payload = snapshot::message(&message, ready.echo_id.as_deref());
     tx.append_event(EventKind::MessageCreated, Some(inbox.id), Some(conversation.id), payload);
     announce(&mut tx, &conversation, EventKind::ConversationUpdated).await?;

@@ -268,9 +268,7 @@ async fn owe_next(
     }
     let delivery = record.delivery.id.0;
     // What others were to do about it is settled, too.
-    for other in [OwedKind::ReconcileDelivery, OwedKind::DeliverMessage] {
-        tx.cancel_owed(other, delivery).await?;
-    }
+    tx.cancel_all_owed(&[OwedKind::ReconcileDelivery, OwedKind::DeliverMessage], delivery).await?;
     if let Some(kind) = kind {
         let due_at = record.delivery.next_try_at;
         tx.owe(kind, delivery, json!({}), OwedPriority::Human, due_at).await?;

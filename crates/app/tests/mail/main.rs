@@ -25,3 +25,4 @@ mod retrying;
 mod reused_ids;
 mod same_mail;
 mod sending;
+mod statements;

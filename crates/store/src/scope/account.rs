@@ -13,7 +13,9 @@ use domain::user::Agent;
 use domain::{AccountId, Secret, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One account, and nothing else. Made only from a proof that this crate returned.
 #[derive(Clone)]
@@ -25,6 +27,35 @@ pub struct AccountScope {
 impl std::fmt::Debug for AccountScope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "AccountScope({})", self.id)
+    }
+}
+
+/// The newest signing key of accounts that signed lately.
+///
+/// An account's keys are only ever added to, and every key that ever signed goes on being one to check with. So a key that is not the newest any
+/// more signs as well as before, and nothing that is checked is asked of here: checking always reads the rows.
+#[derive(Default)]
+pub(crate) struct SigningKeys(Mutex<HashMap<AccountId, (Instant, Secret)>>);
+
+/// How long a key that was added may be left unused by a process that signs.
+const KEY_IS_NEWEST_FOR: Duration = Duration::from_secs(60);
+/// Accounts whose key is kept at most.
+const KEYS_KEPT: usize = 1000;
+
+impl SigningKeys {
+    fn get(&self, account: AccountId) -> Option<Secret> {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.get(&account).filter(|(read, _)| read.elapsed() < KEY_IS_NEWEST_FOR).map(|(_, key)| key.clone())
+    }
+
+    fn put(&self, account: AccountId, read: Instant, key: Secret) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= KEYS_KEPT {
+            keys.retain(|_, (read, _)| read.elapsed() < KEY_IS_NEWEST_FOR);
+        }
+        if keys.len() < KEYS_KEPT {
+            keys.insert(account, (read, key));
+        }
     }
 }
 
@@ -158,6 +189,18 @@ impl AccountScope {
                 Ok((row.version, self.inner.keys.open_text(&place, &row.sealed)?))
             })
             .collect()
+    }
+
+    /// The key that signs, which may be a minute behind the newest.
+    pub async fn signing_key(&self) -> Result<Secret> {
+        if let Some(key) = self.inner.signing_keys.get(self.id) {
+            return Ok(key);
+        }
+        let read = Instant::now();
+        let newest = self.message_id_keys().await?.into_iter().next();
+        let (_, key) = newest.ok_or_else(|| StoreError::Corrupt("the account has no signing key".to_owned()))?;
+        self.inner.signing_keys.put(self.id, read, key.clone());
+        Ok(key)
     }
 
     /// A transaction that may write: BEGIN IMMEDIATE on SQLite's one writer. No network call while it is open.

@@ -35,9 +35,7 @@ impl LinkSigner {
 
 impl AccountScope {
     pub async fn link_signer(&self) -> Result<LinkSigner> {
-        let keys = self.message_id_keys().await?;
-        let (_, key) = keys.first().ok_or_else(|| StoreError::Corrupt("the account has no signing key".to_owned()))?;
-        Ok(LinkSigner(mac_key(key)))
+        Ok(LinkSigner(mac_key(&self.signing_key().await?)))
     }
 }
 

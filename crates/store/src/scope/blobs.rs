@@ -34,6 +34,15 @@ impl Addressed {
     }
 }
 
+/// Bytes that are ready to be kept ([`Tx::keep_blob`]). Nothing names them yet: where no transaction does, they are swept away.
+pub struct StagedBlob(pub(crate) Addressed);
+
+impl std::fmt::Debug for StagedBlob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StagedBlob({} bytes)", self.0.bytes.len())
+    }
+}
+
 async fn address_of(bytes: Bytes) -> Result<String> {
     if bytes.len() < LONG_BYTES {
         return Ok(TokenHash::of_bytes(&bytes).hex());
@@ -57,6 +66,13 @@ impl AccountScope {
         let id = name_blob(&tx, self, &blob).await?;
         tx.commit().await?;
         Ok(id)
+    }
+
+    /// The first half of [`Self::put_bytes`], for a transaction that has more to write: what waits for the disk is done before it begins.
+    pub async fn stage_bytes(&self, bytes: Bytes) -> Result<StagedBlob> {
+        let blob = Addressed::new(bytes).await?;
+        self.write_files(std::slice::from_ref(&blob)).await?;
+        Ok(StagedBlob(blob))
     }
 
     /// `None`: no such blob in this account.

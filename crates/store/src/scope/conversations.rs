@@ -1,10 +1,11 @@
 //! Conversations: the list with its four counts, and one.
 
 use super::contacts::contains;
+use super::conversation_rows::where_conversation;
 use super::convert;
 use super::sql::Sql;
-use super::views::{conversation_view, conversation_views};
-use crate::entity::conversation::{Column, Model};
+use super::views::{conversation_view, views_of};
+use crate::entity::conversation::Column;
 use crate::*;
 use domain::{ConversationId, DisplayId};
 use sea_orm::{FromQueryResult, Value};
@@ -57,18 +58,14 @@ impl AccountScope {
             AssigneeFilter::Assigned => conditions.and("c.assignee_id IS NOT NULL", []),
             AssigneeFilter::All => {}
         }
-        let text = format!(
-            "SELECT c.* FROM conversations c WHERE {} ORDER BY {} LIMIT ? OFFSET ?",
-            conditions.text,
-            order(filter.sort)
-        );
-        let rows: Vec<Model> = conditions
-            .bound(self.sql(text))
+        let condition = format!("{} ORDER BY {} LIMIT ? OFFSET ?", conditions.text, order(filter.sort));
+        let rows = conditions
+            .bound(where_conversation(self.id, &condition))
             .bind(i64::from(CONVERSATIONS_PER_PAGE))
             .bind(i64::from(filter.page.saturating_sub(1)) * i64::from(CONVERSATIONS_PER_PAGE))
             .all(&self.inner.read)
             .await?;
-        Ok(ConversationPage { counts, items: conversation_views(&self.inner.read, self.id, rows).await? })
+        Ok(ConversationPage { counts, items: views_of(&self.inner.read, self.id, rows).await? })
     }
 
     /// Under every filter but the assignee's.

@@ -1,6 +1,7 @@
 //! Inboxes with the channel behind each, and their members.
 
 use super::convert::{self, AGENT_COLUMNS, AgentRow, to_json};
+use super::message_rows::{columns, joined};
 use super::sql::scoped;
 use super::tenant::{find_in, insert_in};
 use crate::entity::{email_channel, inbox};
@@ -10,7 +11,7 @@ use domain::inbox::Inbox;
 use domain::user::Agent;
 use domain::{AccountId, InboxId, UserId};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, FromQueryResult, QueryFilter, QueryOrder, QueryResult};
 
 impl AccountScope {
     /// By name, as the member may see them.
@@ -94,13 +95,30 @@ pub(crate) async fn update_inbox<C: ConnectionTrait>(
     load_inbox(on, scope.id, inbox).await
 }
 
+/// Prefix of the channel's columns.
+const CHANNEL: &str = "c_";
+
+/// An inbox with its channel.
+struct InboxRow {
+    inbox: inbox::Model,
+    channel: Option<email_channel::Model>,
+}
+
+impl FromQueryResult for InboxRow {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        Ok(Self { inbox: inbox::Model::from_query_result(row, prefix)?, channel: joined(row, CHANNEL)? })
+    }
+}
+
 pub(crate) async fn load_inbox<C: ConnectionTrait>(on: &C, account: AccountId, id: InboxId) -> Result<Option<Inbox>> {
-    let Some(row) = find_in::<inbox::Entity>(account).filter(inbox::Column::Id.eq(id.0)).one(on).await? else {
-        return Ok(None);
-    };
-    let channel =
-        find_in::<email_channel::Entity>(account).filter(email_channel::Column::InboxId.eq(id.0)).one(on).await?;
-    convert::inbox(row, channel.ok_or(StoreError::NotFound("channel"))?).map(Some)
+    let text = format!(
+        "SELECT i.*, {} FROM inboxes i LEFT JOIN email_channels c ON c.account_id = i.account_id AND c.inbox_id = i.id \
+         WHERE i.account_id = :account AND i.id = ?",
+        columns::<email_channel::Column>("c", CHANNEL)
+    );
+    let row: Option<InboxRow> = scoped(account, text).bind(id.0).one(on).await?;
+    let Some(InboxRow { inbox, channel }) = row else { return Ok(None) };
+    convert::inbox(inbox, channel.ok_or(StoreError::NotFound("channel"))?).map(Some)
 }
 
 async fn add_member<C: ConnectionTrait>(on: &C, scope: &AccountScope, inbox: InboxId, user: UserId) -> Result<()> {

@@ -31,7 +31,8 @@ static SELECT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn columns<C: IdenStatic + Iterable>(table: &str, prefix: &str) -> String {
+/// The table's columns, each named with the prefix.
+pub(crate) fn columns<C: IdenStatic + Iterable>(table: &str, prefix: &str) -> String {
     let named = |column: C| format!("{table}.{0} AS {prefix}{0}", column.as_str());
     C::iter().map(named).collect::<Vec<_>>().join(", ")
 }
@@ -67,7 +68,7 @@ impl FromQueryResult for MessageRow {
 }
 
 /// `None` where the other table had no row. A row that cannot be read is an error all the same.
-fn joined<T: FromQueryResult>(row: &QueryResult, prefix: &str) -> Result<Option<T>, DbErr> {
+pub(crate) fn joined<T: FromQueryResult>(row: &QueryResult, prefix: &str) -> Result<Option<T>, DbErr> {
     match row.try_get::<Option<i64>>(prefix, "id")? {
         Some(_) => T::from_query_result(row, prefix).map(Some),
         None => Ok(None),

@@ -7,7 +7,7 @@ use super::tenant::find_in;
 use super::views;
 use crate::entity::{attachment, message};
 use crate::*;
-use domain::message::{Attachment, Message};
+use domain::message::{Attachment, Message, MessageType};
 use domain::{AccountId, AttachmentId, ConversationId, InboxId, MessageId};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
 
@@ -64,6 +64,31 @@ impl AccountScope {
         views::messages(&self.inner.read, self.id, rows).await
     }
 
+    /// Of the latest `among` messages that are not private: the last mail that came in, and the last that left, those that bear a Message-ID.
+    pub async fn last_mails(
+        &self,
+        conversation: ConversationId,
+        among: u32,
+    ) -> Result<(Option<Message>, Option<Message>)> {
+        // The bodies of two are read, not those of all.
+        let rows: Vec<MessageRow> = where_message(
+            self.id,
+            "m.id IN (SELECT ranked.id FROM (SELECT latest.id, \
+             ROW_NUMBER() OVER (PARTITION BY latest.message_type ORDER BY latest.sent_at DESC, latest.id DESC) AS place FROM \
+             (SELECT id, message_type, source_id, sent_at FROM messages WHERE account_id = :account AND conversation_id = ? \
+             AND NOT private AND message_type <> 2 ORDER BY sent_at DESC, id DESC LIMIT ?) AS latest \
+             WHERE latest.source_id IS NOT NULL AND latest.message_type IN (0, 1)) AS ranked WHERE ranked.place = 1)",
+        )
+        .bind(conversation.0)
+        .bind(i64::from(among))
+        .all(&self.inner.read)
+        .await?;
+        let messages = views::messages(&self.inner.read, self.id, rows).await?;
+        let (incoming, outgoing): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| message.message_type == MessageType::Incoming);
+        Ok((incoming.into_iter().next(), outgoing.into_iter().next()))
+    }
+
     pub async fn message(&self, conversation: ConversationId, message: MessageId) -> Result<Option<Message>> {
         let rows = where_message(self.id, "m.conversation_id = ? AND m.id = ?").bind(conversation.0).bind(message.0);
         Ok(views::messages(&self.inner.read, self.id, rows.all(&self.inner.read).await?).await?.pop())
@@ -71,16 +96,6 @@ impl AccountScope {
 
     pub async fn message_by_id(&self, message: MessageId) -> Result<Option<Message>> {
         load_message(&self.inner.read, self.id, message).await
-    }
-
-    /// It is there, and nobody deleted it.
-    pub async fn message_stands(&self, message: MessageId) -> Result<bool> {
-        let stands: Option<i64> = self
-            .sql("SELECT id FROM messages WHERE account_id = :account AND id = ? AND NOT deleted")
-            .bind(message.0)
-            .value(&self.inner.read)
-            .await?;
-        Ok(stands.is_some())
     }
 
     pub async fn attachment(&self, attachment: AttachmentId) -> Result<Option<Attachment>> {

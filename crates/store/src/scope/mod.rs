@@ -3,12 +3,13 @@
 
 pub(crate) mod account;
 pub(crate) mod attachment_links;
-mod blobs;
+pub(crate) mod blobs;
 mod channels;
 pub(crate) mod claims;
 mod connection_rows;
 pub(crate) mod connections;
 mod contacts;
+mod conversation_rows;
 mod conversations;
 mod convert;
 mod deliveries;

@@ -3,18 +3,18 @@
 //! The statements see the database a moment apart. What was deleted in between is left out: the foreign keys say that nothing else can
 //! have happened to a row whose conversation or contact is not there.
 
+use super::conversation_rows::{ConversationRow, where_conversation};
 use super::convert::{self, AGENT_COLUMNS, AgentRow};
 use super::message_rows::{MessageRow, where_message};
 use super::sql::scoped;
 use super::tenant::find_in;
-use crate::entity::{attachment, contact, conversation};
+use crate::entity::{attachment, conversation};
 use crate::error::corrupt;
 use crate::*;
-use domain::contact::Contact;
 use domain::message::{Attachment, ContentType, Message, MessageType, Sender};
 use domain::user::Agent;
 use domain::{AccountId, ConversationId, DisplayId, InboxId, MessageId, Timestamp};
-use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, IdenStatic, QueryFilter, QueryOrder};
 use std::collections::HashMap;
 
 #[derive(Debug, FromQueryResult)]
@@ -23,42 +23,51 @@ struct LabelRow {
     title: String,
 }
 
-/// In the order of the rows.
+/// Of these conversations, as they are now, in no order.
 pub(crate) async fn conversation_views<C: ConnectionTrait>(
     on: &C,
     account: AccountId,
     rows: Vec<conversation::Model>,
 ) -> Result<Vec<ConversationView>> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let contacts = contacts(on, account, rows.iter().map(|c| c.contact_id)).await?;
-    let agents = agents(on, account, rows.iter().filter_map(|c| c.assignee_id)).await?;
+    let named = where_conversation(account, "c.account_id = :account AND c.id IN (??)");
+    views_of(on, account, named.list(rows.iter().map(|row| row.id)).all(on).await?).await
+}
+
+/// In the order of the rows.
+pub(crate) async fn views_of<C: ConnectionTrait>(
+    on: &C,
+    account: AccountId,
+    rows: Vec<ConversationRow>,
+) -> Result<Vec<ConversationView>> {
+    let agents = agents(on, account, rows.iter().filter_map(|row| row.conversation.assignee_id)).await?;
     let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
-    let label_rows = scoped(
-        account,
-        "SELECT conversation_id, title FROM conversation_labels WHERE account_id = :account AND conversation_id IN (??) ORDER BY title",
-    )
-    .list(rows.iter().map(|c| c.id))
-    .all::<LabelRow, _>(on)
-    .await?;
-    for row in label_rows {
-        labels.entry(row.conversation_id).or_default().push(row.title);
+    let labelled: Vec<i64> = rows.iter().filter(|row| row.has_labels).map(|row| row.conversation.id).collect();
+    if !labelled.is_empty() {
+        let label_rows = scoped(
+            account,
+            "SELECT conversation_id, title FROM conversation_labels WHERE account_id = :account AND conversation_id IN (??) ORDER BY title",
+        )
+        .list(labelled)
+        .all::<LabelRow, _>(on)
+        .await?;
+        for row in label_rows {
+            labels.entry(row.conversation_id).or_default().push(row.title);
+        }
     }
-    let wanted = rows.iter().flat_map(|c| [c.last_message_id, c.last_non_activity_message_id]).flatten();
-    let wanted = distinct(wanted);
+    let last = |c: &conversation::Model| [c.last_message_id, c.last_non_activity_message_id];
+    let wanted = distinct(rows.iter().flat_map(|row| last(&row.conversation)).flatten());
     let message_rows = match wanted[..] {
         [] => Vec::new(),
         _ => where_message(account, "m.id IN (??)").list(wanted).all(on).await?,
     };
     let messages: HashMap<i64, Message> =
         messages(on, account, message_rows).await?.into_iter().map(|m| (m.id.0, m)).collect();
-    rows.iter()
-        .filter_map(|row| contacts.get(&row.contact_id).map(|contact| (row, contact.clone())))
+    rows.into_iter()
+        .filter_map(|row| row.contact.map(|contact| (row.conversation, contact)))
         .map(|(row, contact)| {
             Ok(ConversationView {
-                conversation: convert::conversation(row)?,
-                contact,
+                conversation: convert::conversation(&row)?,
+                contact: convert::contact(contact)?,
                 assignee: row.assignee_id.and_then(|id| agents.get(&id).cloned()),
                 unread_count: convert::number("unread_count", row.unread_count)?,
                 last_message: row.last_message_id.and_then(|id| messages.get(&id).cloned()),
@@ -69,14 +78,16 @@ pub(crate) async fn conversation_views<C: ConnectionTrait>(
         .collect()
 }
 
+/// The one whose column (of `c`) has the value.
 pub(crate) async fn conversation_view<C: ConnectionTrait>(
     on: &C,
     account: AccountId,
     column: conversation::Column,
     value: i64,
 ) -> Result<Option<ConversationView>> {
-    let rows = find_in::<conversation::Entity>(account).filter(column.eq(value)).all(on).await?;
-    Ok(conversation_views(on, account, rows).await?.into_iter().next())
+    let condition = format!("c.account_id = :account AND c.{} = ?", column.as_str());
+    let rows = where_conversation(account, &condition).bind(value).all(on).await?;
+    Ok(views_of(on, account, rows).await?.into_iter().next())
 }
 
 /// With their attachments, in the order of the rows.
@@ -140,19 +151,6 @@ fn distinct(ids: impl Iterator<Item = i64>) -> Vec<i64> {
     ids.sort_unstable();
     ids.dedup();
     ids
-}
-
-async fn contacts<C: ConnectionTrait>(
-    on: &C,
-    account: AccountId,
-    ids: impl Iterator<Item = i64>,
-) -> Result<HashMap<i64, Contact>> {
-    let ids = distinct(ids);
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = find_in::<contact::Entity>(account).filter(contact::Column::Id.is_in(ids)).all(on).await?;
-    rows.into_iter().map(|row| Ok((row.id, convert::contact(row)?))).collect()
 }
 
 async fn agents<C: ConnectionTrait>(

@@ -120,6 +120,15 @@ impl Tx {
             .await
     }
 
+    /// All of these kinds, as [`Self::cancel_owed`].
+    pub async fn cancel_all_owed(&mut self, kinds: &[OwedKind], subject_id: i64) -> Result<u64> {
+        self.sql("DELETE FROM owed_work WHERE account_id = :account AND kind IN (??) AND subject_id = ?")
+            .list(kinds.iter().map(|kind| kind.as_str()))
+            .bind(subject_id)
+            .run(&self.tx)
+            .await
+    }
+
     /// Numbered by `commit`. The payload is the event's own snapshot.
     pub fn append_event(
         &mut self,

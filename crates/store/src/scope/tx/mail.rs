@@ -15,8 +15,14 @@ use sea_orm::ActiveValue::Set;
 use std::time::Duration;
 
 impl Tx {
-    /// Keeps the conversation's last message, unread count and last activity in step. Lock the conversation first.
+    /// As [`Self::add_message`], and reads it back.
     pub async fn insert_message(&mut self, new: &NewMessage) -> Result<Message> {
+        let id = self.add_message(new).await?;
+        self.message(id).await?.ok_or(StoreError::NotFound("message"))
+    }
+
+    /// Keeps the conversation's last message, unread count and last activity in step. Lock the conversation first.
+    pub async fn add_message(&mut self, new: &NewMessage) -> Result<MessageId> {
         let now = self.scope.inner.now().0;
         let (contact, user) = match new.sender {
             NewSender::Contact(contact) => (Some(contact.0), None),
@@ -71,8 +77,7 @@ impl Tx {
         .bind(new.conversation_id.0)
         .run(&self.tx)
         .await?;
-        let message = messages::load_message(&self.tx, self.scope.id, MessageId(row.id)).await?;
-        message.ok_or(StoreError::NotFound("message"))
+        Ok(MessageId(row.id))
     }
 
     pub async fn update_message(&mut self, id: MessageId, change: &MessageChange) -> Result<Message> {
@@ -108,6 +113,11 @@ impl Tx {
         let blob = Addressed::new(Bytes::copy_from_slice(bytes)).await?;
         self.scope.write_files(std::slice::from_ref(&blob)).await?;
         name_blob(&self.tx, &self.scope, &blob).await
+    }
+
+    /// The blob's row, and on PostgreSQL its bytes. Begin with it: what is large takes a while, and nothing should wait for that.
+    pub async fn keep_blob(&mut self, blob: &StagedBlob) -> Result<BlobId> {
+        name_blob(&self.tx, &self.scope, &blob.0).await
     }
 
     pub async fn insert_attachment(&mut self, message: MessageId, new: &NewAttachment) -> Result<Attachment> {

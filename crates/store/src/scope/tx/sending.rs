@@ -4,33 +4,36 @@ use super::Tx;
 use crate::scope::convert;
 use crate::scope::grants::micros;
 use crate::scope::sending::{self, SECOND, TEN_MINUTES};
+use crate::scope::sql::rows_of;
 use crate::*;
 use domain::ChannelId;
 use domain::channel::SendingLimits;
+use sea_orm::FromQueryResult;
 use std::time::Duration;
+
+#[derive(Debug, FromQueryResult)]
+struct SlotRow {
+    span: i64,
+    slot: i64,
+}
 
 impl Tx {
     /// Counts a sending through this channel to so many recipients, before the server hears of it: what is not known to have been said
     /// counts.
     pub async fn count_submission(&mut self, channel: ChannelId, recipients: u32) -> Result<Submission> {
-        let mut slots = Vec::with_capacity(2);
-        for span in [SECOND, TEN_MINUTES] {
-            let slot: Option<i64> = self
-                .sql(
-                    "INSERT INTO channel_submissions (account_id, channel_id, span, slot, messages, recipients) \
-                     VALUES (:account, ?, ?, {now} / ? * ?, 1, ?) ON CONFLICT (account_id, channel_id, span, slot) \
-                     DO UPDATE SET messages = channel_submissions.messages + 1, recipients = channel_submissions.recipients + excluded.recipients \
-                     RETURNING slot",
-                )
-                .bind(channel.0)
-                .bind(span)
-                .bind(span)
-                .bind(span)
-                .bind(i64::from(recipients))
-                .value(&self.tx)
-                .await?;
-            slots.extend(slot.map(|slot| (span, slot)));
+        let spans = [SECOND, TEN_MINUTES];
+        let mut sql = self.sql(format!(
+            "INSERT INTO channel_submissions (account_id, channel_id, span, slot, messages, recipients) VALUES {} \
+             ON CONFLICT (account_id, channel_id, span, slot) \
+             DO UPDATE SET messages = channel_submissions.messages + 1, recipients = channel_submissions.recipients + excluded.recipients \
+             RETURNING span, slot",
+            rows_of("(:account, ?, ?, {now} / ? * ?, 1, ?)", spans.len())
+        ));
+        for span in spans {
+            sql = sql.bind(channel.0).bind(span).bind(span).bind(span).bind(i64::from(recipients));
         }
+        let counted: Vec<SlotRow> = sql.all(&self.tx).await?;
+        let slots = counted.into_iter().map(|row| (row.span, row.slot)).collect();
         Ok(Submission { channel_id: channel, recipients, slots })
     }
 
