@@ -252,12 +252,12 @@ async fn ended(
             reconcile::begin(app, work, record.delivery.id, failure).await
         }
         Handed::To(_, SendOutcome::Rejected { failure }) => {
-            let all = meets_every_message(&failure) || failure.retry_after().is_some();
+            let all = meets_the_others(record, &failure);
             rejected(app, work, channel, record, failure, Vec::new(), all).await
         }
         Handed::NotAddressed(NotAddressed { failure, refused, named }) => {
             // What is said of a recipient may be about that recipient alone.
-            let all = meets_every_message(&failure) || !named && failure.retry_after().is_some();
+            let all = meets_every_message(&failure) || !named && meets_the_others(record, &failure);
             rejected(app, work, channel, record, failure, refused, all).await
         }
     }
@@ -331,6 +331,17 @@ fn meets_every_message(failure: &Failure) -> bool {
             | FailureClass::MailboxFull
             | FailureClass::TooManyConnections
     )
+}
+
+/// What a server says of a message's content or of its sender may be about this message alone, also when it says how long to wait, or that
+/// a mailbox is full. The first time the whole mailbox waits, as it was asked to; a message that meets it again waits by itself, so that those
+/// behind it are tried, and one message never keeps a mailbox from sending.
+fn meets_the_others(record: &DeliveryRecord, failure: &Failure) -> bool {
+    let first = record.delivery.attempts <= 1;
+    match failure.class {
+        FailureClass::MailboxFull => first,
+        _ => meets_every_message(failure) || first && failure.retry_after().is_some(),
+    }
 }
 
 /// Queued again, until people have waited long enough to be told.

@@ -28,11 +28,11 @@ pub(super) fn is_too_old(app: &App, delivery: &Delivery) -> bool {
     delivery.failing_since.is_some_and(|since| app.now().since(since) >= Duration::from_secs(RETRY_FOR_SECONDS))
 }
 
-/// The mailbox is only slowed down: whoever waits for it does so without failing, however long it lasts.
+/// The mailbox is only slowed down: whoever waits for it does so without failing, however long it lasts. That a server states how long to wait
+/// is not enough: a filter says "try again in five minutes" of one message, and may say so for ever.
 pub(super) fn only_slows(failure: &Failure) -> bool {
-    failure.retry_after().is_some()
-        || matches!(
-            failure.class,
-            FailureClass::SendingPaced | FailureClass::DailyRecipientsReached | FailureClass::TooManyConnections
-        )
+    matches!(
+        failure.class,
+        FailureClass::SendingPaced | FailureClass::DailyRecipientsReached | FailureClass::TooManyConnections
+    )
 }

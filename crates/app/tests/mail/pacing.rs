@@ -229,3 +229,26 @@ async fn a_wait_that_the_server_states_is_waited_for_by_the_whole_mailbox() {
         assert_eq!(received(&desk), [0, 1]);
     }
 }
+
+#[tokio::test]
+async fn a_message_that_a_filter_puts_off_for_ever_keeps_no_other_from_leaving() {
+    for reply in ["451 4.7.1 Suspicious content, please try again in 5 minutes", "452 4.2.2 Mailbox full"] {
+        let desk = Desk::new().await;
+        let id = written_to(&desk).await;
+        desk.sandbox
+            .faults()
+            .always(SmtpFault::RefuseMail { containing: "number 0.".to_owned(), reply: reply.to_owned() });
+        let first = desk.reply(id, "number 0.").await;
+        desk.work().await;
+        desk.reply(id, "number 1.").await;
+        desk.reply(id, "number 2.").await;
+        for _ in 0..4 {
+            desk.mailbox_rests(Duration::from_secs(3600)).await;
+            desk.work().await;
+        }
+        assert_eq!(received(&desk), [1, 2], "{reply}");
+        let put_off = delivery(&desk, id, first.id).await;
+        assert_eq!(put_off.state, DeliveryState::Queued);
+        assert!(put_off.failing_since.is_some(), "it must end one day: {put_off:?}");
+    }
+}

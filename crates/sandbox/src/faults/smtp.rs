@@ -39,6 +39,8 @@ pub enum SmtpFault {
     LineLimit(usize),
     /// This recipient is refused with this reply.
     RefuseRecipient { address: String, reply: String },
+    /// A mail whose source has these words in it is refused with this reply to the final dot: the answer of a filter.
+    RefuseMail { containing: String, reply: String },
     /// The connection ends after the final dot, before the reply. Either way the client cannot know.
     DropAfterDot { accepted: bool },
     /// Silence after the final dot.

@@ -70,6 +70,14 @@ impl Session {
         if let Some(flow) = self.fault_at(SmtpPoint::EndOfData).await? {
             return Ok(flow);
         }
+        let source = String::from_utf8_lossy(&mail).into_owned();
+        let refusal = self.take(|fault| match fault {
+            SmtpFault::RefuseMail { containing, reply } if source.contains(containing) => Some(reply.clone()),
+            _ => None,
+        });
+        if let Some(reply) = refusal {
+            return self.reply(&reply).await;
+        }
         self.slow_down(&account.address).await;
         let behind_dot = self.take(|fault| match fault {
             SmtpFault::DropAfterDot { .. } | SmtpFault::StallAfterDot { .. } => Some(fault.clone()),
