@@ -24,6 +24,7 @@ fn body_of(path: &str, named: &Named) -> Value {
         "availability" => json!({"profile": {"account_id": 1, "availability": "busy"}}),
         "auto_offline" => json!({"profile": {"account_id": 1, "auto_offline": true}}),
         "set_active_account" => json!({"profile": {"account_id": 1}}),
+        "resolve" => json!({"sent": true}),
         "profile" => json!({"profile": {"name": "x"}}),
         "{agent_id}" => json!({"role": "agent"}),
         "{inbox_id}" => json!({"name": "x"}),

@@ -237,7 +237,6 @@ async fn idle_that_breaks_off_says_why() {
         ("+ idling\r\n", FailureClass::ConnectionLost),
         ("+ idling\r\nServer Unavailable. 15\r\n", FailureClass::ServerUnavailable),
         ("{tag} BAD Request is throttled. Suggested Backoff Time: 2000 milliseconds\r\n", FailureClass::Throttled),
-        ("{tag} NO not now\r\n", FailureClass::ProtocolError),
         ("+ idling\r\n{tag} OK IDLE completed.\r\n", FailureClass::ProtocolError),
     ] {
         let (mut session, server) = inbox(move |mut peer| async move {
@@ -246,6 +245,23 @@ async fn idle_that_breaks_off_says_why() {
         })
         .await;
         assert_eq!(class(session.idle(Duration::from_secs(60), pending()).await), expected, "{says}");
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_idle_is_polled_from_then_on_in_the_same_session() {
+    for refusal in ["NO not now", "BAD Command Error. 12"] {
+        let (mut session, server) = inbox(move |mut peer| async move {
+            let tag = peer.command("IDLE").await;
+            peer.send(&format!("{tag} {refusal}\r\n")).await;
+            peer.answer("NOOP", "* 4 EXISTS\r\n", "OK done").await;
+        })
+        .await;
+        let long = Duration::from_secs(60);
+        assert_eq!(session.idle(long, pending()).await.expect("goes on"), IdleEnd::TimedOut, "{refusal}");
+        assert!(!session.can_idle(), "{refusal}");
+        assert_eq!(session.idle(Duration::from_millis(10), pending()).await.expect("waits"), IdleEnd::Changed);
         server.await.expect("the script played");
     }
 }

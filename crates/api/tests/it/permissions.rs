@@ -61,7 +61,7 @@ async fn another_tenants_account_answers_like_one_that_does_not_exist() {
         // Bodies that are well-formed, so that nothing but the account can be the reason.
         let body = json!({
             "name": "n", "email": "a@b.example", "part": "fetch", "inbox_id": 1, "user_ids": [1],
-            "content": "c", "status": "open", "assignee_id": 1,
+            "content": "c", "status": "open", "assignee_id": 1, "sent": true,
         });
         let ours = world.json_as(stranger, method.clone(), &filled(&path, world.ours.account_id.0), &body).await;
         assert_refusal(&ours, 404, "not_found");

@@ -86,6 +86,10 @@ impl Session {
             walk.next = u64::from(last) + 1;
             walk.width = if uids.is_empty() { (walk.width * 2).min(WIDE) } else { NARROW };
             if !uids.is_empty() {
+                // The highest UID is found by the last question, after which nobody asks this walk again but to hear that it is over.
+                if walk.is_over() {
+                    self.came_to_its_end(walk, last);
+                }
                 return Ok(Some(uids));
             }
         }

@@ -201,7 +201,7 @@ impl Session {
         self.wire.reply("220 2.0.0 SMTP server ready").await?;
         match fault {
             Some(TlsFault::CutHandshake) => return OVER,
-            Some(TlsFault::Plaintext) => return self.reply("250 2.0.0 OK").await,
+            Some(TlsFault::Plaintext) => return self.in_the_clear().await,
             Some(TlsFault::ExpiredCertificate | TlsFault::OtherHost | TlsFault::SelfSigned) | None => {}
         }
         self.wire.encrypt(fault).await?;
@@ -210,6 +210,16 @@ impl Session {
         self.greeted = false;
         self.reset();
         ON
+    }
+
+    /// Says that it begins TLS, and does not. What comes now need not be lines: it is noted as it came.
+    async fn in_the_clear(&mut self) -> Flow {
+        self.wire.reply("250 2.0.0 OK").await?;
+        while let Some(bytes) = self.wire.whatever_came().await? {
+            self.state.journal.note(Event::HeardInTheClear { bytes });
+            self.wire.reply("500 5.3.3 Unrecognized command").await?;
+        }
+        OVER
     }
 
     async fn mail(&mut self, rest: &str) -> Flow {

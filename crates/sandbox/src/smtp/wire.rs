@@ -50,6 +50,15 @@ impl Wire {
         Ok(Some(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned()))
     }
 
+    /// What has come, without the end of a line. `None` at the end of the connection.
+    pub(super) async fn whatever_came(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let stream = self.stream()?;
+        let came = stream.fill_buf().await?;
+        let (count, bytes) = (came.len(), came.trim_ascii_end().to_vec());
+        stream.consume(count);
+        Ok((count > 0).then_some(bytes))
+    }
+
     /// A line of a mail as it came, with its end.
     pub(super) async fn data_line(&mut self, into: &mut Vec<u8>) -> std::io::Result<usize> {
         self.stream()?.read_until(b'\n', into).await

@@ -156,10 +156,14 @@ async fn an_account_whose_jobs_hang_leaves_places_to_others(queue: Arc<dyn Queue
     tokio::time::timeout(LONG, running.relay).await.expect("in time").unwrap();
     jobs.may_end.add_permits(10);
     tokio::time::timeout(LONG, running.runner).await.expect("in time").unwrap();
-    let waiting = CAPACITY - queue.room().await.unwrap().people;
+    // Counted one by one: what was put back may stand beyond the capacity, of which room says nothing.
+    let mut waiting = 0;
+    while queue.take(Lane::People, Duration::ZERO).await.unwrap().is_some() {
+        waiting += 1;
+    }
     let left = due.0.lock().unwrap().len();
     let begun = jobs.begun().len() - 20;
-    assert_eq!(begun + left + waiting as usize, 100, "what was set aside went back: {begun} {left} {waiting}");
+    assert_eq!(begun + left + waiting, 100, "what was set aside went back: {begun} {left} {waiting}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
