@@ -26,7 +26,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
         anyhow::Ok((parts, lock, listening))
     };
     // Who is stopped while it waits for its database has begun nothing.
-    let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(ExitCode::SUCCESS) };
+    let Some(started) = stop.run_until_cancelled(Box::pin(starting)).await else { return Ok(ExitCode::SUCCESS) };
     let (parts, _lock, listening) = started?;
     parts.keep_time(&stop);
     let worker = parts.start_worker()?;

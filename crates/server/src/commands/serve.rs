@@ -16,7 +16,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
         let listening = parts.listen().await?;
         anyhow::Ok((parts, listening))
     };
-    let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(ExitCode::SUCCESS) };
+    let Some(started) = stop.run_until_cancelled(Box::pin(starting)).await else { return Ok(ExitCode::SUCCESS) };
     let (parts, listening) = started?;
     parts.keep_time(&stop);
     listening.serve(stop).await?;

@@ -15,7 +15,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
         parts.recognise().await?;
         anyhow::Ok(parts)
     };
-    let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(ExitCode::SUCCESS) };
+    let Some(started) = stop.run_until_cancelled(Box::pin(starting)).await else { return Ok(ExitCode::SUCCESS) };
     let parts = started?;
     parts.keep_time(&stop);
     let mut worker = parts.start_worker()?;
