@@ -40,7 +40,7 @@ pub(super) struct Pump {
 
 impl Pump {
     pub(super) async fn run(self) {
-        let mut aside: VecDeque<Payload> = VecDeque::new();
+        let mut aside = Aside { jobs: VecDeque::new(), pump: &self };
         let mut failures = 0u32;
         loop {
             // The place first, then the job: nothing is taken for which there is no place.
@@ -49,13 +49,11 @@ impl Pump {
                 () = self.stop.cancelled() => break,
                 place = self.places.free() => place,
             };
-            let next = aside.iter().position(|job| self.places.may_begin((self.account_of)(job)));
-            if let Some(job) = next.and_then(|at| aside.remove(at)) {
-                self.places.taken_up((self.account_of)(&job));
+            if let Some(job) = aside.next() {
                 self.begin(job, place).await;
                 continue;
             }
-            let patience = if aside.is_empty() { TAKE_PATIENCE } else { Duration::ZERO };
+            let patience = if aside.jobs.is_empty() { TAKE_PATIENCE } else { Duration::ZERO };
             let taken = match self.queue.take(self.places.lane, patience).await {
                 Ok(taken) => taken,
                 Err(error) => {
@@ -76,22 +74,19 @@ impl Pump {
                     self.places.took();
                     if self.may_begin_in_a_moment(&job).await {
                         self.begin(job, place).await;
-                    } else if aside.len() < MOST_ASIDE {
-                        self.places.set_aside((self.account_of)(&job));
-                        aside.push_back(job);
+                    } else if aside.jobs.len() < MOST_ASIDE {
+                        aside.put(job);
                     }
                 }
-                None if aside.is_empty() => {}
+                None if aside.jobs.is_empty() => {}
                 None => {
                     let ended = tokio::time::timeout(LOOK_AGAIN, self.places.ended());
                     self.or_stop(async { drop(ended.await) }).await;
                 }
             }
         }
-        for job in &aside {
-            self.places.taken_up((self.account_of)(job));
-        }
-        put_back(&*self.queue, &self.places, aside.into()).await;
+        let jobs = aside.take();
+        put_back(&*self.queue, &self.places, jobs).await;
     }
 
     async fn begin(&self, payload: Payload, permit: OwnedSemaphorePermit) {
@@ -120,6 +115,41 @@ impl Pump {
 
     async fn or_stop(&self, wait: impl Future<Output = ()>) {
         tokio::select! { () = self.stop.cancelled() => {}, () = wait => {} }
+    }
+}
+
+/// Jobs of accounts that have as many places as they may have. They are counted against their accounts until they are begun or given back,
+/// also when the pump is dropped in the middle: an account whose jobs stayed counted would never be served again.
+struct Aside<'a> {
+    jobs: VecDeque<Payload>,
+    pump: &'a Pump,
+}
+
+impl Aside<'_> {
+    fn put(&mut self, job: Payload) {
+        self.pump.places.set_aside((self.pump.account_of)(&job));
+        self.jobs.push_back(job);
+    }
+
+    /// The first whose account has a place again.
+    fn next(&mut self) -> Option<Payload> {
+        let at = self.jobs.iter().position(|job| self.pump.places.may_begin((self.pump.account_of)(job)))?;
+        let job = self.jobs.remove(at)?;
+        self.pump.places.taken_up((self.pump.account_of)(&job));
+        Some(job)
+    }
+
+    fn take(&mut self) -> Vec<Payload> {
+        for job in &self.jobs {
+            self.pump.places.taken_up((self.pump.account_of)(job));
+        }
+        std::mem::take(&mut self.jobs).into()
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        self.take();
     }
 }
 
