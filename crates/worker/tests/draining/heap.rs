@@ -213,9 +213,9 @@ impl Heap {
         self.redis.as_ref().map_or(Ok(()), Redis::flush)
     }
 
-    /// The most that was ever seen waiting in one lane.
-    pub fn most_waiting(&self) -> i64 {
-        self.most_waiting.load(Ordering::SeqCst)
+    /// The most that was ever seen waiting in one lane of Redis; `None` where the queue is memory, which nobody can look into.
+    pub fn most_waiting(&self) -> Option<i64> {
+        self.redis.as_ref().map(|_| self.most_waiting.load(Ordering::SeqCst))
     }
 
     async fn eventually(&self, what: &str, holds: impl AsyncFn() -> Result<bool>) -> Result<()> {
