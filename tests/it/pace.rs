@@ -1,7 +1,7 @@
 //! How fast a mailbox sends, and what waits meanwhile (O1, O4): told by the built program, over restarts and several processes.
 
 use anyhow::{Context, Result};
-use sandbox::SmtpFault;
+use sandbox::{SmtpFault, SmtpPoint};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use testkit::client::ApiClient;
@@ -55,30 +55,55 @@ async fn a_reply_over_the_limit_waits_for_its_turn_also_when_the_program_is_star
     .await
 }
 
+fn busy_for_half_an_hour() -> SmtpFault {
+    let reply = "432 4.3.2 Concurrent connections limit exceeded; retry after 1800 seconds".to_owned();
+    SmtpFault::Answer { at: SmtpPoint::Auth, reply }
+}
+
+/// How often the server told somebody to wait, and what it took: together, every try there was.
+fn asked(w: &World) -> (usize, usize) {
+    (w.sandbox.faults().fired().len(), arrived(w))
+}
+
+async fn all_say_what_they_wait_for(w: &mut World, conversation: i64, replies: &[i64]) -> Result<()> {
+    w.eventually("all of them say what they wait for", async |w| {
+        let messages = w.messages(conversation).await?;
+        let waiting = messages.iter().filter(|m| {
+            let delivery = &m["delivery"];
+            delivery["state"] == json!("queued") && delivery["failure"]["code"] == json!("too_many_connections")
+        });
+        Ok(waiting.count() == replies.len())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailbox_that_is_told_432_is_asked_once_after_each_wait_and_everything_leaves_once() -> Result<()> {
+async fn a_mailbox_that_is_told_to_wait_is_asked_once_for_each_person_who_insists_and_everything_leaves_once()
+-> Result<()> {
     World::run(Setup::on(Database::Postgres, Queue::Redis), async |w| {
         let conversation = w.first_conversation().await?;
-        // Two workers, and more waiting than either takes at once.
+        // Two workers, and more waiting than either takes at once. The wait is longer than any story, so that nothing but a person ends it.
         w.start_process("work")?;
-        w.sandbox.faults().times(2, SmtpFault::concurrent_connections());
+        w.sandbox.faults().times(2, busy_for_half_an_hour());
         let mut replies = Vec::new();
         for n in 0..8 {
             replies.push(w.reply(conversation, &format!("number {n}")).await?["id"].as_i64().context("id")?);
         }
-        w.eventually("all of them say what they wait for", async |w| {
-            let messages = w.messages(conversation).await?;
-            let waiting = messages.iter().filter(|m| m["delivery"]["failure"]["code"] == json!("too_many_connections"));
-            Ok(waiting.count() == replies.len())
-        })
-        .await?;
-        assert_eq!(w.sandbox.faults().fired().len(), 1, "whoever waited asked by themselves");
-        // A person need not wait.
-        for left in [2, 2] {
-            let path = w.path(&format!("/conversations/{conversation}/messages/{}/retry", replies[7]));
-            w.api.post(&path, &json!({})).await?;
-            w.eventually("it was asked again", async |w| Ok(w.sandbox.faults().fired().len() == left)).await?;
-        }
+        all_say_what_they_wait_for(w, conversation, &replies).await?;
+        assert_eq!(asked(w), (1, 0), "whoever waited asked by themselves");
+        // Who does not insist is told when, and nothing is asked.
+        let retry = w.path(&format!("/conversations/{conversation}/messages/{}/retry", replies[7]));
+        let refused = w.api.call("POST", &retry, Some(&json!({}))).await?;
+        assert_eq!((refused.status, &refused.body["code"]), (409, &json!("server_asked_to_wait")), "{}", refused.text);
+        // A person who insists need not wait. The server asks for as much again, of everybody.
+        w.api.post(&format!("{retry}?regardless=true"), &json!({})).await?;
+        w.eventually("it was asked again", async |w| Ok(asked(w).0 == 2)).await?;
+        all_say_what_they_wait_for(w, conversation, &replies).await?;
+        let refused = w.api.call("POST", &retry, Some(&json!({}))).await?;
+        assert_eq!(refused.status, 409, "{}", refused.text);
+        assert_eq!(asked(w), (2, 0), "one try for one person's word");
+        // Now it takes mail, and whoever stands behind the one that left follows.
+        w.api.post(&format!("{retry}?regardless=true"), &json!({})).await?;
         for reply in &replies {
             w.delivery_is(conversation, *reply, "sent").await?;
         }
