@@ -9,6 +9,7 @@ mod delivery_failures;
 mod demo;
 mod dependencies;
 mod docker;
+mod invariants;
 mod kill_files;
 mod kill_matrix;
 mod kill_points;

@@ -50,6 +50,23 @@ const RULES: &[(&str, &str)] = &[
         "SELECT e.seq FROM events e WHERE e.seq > 1 AND NOT EXISTS \
          (SELECT 1 FROM events p WHERE p.account_id = e.account_id AND p.seq = e.seq - 1)",
     ),
+    // Events have no foreign keys, because they outlive what they tell of: an inbox goes with its conversations, and says so in an event; a
+    // conversation that is deleted by itself leaves tombstones.
+    (
+        "every event's conversation is there, in the event's inbox, or was deleted",
+        "SELECT e.seq FROM events e WHERE e.conversation_id IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM conversations c \
+         WHERE c.account_id = e.account_id AND c.id = e.conversation_id AND c.inbox_id = e.inbox_id) \
+         AND (e.inbox_id IS NULL OR EXISTS (SELECT 1 FROM inboxes i WHERE i.account_id = e.account_id AND i.id = e.inbox_id)) \
+         AND NOT EXISTS (SELECT 1 FROM tombstones t WHERE t.account_id = e.account_id)",
+    ),
+    (
+        "every event's inbox is there, or an event says that it was deleted",
+        "SELECT e.seq FROM events e WHERE e.inbox_id IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM inboxes i WHERE i.account_id = e.account_id AND i.id = e.inbox_id) \
+         AND NOT EXISTS (SELECT 1 FROM events d WHERE d.account_id = e.account_id AND d.kind = 'inbox_deleted' \
+         AND d.payload LIKE '%\"id\":' || e.inbox_id || ',%')",
+    ),
 ];
 
 /// No work may be left that is due and could be done: the queries count rows that something still has to touch.
@@ -146,12 +163,22 @@ pub async fn number(database_url: &str, query: &str) -> Result<i64> {
 /// No cursor ran ahead: every UID between where new mail began and the cursor is stored or noted as pending (I1).
 pub async fn nothing_was_passed_over(database_url: &str, address: &str, inbox: &Inbox) -> Result<()> {
     let mut database = Database::open(database_url).await?;
-    let folders = format!(
-        "SELECT f.id FROM channel_folders f JOIN email_channels c ON c.id = f.channel_id WHERE c.mailbox_address = '{address}' \
-         AND f.role = 'inbox' AND f.uidvalidity = {}",
-        inbox.uidvalidity
-    );
-    for folder in database.numbers(&folders).await? {
+    let opened = |column: &str| {
+        format!(
+            "SELECT f.{column} FROM channel_folders f JOIN email_channels c ON c.id = f.channel_id \
+             WHERE c.mailbox_address = '{address}' AND f.role = 'inbox' AND f.uidvalidity IS NOT NULL"
+        )
+    };
+    // Under another UIDVALIDITY the cursor says nothing of these UIDs, so nothing could be found wrong.
+    for known in database.numbers(&opened("uidvalidity")).await? {
+        if known != inbox.uidvalidity {
+            bail!(
+                "after the story: {address} is known under UIDVALIDITY {known}, and the server has {}",
+                inbox.uidvalidity
+            );
+        }
+    }
+    for folder in database.numbers(&opened("id")).await? {
         let of = |column: &str| format!("SELECT COALESCE({column}, 0) FROM channel_folders WHERE id = {folder}");
         let begin = database.numbers(&of("import_before_uid")).await?.first().copied().context("a folder")?;
         let last = database.numbers(&of("last_uid")).await?.first().copied().context("a folder")?;
