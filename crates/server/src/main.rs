@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod database;
 mod folder;
+mod open_files;
 mod output;
 mod parts;
 mod shutdown;

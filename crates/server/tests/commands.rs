@@ -100,6 +100,47 @@ impl Drop for Running {
     }
 }
 
+/// `Max open files` as the kernel has it: soft and hard.
+fn open_files(process: u32) -> Vec<String> {
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).expect("it runs");
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit");
+    line.split_whitespace().take(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_start_raises_the_limit_of_open_files_and_says_when_it_is_not_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("POSTROOM_ENV", "development"), ("LISTEN_ADDR", "127.0.0.1:0"), ("PATH", "/usr/bin:/bin")];
+    let limited = |args: &[&str]| {
+        let mut command = Command::new("prlimit");
+        command.arg("--nofile=64:4096").arg(env!("CARGO_BIN_EXE_postroom")).args(args).current_dir(folder.path());
+        command.env_clear().envs(variables).stdin(Stdio::null());
+        command
+    };
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let mut running = Running(limited(&["run"]).stderr(log).spawn().unwrap());
+    let read_log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
+    let begun = Instant::now();
+    while !read_log().contains("serving") {
+        assert!(begun.elapsed() < Duration::from_secs(60) && running.0.try_wait().unwrap().is_none(), "{}", read_log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(open_files(running.0.id()), ["4096", "4096"], "{}", read_log());
+    assert!(read_log().contains("4096 open files are enough for about 3794 mailboxes"), "{}", read_log());
+
+    // The doctor's own limit stays as it is: it says what a start from here would have.
+    let said = |variables: &[(&str, &str)]| {
+        let mut doctor = limited(&["doctor"]);
+        doctor.envs([("MICROSOFT_LOGIN_URL", "http://127.0.0.1:1"), ("MICROSOFT_IMAP", "127.0.0.1:1")]);
+        doctor.env("MICROSOFT_SMTP", "127.0.0.1:1").envs(variables.iter().copied());
+        String::from_utf8(doctor.output().unwrap().stdout).unwrap()
+    };
+    let few = said(&[]);
+    assert!(few.contains("note  open files     4096 (a start raises the limit from 64)"), "{few}");
+    let enough = said(&[("WORKER_MAILBOXES", "3794")]);
+    assert!(enough.contains("ok    open files     4096"), "{enough}");
+}
+
 #[test]
 fn a_second_serving_process_on_one_file_is_refused_commands_work_beside_the_first_and_sigterm_ends_it_well() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ mod serve;
 mod work;
 
 use crate::config::{self, Config, Reader};
-use crate::telemetry;
+use crate::{open_files, telemetry};
 use anyhow::Result;
 use app::system::SystemEntropy;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -53,9 +53,9 @@ pub fn parse() -> Cli {
 
 pub async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Run => run::run(configure()?).await,
-        Command::Serve => serve::run(configure()?).await,
-        Command::Work => work::run(configure()?).await,
+        Command::Run => run::run(begin()?).await,
+        Command::Serve => serve::run(begin()?).await,
+        Command::Work => work::run(begin()?).await,
         Command::Migrate => migrate::run(configure()?).await,
         Command::Doctor => doctor::run().await,
         Command::Openapi(args) => openapi::run(&args),
@@ -63,6 +63,13 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args).await,
     }
+}
+
+/// For what runs on: it may have as many mailboxes as the system lets it.
+fn begin() -> Result<Config> {
+    let config = configure()?;
+    open_files::raise(&config);
+    Ok(config)
 }
 
 /// Reads the configuration and starts logging as it says.

@@ -5,6 +5,7 @@
 mod servers;
 
 use crate::config::{Config, Reader, redirect_uri};
+use crate::open_files::OpenFiles;
 use crate::output::say;
 use crate::parts::open_store;
 use anyhow::Result;
@@ -63,6 +64,7 @@ pub async fn run() -> Result<ExitCode> {
 
 async fn check(config: &Config, report: &mut Report) {
     data_dir(config, report);
+    open_files(config, report);
     let connector = match Connector::new(config.connector()) {
         Ok(connector) => connector,
         Err(error) => {
@@ -107,6 +109,29 @@ fn data_dir(config: &Config, report: &mut Report) {
         Err(error) => {
             report.note("data folder", &format!("{shown} cannot be written ({error}); PostgreSQL needs none"));
         }
+    }
+}
+
+/// As a process would have them that is started from here; another user, or systemd, may give it others. Few mailboxes need few, so it is a
+/// note where they are not enough for as many as the configuration allows.
+fn open_files(config: &Config, report: &mut Report) {
+    const WHAT: &str = "open files";
+    match OpenFiles::of_this_process() {
+        Ok(files) => {
+            let found = format!(
+                "{} (a start raises the limit from {}): enough for about {} mailboxes in one process; WORKER_MAILBOXES is {}",
+                files.hard,
+                files.soft,
+                files.mailboxes(config),
+                config.work.max_mailboxes
+            );
+            if files.are_enough(config) {
+                report.ok(WHAT, &found);
+            } else {
+                report.note(WHAT, &format!("{found}; raise the hard limit (LimitNOFILE=, ulimits) or lower the other"));
+            }
+        }
+        Err(error) => report.note(WHAT, &format!("the limit cannot be read ({error})")),
     }
 }
 
