@@ -34,7 +34,8 @@ pub struct Undecodable {
 
 pub const MAX_KEPT_BYTES: usize = 4096;
 
-/// How long a job may go on after a stop was asked for. Most end by themselves; one that waits for a mail server that says nothing does not.
+/// How long a job may go on after a stop was asked for. Most end by themselves, and a message whose end was not said is taken back; one that waits
+/// for a mail server's answer may not.
 pub const ENDS_WITHIN: Duration = Duration::from_secs(12);
 /// A database that hangs does not hold up a stop.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(3);
@@ -99,7 +100,7 @@ pub async fn run(app: &App, envelope: &JobEnvelope, worker: &str, stop: &Cancell
     }
     let ended = tokio::select! {
         biased;
-        ended = AssertUnwindSafe(kept_up(app, &work, worker)).catch_unwind() => ended,
+        ended = AssertUnwindSafe(kept_up(app, &work, worker, stop)).catch_unwind() => ended,
         () = stopped_for(stop, ENDS_WITHIN) => return put_back(app, &work).await,
     };
     match ended {
@@ -137,10 +138,10 @@ async fn put_back(app: &App, work: &ClaimedWork) -> JobEnd {
 }
 
 /// Does the work, and keeps the claim on it up meanwhile.
-async fn kept_up(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), StoreError> {
+async fn kept_up(app: &App, work: &ClaimedWork, worker: &str, stop: &CancellationToken) -> Result<(), StoreError> {
     let doing = Box::pin(async {
         match work.kind {
-            OwedKind::DeliverMessage => jobs::deliver_message::run(app, work, worker).await,
+            OwedKind::DeliverMessage => jobs::deliver_message::run(app, work, worker, stop).await,
             OwedKind::IngestRawEmail => jobs::ingest_raw_email::run(app, work).await,
             OwedKind::ProveConnection => jobs::prove_connection::run(app, work).await,
             OwedKind::ImportWindow => jobs::import_window::run(app, work).await,

@@ -2,7 +2,8 @@
 
 use crate::{App, outbound};
 use store::{ClaimedWork, StoreError};
+use tokio_util::sync::CancellationToken;
 
-pub async fn run(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), StoreError> {
-    outbound::deliver::deliver(app, work, worker).await
+pub async fn run(app: &App, work: &ClaimedWork, worker: &str, stop: &CancellationToken) -> Result<(), StoreError> {
+    outbound::deliver::deliver(app, work, worker, stop).await
 }

@@ -5,7 +5,8 @@
 //! ([`super::reconcile`]).
 
 use super::composing::{Composed, Unbuildable, composed};
-use super::deliver::{not_queued, unknown};
+use super::deliver::not_queued;
+use super::handing::{Handed, hand_over};
 use super::patience::{is_too_old, wait_after};
 use super::settle::{self, Settled};
 use super::{ids, line, reconcile};
@@ -13,15 +14,13 @@ use crate::{App, channels, jobs};
 use domain::channel::EmailChannel;
 use domain::inbox::Inbox;
 use domain::message::{DeliveryState, Message, RefusedRecipient};
-use domain::{ChannelId, DeliveryId, EmailAddress, Failure, FailureClass, Retry, Secret};
-use mail::smtp::{Envelope, NotAddressed, SendOutcome, Session, SmtpLogin};
+use domain::{ChannelId, EmailAddress, Failure, FailureClass, Retry, Secret};
+use mail::smtp::{NotAddressed, SendOutcome, Session, SmtpLogin};
 use oauth::Resource;
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError, Submission};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-
-/// Longer than this an attempt is given up; what became of it is then unknown. A slow line needs minutes for 35 MB.
-pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1800);
 
 pub(super) async fn attempt(
     app: &App,
@@ -29,6 +28,7 @@ pub(super) async fn attempt(
     inbox: &Inbox,
     message: &Message,
     record: DeliveryRecord,
+    stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let (id, channel) = (record.delivery.id, &inbox.channel);
     let record = ids::unused(app, work, channel, record).await?;
@@ -57,7 +57,7 @@ pub(super) async fn attempt(
     };
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
     app.passes(KillPoint::Sending);
-    let handed = hand_over(app, work, &mut session, &channel.from_address, &record, &mail.bytes).await?;
+    let handed = hand_over(app, work, &mut session, &channel.from_address, &record, &mail.bytes, stop).await?;
     if let Handed::NotAddressed(NotAddressed { named: false, .. }) = &handed {
         uncount(work, &counted).await;
     }
@@ -123,67 +123,6 @@ async fn uncount(work: &ClaimedWork, counted: &Submission) {
     }
 }
 
-/// What became of one sending.
-enum Handed {
-    NotAddressed(NotAddressed),
-    /// The server took these as recipients, and this is what it said of the mail.
-    To(Vec<EmailAddress>, SendOutcome),
-}
-
-async fn hand_over(
-    app: &App,
-    work: &ClaimedWork,
-    session: &mut Session,
-    from: &EmailAddress,
-    record: &DeliveryRecord,
-    bytes: &[u8],
-) -> Result<Handed, StoreError> {
-    let envelope = Envelope { from: from.clone(), to: record.delivery.recipients.round() };
-    let addressed = match tokio::time::timeout(ATTEMPT_TIMEOUT, session.address(&envelope, bytes)).await {
-        Ok(Ok(addressed)) => addressed,
-        Ok(Err(not)) => return Ok(Handed::NotAddressed(not)),
-        // The mail was not spoken of yet.
-        Err(_) => {
-            let failure = FailureClass::TimedOut.into();
-            return Ok(Handed::NotAddressed(NotAddressed { failure, refused: Vec::new(), named: true }));
-        }
-    };
-    let taken = match addressed.refused() {
-        [] => envelope.to,
-        refused => remember_refused(app, work, record.delivery.id, refused).await?,
-    };
-    let outcome = match tokio::time::timeout(ATTEMPT_TIMEOUT, addressed.hand_over()).await {
-        Ok(outcome) => outcome,
-        Err(_) => SendOutcome::Unknown { failure: unknown("the attempt took too long") },
-    };
-    Ok(match outcome {
-        // An earlier sending went through, to everybody it was for.
-        SendOutcome::Duplicate { .. } => Handed::To(record.delivery.recipients.round(), outcome),
-        SendOutcome::Accepted { .. } | SendOutcome::Rejected { .. } | SendOutcome::Unknown { .. } => {
-            Handed::To(taken, outcome)
-        }
-    })
-}
-
-/// Written before the mail is handed over: if we die then and it is found in Sent, those who were refused are not thought to have it. Answers
-/// whom the mail goes to.
-async fn remember_refused(
-    app: &App,
-    work: &ClaimedWork,
-    id: DeliveryId,
-    refused: &[RefusedRecipient],
-) -> Result<Vec<EmailAddress>, StoreError> {
-    let mut tx = work.scope.begin().await?;
-    let record = tx.lock_delivery(id).await?.filter(|r| r.delivery.state == DeliveryState::Sending);
-    let mut record = record.ok_or(StoreError::LeaseLost)?;
-    tx.extend_work(work, jobs::LEASE).await?;
-    record.delivery.recipients.hear(refused);
-    tx.update_delivery(&record).await?;
-    tx.commit().await?;
-    app.passes(KillPoint::RefusalsWritten);
-    Ok(record.delivery.recipients.round())
-}
-
 /// Signs in for sending; a refusal is tried once more with a fresh token.
 async fn sign_in(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Session, Failure> {
     let Some(grant) = channel.grant_id else { return Err(FailureClass::ChannelRemoved.into()) };
@@ -237,6 +176,15 @@ async fn ended(
     };
     // First what cannot be learnt twice; a channel's health is told again by the next message.
     match handed {
+        Handed::Withdrawn => settle::settle(app, work, record.delivery.id, Settled::Withdrawn).await,
+        Handed::Broken(error, refused) => {
+            let failure = Failure::new(FailureClass::Internal).detail(match error.is_transient() {
+                true => "the database failed under it",
+                false => "it met a bug of ours",
+            });
+            let wait = wait_after(app, &failure, record.delivery.attempts);
+            queue_again(app, work, record, failure, refused, wait).await
+        }
         Handed::To(whom, SendOutcome::Accepted { rewritten_message_id, reply: _ }) => {
             app.passes(KillPoint::Answered);
             sent(whom, rewritten_message_id).await?;

@@ -10,10 +10,11 @@ use crate::{App, Hint, jobs};
 use domain::message::DeliveryState;
 use domain::{DeliveryId, Failure, FailureClass};
 use store::{ClaimedWork, SendLease, StoreError};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// The job. `worker` names this process in the leases, for diagnosis.
-pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), StoreError> {
+/// The job. `worker` names this process in the leases. After `stop` nothing is sent whose end has not been said soon.
+pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &CancellationToken) -> Result<(), StoreError> {
     let id = DeliveryId(work.subject_id);
     let Some(record) = work.scope.delivery(id).await? else {
         app.store().relay().finish(work).await?;
@@ -40,7 +41,7 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str) -> Result<(), 
         return line::wait_for_somebody(app, work, &record, failure).await;
     }
     let Some(lease) = line::take_turn(app, work, channel, &record, worker).await? else { return Ok(()) };
-    let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &inbox, &message, record))).await;
+    let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &inbox, &message, record, stop))).await;
     work.scope.release_send_lease(&lease).await?;
     // Whoever stands first in line is next, and need not ask again first.
     if work.scope.call_next_delivery(channel.id).await? {

@@ -3,7 +3,8 @@
 //! - [`reply`]: message, delivery and owed work in one transaction, before anybody is answered.
 //! - [`draft`]: what an agent may send, checked. Pure.
 //! - [`envelope`]: who gets it and what it refers to.
-//! - [`deliver`]: may it leave, and is it its turn? [`attempt`]: one attempt to hand it to the mail server.
+//! - [`deliver`]: may it leave, and is it its turn? [`attempt`]: one attempt. [`handing`]: the mail given to
+//!   the server.
 //! - [`line`]: how messages of one mailbox wait for their turn, and the mailbox for better times. [`pace`]: how long.
 //! - [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
 //! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
@@ -18,6 +19,7 @@ pub mod deliver;
 pub mod draft;
 pub mod envelope;
 pub(crate) mod give_up;
+mod handing;
 mod ids;
 mod line;
 pub mod orphans;

@@ -13,9 +13,9 @@ use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, MessageChange, MessageIdOrigin, OwedKind, OwedPriority, StoreError, Tx};
 use tracing::{info, warn};
 
-/// How often it is tried again to write down that a message was sent, and how soon at first; after that, Sent must tell.
-const SENT_TRIES: u32 = 6;
-const SENT_WAIT: Duration = Duration::from_millis(500);
+/// How often it is tried again to write down what a server said, and how soon at first: half a claim's time. After that, Sent must tell.
+const TRIES: u32 = 8;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) enum Settled {
     /// It waits for its turn, about so long, and asks for it then at the latest. `pause`: the mailbox is left alone so long, because of what
     /// this attempt met.
     InLine { failure: Failure, wait: Duration, ask_in: Duration, pause: Option<(ChannelId, Duration)> },
+    /// It was taken back before its end was said, and goes out as if it had not been tried.
+    Withdrawn,
     /// Whoever does not have it yet does not get it.
     Failed { failure: Failure, refused: Vec<RefusedRecipient> },
     /// It may or may not have been sent. `look_in`: when to look into Sent; `None`: a person decides.
@@ -42,6 +44,8 @@ impl Settled {
 /// What is owed from now on.
 enum Next {
     Nothing,
+    /// The same, from the beginning.
+    GoOn,
     Deliver {
         wait: Duration,
         failure: Failure,
@@ -67,22 +71,40 @@ pub(super) async fn settle(
     settled: Settled,
 ) -> Result<(), StoreError> {
     let sent = matches!(settled, Settled::Sent { .. });
-    let (mut is_ours, mut tries) = (true, 0);
+    let (mut is_ours, mut insisting) = (true, Insisting::on(delivery));
     loop {
         match write(app, work, delivery, &settled, is_ours).await {
             Err(StoreError::LeaseLost) if sent && is_ours => is_ours = false,
-            // The database is away for a moment. Nobody else knows that the server took the mail.
-            Err(error) if sent && error.is_transient() && tries < SENT_TRIES => {
-                tries += 1;
-                warn!(delivery.id = %delivery, %error, tries, "a message was sent, and that could not be written");
-                tokio::time::sleep(backoff(tries, SENT_WAIT, SENT_WAIT * 8, app.jitter())).await;
-            }
+            Err(error) if insisting.again_after(app, &error).await => {}
             ended => break ended?,
         }
     }
     app.wake(Hint::Account(work.scope.account_id()));
     app.wake(Hint::Owed);
     Ok(())
+}
+
+/// What a server said is known to nobody else. While the database is away for a moment, it is written again and again.
+pub(super) struct Insisting {
+    delivery: DeliveryId,
+    tries: u32,
+}
+
+impl Insisting {
+    pub(super) fn on(delivery: DeliveryId) -> Self {
+        Self { delivery, tries: 0 }
+    }
+
+    /// Whether it is to be written again, and waits until then.
+    pub(super) async fn again_after(&mut self, app: &App, error: &StoreError) -> bool {
+        if !error.is_transient() || self.tries >= TRIES {
+            return false;
+        }
+        self.tries += 1;
+        warn!(delivery.id = %self.delivery, %error, tries = self.tries, "what became of a message could not be written; it is tried again");
+        tokio::time::sleep(backoff(self.tries, FIRST_WAIT, FIRST_WAIT * 8, app.jitter())).await;
+        true
+    }
 }
 
 async fn write(
@@ -164,6 +186,11 @@ fn apply(app: &App, settled: &Settled, record: &mut DeliveryRecord) -> Next {
                 d.failing_since = d.failing_since.or(Some(now));
             }
             return Next::StandInLine { ask_in: *ask_in, failure: failure.clone(), tried: pause.is_some() };
+        }
+        Settled::Withdrawn => {
+            d.state = DeliveryState::Queued;
+            d.attempts = d.attempts.saturating_sub(1);
+            return Next::GoOn;
         }
         Settled::Failed { failure, refused } => {
             d.recipients.hear(refused);
@@ -252,6 +279,7 @@ async fn owe_next(
     is_ours: bool,
 ) -> Result<(), StoreError> {
     let (kind, wait, failure) = match next {
+        Next::GoOn => return tx.release_work(work).await,
         Next::Deliver { wait, failure } => (Some(OwedKind::DeliverMessage), wait, failure),
         Next::StandInLine { ask_in, failure, tried: false } if is_ours && work.kind == OwedKind::DeliverMessage => {
             return tx.line_up_work(work, ask_in, &failure).await;

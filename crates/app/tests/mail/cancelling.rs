@@ -9,6 +9,7 @@ use domain::{DisplayId, FailureClass, MessageId};
 use sandbox::{Event, INBOX, SmtpFault, SmtpPoint};
 use std::time::Duration;
 use store::{OwedKind, Rooms, StoreError};
+use tokio_util::sync::CancellationToken;
 
 const GRACE: &str = "grace@customer.example";
 
@@ -85,7 +86,8 @@ async fn a_message_cancelled_while_a_worker_signs_in_for_it_is_not_spoken_of() {
             outbound::cancel(&desk.app, &desk.member, id, sent.id).await.expect("cancelled");
             desk.sandbox.cut_mail_connections();
         };
-        let (ended, ()) = tokio::join!(deliver::deliver(&desk.app, &work, "test"), cancelling);
+        let stop = CancellationToken::new();
+        let (ended, ()) = tokio::join!(deliver::deliver(&desk.app, &work, "test", &stop), cancelling);
         assert!(matches!(ended, Err(StoreError::LeaseLost)), "{ended:?}");
         desk.work().await;
         assert_eq!((desk.state(id, sent.id).await, received(desk, ADA)), (DeliveryState::Failed, 0));

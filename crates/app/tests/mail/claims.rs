@@ -10,6 +10,7 @@ use sandbox::{Event, INBOX, SmtpFault, SmtpPoint};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use std::time::Duration;
 use store::{ClaimedWork, OwedKind, Rooms, StoreError};
+use tokio_util::sync::CancellationToken;
 
 const LEASE: Duration = Duration::from_secs(45);
 
@@ -52,11 +53,11 @@ async fn a_worker_that_lost_its_claim_says_nothing_to_the_server() {
         // The first worker was away for longer than its claim holds, and came back while it signs in.
         let late = claim(desk, owed, Duration::ZERO).await.expect("is due");
         let present = claim(desk, owed, LEASE).await.expect("the other's claim has ended");
-        let ended = deliver::deliver(&desk.app, &late, "late").await;
+        let ended = deliver::deliver(&desk.app, &late, "late", &CancellationToken::new()).await;
         assert!(matches!(ended, Err(StoreError::LeaseLost)), "{ended:?}");
         assert_eq!((desk.state(id, sent.id).await, received(desk)), (DeliveryState::Queued, 0));
         assert!(desk.sandbox.events().iter().any(|e| matches!(e, Event::SmtpAuthenticated { .. })), "it had signed in");
-        deliver::deliver(&desk.app, &present, "present").await.expect("sent");
+        deliver::deliver(&desk.app, &present, "present", &CancellationToken::new()).await.expect("sent");
         assert_eq!((desk.state(id, sent.id).await, received(desk)), (DeliveryState::Sent, 1));
         nothing_is_owed(desk, sent.id).await;
     })

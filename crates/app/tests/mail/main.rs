@@ -26,3 +26,5 @@ mod reused_ids;
 mod same_mail;
 mod sending;
 mod statements;
+mod stopping;
+mod unwritten;

@@ -12,7 +12,7 @@ mod session;
 use domain::message::RefusedRecipient;
 use domain::{EmailAddress, Failure, Secret};
 use net::{Connector, Endpoint};
-pub use send::Addressed;
+pub use send::{Addressed, Written};
 pub use session::Session;
 use std::time::Duration;
 

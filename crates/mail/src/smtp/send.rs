@@ -21,6 +21,12 @@ pub struct Addressed<'s> {
     refused: Vec<RefusedRecipient>,
 }
 
+/// The server has everything of the mail but its end. Dropped, it never takes it: the session is used up then.
+#[derive(Debug)]
+pub struct Written<'s> {
+    session: &'s mut Session,
+}
+
 impl Session {
     /// MAIL, and RCPT for each recipient: each is taken or refused by itself. After a refusal the session may be used for the next mail
     /// ([`Session::is_usable`]).
@@ -97,7 +103,7 @@ impl Session {
     }
 }
 
-impl Addressed<'_> {
+impl<'s> Addressed<'s> {
     /// Who does not get it, for good or for now.
     pub fn refused(&self) -> &[RefusedRecipient] {
         &self.refused
@@ -105,18 +111,33 @@ impl Addressed<'_> {
 
     /// DATA, the mail, and the server's answer.
     pub async fn hand_over(self) -> SendOutcome {
+        match self.write().await {
+            Ok(written) => written.end().await,
+            Err(failure) => SendOutcome::Rejected { failure },
+        }
+    }
+
+    /// DATA and the mail, all but its end: a mail without it is never taken, whether this fails, is dropped, or what it makes is.
+    pub async fn write(self) -> Result<Written<'s>, Failure> {
         let Self { session, mail, refused: _ } = self;
         if let Err(failure) = session.begin_data().await {
             session.recover(&failure).await;
-            return SendOutcome::Rejected { failure };
+            return Err(failure);
         }
-        // Everything but the final dot: a mail without it is never taken.
         for block in mail.chunks(BLOCK_BYTES) {
             if let Err(failure) = session.conversation.write(block, session.timeouts.block).await {
-                return SendOutcome::Rejected { failure: session.parting_words(failure).await };
+                return Err(session.parting_words(failure).await);
             }
         }
-        // From the first byte of the dot on, a lost connection says nothing about the mail.
+        Ok(Written { session })
+    }
+}
+
+impl Written<'_> {
+    /// The final dot, and the server's answer. From its first byte on, a lost connection says nothing about the mail: whoever drops this knows
+    /// as little.
+    pub async fn end(self) -> SendOutcome {
+        let Self { session } = self;
         if let Err(failure) = session.conversation.write(b".\r\n", session.timeouts.block).await {
             return SendOutcome::Unknown { failure: unknown(&failure) };
         }

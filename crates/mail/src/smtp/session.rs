@@ -96,6 +96,16 @@ impl Session {
         self.usable
     }
 
+    /// Whether the server is still there, and ready for another mail: asked of a session that was kept for a while, before a mail is risked on it.
+    /// One that says goodbye instead is not.
+    pub async fn is_ready(&mut self, within: Duration) -> bool {
+        // Whoever drops this leaves the conversation out of step.
+        if std::mem::take(&mut self.usable) {
+            self.usable = self.conversation.ask(Rset, within).await.is_ok_and(|reply| reply.is_positive());
+        }
+        self.usable
+    }
+
     /// Says goodbye, but does not wait long for an answer.
     pub async fn quit(mut self) {
         if self.usable {

@@ -95,24 +95,12 @@ impl Relay {
 
     /// Given back untried: the attempt is not counted, and what went before stays counted.
     pub async fn release(&self, work: &ClaimedWork, after: Duration) -> Result<bool> {
-        self.give_back(work, after, "").await
+        give_back(&self.inner.write, work, after, "").await
     }
 
     /// A part of it is done, and it goes on at once, for whoever takes it.
     pub async fn go_on(&self, work: &ClaimedWork) -> Result<bool> {
-        self.give_back(work, Duration::ZERO, ", breakdowns = 0").await
-    }
-
-    async fn give_back(&self, work: &ClaimedWork, after: Duration, more: &str) -> Result<bool> {
-        let due = if is_raw(work) { "" } else { ", due_at = {now} + ?, handed_until = 0" };
-        let text = format!(
-            "UPDATE {} SET attempts = attempts - 1, lease_token = NULL, lease_worker = NULL, lease_until = 0, ready_at = {{now}} + ?{due}{more} \
-             WHERE account_id = :account AND id = ? AND lease_token = ?",
-            table(work.kind)
-        );
-        let sql = scoped(work.scope.id, text).bind(micros(after));
-        let sql = if is_raw(work) { sql } else { sql.bind(micros(after)) };
-        Ok(ours(sql, work).run(&self.inner.write).await? == 1)
+        give_back(&self.inner.write, work, Duration::ZERO, ", breakdowns = 0").await
     }
 
     /// The work's payload is this from now on: what a job that comes in pieces remembers between them. `false`: the lease was lost.
@@ -333,6 +321,24 @@ pub(crate) async fn retry<C: ConnectionTrait>(
     };
     let error = if is_raw(work) { failure.to_string() } else { to_json(failure) };
     let sql = after.into_iter().flatten().fold(scoped(work.scope.id, text).bind(error), Sql::bind);
+    Ok(ours(sql, work).run(on).await? == 1)
+}
+
+/// Whoever claimed has not tried. `more`: what else is so now.
+pub(crate) async fn give_back<C: ConnectionTrait>(
+    on: &C,
+    work: &ClaimedWork,
+    after: Duration,
+    more: &str,
+) -> Result<bool> {
+    let due = if is_raw(work) { "" } else { ", due_at = {now} + ?, handed_until = 0" };
+    let text = format!(
+        "UPDATE {} SET attempts = attempts - 1, lease_token = NULL, lease_worker = NULL, lease_until = 0, ready_at = {{now}} + ?{due}{more} \
+         WHERE account_id = :account AND id = ? AND lease_token = ?",
+        table(work.kind)
+    );
+    let sql = scoped(work.scope.id, text).bind(micros(after));
+    let sql = if is_raw(work) { sql } else { sql.bind(micros(after)) };
     Ok(ours(sql, work).run(on).await? == 1)
 }
 

@@ -92,6 +92,11 @@ impl Tx {
         held(claims::line_up(&self.tx, self.own(work)?, after, why).await?)
     }
 
+    /// Given back untried, for whoever takes it next. What went before stays counted.
+    pub async fn release_work(&mut self, work: &ClaimedWork) -> Result<()> {
+        held(claims::give_back(&self.tx, self.own(work)?, Duration::ZERO, "").await?)
+    }
+
     pub async fn fail_work(&mut self, work: &ClaimedWork, failure: &Failure) -> Result<()> {
         held(claims::fail(&self.tx, self.own(work)?, failure).await?)
     }
