@@ -6,6 +6,7 @@
 use anyhow::{Context, Result};
 use sandbox::{CONTOSO, ImapFault, TenantUser};
 use serde_json::{Value, json};
+use std::time::Duration;
 use testkit::builders::{Mail, numbered};
 use testkit::world::{SUPPORT, Setup, World};
 
@@ -132,6 +133,37 @@ async fn a_server_that_stalls_in_a_huge_mail_holds_up_its_own_mailbox_only() -> 
         are(w, 20).await?;
         w.sandbox.cut_mail_connections();
         are(w, 21).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_dribble_lose_their_place_and_hold_up_no_other_mailbox() -> Result<()> {
+    let mut setup = Setup::default().with("MAIL_MEMORY_MB", "16");
+    let dribbling: Vec<String> = (0..4).map(|n| format!("slow-{n}@contoso.example")).collect();
+    setup.sandbox.users.extend(dribbling.iter().map(|address| TenantUser::work(CONTOSO, address, "Slow")));
+    World::run(setup, async |w| {
+        let mut slow = Vec::new();
+        for address in &dribbling {
+            slow.push(w.connect_and_watch(address).await?);
+            w.sandbox.faults().always_for(address, ImapFault::Dribble { apart: Duration::from_millis(100) });
+        }
+        w.connect_and_watch(SALES).await?;
+        // Together they take all the room there is for usual mail, to within less than the fifth mailbox's mail needs.
+        for (n, address) in dribbling.iter().enumerate() {
+            w.sandbox.deliver(address, &with_a_file(n, 410_000));
+        }
+        w.eventually("all four dribble", async |w| Ok(w.sandbox.faults().fired().len() >= 4)).await?;
+        w.sandbox.deliver(SALES, &with_a_file(10, 200_000));
+        are(w, 1).await?;
+        // They are read with more patience now, one after the other, and nobody is told that anything is wrong with them.
+        w.eventually("one is asked again", async |w| Ok(w.sandbox.faults().fired().len() >= 5)).await?;
+        for inbox in slow {
+            assert_eq!(health(w, inbox).await?["state"], json!("connected"));
+        }
+        w.sandbox.faults().clear();
+        w.sandbox.cut_mail_connections();
+        are(w, 5).await
     })
     .await
 }

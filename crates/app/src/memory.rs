@@ -1,17 +1,22 @@
-//! How much of this process's memory mail may have at once, whoever's mail it is.
+//! How much of this process's memory mail may have at once, whoever's mail it is, and who must wait for whom.
 //!
 //! Whoever fetches, stores and reads mail asks for room first, by the sizes that the server announces, and gives it back when nothing of the mail
-//! is in memory any more. There are two queues, each first come, first served: one for usual mail in batches, one for long mails, of which each
-//! is fetched alone. So a mailbox with huge mails, or a slow one, never holds up the usual mail of the others. A mail that needs more than there
-//! is takes all the room for long mails, alone, and so still comes. Nobody asks for room while they hold some.
+//! is in memory any more. There are four lines, each first come, first served: usual mail in batches and long mails one by one, and both once more
+//! for mailboxes whose server was found slow. Room is held while a server sends, so a server has to send: one that does not loses its place
+//! ([`crate::inbound`]'s fetching), and its mailbox waits in the slow lines for an hour after ([`MailMemory::is_slow`]), where it keeps only its like
+//! waiting. Imports have turns before the lines, so that new mail waits for two of them at most. A mail that needs more than its line has takes
+//! all of it, alone, and so still comes: by as much as such mails are longer the budget is exceeded. Nobody asks for room while they hold some.
 
-use std::sync::Arc;
+use domain::ChannelId;
+use mail::imap::EACH_MAIL_BYTES;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// Room is counted in pieces of this size.
 const PIECE_BYTES: u64 = 1024;
-/// What a mail takes beside its bytes: the buffer it was received into, and what is made of it.
-const EACH_MAIL_BYTES: u64 = 16 * 1024;
 /// A usual batch takes no more than this part of the room for usual mail.
 const BATCHES_AT_ONCE: u64 = 4;
 /// A mail shorter than this is usual, where there is room for it.
@@ -19,10 +24,17 @@ const LONG_BYTES: u64 = 2 * 1024 * 1024;
 /// Announced bytes of one batch, where there is room for it.
 const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Imports that hold room of the lines of the quick, or wait there for it.
+const IMPORTS_AT_ONCE: usize = 2;
+/// So long a mailbox stays in the slow lines.
+const SLOW_FOR: Duration = Duration::from_secs(3600);
+
 #[derive(Debug)]
 pub struct MailMemory {
-    usual: Queue,
-    long: Queue,
+    quick: Lines,
+    slow: Lines,
+    imports: Arc<Semaphore>,
+    found_slow: Mutex<HashMap<ChannelId, Instant>>,
     parse_limit_bytes: u64,
 }
 
@@ -31,12 +43,30 @@ pub struct MailMemory {
 #[must_use]
 pub struct Room {
     _held: OwnedSemaphorePermit,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+struct Lines {
+    usual: Queue,
+    long: Queue,
 }
 
 #[derive(Debug)]
 struct Queue {
     room: Arc<Semaphore>,
     pieces: u32,
+}
+
+/// Whose turn it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// New mail, and stored mail that is read again.
+    New,
+    /// The past of a mailbox.
+    Import,
+    /// Either, of a mailbox whose server was found slow.
+    Slow,
 }
 
 /// What room is asked for.
@@ -52,39 +82,76 @@ pub enum Needed {
 
 impl MailMemory {
     pub fn new(bytes: u64, parse_limit_bytes: usize) -> Self {
-        let usual = bytes / 8 * 3;
-        Self { usual: Queue::new(usual), long: Queue::new(bytes - usual), parse_limit_bytes: parse_limit_bytes as u64 }
+        let sixteenth = bytes / 16;
+        Self {
+            quick: Lines { usual: Queue::new(sixteenth * 5), long: Queue::new(bytes - sixteenth * 7) },
+            slow: Lines { usual: Queue::new(sixteenth), long: Queue::new(sixteenth) },
+            imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE)),
+            found_slow: Mutex::new(HashMap::new()),
+            parse_limit_bytes: parse_limit_bytes as u64,
+        }
+    }
+
+    /// In which line the mail of this mailbox waits.
+    pub fn line(&self, channel: ChannelId, is_import: bool) -> Line {
+        match (self.is_slow(channel), is_import) {
+            (true, _) => Line::Slow,
+            (false, true) => Line::Import,
+            (false, false) => Line::New,
+        }
+    }
+
+    /// The server of this mailbox did not send while it held room.
+    pub fn is_slow(&self, channel: ChannelId) -> bool {
+        let found = self.found_slow.lock().unwrap_or_else(PoisonError::into_inner);
+        found.get(&channel).is_some_and(|at| at.elapsed() < SLOW_FOR)
+    }
+
+    pub fn found_slow(&self, channel: ChannelId) {
+        let mut found = self.found_slow.lock().unwrap_or_else(PoisonError::into_inner);
+        found.retain(|_, at| at.elapsed() < SLOW_FOR);
+        found.insert(channel, Instant::now());
     }
 
     /// Announced bytes of one batch.
-    pub fn batch_bytes(&self) -> u64 {
-        (self.usual.bytes() / BATCHES_AT_ONCE / 3).min(BATCH_BYTES)
+    pub fn batch_bytes(&self, line: Line) -> u64 {
+        (self.lines(line).usual.bytes() / BATCHES_AT_ONCE / 3).min(BATCH_BYTES)
     }
 
     /// Longer mails are fetched alone.
-    pub fn long_above_bytes(&self) -> u64 {
-        self.batch_bytes().min(LONG_BYTES)
+    pub fn long_above_bytes(&self, line: Line) -> u64 {
+        self.batch_bytes(line).min(LONG_BYTES)
     }
 
     /// A stored mail that is read again.
     pub async fn room_for_one(&self, bytes: u64) -> Room {
-        self.room(if bytes > self.long_above_bytes() {
-            Needed::Long { bytes }
-        } else {
-            Needed::Batch { mails: 1, bytes }
-        })
-        .await
+        let is_long = bytes > self.long_above_bytes(Line::New);
+        let needed = if is_long { Needed::Long { bytes } } else { Needed::Batch { mails: 1, bytes } };
+        self.room(Line::New, needed).await
     }
 
     /// Waits until there is room.
-    pub async fn room(&self, needed: Needed) -> Room {
-        match needed {
+    pub async fn room(&self, line: Line, needed: Needed) -> Room {
+        let turn = match line {
+            Line::Import => Some(Arc::clone(&self.imports).acquire_owned().await.expect("nobody closes it")),
+            Line::New | Line::Slow => None,
+        };
+        let lines = self.lines(line);
+        let held = match needed {
             Needed::Batch { mails, bytes } => {
                 let beside = (mails as u64).saturating_mul(EACH_MAIL_BYTES);
-                self.usual.take(self.at_its_most(bytes).saturating_add(beside)).await
+                lines.usual.take(self.at_its_most(bytes).saturating_add(beside)).await
             }
-            Needed::Long { bytes } => self.long.take(self.at_its_most(bytes).saturating_add(EACH_MAIL_BYTES)).await,
-            Needed::Unknown => self.long.take(u64::MAX).await,
+            Needed::Long { bytes } => lines.long.take(self.at_its_most(bytes).saturating_add(EACH_MAIL_BYTES)).await,
+            Needed::Unknown => lines.long.take(u64::MAX).await,
+        };
+        Room { _held: held, _turn: turn }
+    }
+
+    fn lines(&self, line: Line) -> &Lines {
+        match line {
+            Line::New | Line::Import => &self.quick,
+            Line::Slow => &self.slow,
         }
     }
 
@@ -105,10 +172,9 @@ impl Queue {
         u64::from(self.pieces) * PIECE_BYTES
     }
 
-    async fn take(&self, bytes: u64) -> Room {
+    async fn take(&self, bytes: u64) -> OwnedSemaphorePermit {
         let pieces = u32::try_from(bytes.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX).min(self.pieces);
-        let held = Arc::clone(&self.room).acquire_many_owned(pieces).await;
-        Room { _held: held.expect("nobody closes it") }
+        Arc::clone(&self.room).acquire_many_owned(pieces).await.expect("nobody closes it")
     }
 }
 
@@ -123,25 +189,29 @@ mod tests {
         Needed::Long { bytes }
     }
 
+    fn at_once(memory: &MailMemory, line: Line, needed: Needed) -> Option<Room> {
+        memory.room(line, needed).now_or_never()
+    }
+
     #[tokio::test]
     async fn a_mail_that_needs_more_than_there_is_comes_alone_and_holds_up_no_usual_mail() {
         let memory = MailMemory::new(64 * MB, 32 << 20);
-        let huge = memory.room(long(1000 * MB)).now_or_never().expect("there is room");
-        assert!(memory.room(long(MB)).now_or_never().is_none(), "beside a mail that takes everything");
-        let batch = Needed::Batch { mails: 100, bytes: memory.batch_bytes() };
-        let batches: Vec<Room> = (0..3).map(|_| memory.room(batch).now_or_never().expect("there is room")).collect();
-        assert!(memory.room(Needed::Batch { mails: 1, bytes: 8 * MB }).now_or_never().is_none());
+        let huge = at_once(&memory, Line::New, long(1000 * MB)).expect("there is room");
+        assert!(at_once(&memory, Line::New, long(MB)).is_none(), "beside a mail that takes everything");
+        let batch = Needed::Batch { mails: 10, bytes: memory.batch_bytes(Line::New) };
+        let batches: Vec<Room> = (0..3).map(|_| at_once(&memory, Line::New, batch).expect("there is room")).collect();
+        assert!(at_once(&memory, Line::New, Needed::Batch { mails: 1, bytes: 8 * MB }).is_none());
         drop((huge, batches));
-        assert!(memory.room(Needed::Unknown).now_or_never().is_some());
+        assert!(at_once(&memory, Line::New, Needed::Unknown).is_some());
     }
 
     #[tokio::test]
     async fn who_asks_first_is_served_first_however_much_it_is() {
         let memory = MailMemory::new(64 * MB, 1 << 20);
-        let first = memory.room(long(20 * MB)).now_or_never().expect("there is room");
-        let mut huge = Box::pin(memory.room(long(1000 * MB)));
+        let first = at_once(&memory, Line::New, long(20 * MB)).expect("there is room");
+        let mut huge = Box::pin(memory.room(Line::New, long(1000 * MB)));
         assert!((&mut huge).now_or_never().is_none());
-        let mut small = Box::pin(memory.room(long(MB)));
+        let mut small = Box::pin(memory.room(Line::New, long(MB)));
         assert!((&mut small).now_or_never().is_none(), "there is room, but it is the other's turn");
         drop(first);
         let huge = huge.now_or_never().expect("everything is free");
@@ -150,12 +220,40 @@ mod tests {
         assert!(small.now_or_never().is_some());
     }
 
+    #[tokio::test]
+    async fn new_mail_waits_for_two_imports_at_most_and_never_for_a_slow_mailbox() {
+        let memory = MailMemory::new(64 * MB, 32 << 20);
+        let batch = Needed::Batch { mails: 10, bytes: memory.batch_bytes(Line::New) };
+        let imports: Vec<Room> =
+            (0..2).map(|_| at_once(&memory, Line::Import, batch).expect("there is room")).collect();
+        let mut third = Box::pin(memory.room(Line::Import, batch));
+        assert!((&mut third).now_or_never().is_none(), "it does not even stand in the line");
+        let _slow = at_once(&memory, Line::Slow, Needed::Unknown).expect("there is room");
+        assert!(at_once(&memory, Line::New, batch).is_some());
+        assert!(at_once(&memory, Line::New, Needed::Unknown).is_some());
+        drop(imports);
+        assert!(third.now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_mailbox_found_slow_waits_in_the_slow_line_and_no_other_does() {
+        let memory = MailMemory::new(64 * MB, 32 << 20);
+        let (slow, other) = (ChannelId(1), ChannelId(2));
+        memory.found_slow(slow);
+        assert_eq!((memory.line(slow, false), memory.line(slow, true)), (Line::Slow, Line::Slow));
+        assert_eq!((memory.line(other, false), memory.line(other, true)), (Line::New, Line::Import));
+    }
+
     #[test]
     fn every_budget_has_room_for_some_batches_at_once() {
         for bytes in [16 * MB, 256 * MB, 65_536 * MB] {
             let memory = MailMemory::new(bytes, 32 << 20);
-            assert!(memory.long_above_bytes() >= 256 * 1024 && memory.long_above_bytes() <= memory.batch_bytes());
-            assert!(memory.at_its_most(memory.batch_bytes()) * 2 <= memory.usual.bytes());
+            for line in [Line::New, Line::Import, Line::Slow] {
+                assert!(memory.long_above_bytes(line) >= 64 * 1024);
+                assert!(memory.long_above_bytes(line) <= memory.batch_bytes(line));
+                assert!(memory.at_its_most(memory.batch_bytes(line)) * 2 <= memory.lines(line).usual.bytes());
+            }
+            assert!(memory.long_above_bytes(Line::New) >= 256 * 1024);
         }
     }
 }

@@ -113,11 +113,13 @@ impl Actor {
             let error = match ended {
                 Ended::Stopped => return End::Stopped,
                 Ended::NotOurs => return End::NotOurs,
+                // It is read again at once, in the line of the slow, where it is not judged: no failure.
+                Ended::Trouble(PullError::TooSlow) => continue,
                 Ended::Trouble(error) => error,
             };
             failures = failures.saturating_add(1);
             let rest = match error {
-                PullError::LeaseLost => return End::NotOurs,
+                PullError::LeaseLost | PullError::TooSlow => return End::NotOurs,
                 PullError::Store(error) => {
                     warn!(channel.id = %self.lease.channel_id, %error, "the database failed while reading a mailbox");
                     Rest::unrecorded(backoff(failures, FIRST_WAIT, LONGEST_STORE_WAIT, self.app.jitter()))

@@ -1,13 +1,14 @@
-//! Imports the past of a mailbox, in a session of its own, so that new mail never waits for it.
+//! Imports the past of a mailbox, in a session of its own: new mail waits for nothing but the memory that two imports of all may hold at once.
 //!
 //! It goes from the oldest mail of the window to where new mail begins, so that answers find what they answer, and remembers nothing but
 //! what is stored: a mail whose UID is stored or pending is not fetched again, so it can stop anywhere and go on. One run imports a
 //! slice and asks for the next, so that many imports share the workers.
 
 use super::PullError;
+use super::fetching::{Whose, fetch};
 use super::ingest::ingest_arrived;
 use super::mailbox::{INBOX, sign_in};
-use super::pull::{asked_for_alone, blames_mail, missing_of_batch, pair, raw_batch, room_for};
+use super::pull::{asked_for_alone, blames_mail, missing_of_batch, pair, raw_batch};
 use crate::{App, Hint, jobs, tending};
 use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, ImportProgress, ImportState};
@@ -61,6 +62,8 @@ pub async fn run(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
             relay.release(work, app.now().since(since).clamp(least, most)).await?
         }
         Ok(Imported::AskedToWait { left }) => relay.release(work, left).await?,
+        // Again at once, in the line of the slow.
+        Err(PullError::TooSlow) => relay.go_on(work).await?,
         Err(PullError::LeaseLost) => return Err(StoreError::LeaseLost),
         Err(PullError::Store(error)) => return Err(error),
         Err(PullError::Failure(failure)) => {
@@ -232,10 +235,10 @@ impl Slice<'_> {
 
     async fn batch(&mut self, batch: &Batch) -> Result<(), PullError> {
         let (app, work, scope) = (self.app, self.work, &self.work.scope);
-        let _room = room_for(app, batch).await;
-        let fetched = match self.session.fetch_batch(batch).await {
-            Ok(fetched) => fetched,
-            Err(failure) => {
+        let whose = Whose { channel: self.channel.id, is_import: true };
+        let (fetched, _room) = match fetch(app, whose, self.session, batch).await {
+            Ok(fetched) => (fetched.emails, fetched.room),
+            Err(PullError::Failure(failure)) => {
                 // Perhaps one of these mails breaks the session whenever it is fetched: the actor tries them one by one.
                 let overran = self.session.overran();
                 if blames_mail(&failure) && (overran || work.attempts >= ATTEMPTS_BEFORE_BLAME) {
@@ -244,6 +247,7 @@ impl Slice<'_> {
                 }
                 return Err(failure.into());
             }
+            Err(error) => return Err(error),
         };
         // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
         let missing: Vec<u32> =

@@ -127,11 +127,13 @@ async fn sign_in_with(
     let usual = Limits::default();
     let longest = app.settings().fetch_limit_bytes;
     let memory = app.mail_memory();
+    // An import has the same bounds as new mail.
+    let line = memory.line(channel.id, false);
     let limits = Limits {
         command_bytes: channel.provider.capabilities().imap_command_bytes,
         max_mail_bytes: longest,
-        whole_below_bytes: memory.long_above_bytes().min(longest as u64),
-        batch_bytes: memory.batch_bytes(),
+        whole_below_bytes: memory.long_above_bytes(line).min(longest as u64),
+        batch_bytes: memory.batch_bytes(line),
         ..usual
     };
     let mut session = Session::open_with(app.connector(), &login, limits).await?;

@@ -2,6 +2,7 @@
 //!
 //! - [`mailbox`]: opens the mailbox: token, session, folder, cursor.
 //! - [`pull`]: announced UIDs → stored raw mail and a moved cursor, in one transaction.
+//! - `fetching`: a batch, within the memory that all mailboxes share.
 //! - [`import`]: the past, apart from new mail, resumable.
 //! - [`ingest`]: stored raw mail → contact → conversation → message, in one transaction.
 //! - [`filing`]: a batch of mail, inside the transaction; `filed`: what it has become so far.
@@ -12,6 +13,7 @@
 //! - [`placing`]: which conversation it belongs to, and whether it is the same mail as one we have.
 
 mod bounce;
+mod fetching;
 mod filed;
 pub mod filing;
 pub(crate) mod give_up;
@@ -33,6 +35,10 @@ pub enum PullError {
     /// The server, the network or the sign-in: [`Failure::class`] says what to do and for whom.
     #[error("{0}")]
     Failure(Failure),
+    /// The server does not send what it was asked for while memory is held for it. Nothing is wrong with the mailbox: whoever reads this signs in
+    /// anew, and the mailbox waits where it holds up nobody.
+    #[error("the mail server sends too slowly to hold memory that other mailboxes wait for")]
+    TooSlow,
     /// Another worker holds the mailbox now; whoever reads this stops.
     #[error("the mailbox's lease is lost")]
     LeaseLost,
@@ -46,7 +52,7 @@ impl PullError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Failure(failure) => Some(failure),
-            Self::LeaseLost | Self::Store(_) => None,
+            Self::TooSlow | Self::LeaseLost | Self::Store(_) => None,
         }
     }
 }

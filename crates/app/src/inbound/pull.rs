@@ -3,11 +3,11 @@
 //! The cursor never runs ahead of what is stored or noted as pending, so a connection that dies anywhere loses nothing. A mail that
 //! kills the connection whenever it is fetched is soon fetched alone and ever more rarely: it holds up nobody.
 
+use super::fetching::{Whose, fetch};
 use super::ingest::{Arrived, ingest_arrived};
 use super::reading::Arrival;
 use super::{OpenMailbox, PullError};
 use crate::App;
-use crate::memory::{Needed, Room};
 use domain::failure::backoff;
 use domain::{Failure, FailureClass, Timestamp};
 use mail::imap::{Batch, FetchedEmail, UidWalk};
@@ -112,10 +112,9 @@ async fn pull_new(
     pulled: &mut Pulled,
 ) -> Result<(), PullError> {
     let up_to = batch.uids.iter().copied().max();
-    let _room = room_for(app, batch).await;
-    let fetched = match mailbox.session.fetch_batch(batch).await {
-        Ok(fetched) => fetched,
-        Err(failure) => {
+    let (fetched, _room) = match fetch(app, whose(lease), &mut mailbox.session, batch).await {
+        Ok(fetched) => (fetched.emails, fetched.room),
+        Err(PullError::Failure(failure)) => {
             if blames_mail(&failure) {
                 // Perhaps one of these mails did it. They become pending, so that the next session is not stuck before them.
                 warn!(channel.id = %lease.channel_id, mails = batch.uids.len(), %failure, "a fetch failed; its mails are pending");
@@ -129,12 +128,17 @@ async fn pull_new(
             }
             return Err(failure.into());
         }
+        Err(error) => return Err(error),
     };
     let (fetched, placeholders) = without_placeholders(fetched, |_| true);
     let mut missing = missing_of(mailbox, &not_in(&batch.uids, placeholders.iter().copied()), &fetched).await?;
     missing.extend(placeholders);
     let missing = missing_of_batch(batch, missing, mailbox.last_read);
     store_and_ingest(app, lease, mailbox, RawEmailSource::Live, fetched, missing, up_to, pulled).await
+}
+
+fn whose(lease: &ChannelLease) -> Whose {
+    Whose { channel: lease.channel_id, is_import: false }
 }
 
 /// What to remember of mails that were announced and not delivered. `not_before`: they arrived after that, where the server told no date.
@@ -149,19 +153,6 @@ pub(super) fn asked_for_alone(mut missing: Vec<MissingUid>, overran: bool) -> Ve
         missing.iter_mut().for_each(|mail| mail.attempts = AT_ANY_LENGTH_FROM);
     }
     missing
-}
-
-/// Room for the mails of a batch, from before they are fetched until nothing of them is in memory any more.
-pub(super) async fn room_for(app: &App, batch: &Batch) -> Room {
-    let longest = app.settings().fetch_limit_bytes as u64;
-    let needed = if batch.at_any_length {
-        Needed::Unknown
-    } else if batch.in_parts {
-        Needed::Long { bytes: batch.claimed_bytes.min(longest) }
-    } else {
-        Needed::Batch { mails: batch.uids.len(), bytes: batch.claimed_bytes }
-    };
-    app.mail_memory().room(needed).await
 }
 
 async fn pull_pending(
@@ -184,15 +175,14 @@ async fn pull_pending(
     let mut batches = mailbox.session.plan(&uids).await?;
     let unplanned = not_in(&uids, batches.iter().flat_map(|batch| batch.uids.iter().copied()));
     if !unplanned.is_empty() {
-        batches.push(Batch { uids: unplanned, ..Batch::default() });
+        batches.push(Batch::untold(unplanned));
     }
     let at_any_length = matches!(pending, [alone] if alone.attempts >= AT_ANY_LENGTH_FROM);
     for mut batch in batches {
         batch.at_any_length = at_any_length;
-        let _room = room_for(app, &batch).await;
-        let fetched = match mailbox.session.fetch_batch(&batch).await {
-            Ok(fetched) => fetched,
-            Err(failure) => {
+        let (fetched, _room) = match fetch(app, whose(lease), &mut mailbox.session, &batch).await {
+            Ok(fetched) => (fetched.emails, fetched.room),
+            Err(PullError::Failure(failure)) => {
                 if blames_mail(&failure) {
                     // The first time round at once, alone: then it is known which one it was.
                     let wait = if batch.uids.len() > 1 { Duration::ZERO } else { wait };
@@ -201,6 +191,7 @@ async fn pull_pending(
                 }
                 return Err(failure.into());
             }
+            Err(error) => return Err(error),
         };
         let may_wait = |uid| pending.iter().any(|p| p.uid == uid && p.attempts < PLACEHOLDER_TAKEN_AT);
         let (fetched, placeholders) = without_placeholders(fetched, may_wait);

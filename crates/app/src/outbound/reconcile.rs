@@ -63,6 +63,8 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
         }
         Ok(None) => not_found(app, work, &channel, record, failure).await,
         Err(PullError::Store(error)) => Err(error),
+        // Nothing here holds memory that others wait for.
+        Err(PullError::TooSlow) => relay.release(work, UNTIL_OPENED).await.map(|_| ()),
         Err(PullError::LeaseLost) => Err(StoreError::LeaseLost),
         Err(PullError::Failure(trouble)) => {
             // No look was taken, so none is counted; but nobody waits for ever.

@@ -4,7 +4,7 @@
 //! in the middle who slips commands in before TLS (RFC 9051 §11.1). Never writes a token to a log.
 
 use super::answers::{self, During};
-use super::session::Session;
+use super::session::{Session, mails_of};
 use super::tap::{Tap, Wire};
 use super::{ImapLogin, Limits};
 use async_imap::Authenticator;
@@ -143,7 +143,7 @@ async fn sign_in(
     initial_response: bool,
 ) -> Result<async_imap::Session<Tap>, Failure> {
     let mut tap = Tap::new(stream);
-    tap.allow(MAX_BYTES_BEFORE_SIGN_IN as u64);
+    tap.allow(mails_of(MAX_BYTES_BEFORE_SIGN_IN as u64));
     let client = async_imap::Client::new(tap);
     let answer = crate::xoauth2(&login.user, &login.token);
     let attempt = if initial_response {

@@ -4,7 +4,7 @@
 //! more. A UID without an answer is absent from the result; Exchange finds mails by SEARCH that it does not deliver.
 
 use super::answers::{self, During};
-use super::session::{Done, SMALL_ANSWER, Session};
+use super::session::{Allowance, Done, SMALL_ANSWER, Session, mails_of};
 use super::{Batch, FetchedEmail, FetchedHeader};
 use async_imap::imap_proto::{AttributeValue, MessageSection, Response, SectionPath};
 use bytes::{Bytes, BytesMut};
@@ -83,7 +83,7 @@ impl Session {
             return Ok(fetched);
         }
         let mut fetched = HashMap::new();
-        let allowance = batch.most_bytes(&self.limits) + BY_THE_WAY;
+        let allowance = mails_of(batch.most_bytes(&self.limits) + BY_THE_WAY);
         for set in uid_sets(&batch.uids, self.limits.command_bytes) {
             self.fetch_bodies(&set, "(UID INTERNALDATE BODY.PEEK[])", allowance, |body| {
                 let Body { uid, internal_date, bytes, .. } = body;
@@ -108,7 +108,7 @@ impl Session {
         let mut fetched = HashMap::new();
         let command_bytes = self.limits.command_bytes;
         for set in uids.chunks(HEADERS_AT_ONCE).flat_map(|some| uid_sets(some, command_bytes)) {
-            let allowance = uids_in(&set).len() as u64 * MAX_HEADER_BYTES;
+            let allowance = mails_of(uids_in(&set).len() as u64 * MAX_HEADER_BYTES);
             self.fetch_items(&set, "(UID BODY.PEEK[HEADER])", allowance, |uid, items| {
                 for item in items {
                     if let AttributeValue::BodySection { section: Some(HEADER), data: Some(data), .. }
@@ -147,7 +147,7 @@ impl Session {
             }
             let items = format!("(UID INTERNALDATE BODY.PEEK[]<{offset}.{PART_BYTES}>)");
             let mut part: Option<Body> = None;
-            self.fetch_bodies(&uid.to_string(), &items, allowance + BY_THE_WAY, |body| {
+            self.fetch_bodies(&uid.to_string(), &items, mails_of(allowance + BY_THE_WAY), |body| {
                 if part.as_ref().is_none_or(|part| part.bytes.is_empty()) {
                     part = Some(body);
                 }
@@ -188,7 +188,7 @@ impl Session {
         &mut self,
         set: &str,
         items: &str,
-        allowance: u64,
+        allowance: Allowance,
         mut each: impl FnMut(Body),
     ) -> Result<(), Failure> {
         let asked = uids_in(set);
@@ -206,7 +206,7 @@ impl Session {
         &mut self,
         set: &str,
         items: &str,
-        allowance: u64,
+        allowance: Allowance,
         mut each: impl FnMut(u32, &[AttributeValue<'_>]),
     ) -> Result<(), Failure> {
         let asked = uids_in(set);

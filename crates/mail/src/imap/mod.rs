@@ -69,14 +69,25 @@ impl Default for Limits {
     }
 }
 
+/// What any mail may be longer than announced, and what whoever makes room for it has to allow for each.
+pub const EACH_MAIL_BYTES: u64 = 16 * 1024;
+/// What a mail is taken for whose length the server does not tell.
+pub const UNTOLD_BYTES: u64 = 32 * 1024;
+
 impl Batch {
-    /// How many bytes of mail it may bring: twice what is announced, since Exchange estimates, and a little for each.
+    /// Mails whose length the server does not tell.
+    pub fn untold(uids: Vec<u32>) -> Self {
+        let claimed_bytes = UNTOLD_BYTES * uids.len() as u64;
+        Self { uids, claimed_bytes, ..Self::default() }
+    }
+
+    /// How many bytes of mail it may bring: twice what is announced, since Exchange estimates, and [`EACH_MAIL_BYTES`] for each.
     pub fn most_bytes(&self, limits: &Limits) -> u64 {
         let longest = limits.max_mail_bytes as u64;
         if self.at_any_length {
             return longest.saturating_mul(self.uids.len() as u64);
         }
-        let tolerated = self.claimed_bytes.saturating_mul(2).saturating_add(64 * 1024 * self.uids.len() as u64);
+        let tolerated = self.claimed_bytes.saturating_mul(2).saturating_add(EACH_MAIL_BYTES * self.uids.len() as u64);
         if self.in_parts { tolerated.min(longest) } else { tolerated }
     }
 }

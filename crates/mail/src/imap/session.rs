@@ -9,11 +9,27 @@ use async_imap::imap_proto::{MailboxDatum, Outcome, Response, ResponseCode, Stat
 use domain::{Failure, FailureClass};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// What answers without bodies may take.
-pub(super) const SMALL_ANSWER: u64 = 8 * 1024 * 1024;
+/// What the answer to a command may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    /// All in all.
+    pub bytes: u64,
+    /// One literal, for which there is memory as soon as it is announced.
+    pub literal: u64,
+}
+
+/// Answers without bodies: they are many lines, never kept together. The longest literal in one is a folder's name.
+pub(super) const SMALL_ANSWER: Allowance = Allowance { bytes: 8 * 1024 * 1024, literal: 64 * 1024 };
+
+/// For so many bytes of mail, of which somebody has seen that there is room for them.
+pub(super) fn mails_of(bytes: u64) -> Allowance {
+    Allowance { bytes, literal: bytes }
+}
 
 #[derive(Debug)]
 pub struct Session {
@@ -109,6 +125,11 @@ impl Session {
         self.overran || matches!(self.inner.get_ref().refused(), Some(TooMuch::Bytes | TooMuch::Literal { .. }))
     }
 
+    /// Grows with every byte that the server sends, also while a command is under way.
+    pub fn received(&self) -> Arc<AtomicU64> {
+        self.inner.get_ref().counter()
+    }
+
     /// Mails in the open folder, as the server last said.
     pub(super) fn exists(&self) -> u32 {
         self.exists
@@ -166,6 +187,10 @@ impl Session {
 
     /// Says goodbye, but does not wait long for an answer.
     pub async fn logout(mut self) {
+        // Out of step: a goodbye would come in the middle of something.
+        if !self.usable {
+            return;
+        }
         let goodbye = async {
             let _ = self.inner.run_command("LOGOUT").await;
             while let Ok(Some(response)) = self.inner.read_response().await {
@@ -182,7 +207,7 @@ impl Session {
         &mut self,
         command: &str,
         during: During,
-        allowance: u64,
+        allowance: Allowance,
         mut each: impl FnMut(&Response<'_>),
     ) -> Result<Done, Failure> {
         let asked = self.begin(command, allowance).await?;
@@ -198,7 +223,7 @@ impl Session {
     pub(super) async fn command_for_bodies(
         &mut self,
         command: &str,
-        allowance: u64,
+        allowance: Allowance,
         mut each: impl FnMut(Body),
     ) -> Result<Done, Failure> {
         let asked = self.begin(command, allowance).await?;
@@ -222,7 +247,7 @@ impl Session {
     }
 
     /// Sends a command line.
-    pub(super) async fn begin(&mut self, command: &str, allowance: u64) -> Result<Asked, Failure> {
+    pub(super) async fn begin(&mut self, command: &str, allowance: Allowance) -> Result<Asked, Failure> {
         if !self.usable {
             return Err(Failure::new(FailureClass::ConnectionLost));
         }

@@ -1,8 +1,11 @@
 //! A stream that is watched: how much may still come, whether anything came, and the server's last words.
 
 use super::gauge::{Gauge, TooMuch};
+use super::session::{Allowance, mails_of};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -15,27 +18,35 @@ const LAST_WORDS_BYTES: usize = 1024;
 pub(super) struct Tap {
     inner: Box<dyn Wire>,
     /// Bytes the server may still send for the current command.
-    allowance: u64,
+    allowance: Allowance,
     gauge: Gauge,
     refused: Option<TooMuch>,
-    received: u64,
+    /// Shared with whoever watches that it grows.
+    received: Arc<AtomicU64>,
     last_words: Vec<u8>,
 }
 
 impl std::fmt::Debug for Tap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tap").field("received", &self.received).finish_non_exhaustive()
+        f.debug_struct("Tap").field("received", &self.received()).finish_non_exhaustive()
     }
 }
 
 impl Tap {
     pub fn new(inner: Box<dyn Wire>) -> Self {
         let gauge = Gauge::new();
-        Self { inner, allowance: u64::MAX, gauge, refused: None, received: 0, last_words: Vec::new() }
+        Self {
+            inner,
+            allowance: mails_of(u64::MAX),
+            gauge,
+            refused: None,
+            received: Arc::default(),
+            last_words: Vec::new(),
+        }
     }
 
-    pub fn allow(&mut self, bytes: u64) {
-        self.allowance = bytes;
+    pub fn allow(&mut self, allowance: Allowance) {
+        self.allowance = allowance;
     }
 
     /// Why nothing more is read, if that is so: nothing of what broke the bounds has been kept.
@@ -45,7 +56,12 @@ impl Tap {
 
     /// Bytes received since the beginning.
     pub fn received(&self) -> u64 {
-        self.received
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// The same count, for somebody who watches while the session is used.
+    pub fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.received)
     }
 
     /// The last lines received, oldest first, without what was cut off at the beginning.
@@ -70,13 +86,17 @@ impl AsyncRead for Tap {
         ready!(Pin::new(&mut tap.inner).poll_read(cx, buf))?;
         let new = &buf.filled()[before..];
         let count = new.len() as u64;
-        tap.received += count;
-        let within = if count > tap.allowance { Err(TooMuch::Bytes) } else { tap.gauge.take(new, tap.allowance) };
+        tap.received.fetch_add(count, Ordering::Relaxed);
+        let within = if count > tap.allowance.bytes {
+            Err(TooMuch::Bytes)
+        } else {
+            tap.gauge.take(new, tap.allowance.bytes.min(tap.allowance.literal))
+        };
         if let Err(refused) = within {
             tap.refused = Some(refused);
             return Poll::Ready(Err(io::Error::other("more than is taken")));
         }
-        tap.allowance -= count;
+        tap.allowance.bytes -= count;
         let tail = &new[new.len().saturating_sub(LAST_WORDS_BYTES)..];
         let excess = (tap.last_words.len() + tail.len()).saturating_sub(LAST_WORDS_BYTES);
         tap.last_words.drain(..excess);

@@ -1,6 +1,7 @@
 //! What Exchange's IMAP does on a bad day (docs: RFC 3501; Exchange's own answers as posted by users of its servers).
 
 use crate::tls::TlsFault;
+use std::time::Duration;
 
 /// A fault of the IMAP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub enum ImapFault {
     FetchEofBetween { after_messages: usize },
     /// Silence in the middle of a literal.
     FetchStallInLiteral { after_messages: usize },
+    /// From the first body on everything comes byte by byte, so far apart.
+    Dribble { apart: Duration },
     /// SEARCH lists the UID, FETCH leaves it out and says OK.
     MissingInFetch { uid: u32 },
     /// The answers of a FETCH come in another order.

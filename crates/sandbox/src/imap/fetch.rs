@@ -60,6 +60,7 @@ impl Session {
             | ImapFault::FetchBadAfter { .. }
             | ImapFault::FetchEofInLiteral { .. }
             | ImapFault::FetchEofBetween { .. }
+            | ImapFault::Dribble { .. }
             | ImapFault::FetchStallInLiteral { .. } => reads_bodies.then(|| fault.clone()),
             _ => None,
         });
@@ -96,8 +97,8 @@ impl Session {
         match breaks {
             Some(ImapFault::FetchNoAfter { .. }) => Ok(Ending::Answer("NO Server error.".into())),
             Some(ImapFault::FetchBadAfter { .. }) => Ok(Ending::Answer("BAD Command Argument Error. 11".into())),
+            Some(ImapFault::Dribble { .. }) | None => Ok(Ending::Complete { vanished }),
             Some(_) => Ok(Ending::Cut),
-            None => Ok(Ending::Complete { vanished }),
         }
     }
 
@@ -132,6 +133,10 @@ impl Session {
                 self.wire.send(&half()).await?;
                 self.stall().await;
                 Some(Ending::Cut)
+            }
+            Some(ImapFault::Dribble { apart }) => {
+                self.wire.dribble(*apart);
+                None
             }
             _ => None,
         })

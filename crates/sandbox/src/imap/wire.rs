@@ -1,5 +1,6 @@
 //! The connection: whole commands in, answers out. It knows the grammar of lines and no command.
 
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -30,6 +31,8 @@ pub(super) enum Incoming {
 pub(super) struct Wire {
     stream: BufReader<TlsStream<TcpStream>>,
     line: Vec<u8>,
+    /// Bytes come one by one, so far apart.
+    apart: Option<Duration>,
 }
 
 /// A line, or why there is none.
@@ -41,12 +44,25 @@ pub(super) enum Line {
 
 impl Wire {
     pub(super) fn new(stream: TlsStream<TcpStream>) -> Self {
-        Self { stream: BufReader::with_capacity(64 * 1024, stream), line: Vec::new() }
+        Self { stream: BufReader::with_capacity(64 * 1024, stream), line: Vec::new(), apart: None }
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if let Some(apart) = self.apart {
+            for byte in bytes {
+                self.stream.write_all(&[*byte]).await?;
+                self.stream.flush().await?;
+                tokio::time::sleep(apart).await;
+            }
+            return Ok(());
+        }
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
+    }
+
+    /// From now on.
+    pub(super) fn dribble(&mut self, apart: Duration) {
+        self.apart = Some(apart);
     }
 
     pub(super) async fn line(&mut self, text: &str) -> std::io::Result<()> {

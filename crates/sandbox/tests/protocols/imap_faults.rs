@@ -131,6 +131,21 @@ async fn a_stalled_literal_leaves_the_connection_open_and_silent() {
 }
 
 #[tokio::test]
+async fn a_dribbling_server_sends_all_of_it_byte_by_byte() {
+    let (sandbox, mut imap) = with_mails(1).await;
+    sandbox.faults().once(ImapFault::Dribble { apart: Duration::from_micros(1) });
+    imap.send(&format!("x {FETCH}\r\n")).await;
+    let (mut bytes, mut whole, mut reads) = (vec![0; 8192], Vec::new(), 0);
+    while !whole.ends_with(b"completed.\r\n") {
+        let count = soon(imap.stream.read(&mut bytes)).await.unwrap();
+        assert!(count > 0, "it goes on to the end");
+        whole.extend_from_slice(&bytes[..count]);
+        reads += 1;
+    }
+    assert!(whole.len() > 100 && reads > 20, "{} bytes in {reads} pieces", whole.len());
+}
+
+#[tokio::test]
 async fn answers_may_be_missing_shuffled_doubled_and_of_a_wrong_size() {
     let (sandbox, mut imap) = with_mails(4).await;
     let uids = |lines: &[String]| -> Vec<u32> {
