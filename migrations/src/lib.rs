@@ -20,6 +20,7 @@ mod m0010_pending_source;
 mod m0011_kept_alive;
 mod m0012_installation;
 mod m0013_pace;
+mod m0014_kept_sessions;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_kept_alive::Migration),
             Box::new(m0012_installation::Migration),
             Box::new(m0013_pace::Migration),
+            Box::new(m0014_kept_sessions::Migration),
         ]
     }
 }

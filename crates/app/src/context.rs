@@ -5,6 +5,7 @@
 
 use crate::accounts::{LoginThrottle, MemoryThrottle};
 use crate::memory::MailMemory;
+use crate::outbound::KeptSessions;
 use domain::{AccountId, ChannelId, Clock, Entropy, Timestamp};
 use oauth::Microsoft;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ struct Inside {
     parts: AppParts,
     login_throttle: Arc<dyn LoginThrottle>,
     mail_memory: MailMemory,
+    kept_sessions: KeptSessions,
     /// Something that somebody in this process may be waiting for has changed: a connection, a grant's token. A hint, like [`Wake`].
     changed: Notify,
 }
@@ -45,7 +47,8 @@ impl App {
     pub fn new(mut parts: AppParts) -> Self {
         let login_throttle = parts.login_throttle.take().unwrap_or_else(|| Arc::new(MemoryThrottle::default()));
         let mail_memory = MailMemory::new(parts.settings.mail_memory_bytes, parts.settings.full_parse_limit_bytes);
-        Self(Arc::new(Inside { parts, login_throttle, mail_memory, changed: Notify::new() }))
+        let kept_sessions = KeptSessions::default();
+        Self(Arc::new(Inside { parts, login_throttle, mail_memory, kept_sessions, changed: Notify::new() }))
     }
 
     pub fn store(&self) -> &Store {
@@ -90,6 +93,10 @@ impl App {
     /// Room for mail, shared by all mailboxes of this process.
     pub(crate) fn mail_memory(&self) -> &MailMemory {
         &self.0.mail_memory
+    }
+
+    pub(crate) fn kept_sessions(&self) -> &KeptSessions {
+        &self.0.kept_sessions
     }
 
     pub(crate) fn login_throttle(&self) -> &dyn LoginThrottle {
@@ -145,6 +152,8 @@ pub struct Settings {
     pub proof_lifetime: Duration,
     /// The largest body of a reply with its attachments.
     pub max_upload_bytes: usize,
+    /// How long a session for sending is kept, idle, for the mailbox's next message. Servers hang up on those that are idle for long.
+    pub session_kept: Duration,
     /// How long to wait before each look into Sent for a message whose outcome is unknown; after the last it is decided.
     pub reconcile_looks: Vec<Duration>,
 }
@@ -166,6 +175,7 @@ impl Settings {
             connection_lifetime: Duration::from_secs(15 * 60),
             proof_lifetime: Duration::from_secs(15 * 60),
             max_upload_bytes: 40 * 1024 * 1024,
+            session_kept: Duration::from_secs(15),
             reconcile_looks: [10, 60, 300].map(Duration::from_secs).to_vec(),
         }
     }

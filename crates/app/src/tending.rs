@@ -33,8 +33,15 @@ pub async fn end_session(app: &App, session: WorkerSessionId) -> Result<(), Stor
     app.store().sync().end_session(session).await
 }
 
-/// Gives back the right to send of every mailbox through which this process was sending when it was stopped.
+/// How long mail servers have to answer a goodbye.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Ends the sessions that were kept for another message, and gives back the right to send of every mailbox through which this process was sending
+/// when it was stopped.
 pub async fn end_sending(app: &App, worker: &str) -> Result<(), StoreError> {
+    if tokio::time::timeout(GOODBYE_WITHIN, app.kept_sessions().close()).await.is_err() {
+        tracing::info!("a mail server does not answer the goodbye");
+    }
     app.store().sync().end_sending(worker).await
 }
 

@@ -33,6 +33,10 @@ pub enum Event {
     SmtpAuthenticated {
         user: String,
     },
+    /// A client said goodbye.
+    SmtpQuit {
+        user: Option<String>,
+    },
     /// A mail was taken for delivery.
     SmtpAccepted {
         from: String,

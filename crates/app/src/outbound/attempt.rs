@@ -8,20 +8,21 @@ use super::composing::{Composed, Unbuildable, composed};
 use super::deliver::not_queued;
 use super::handing::{Handed, hand_over};
 use super::patience::{is_too_old, wait_after};
+use super::sessions::{self, SignedIn};
 use super::settle::{self, Settled};
 use super::{ids, line, reconcile};
 use crate::{App, channels, jobs};
 use domain::channel::EmailChannel;
 use domain::inbox::Inbox;
 use domain::message::{DeliveryState, Message, RefusedRecipient};
-use domain::{ChannelId, EmailAddress, Failure, FailureClass, Retry, Secret};
-use mail::smtp::{NotAddressed, SendOutcome, Session, SmtpLogin};
-use oauth::Resource;
+use domain::{ChannelId, EmailAddress, Failure, FailureClass, Retry};
+use mail::smtp::{NotAddressed, SendOutcome};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError, Submission};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+/// Answers the session, where another mail may leave over it.
 pub(super) async fn attempt(
     app: &App,
     work: &ClaimedWork,
@@ -29,43 +30,51 @@ pub(super) async fn attempt(
     message: &Message,
     record: DeliveryRecord,
     stop: &CancellationToken,
-) -> Result<(), StoreError> {
+) -> Result<Option<SignedIn>, StoreError> {
     let (id, channel) = (record.delivery.id, &inbox.channel);
     let record = ids::unused(app, work, channel, record).await?;
     let mail = match composed(&work.scope, inbox, message, &record).await {
         Ok(built) => built,
         Err(Unbuildable::Store(error)) => return Err(error),
         Err(Unbuildable::Failure(failure)) => {
-            return settle::settle(app, work, id, Settled::Failed { failure, refused: Vec::new() }).await;
+            settle::settle(app, work, id, Settled::Failed { failure, refused: Vec::new() }).await?;
+            return Ok(None);
         }
     };
-    let mut session = match sign_in(app, work, channel).await {
-        Ok(session) => session,
-        Err(failure) => return not_begun(app, work, channel, &record, failure).await,
+    let mut signed_in = match sessions::open(app, work, channel).await {
+        Ok(signed_in) => signed_in,
+        Err(failure) => {
+            not_begun(app, work, channel, &record, failure).await?;
+            return Ok(None);
+        }
     };
     let (record, counted) = match begin(work, channel.id, &record, &mail).await {
         Ok(Begun::Sending(record, counted)) => (record, counted),
         // A person cancelled it while we signed in.
         Ok(Begun::Not(state)) => {
-            session.quit().await;
-            return not_queued(app, work, id, state).await;
+            signed_in.quit().await;
+            not_queued(app, work, id, state).await?;
+            return Ok(None);
         }
         Err(error) => {
-            session.quit().await;
+            signed_in.quit().await;
             return Err(error);
         }
     };
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
     app.passes(KillPoint::Sending);
-    let handed = hand_over(app, work, &mut session, &channel.from_address, &record, &mail.bytes, stop).await?;
+    let handed =
+        hand_over(app, work, &mut signed_in.session, &channel.from_address, &record, &mail.bytes, stop).await?;
     if let Handed::NotAddressed(NotAddressed { named: false, .. }) = &handed {
         uncount(work, &counted).await;
     }
-    ended(app, work, channel, &record, handed).await?;
-    if session.is_usable() {
-        session.quit().await;
+    let taken = matches!(&handed, Handed::To(_, SendOutcome::Accepted { .. } | SendOutcome::Duplicate { .. }));
+    let written = ended(app, work, channel, &record, handed).await;
+    if taken && written.is_ok() && signed_in.took_a_mail() {
+        return Ok(Some(signed_in));
     }
-    Ok(())
+    signed_in.quit().await;
+    written.map(|()| None)
 }
 
 enum Begun {
@@ -120,24 +129,6 @@ async fn uncount(work: &ClaimedWork, counted: &Submission) {
     };
     if let Err(error) = uncounted.await {
         warn!(delivery.id = work.subject_id, %error, "a sending that the server did not hear of stays counted");
-    }
-}
-
-/// Signs in for sending; a refusal is tried once more with a fresh token.
-async fn sign_in(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Session, Failure> {
-    let Some(grant) = channel.grant_id else { return Err(FailureClass::ChannelRemoved.into()) };
-    let open = async |token: Secret| {
-        let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: channel.smtp_user.clone(), token };
-        Session::open(app.connector(), &login).await
-    };
-    let token = channels::refresh::access_token(app, &work.scope, grant, Resource::Outlook).await;
-    match open(token?).await {
-        Err(failure) if failure.class.retry() == Retry::FreshToken => {
-            info!(channel.id = %channel.id, %failure, "the sign-in for sending was refused; trying once with a fresh token");
-            let token = channels::refresh::fresh_access_token(app, &work.scope, grant, Resource::Outlook).await;
-            open(token?).await
-        }
-        ended => ended,
     }
 }
 

@@ -4,6 +4,7 @@
 //! reason shown, until somebody mends it. A message that was being sent by somebody who is gone is never simply sent again
 //! ([`super::reconcile`]).
 
+use super::sessions::{self, SignedIn};
 use super::settle::{self, Settled};
 use super::{attempt, line, reconcile};
 use crate::{App, Hint, jobs};
@@ -42,12 +43,49 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancell
     }
     let Some(lease) = line::take_turn(app, work, channel, &record, worker).await? else { return Ok(()) };
     let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &inbox, &message, record, stop))).await;
-    work.scope.release_send_lease(&lease).await?;
+    let (ended, session) = match ended {
+        Ok(session) => (Ok(()), session),
+        Err(error) => (Err(error), None),
+    };
+    free(app, work, &lease, session, worker, stop).await?;
     // Whoever stands first in line is next, and need not ask again first.
     if work.scope.call_next_delivery(channel.id).await? {
         app.wake(Hint::Owed);
     }
     ended
+}
+
+/// The mailbox is free for whoever is next. A session that may serve for another mail is kept here, unless another process keeps one: so there
+/// are two connections to a mailbox at most, one that sends and one that is idle.
+async fn free(
+    app: &App,
+    work: &ClaimedWork,
+    lease: &SendLease,
+    session: Option<SignedIn>,
+    worker: &str,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let is_good = session.is_some();
+    let unkept = match session {
+        Some(session) if lease.may_keep_session && !stop.is_cancelled() => {
+            app.kept_sessions().keep(lease.channel_id, session, app.settings().session_kept)
+        }
+        session => session,
+    };
+    let kept_for = app.settings().session_kept + sessions::UNTIL_GONE;
+    let keeps = (is_good && unkept.is_none()).then_some((worker, kept_for));
+    // Before the mailbox is another's.
+    if let Some(unkept) = unkept {
+        unkept.quit().await;
+    }
+    let freed = work.scope.release_send_lease(lease, keeps).await;
+    // Whoever has the lease now, or reads it when the database is back, knows nothing of a session here.
+    if !matches!(freed, Ok(true))
+        && let Some(session) = app.kept_sessions().take(lease.channel_id)
+    {
+        session.quit().await;
+    }
+    freed.map(drop)
 }
 
 /// There is nothing to send, or nothing yet.
@@ -73,8 +111,8 @@ pub(super) async fn not_queued(
 async fn holding(
     work: &ClaimedWork,
     lease: &SendLease,
-    attempt: impl Future<Output = Result<(), StoreError>>,
-) -> Result<(), StoreError> {
+    attempt: impl Future<Output = Result<Option<SignedIn>, StoreError>>,
+) -> Result<Option<SignedIn>, StoreError> {
     let keep = async {
         loop {
             tokio::time::sleep(jobs::KEEP_EVERY).await;

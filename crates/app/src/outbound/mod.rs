@@ -6,7 +6,7 @@
 //! - [`deliver`]: may it leave, and is it its turn? [`attempt`]: one attempt. [`handing`]: the mail given to
 //!   the server.
 //! - [`line`]: how messages of one mailbox wait for their turn, and the mailbox for better times. [`pace`]: how long.
-//! - [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
+//! - [`sessions`]: the server's sessions, kept for the next message. [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
 //! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
 //! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
 //! - [`retry`]: a person asks again, or deletes a message. [`decide`]: they cancel it, or know whether it left.
@@ -28,9 +28,11 @@ mod patience;
 pub mod reconcile;
 pub mod reply;
 pub mod retry;
+mod sessions;
 pub(crate) mod settle;
 
 pub use decide::{DecideError, cancel, resolve};
 pub use draft::{Draft, IdempotencyKey, Invalid, UploadedFile};
 pub use reply::{ReplyError, reply};
 pub use retry::{RetryError, delete_message, retry};
+pub(crate) use sessions::KeptSessions;

@@ -25,6 +25,7 @@ mod retrying;
 mod reused_ids;
 mod same_mail;
 mod sending;
+mod sessions;
 mod statements;
 mod stopping;
 mod unwritten;

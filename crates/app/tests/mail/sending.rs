@@ -254,7 +254,7 @@ async fn who_waits_for_a_busy_mailbox_leaves_as_soon_as_it_is_free_and_in_order(
     // All four ask, and wait according to their places; none is due now.
     desk.work().await;
     assert_eq!(received(&desk, ADA), 0);
-    desk.scope.release_send_lease(&lease).await.expect("released");
+    desk.scope.release_send_lease(&lease, None).await.expect("released");
     assert!(desk.scope.call_next_delivery(desk.inbox.channel.id).await.expect("answers"), "nobody waits");
     // Nobody's wait ends by itself here: each is called by the one before.
     desk.work().await;

@@ -10,6 +10,7 @@ pub enum SmtpPoint {
     Ehlo,
     StartTls,
     Auth,
+    Rset,
     MailFrom,
     Rcpt,
     /// The answer to the DATA command, where 354 would stand.

@@ -137,12 +137,17 @@ impl Session {
             "DATA" => self.data().await,
             "BDAT" => self.bdat(rest).await,
             "RSET" => {
+                if let Some(flow) = self.fault_at(SmtpPoint::Rset).await? {
+                    return Ok(flow);
+                }
                 self.reset();
                 self.reply("250 2.0.0 Resetting").await
             }
             "NOOP" => self.reply("250 2.0.0 OK").await,
             "VRFY" => self.reply("252 2.1.5 Cannot VRFY user").await,
             "QUIT" => {
+                let user = self.user().map(str::to_owned);
+                self.state.journal.note(Event::SmtpQuit { user });
                 self.wire.reply("221 2.0.0 Service closing transmission channel").await?;
                 OVER
             }

@@ -67,6 +67,9 @@ impl AccountScope {
             text += &(spent("recipients") + " <= ?");
             text += &format!(" AND NOT EXISTS ({AHEAD})");
         }
+        // Keeping a session is for the one that sends to say, so nobody else begins to as long as this lease lasts.
+        text += " RETURNING CASE WHEN send_kept_worker IS NULL OR send_kept_worker = ? OR send_kept_until <= {now} \
+                 THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END";
         let mut sql = self.sql(text).bind(token.clone()).bind(worker).bind(micros(lease)).bind(channel.0);
         if let Some(turn) = turn {
             // One that has more recipients than a day allows may leave when nothing else did.
@@ -84,8 +87,8 @@ impl AccountScope {
                 .bind(channel.0)
                 .bind(turn.delivery.0);
         }
-        let taken = sql.run(&self.inner.write).await?;
-        Ok((taken == 1).then_some(SendLease { channel_id: channel, token }))
+        let may_keep: Option<i64> = sql.bind(worker).value(&self.inner.write).await?;
+        Ok(may_keep.map(|may| SendLease { channel_id: channel, token, may_keep_session: may == 1 }))
     }
 
     /// Why [`Self::claim_send_lease`] gave nothing, as it is a moment later.
@@ -153,16 +156,23 @@ impl AccountScope {
         Ok(extended == 1)
     }
 
-    pub async fn release_send_lease(&self, lease: &SendLease) -> Result<()> {
-        self.sql(
-            "UPDATE email_channels SET send_lease_token = NULL, send_lease_worker = NULL, send_lease_until = 0 \
-             WHERE account_id = :account AND id = ? AND send_lease_token = ?",
-        )
-        .bind(lease.channel_id.0)
-        .bind(lease.token.clone())
-        .run(&self.inner.write)
-        .await?;
-        Ok(())
+    /// `keeps`: this worker keeps a session open for the mailbox's next mail, for so long at most. `false`: the lease was lost.
+    pub async fn release_send_lease(&self, lease: &SendLease, keeps: Option<(&str, Duration)>) -> Result<bool> {
+        let mut text =
+            "UPDATE email_channels SET send_lease_token = NULL, send_lease_worker = NULL, send_lease_until = 0"
+                .to_owned();
+        if lease.may_keep_session {
+            text += match keeps {
+                Some(_) => ", send_kept_worker = ?, send_kept_until = {now} + ?",
+                None => ", send_kept_worker = NULL, send_kept_until = 0",
+            };
+        }
+        text += " WHERE account_id = :account AND id = ? AND send_lease_token = ?";
+        let sql = match keeps.filter(|_| lease.may_keep_session) {
+            Some((worker, kept)) => self.sql(text).bind(worker).bind(micros(kept)),
+            None => self.sql(text),
+        };
+        Ok(sql.bind(lease.channel_id.0).bind(lease.token.clone()).run(&self.inner.write).await? == 1)
     }
 
     /// Makes due now who stands first in the mailbox's line. Who waits for a reason of their own goes on waiting. `false`: nobody stands there,

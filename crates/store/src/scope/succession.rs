@@ -9,8 +9,8 @@ use crate::{Result, ServingLock, Store};
 /// Every lease there is, ended. The token of a claim stays: it tells the next claim that the one before broke down ([`super::claims`]). A row that was handed over or claimed is due again when it was before; one that waits for its next try
 /// goes on waiting.
 const ENDED: &[&str] = &[
-    "UPDATE email_channels SET worker_session_id = NULL, send_lease_token = NULL, send_lease_worker = NULL, send_lease_until = 0 \
-     WHERE worker_session_id IS NOT NULL OR send_lease_until > 0",
+    "UPDATE email_channels SET worker_session_id = NULL, send_lease_token = NULL, send_lease_worker = NULL, send_lease_until = 0, \
+     send_kept_worker = NULL, send_kept_until = 0 WHERE worker_session_id IS NOT NULL OR send_lease_until > 0 OR send_kept_until > 0",
     "DELETE FROM worker_sessions",
     "UPDATE grants SET lease_token = NULL, lease_until = 0 WHERE lease_until > 0",
     "UPDATE owed_work SET lease_until = 0, handed_until = 0, ready_at = due_at WHERE state = 'waiting'",

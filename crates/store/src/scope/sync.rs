@@ -84,7 +84,7 @@ impl Sync {
         Ok(())
     }
 
-    /// Ends every send lease of a process that sends nothing any more.
+    /// Ends every send lease of a process that sends nothing any more. It keeps no session either.
     pub async fn end_sending(&self, worker: &str) -> Result<()> {
         system(
             "UPDATE email_channels SET send_lease_token = NULL, send_lease_worker = NULL, send_lease_until = 0 WHERE send_lease_worker = ?",
@@ -92,6 +92,10 @@ impl Sync {
         .bind(worker)
         .run(&self.inner.write)
         .await?;
+        system("UPDATE email_channels SET send_kept_worker = NULL, send_kept_until = 0 WHERE send_kept_worker = ?")
+            .bind(worker)
+            .run(&self.inner.write)
+            .await?;
         Ok(())
     }
 

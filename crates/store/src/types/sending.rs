@@ -7,6 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct SendLease {
     pub channel_id: ChannelId,
+    /// No other process keeps a session open for the mailbox's next mail.
+    pub may_keep_session: bool,
     pub(crate) token: String,
 }
 

@@ -307,8 +307,31 @@ async fn one_worker_at_a_time_sends_through_a_mailbox() {
         assert!(scope.extend_send_lease(&held, Duration::ZERO).await.unwrap());
         let next = scope.claim_send_lease(made.channel.id, "b", lease, None).await.unwrap().unwrap();
         assert!(!scope.extend_send_lease(&held, lease).await.unwrap());
-        scope.release_send_lease(&held).await.unwrap();
+        scope.release_send_lease(&held, None).await.unwrap();
         assert!(scope.extend_send_lease(&next, lease).await.unwrap(), "the old holder released nothing");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_worker_at_a_time_keeps_a_session_for_sending() {
+    each(async |w| {
+        let made = inbox(&w.ours).await;
+        let (scope, minute) = (&w.ours.scope, Duration::from_secs(60));
+        let sends = async |worker: &str, keeps: Option<Duration>| {
+            let lease = scope.claim_send_lease(made.channel.id, worker, minute, None).await.unwrap().unwrap();
+            assert!(scope.release_send_lease(&lease, keeps.map(|long| (worker, long))).await.unwrap());
+            lease.may_keep_session
+        };
+        assert!(sends("a", Some(minute)).await);
+        assert!(!sends("b", Some(minute)).await, "and what it says of keeping one is not believed");
+        assert!(sends("a", Some(Duration::ZERO)).await, "its own");
+        assert!(sends("b", Some(minute)).await, "that one has ended");
+        assert!(!sends("a", None).await);
+        w.store.sync().end_sending("b").await.unwrap();
+        assert!(sends("a", Some(minute)).await);
+        assert!(sends("a", None).await, "it keeps none any more");
+        assert!(sends("b", None).await);
     })
     .await;
 }
