@@ -11,15 +11,18 @@ use super::{Payload, Queue, TAKE_PATIENCE};
 use crate::places::LanePlaces;
 use domain::AccountId;
 use domain::failure::backoff;
+use futures_util::FutureExt;
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const AFTER_BREAKDOWN: Duration = Duration::from_secs(1);
 /// How long jobs behind it wait for the first job of an account that has all its places.
 const MOMENT: Duration = Duration::from_millis(20);
 /// How soon the queue is looked into again while jobs are set aside and nothing ends: it cannot be waited for, since one of those may
@@ -39,8 +42,17 @@ pub(super) struct Pump {
 }
 
 impl Pump {
+    /// Until it is stopped. A lane without its pump would be silent for ever, so one that broke down begins again; what it had taken comes again
+    /// from its row.
     pub(super) async fn run(self) {
-        let mut aside = Aside { jobs: VecDeque::new(), pump: &self };
+        while AssertUnwindSafe(self.take_jobs()).catch_unwind().await.is_err() {
+            error!(lane = ?self.places.lane, "a lane of the queue broke down; it begins again");
+            self.or_stop(tokio::time::sleep(AFTER_BREAKDOWN)).await;
+        }
+    }
+
+    async fn take_jobs(&self) {
+        let mut aside = Aside { jobs: VecDeque::new(), pump: self };
         let mut failures = 0u32;
         loop {
             // The place first, then the job: nothing is taken for which there is no place.

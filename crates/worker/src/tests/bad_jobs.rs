@@ -1,12 +1,15 @@
 //! Jobs that cannot be read, panic, or never end: they stop nobody.
 
-use super::{CAPACITY, LONG, Rows, ask, config, finishing, queue, start};
+use super::{CAPACITY, Held, LONG, Rows, ask, config, finishing, queue, start};
 use crate::places::Places;
 use crate::queue::{Lane, MemoryQueue, Payload, Queue, Rooms, jobs_key};
-use crate::runner::{self, Handler};
+use crate::relay::Relay;
+use crate::runner::{self, Handler, RunnerConfig};
 use crate::wake::Hints;
+use domain::AccountId;
 use futures_util::FutureExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use testkit::installation::{Installation, ProcessParts, eventually};
 use testkit::redis::Redis;
@@ -37,6 +40,32 @@ async fn a_job_that_panics_or_is_no_text_stops_nobody_over_redis() {
     let redis = Redis::start().unwrap();
     ask::<()>(&redis, redis::cmd("RPUSH").arg(jobs_key(Lane::People)).arg(&b"\xff\xfe\x00"[..])).await;
     a_job_that_cannot_be_read_or_panics_stops_nobody(queue(&redis)).await;
+}
+
+/// No job can make it panic; what if something does?
+fn panics_once(_: &Payload) -> Option<AccountId> {
+    static PANICKED: AtomicBool = AtomicBool::new(false);
+    assert!(PANICKED.swap(true, Ordering::SeqCst), "once");
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_breaks_down_is_taken_up_again() {
+    let rows = Arc::new(Rows::default());
+    let (queue, hints, stop) = (Arc::new(MemoryQueue::new(CAPACITY)), Hints::in_process(), CancellationToken::new());
+    let rooms = Rooms::of_each(2);
+    let places = Places::new(rooms);
+    let source = Arc::new(Held(rows.clone(), Duration::from_millis(50)));
+    let relay = Relay { source, queue: queue.clone(), places: places.clone(), hints, poll: crate::relay::POLL };
+    let relay = tokio::spawn(relay.run(stop.clone()));
+    let config = RunnerConfig { account_of: panics_once, ..config(rooms, LONG) };
+    let runner = tokio::spawn(runner::run(queue, places, config, finishing(&rows), stop.clone()));
+    rows.owe(0..40);
+    rows.wait_until_done(40).await;
+    stop.cancel();
+    for part in [relay, runner] {
+        tokio::time::timeout(LONG, part).await.expect("in time").unwrap();
+    }
 }
 
 /// The product's own handler, with a database behind it.
