@@ -148,6 +148,7 @@ async fn a_retry_of_what_waits_tries_it_now() {
     desk.work().await;
     assert_eq!((desk.state(id, sent.id).await, received(&desk, ADA)), (DeliveryState::Sent, 1));
     // A mailbox whose server could not be reached is tried now, too, and whoever stands first leaves first.
+    desk.sandbox.cut_mail_connections();
     desk.sandbox.faults().once(SmtpFault::CloseAt(SmtpPoint::Connect));
     let (first, second) = (desk.reply(id, "one").await, desk.reply(id, "two").await);
     desk.work().await;
