@@ -27,8 +27,8 @@ const PENDING_UIDS: u32 = 200;
 const ALONE_FROM: u32 = 2;
 /// From this attempt on it is taken however long it is, whatever the server announces. A mail that was found to be longer begins here.
 pub(super) const AT_ANY_LENGTH_FROM: u32 = 3;
-/// After so many new mails a look ends, so that a mailbox with a hundred thousand of them says how it is doing, hears a stop, and asks for what is
-/// pending meanwhile.
+/// After so many new mails, or pending ones, a look ends, so that a mailbox with a hundred thousand of them says how it is doing, hears a stop,
+/// and asks for what is pending meanwhile.
 const MAILS_OF_ONE_LOOK: usize = 500;
 
 /// After so many attempts Exchange's note that it cannot convert a mail is taken for the mail: better that than nothing.
@@ -56,6 +56,7 @@ pub struct Pulled {
 pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) -> Result<Pulled, PullError> {
     let mut pulled = Pulled::default();
     let mut suspects: Vec<PendingUid> = Vec::new();
+    let mut asked_again = 0;
     loop {
         let due = lease.scope.due_pending_uids(mailbox.folder.id, mailbox.uidvalidity, PENDING_UIDS).await?;
         let full = due.len() == PENDING_UIDS as usize;
@@ -67,6 +68,11 @@ pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) ->
         // Older mail first: an answer then finds what it answers.
         if !pending.is_empty() {
             pull_pending(app, lease, mailbox, &pending, &mut pulled).await?;
+        }
+        asked_again += pending.len();
+        if full && asked_again >= MAILS_OF_ONE_LOOK {
+            pulled.more = true;
+            return Ok(pulled);
         }
         // After a new UIDVALIDITY there are thousands; none waits for the next news of the mailbox.
         if !full || pending.is_empty() {

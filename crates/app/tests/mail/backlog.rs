@@ -1,8 +1,8 @@
 //! Very many mails that wait in one mailbox: they are fetched a part at a time, each once, and the first are there early.
 
-use crate::desk::{ADA, Desk, mail};
+use crate::desk::{ADA, Desk, SUPPORT, mail};
 use domain::channel::ImportState;
-use sandbox::ImapFault;
+use sandbox::{INBOX, ImapFault};
 use store::{RawEmailFilter, RawEmailSource};
 
 /// More than is asked for at once, and more than one look takes.
@@ -34,6 +34,25 @@ async fn a_mailbox_with_many_new_mails_is_read_a_look_at_a_time() {
     let second = app::inbound::pull::pull(&desk.app, &desk.lease, &mut mailbox).await.expect("pulls");
     assert!(!second.more);
     assert_eq!((first.stored + second.stored, stored(&desk).await), (MANY, u64::from(MANY)));
+    mailbox.close().await;
+}
+
+#[tokio::test]
+async fn after_a_new_uidvalidity_many_mails_are_looked_at_again_a_look_at_a_time_and_none_comes_twice() {
+    let desk = Desk::new().await;
+    desk.pull().await.expect("opens");
+    let many = MANY + 200;
+    for n in 1..=many {
+        desk.arrives(&numbered(n));
+    }
+    while desk.pull().await.expect("pulls").more {}
+    desk.sandbox.mailbox(SUPPORT).set_uidvalidity(INBOX, 4711);
+    let mut mailbox = desk.open().await.expect("opens");
+    let first = app::inbound::pull::pull(&desk.app, &desk.lease, &mut mailbox).await.expect("pulls");
+    assert!(first.more && first.stored < many, "{first:?}");
+    let second = app::inbound::pull::pull(&desk.app, &desk.lease, &mut mailbox).await.expect("pulls");
+    assert!(!second.more);
+    assert_eq!((first.stored + second.stored, first.ingested + second.ingested), (many, 0), "they are known");
     mailbox.close().await;
 }
 
