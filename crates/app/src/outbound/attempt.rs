@@ -98,22 +98,14 @@ async fn begin(
         Some(staged) => Some(tx.keep_blob(staged).await?),
         None => None,
     };
-    let mut record = tx.lock_delivery(known.delivery.id).await?.ok_or(StoreError::LeaseLost)?;
-    tx.extend_work(work, jobs::LEASE).await?;
-    if record.delivery.state != DeliveryState::Queued {
-        return Ok(Begun::Not(record.delivery.state));
-    }
     // The mail was built for this id, and is not sent under another.
-    if record.message_id_header != known.message_id_header {
-        return Err(StoreError::LeaseLost);
-    }
-    record.composed_blob_id = kept.or(record.composed_blob_id);
-    record.delivery.state = DeliveryState::Sending;
-    record.delivery.attempts += 1;
-    record.delivery.next_try_at = None;
-    record.delivery.waits_alone = false;
-    record.delivery.recipients.begin();
-    tx.update_delivery(&record).await?;
+    let begun = tx.begin_delivery(known.delivery.id, &known.message_id_header, kept).await?;
+    let Some(record) = begun else {
+        let state = tx.lock_delivery(known.delivery.id).await?.map(|record| record.delivery.state);
+        tx.extend_work(work, jobs::LEASE).await?;
+        return state.filter(|state| *state != DeliveryState::Queued).map(Begun::Not).ok_or(StoreError::LeaseLost);
+    };
+    tx.extend_work(work, jobs::LEASE).await?;
     let recipients = u32::try_from(record.delivery.recipients.round().len()).unwrap_or(u32::MAX);
     let counted = tx.count_submission(channel, recipients).await?;
     tx.commit().await?;

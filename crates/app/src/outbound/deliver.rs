@@ -17,7 +17,7 @@ use tracing::warn;
 /// The job. `worker` names this process in the leases. After `stop` nothing is sent whose end has not been said soon.
 pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &CancellationToken) -> Result<(), StoreError> {
     let id = DeliveryId(work.subject_id);
-    let Some(record) = work.scope.delivery(id).await? else {
+    let Some((record, message)) = work.scope.delivery_and_message(id).await? else {
         app.store().relay().finish(work).await?;
         return Ok(());
     };
@@ -25,10 +25,9 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancell
         return not_queued(app, work, id, record.delivery.state).await;
     }
     // Deleted while an attempt was under way that did not succeed: no further one follows.
-    let message = work.scope.message_by_id(record.delivery.message_id).await?.filter(|message| !message.deleted);
-    let Some(message) = message else {
+    if message.deleted {
         return settle::settle(app, work, id, Settled::failed(FailureClass::MessageDeleted)).await;
-    };
+    }
     let inbox = match record.channel_id {
         Some(channel) => work.scope.inbox(record.inbox_id).await?.filter(|inbox| inbox.channel.id == channel),
         None => None,

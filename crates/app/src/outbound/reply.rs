@@ -7,19 +7,20 @@ use super::draft::Recipients;
 use super::envelope::{self, Parent};
 use super::{Draft, IdempotencyKey, Invalid, ids};
 use crate::accounts::Member;
-use crate::conversations::status::announce;
-use crate::conversations::{self, ReadError, snapshot};
+use crate::conversations::snapshot;
 use crate::{App, Hint};
+use domain::contact::Contact;
+use domain::conversation::Conversation;
 use domain::event::EventKind;
 use domain::inbox::Inbox;
 use domain::message::{ContentType, Message, MessageType};
-use domain::{DisplayId, Mailbox, MessageId};
+use domain::{ConversationId, DisplayId, Mailbox, MessageId};
 use mail::compose::{markdown_to_html, markdown_to_text};
 use mail::sanitize::{SanitizeOptions, sanitize};
 use serde_json::{Map, Value, json};
 use store::{
-    ConversationView, DeliveryEnvelope, IdempotencyCheck, KillPoint, MessageIdOrigin, NewAttachment, NewDelivery,
-    NewMessage, NewSender, OwedKind, OwedPriority, StoreError, TokenHash,
+    DeliveryEnvelope, IdempotencyCheck, KillPoint, MessageIdOrigin, NewAttachment, NewDelivery, NewMessage, NewSender,
+    OwedKind, OwedPriority, StoreError, TokenHash,
 };
 
 /// How far back the mail is looked for that a reply answers.
@@ -44,15 +45,6 @@ pub enum ReplyError {
     Store(#[from] StoreError),
 }
 
-impl From<ReadError> for ReplyError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::NotFound => Self::NotFound,
-            ReadError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
 /// Everything that the transaction writes, made before it begins.
 struct Ready {
     new: NewMessage,
@@ -70,10 +62,14 @@ pub async fn reply(
     conversation: DisplayId,
     mut draft: Draft,
 ) -> Result<Message, ReplyError> {
-    let view = conversations::show(app, member, conversation).await?;
-    let inbox = member.scope.inbox(view.conversation.inbox_id).await?.ok_or(ReplyError::NotFound)?;
+    let (conversation, contact) =
+        member.scope.conversation_and_contact(conversation).await?.ok_or(ReplyError::NotFound)?;
+    if !member.visibility.sees(conversation.inbox_id) {
+        return Err(ReplyError::NotFound);
+    }
+    let inbox = member.scope.inbox(conversation.inbox_id).await?.ok_or(ReplyError::NotFound)?;
     let recipients = draft.checked(&inbox.channel.provider.capabilities()).map_err(ReplyError::Invalid)?;
-    let key = draft.idempotency.take().map(|key| (key, draft.request_hash(conversation.0)));
+    let key = draft.idempotency.take().map(|key| (key, draft.request_hash(conversation.display_id.0)));
     let mut files = Vec::new();
     for file in draft.take_files() {
         files.push(NewAttachment {
@@ -85,10 +81,10 @@ pub async fn reply(
             inline: false,
         });
     }
-    let ready = prepare(app, member, &view, &inbox, draft, recipients, files, key).await?;
+    let ready = prepare(app, member, (&conversation, &contact), &inbox, draft, recipients, files, key).await?;
     let mut tries = 1;
     let written = loop {
-        match write(app, member, &view, &inbox, &ready).await {
+        match write(app, member, conversation.id, &inbox, &ready).await {
             Err(ReplyError::Store(error)) if error.is_transient() && tries < TRIES => tries += 1,
             ended => break ended?,
         }
@@ -116,7 +112,7 @@ enum Written {
 async fn prepare(
     app: &App,
     member: &Member,
-    view: &ConversationView,
+    (conversation, contact): (&Conversation, &Contact),
     inbox: &Inbox,
     draft: Draft,
     recipients: Recipients,
@@ -131,24 +127,23 @@ async fn prepare(
     let mut source_id = None;
     let mut leaves = None;
     if !draft.private {
-        let (last_incoming, last_outgoing) = member.scope.last_mails(view.conversation.id, LOOKED_BACK).await?;
+        let (last_incoming, last_outgoing) = member.scope.last_mails(conversation.id, LOOKED_BACK).await?;
         let (last_incoming, last_outgoing) = (last_incoming.as_ref(), last_outgoing.as_ref());
         let ours = [&inbox.channel.from_address, &inbox.channel.mailbox_address];
-        let to =
-            recipients.to.unwrap_or_else(|| envelope::default_to(last_incoming, view.contact.email.as_deref(), &ours));
+        let to = recipients.to.unwrap_or_else(|| envelope::default_to(last_incoming, contact.email.as_deref(), &ours));
         let sent = DeliveryEnvelope { to, cc: recipients.cc, bcc: recipients.bcc };
         if sent.to.is_empty() && sent.cc.is_empty() && sent.bcc.is_empty() {
             let message = "The contact has no email address: name a recipient".to_owned();
             return Err(ReplyError::Invalid(vec![Invalid { field: "to_emails", message }]));
         }
         let parent = envelope::parent(last_incoming, last_outgoing);
-        let id = ids::make(app, &member.scope, &view.conversation.uuid, &inbox.channel).await?;
-        mail_attributes(&mut attributes, &content, draft.html.as_deref(), &sent, &parent, view, &id);
+        let id = ids::make(app, &member.scope, &conversation.uuid, &inbox.channel).await?;
+        mail_attributes(&mut attributes, &content, draft.html.as_deref(), &sent, &parent, conversation, &id);
         source_id = Some(id.clone());
         leaves = Some((sent, id));
     }
     let new = NewMessage {
-        conversation_id: view.conversation.id,
+        conversation_id: conversation.id,
         message_type: MessageType::Outgoing,
         private: draft.private,
         content: Some(content),
@@ -168,7 +163,7 @@ fn mail_attributes(
     html: Option<&str>,
     sent: &DeliveryEnvelope,
     parent: &Parent,
-    view: &ConversationView,
+    conversation: &Conversation,
     message_id: &str,
 ) {
     let shown_remote = SanitizeOptions { block_remote_images: false, ..SanitizeOptions::default() };
@@ -177,11 +172,8 @@ fn mail_attributes(
         None => markdown_to_html(content),
     };
     let text = markdown_to_text(content);
-    let subject = envelope::subject(
-        view.conversation.subject.as_deref(),
-        view.conversation.display_id.0,
-        parent.in_reply_to.is_some(),
-    );
+    let subject =
+        envelope::subject(conversation.subject.as_deref(), conversation.display_id.0, parent.in_reply_to.is_some());
     attributes.insert(
         "email".to_owned(),
         json!({
@@ -205,7 +197,7 @@ fn mail_attributes(
 async fn write(
     app: &App,
     member: &Member,
-    view: &ConversationView,
+    conversation: ConversationId,
     inbox: &Inbox,
     ready: &Ready,
 ) -> Result<Written, ReplyError> {
@@ -219,8 +211,11 @@ async fn write(
             IdempotencyCheck::OtherRequest => return Err(ReplyError::KeyReused),
         }
     }
-    let mut conversation = tx.lock_conversation(view.conversation.id).await?.ok_or(ReplyError::NotFound)?;
-    let message = tx.add_message(&ready.new).await?;
+    let conversation = tx.lock_conversation(conversation).await?.ok_or(ReplyError::NotFound)?;
+    let message = match &ready.leaves {
+        Some(_) => tx.add_answer(&ready.new).await?,
+        None => tx.add_message(&ready.new).await?,
+    };
     for file in &ready.files {
         tx.insert_attachment(message, file).await?;
     }
@@ -239,15 +234,14 @@ async fn write(
         tx.remember_message_id(inbox.id, conversation.id, message, id, MessageIdOrigin::Outgoing, None).await?;
         let owed = delivery.delivery.id.0;
         tx.owe(OwedKind::DeliverMessage, owed, json!({}), OwedPriority::Human, None).await?;
-        conversation.waiting_since = None;
-        conversation.first_reply_at = conversation.first_reply_at.or(Some(now));
     }
-    conversation.last_activity_at = conversation.last_activity_at.max(now);
-    let conversation = tx.update_conversation(&conversation).await?;
     let message = tx.message(message).await?.ok_or(ReplyError::MessageGone)?;
     let payload = snapshot::message(&message, ready.echo_id.as_deref());
     tx.append_event(EventKind::MessageCreated, Some(inbox.id), Some(conversation.id), payload);
-    announce(&mut tx, &conversation, EventKind::ConversationUpdated).await?;
+    if let Some(view) = tx.conversation_view_with(conversation.id, &message).await? {
+        let payload = snapshot::conversation(&view);
+        tx.append_event(EventKind::ConversationUpdated, Some(inbox.id), Some(conversation.id), payload);
+    }
     if let Some((key, _)) = &ready.key {
         tx.finish_idempotency_key(key.token_id, &key.key, message.id).await?;
     }

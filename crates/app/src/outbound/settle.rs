@@ -291,12 +291,14 @@ async fn owe_next(
     if is_ours && kind == Some(work.kind) {
         return tx.retry_work(work, wait, &failure).await;
     }
-    if is_ours {
-        tx.finish_work(work).await?;
-    }
     let delivery = record.delivery.id.0;
     // What others were to do about it is settled, too.
-    tx.cancel_all_owed(&[OwedKind::ReconcileDelivery, OwedKind::DeliverMessage], delivery).await?;
+    let kinds = [OwedKind::ReconcileDelivery, OwedKind::DeliverMessage];
+    if is_ours {
+        tx.finish_all_work(work, &kinds, delivery).await?;
+    } else {
+        tx.cancel_all_owed(&kinds, delivery).await?;
+    }
     if let Some(kind) = kind {
         let due_at = record.delivery.next_try_at;
         tx.owe(kind, delivery, json!({}), OwedPriority::Human, due_at).await?;

@@ -6,7 +6,7 @@ use crate::postgres::on_each;
 use domain::message::DeliveryState;
 
 /// From the agent's words to `sent`, with the relay's looks, for a short text in a conversation. Loose: a statement more is nobody's fault, ten are.
-const MOST: u64 = 50;
+const MOST: u64 = 36;
 
 #[tokio::test]
 async fn a_reply_from_the_agents_words_to_sent_asks_the_database_little() {

@@ -1,12 +1,14 @@
 //! Conversations: the list with its four counts, and one.
 
 use super::contacts::contains;
-use super::conversation_rows::where_conversation;
+use super::conversation_rows::{ConversationRow, where_conversation};
 use super::convert;
 use super::sql::Sql;
 use super::views::{conversation_view, views_of};
 use crate::entity::conversation::Column;
 use crate::*;
+use domain::contact::Contact;
+use domain::conversation::Conversation;
 use domain::{ConversationId, DisplayId};
 use sea_orm::{FromQueryResult, Value};
 
@@ -65,7 +67,7 @@ impl AccountScope {
             .bind(i64::from(filter.page.saturating_sub(1)) * i64::from(CONVERSATIONS_PER_PAGE))
             .all(&self.inner.read)
             .await?;
-        Ok(ConversationPage { counts, items: views_of(&self.inner.read, self.id, rows).await? })
+        Ok(ConversationPage { counts, items: views_of(&self.inner.read, self.id, rows, None).await? })
     }
 
     /// Under every filter but the assignee's.
@@ -92,11 +94,24 @@ impl AccountScope {
     }
 
     pub async fn conversation(&self, id: DisplayId) -> Result<Option<ConversationView>> {
-        conversation_view(&self.inner.read, self.id, Column::DisplayId, id.0).await
+        conversation_view(&self.inner.read, self.id, Column::DisplayId, id.0, None).await
+    }
+
+    /// Without what was said in it.
+    pub async fn conversation_and_contact(&self, id: DisplayId) -> Result<Option<(Conversation, Contact)>> {
+        let row: Option<ConversationRow> = where_conversation(self.id, "c.account_id = :account AND c.display_id = ?")
+            .bind(id.0)
+            .one(&self.inner.read)
+            .await?;
+        let Some((conversation, contact)) = row.and_then(|row| row.contact.map(|contact| (row.conversation, contact)))
+        else {
+            return Ok(None);
+        };
+        Ok(Some((convert::conversation(&conversation)?, convert::contact(contact)?)))
     }
 
     pub async fn conversation_by_id(&self, id: ConversationId) -> Result<Option<ConversationView>> {
-        conversation_view(&self.inner.read, self.id, Column::Id, id.0).await
+        conversation_view(&self.inner.read, self.id, Column::Id, id.0, None).await
     }
 }
 

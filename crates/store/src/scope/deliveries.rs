@@ -1,13 +1,15 @@
 //! Deliveries: outgoing messages on their way.
 
 use super::convert::{self, to_json};
+use super::message_rows::{MessageRow, where_message};
 use super::relay::Relay;
 use super::sql::system;
 use super::tenant::{find_in, insert_in};
+use super::views;
 use crate::entity::delivery;
 use crate::*;
-use domain::message::{DeliveryState, Recipients};
-use domain::{AccountId, DeliveryId, MessageId, Timestamp};
+use domain::message::{DeliveryState, Message, Recipients};
+use domain::{AccountId, BlobId, DeliveryId, MessageId, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
 
@@ -46,6 +48,14 @@ impl AccountScope {
             .one(&self.inner.read)
             .await?;
         row.map(convert::delivery_record).transpose()
+    }
+
+    /// With the message that it is of.
+    pub async fn delivery_and_message(&self, delivery: DeliveryId) -> Result<Option<(DeliveryRecord, Message)>> {
+        let row: Option<MessageRow> = where_message(self.id, "d.id = ?").bind(delivery.0).one(&self.inner.read).await?;
+        let Some(row) = row else { return Ok(None) };
+        let record = row.delivery.clone().map(convert::delivery_record).transpose()?;
+        Ok(record.zip(views::messages(&self.inner.read, self.id, vec![row]).await?.pop()))
     }
 
     pub async fn delivery_of_message(&self, message: MessageId) -> Result<Option<DeliveryRecord>> {
@@ -102,6 +112,36 @@ pub(crate) async fn lock_delivery<C: ConnectionTrait>(
         .one(on)
         .await?;
     row.map(convert::delivery_record).transpose()
+}
+
+/// The one change that every attempt begins with.
+pub(crate) async fn begin_delivery<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    delivery: DeliveryId,
+    message_id_header: &str,
+    composed: Option<BlobId>,
+) -> Result<Option<DeliveryRecord>> {
+    let row: Option<delivery::Model> = scope
+        .sql(
+            "UPDATE deliveries SET state = 'sending', attempts = attempts + 1, next_try_at = NULL, waits_alone = 0, \
+             composed_blob_id = COALESCE(?, composed_blob_id), updated_at = ? \
+             WHERE account_id = :account AND id = ? AND state = 'queued' AND message_id_header = ? RETURNING *",
+        )
+        .bind(composed.map(|blob| blob.0))
+        .bind(scope.inner.now().0)
+        .bind(delivery.0)
+        .bind(message_id_header)
+        .one(on)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut record = convert::delivery_record(row)?;
+    let known = record.delivery.recipients.clone();
+    record.delivery.recipients.begin();
+    if record.delivery.recipients != known {
+        update_delivery(on, scope, &record).await?;
+    }
+    Ok(Some(record))
 }
 
 /// Everything but what never changes (message, conversation, inbox).

@@ -30,14 +30,15 @@ pub(crate) async fn conversation_views<C: ConnectionTrait>(
     rows: Vec<conversation::Model>,
 ) -> Result<Vec<ConversationView>> {
     let named = where_conversation(account, "c.account_id = :account AND c.id IN (??)");
-    views_of(on, account, named.list(rows.iter().map(|row| row.id)).all(on).await?).await
+    views_of(on, account, named.list(rows.iter().map(|row| row.id)).all(on).await?, None).await
 }
 
-/// In the order of the rows.
+/// In the order of the rows. `known`: a message as it is now, which is not read again.
 pub(crate) async fn views_of<C: ConnectionTrait>(
     on: &C,
     account: AccountId,
     rows: Vec<ConversationRow>,
+    known: Option<&Message>,
 ) -> Result<Vec<ConversationView>> {
     let agents = agents(on, account, rows.iter().filter_map(|row| row.conversation.assignee_id)).await?;
     let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
@@ -55,13 +56,14 @@ pub(crate) async fn views_of<C: ConnectionTrait>(
         }
     }
     let last = |c: &conversation::Model| [c.last_message_id, c.last_non_activity_message_id];
-    let wanted = distinct(rows.iter().flat_map(|row| last(&row.conversation)).flatten());
+    let unknown = |id: &i64| known.is_none_or(|message| message.id.0 != *id);
+    let wanted = distinct(rows.iter().flat_map(|row| last(&row.conversation)).flatten().filter(unknown));
     let message_rows = match wanted[..] {
         [] => Vec::new(),
         _ => where_message(account, "m.id IN (??)").list(wanted).all(on).await?,
     };
-    let messages: HashMap<i64, Message> =
-        messages(on, account, message_rows).await?.into_iter().map(|m| (m.id.0, m)).collect();
+    let read = messages(on, account, message_rows).await?;
+    let messages: HashMap<i64, Message> = read.into_iter().chain(known.cloned()).map(|m| (m.id.0, m)).collect();
     rows.into_iter()
         .filter_map(|row| row.contact.map(|contact| (row.conversation, contact)))
         .map(|(row, contact)| {
@@ -78,16 +80,17 @@ pub(crate) async fn views_of<C: ConnectionTrait>(
         .collect()
 }
 
-/// The one whose column (of `c`) has the value.
+/// The one whose column (of `c`) has the value. `known` as for [`views_of`].
 pub(crate) async fn conversation_view<C: ConnectionTrait>(
     on: &C,
     account: AccountId,
     column: conversation::Column,
     value: i64,
+    known: Option<&Message>,
 ) -> Result<Option<ConversationView>> {
     let condition = format!("c.account_id = :account AND c.{} = ?", column.as_str());
     let rows = where_conversation(account, &condition).bind(value).all(on).await?;
-    Ok(views_of(on, account, rows).await?.into_iter().next())
+    Ok(views_of(on, account, rows, known).await?.into_iter().next())
 }
 
 /// With their attachments, in the order of the rows.

@@ -8,6 +8,7 @@ use crate::scope::tenant::insert_in;
 use crate::scope::views::conversation_view;
 use crate::*;
 use domain::conversation::Conversation;
+use domain::message::Message;
 use domain::{ConversationId, InboxId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::FromQueryResult;
@@ -139,6 +140,15 @@ impl Tx {
 
     /// As it is now in this transaction: what events snapshot.
     pub async fn conversation_view(&mut self, id: ConversationId) -> Result<Option<ConversationView>> {
-        conversation_view(&self.tx, self.scope.id, conversation::Column::Id, id.0).await
+        conversation_view(&self.tx, self.scope.id, conversation::Column::Id, id.0, None).await
+    }
+
+    /// As [`Self::conversation_view`], where one of its messages has just been read.
+    pub async fn conversation_view_with(
+        &mut self,
+        id: ConversationId,
+        message: &Message,
+    ) -> Result<Option<ConversationView>> {
+        conversation_view(&self.tx, self.scope.id, conversation::Column::Id, id.0, Some(message)).await
     }
 }

@@ -31,6 +31,12 @@ struct CounterRow {
 }
 
 #[derive(Debug, FromQueryResult)]
+struct EndedRow {
+    id: i64,
+    lease_token: Option<String>,
+}
+
+#[derive(Debug, FromQueryResult)]
 struct KeyRow {
     request_hash: String,
     message_id: Option<i64>,
@@ -81,6 +87,20 @@ impl Tx {
     /// `LeaseLost` when it is not this worker's any more.
     pub async fn finish_work(&mut self, work: &ClaimedWork) -> Result<()> {
         held(claims::finish(&self.tx, self.own(work)?).await?)
+    }
+
+    /// As [`Self::finish_work`], and whatever else of these kinds is owed for the subject is not wanted any more, finished or not.
+    pub async fn finish_all_work(&mut self, work: &ClaimedWork, kinds: &[OwedKind], subject_id: i64) -> Result<()> {
+        let work = self.own(work)?;
+        let ended: Vec<EndedRow> = self
+            .sql(
+                "DELETE FROM owed_work WHERE account_id = :account AND kind IN (??) AND subject_id = ? RETURNING id, lease_token",
+            )
+            .list(kinds.iter().map(|kind| kind.as_str()))
+            .bind(subject_id)
+            .all(&self.tx)
+            .await?;
+        held(ended.iter().any(|row| row.id == work.owed_id.0 && row.lease_token.as_deref() == Some(&work.token)))
     }
 
     pub async fn retry_work(&mut self, work: &ClaimedWork, after: Duration, failure: &Failure) -> Result<()> {

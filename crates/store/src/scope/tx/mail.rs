@@ -23,6 +23,15 @@ impl Tx {
 
     /// Keeps the conversation's last message, unread count and last activity in step. Lock the conversation first.
     pub async fn add_message(&mut self, new: &NewMessage) -> Result<MessageId> {
+        self.add(new, false).await
+    }
+
+    /// As [`Self::add_message`], of one that answers the customer: nobody waits any more.
+    pub async fn add_answer(&mut self, new: &NewMessage) -> Result<MessageId> {
+        self.add(new, true).await
+    }
+
+    async fn add(&mut self, new: &NewMessage, answers: bool) -> Result<MessageId> {
         let now = self.scope.inner.now().0;
         let (contact, user) = match new.sender {
             NewSender::Contact(contact) => (Some(contact.0), None),
@@ -58,6 +67,8 @@ impl Tx {
              last_non_activity_at = CASE WHEN ? AND (last_non_activity_at IS NULL OR last_non_activity_at <= ?) THEN ? \
              ELSE last_non_activity_at END, \
              last_activity_at = CASE WHEN last_activity_at < ? THEN ? ELSE last_activity_at END, \
+             waiting_since = CASE WHEN ? THEN NULL ELSE waiting_since END, \
+             first_reply_at = CASE WHEN ? THEN COALESCE(first_reply_at, ?) ELSE first_reply_at END, \
              unread_count = unread_count + ?, updated_at = ? WHERE account_id = :account AND id = ?",
         )
         .bind(at)
@@ -71,6 +82,9 @@ impl Tx {
         .bind(at)
         .bind(at)
         .bind(at)
+        .bind(at)
+        .bind(answers)
+        .bind(answers)
         .bind(at)
         .bind(i64::from(new.message_type == MessageType::Incoming))
         .bind(now)
@@ -172,6 +186,17 @@ impl Tx {
     /// Locked until the end.
     pub async fn lock_delivery(&mut self, delivery: DeliveryId) -> Result<Option<DeliveryRecord>> {
         deliveries::lock_delivery(&self.tx, &self.scope, delivery).await
+    }
+
+    /// `queued` → `sending`, one attempt more; with the mail's bytes, where they are new. The row as it is then, locked until the end; `None`: it is
+    /// not queued any more, or not under this Message-ID.
+    pub async fn begin_delivery(
+        &mut self,
+        delivery: DeliveryId,
+        message_id_header: &str,
+        composed: Option<BlobId>,
+    ) -> Result<Option<DeliveryRecord>> {
+        deliveries::begin_delivery(&self.tx, &self.scope, delivery, message_id_header, composed).await
     }
 
     pub async fn update_delivery(&mut self, record: &DeliveryRecord) -> Result<()> {
