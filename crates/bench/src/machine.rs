@@ -78,17 +78,7 @@ impl Stat {
     }
 }
 
-/// Resident size now and at its highest, in bytes.
-pub fn resident(process: u32) -> Result<(u64, u64)> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let field = |name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
-    };
-    Ok((field("VmRSS:").context("VmRSS")?, field("VmHWM:").context("VmHWM")?))
-}
-
-/// From now on [`resident`]'s highest is counted anew (proc(5), clear_refs).
+/// From now on [`testkit::process::resident`]'s highest is counted anew (proc(5), clear_refs).
 pub fn forget_highest(process: u32) -> Result<()> {
     Ok(std::fs::write(format!("/proc/{process}/clear_refs"), "5")?)
 }
@@ -140,7 +130,7 @@ mod tests {
             sum = (0..100_000u64).fold(sum, |sum, n| sum.wrapping_mul(31).wrapping_add(n));
         }
         assert!(cpu_of_tree(std::process::id()).unwrap() >= tree + Duration::from_millis(20), "{sum}");
-        let (now, most) = resident(std::process::id()).unwrap();
+        let (now, most) = testkit::process::resident(std::process::id()).unwrap();
         assert!(now > 1024 * 1024 && most >= now);
     }
 }

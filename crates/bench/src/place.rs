@@ -73,7 +73,7 @@ impl<'s> Place<'s> {
         let mut tx = self.signed_up.scope.begin().await?;
         let mut inboxes = Vec::new();
         for address in addresses {
-            inboxes.push(put_mailbox(&mut tx, &address, "a token that is believed".to_owned()).await?);
+            inboxes.push(put_mailbox(&mut tx, &address, &address, "a token that is believed".to_owned()).await?);
         }
         tx.commit().await?;
         Ok(inboxes)

@@ -50,15 +50,14 @@ const RULES: &[(&str, &str)] = &[
         "SELECT e.seq FROM events e WHERE e.seq > 1 AND NOT EXISTS \
          (SELECT 1 FROM events p WHERE p.account_id = e.account_id AND p.seq = e.seq - 1)",
     ),
-    // Events have no foreign keys, because they outlive what they tell of: an inbox goes with its conversations, and says so in an event; a
-    // conversation that is deleted by itself leaves tombstones.
+    // Events have no foreign keys, because they outlive what they tell of: an inbox goes with its conversations, and says so in an event. No
+    // story can delete a conversation by itself.
     (
-        "every event's conversation is there, in the event's inbox, or was deleted",
+        "every event's conversation is there, in the event's inbox, or went with it",
         "SELECT e.seq FROM events e WHERE e.conversation_id IS NOT NULL \
          AND NOT EXISTS (SELECT 1 FROM conversations c \
          WHERE c.account_id = e.account_id AND c.id = e.conversation_id AND c.inbox_id = e.inbox_id) \
-         AND (e.inbox_id IS NULL OR EXISTS (SELECT 1 FROM inboxes i WHERE i.account_id = e.account_id AND i.id = e.inbox_id)) \
-         AND NOT EXISTS (SELECT 1 FROM tombstones t WHERE t.account_id = e.account_id)",
+         AND (e.inbox_id IS NULL OR EXISTS (SELECT 1 FROM inboxes i WHERE i.account_id = e.account_id AND i.id = e.inbox_id))",
     ),
     (
         "every event's inbox is there, or an event says that it was deleted",

@@ -95,7 +95,7 @@ impl Installation {
         }
         let token = self.sandbox.mint_access_token(address).context("a user of the sandbox")?;
         let mut tx = self.scope.begin().await?;
-        let inbox = put_mailbox(&mut tx, address, token).await?;
+        let inbox = put_mailbox(&mut tx, address, address, token).await?;
         tx.commit().await?;
         Ok(inbox)
     }
@@ -183,7 +183,7 @@ pub async fn sign_up(app: &App) -> Result<SignedUp> {
 }
 
 /// An inbox whose mailbox is opened with an access token that does not run out, past every sign-in.
-pub async fn put_mailbox(tx: &mut Tx, address: &str, access_token: String) -> Result<Inbox> {
+pub async fn put_mailbox(tx: &mut Tx, name: &str, address: &str, access_token: String) -> Result<Inbox> {
     let mailbox = EmailAddress::parse(address).context("an address")?;
     let grant = tx
         .upsert_grant(&NewGrant {
@@ -200,7 +200,7 @@ pub async fn put_mailbox(tx: &mut Tx, address: &str, access_token: String) -> Re
     tx.store_access_token(grant.id, "outlook", &Secret::new(access_token), never).await?;
     Ok(tx
         .create_inbox(&NewInbox {
-            name: address.to_owned(),
+            name: name.to_owned(),
             settings: InboxSettings::default(),
             channel: NewChannel {
                 provider: Provider::Microsoft,

@@ -8,6 +8,7 @@ pub mod builders;
 pub mod chaos;
 pub mod check;
 pub mod client;
+pub mod connecting;
 pub mod dovecot;
 pub mod installation;
 pub mod load;

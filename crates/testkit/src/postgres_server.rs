@@ -79,6 +79,11 @@ impl PostgresServer {
         Ok(())
     }
 
+    /// Its first process; `None` while it is stopped.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
     pub fn log(&self) -> String {
         self.process.as_ref().map(Process::log).unwrap_or_default()
     }

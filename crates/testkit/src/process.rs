@@ -60,10 +60,7 @@ impl Process {
 
     /// The most memory that was resident since it was started, in bytes; as the kernel counts it.
     pub fn peak_memory(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("the kernel tells the peak")?;
-        let kilobytes: u64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
-        Ok(kilobytes * 1024)
+        Ok(resident(self.child.id())?.1)
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -141,6 +138,16 @@ pub fn free_port() -> Result<u16> {
         }
     }
     bail!("no free port between {} and {}", PORTS.start, PORTS.end)
+}
+
+/// Resident size of a process now and at its highest, in bytes (proc(5), status).
+pub fn resident(process: u32) -> Result<(u64, u64)> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let bytes = |name: &str| -> Result<u64> {
+        let line = status.lines().find(|line| line.starts_with(name)).with_context(|| name.to_owned())?;
+        Ok(line.split_whitespace().nth(1).context("a number")?.parse::<u64>()? * 1024)
+    };
+    Ok((bytes("VmRSS:")?, bytes("VmHWM:")?))
 }
 
 /// Whether something accepts connections there.

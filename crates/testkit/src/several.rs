@@ -5,6 +5,7 @@
 use crate::check;
 use crate::client::ApiClient;
 use crate::process::free_port;
+use crate::ways::stands_still;
 use crate::world::World;
 use anyhow::{Context, Result};
 
@@ -73,12 +74,7 @@ impl World {
     pub async fn stands_still(&mut self, name: &str, nth: usize) -> Result<()> {
         let mut named = self.processes.iter().filter(|(running, _)| *running == name);
         let id = named.nth(nth).context("it is running")?.1.id();
-        self.eventually("the process stands still", async |_| {
-            let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
-            // After the name in parentheses comes the state; T is stopped.
-            Ok(stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
-        })
-        .await
+        self.eventually("the process stands still", async |_| Ok(stands_still(id))).await
     }
 
     /// A number that a query finds in the world's database.

@@ -3,7 +3,6 @@
 //! Stories drive it through the public API, a browser and the mail protocols, as anybody outside would. When a story ends, the
 //! world checks what must hold after every story ([`crate::check`]); a world that is dropped without that check fails the test.
 
-use crate::browser::{Browser, Page};
 use crate::chaos::Proxies;
 use crate::check;
 use crate::client::ApiClient;
@@ -16,7 +15,7 @@ pub use crate::setup::{Database, Queue, Setup};
 use crate::small_disk::SmallDisk;
 use anyhow::{Context, Result, bail};
 use sandbox::Sandbox;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -307,86 +306,6 @@ impl World {
 
     pub fn path(&self, rest: &str) -> String {
         format!("/api/v1/accounts/{}{rest}", self.account_id)
-    }
-
-    /// A browser in which the administrator is signed in.
-    pub async fn admin_browser(&self) -> Result<Browser> {
-        let mut browser = Browser::new();
-        let answer = self
-            .api
-            .with_token(None)
-            .request("POST", "/auth/sign_in")
-            .header("origin", &self.base)
-            .json(&json!({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}))
-            .send()
-            .await?;
-        anyhow::ensure!(answer.status().is_success(), "sign-in: {}", answer.status());
-        for cookie in answer.headers().get_all("set-cookie") {
-            let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
-            let (name, value) = pair.split_once('=').context("a cookie")?;
-            browser.set_cookie("127.0.0.1", name, value);
-        }
-        anyhow::ensure!(!browser.cookie_names().is_empty(), "signing in from our own page gives a session cookie");
-        Ok(browser)
-    }
-
-    /// Asks for a connection; answers `(url, connection_id)`.
-    pub async fn authorization(&self, body: &Value) -> Result<(String, i64)> {
-        let answer = self.api.post(&self.path("/microsoft/authorization"), body).await?;
-        anyhow::ensure!(answer["success"] == json!(true), "{answer}");
-        let url = answer["url"].as_str().context("url")?.to_owned();
-        Ok((url, answer["connection_id"].as_i64().context("connection_id")?))
-    }
-
-    /// Goes from our link through Microsoft's sign-in as `user`; answers the address of our callback, not yet opened.
-    pub async fn sign_in_at_microsoft(&self, browser: &mut Browser, url: &str, user: &str) -> Result<String> {
-        let login = self.sandbox.login_url();
-        let authorize = browser.open_until(url, |url| url.as_str().starts_with(&login)).await?;
-        self.sandbox.sign_in(authorize.as_str(), user).await.map_err(|error| anyhow::anyhow!("{error}"))
-    }
-
-    /// The whole way of one mailbox: link, sign-in, callback, confirmation where one is asked, and the wait for the proof.
-    pub async fn connect(&mut self, user: &str) -> Result<i64> {
-        let (url, connection) = self.authorization(&json!({"email": user})).await?;
-        let mut browser = self.admin_browser().await?;
-        let callback = self.sign_in_at_microsoft(&mut browser, &url, user).await?;
-        let page = browser.open(&callback).await?;
-        anyhow::ensure!(page.status < 400, "{}: {}", page.status, page.text());
-        self.connected(connection).await
-    }
-
-    /// Waits until a connection has led to an inbox; answers the inbox's id.
-    pub async fn connected(&mut self, connection: i64) -> Result<i64> {
-        let path = self.path(&format!("/connections/{connection}"));
-        self.eventually("the mailbox is connected", async |w| {
-            let state = w.api.get(&path).await?;
-            anyhow::ensure!(state["status"] != json!("failed"), "the connection failed: {state}");
-            Ok(state["status"] == json!("connected"))
-        })
-        .await?;
-        self.api.get(&path).await?["inbox_id"].as_i64().context("inbox_id")
-    }
-
-    pub async fn callback_page(&self, browser: &mut Browser, user: &str) -> Result<(Page, i64)> {
-        let (url, connection) = self.authorization(&json!({})).await?;
-        let callback = self.sign_in_at_microsoft(browser, &url, user).await?;
-        Ok((browser.open(&callback).await?, connection))
-    }
-
-    /// The inbox has read its mailbox once, so that a mail delivered now is "new mail".
-    pub async fn watched(&mut self, inbox: i64) -> Result<()> {
-        let path = self.path(&format!("/inboxes/{inbox}/health"));
-        self.eventually("the mailbox is being watched", async |w| {
-            Ok(w.api.get(&path).await?["fetch"]["state"] == json!("connected"))
-        })
-        .await
-    }
-
-    /// Connects a mailbox and waits until it is watched; answers the inbox's id.
-    pub async fn connect_and_watch(&mut self, user: &str) -> Result<i64> {
-        let inbox = self.connect(user).await?;
-        self.watched(inbox).await?;
-        Ok(inbox)
     }
 
     pub fn database_url(&self) -> &str {

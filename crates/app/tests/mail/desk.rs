@@ -7,10 +7,9 @@ use app::inbound::{OpenMailbox, PullError, pull};
 use app::outbound::{Draft, reply};
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts, Environment, Hint, Settings, Wake, accounts, job, owed};
-use domain::channel::{Health, Provider};
-use domain::inbox::{Inbox, InboxSettings};
+use domain::inbox::Inbox;
 use domain::message::{DeliveryState, Message};
-use domain::{Clock, DisplayId, EmailAddress, MessageId, RawEmailId, Secret, Timestamp};
+use domain::{Clock, DisplayId, MessageId, RawEmailId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
 use sandbox::{INBOX, Sandbox, SandboxConfig};
 use sqlx::Connection as _;
@@ -18,10 +17,10 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{
-    AccountScope, ChannelLease, DeliveryRecord, Fence, FolderImport, FolderRole, KeyRing, NewChannel, NewGrant,
-    NewInbox, NewRawEmail, OwedKind, OwedPriority, RawBatch, RawEmail, RawEmailFilter, RawEmailSource, Rooms, Store,
-    StoreConfig,
+    AccountScope, ChannelLease, DeliveryRecord, Fence, FolderImport, FolderRole, KeyRing, NewRawEmail, OwedKind,
+    OwedPriority, RawBatch, RawEmail, RawEmailFilter, RawEmailSource, Rooms, Store, StoreConfig,
 };
+use testkit::installation::put_mailbox;
 use tokio_util::sync::CancellationToken;
 
 pub const SUPPORT: &str = "support@contoso.example";
@@ -361,40 +360,9 @@ impl Desk {
 
 /// An inbox whose mailbox is a user's of the sandbox, with an access token and no way to another.
 pub async fn connect(scope: &AccountScope, sandbox: &Sandbox, address: &str) -> Inbox {
-    let mailbox = EmailAddress::parse(address).expect("an address");
     let token = sandbox.mint_access_token(address).expect("a user of the sandbox");
     let mut tx = scope.begin().await.expect("a transaction");
-    let grant = tx
-        .upsert_grant(&NewGrant {
-            provider: Provider::Microsoft,
-            tid: "tid".to_owned(),
-            oid: address.to_owned(),
-            sub: address.to_owned(),
-            principal: address.to_owned(),
-            refresh_token: Secret::new("none"),
-            scopes: Vec::new(),
-        })
-        .await
-        .expect("a grant");
-    let later = Timestamp::from_seconds(4_000_000_000);
-    tx.store_access_token(grant.id, "outlook", &Secret::new(token), later).await.expect("a token");
-    let inbox = tx
-        .create_inbox(&NewInbox {
-            name: "Support".to_owned(),
-            settings: InboxSettings::default(),
-            channel: NewChannel {
-                provider: Provider::Microsoft,
-                grant_id: Some(grant.id),
-                principal: address.to_owned(),
-                mailbox_address: mailbox.clone(),
-                from_address: mailbox,
-                smtp_user: address.to_owned(),
-                fetch_health: Health::default(),
-                send_health: Health::default(),
-            },
-        })
-        .await
-        .expect("an inbox");
+    let inbox = put_mailbox(&mut tx, "Support", address, token).await.expect("an inbox");
     tx.commit().await.expect("committed");
     inbox
 }

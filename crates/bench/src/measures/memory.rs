@@ -4,11 +4,12 @@
 use super::{Servers, Sizes};
 use crate::corpus::Kind;
 use crate::database::Database;
-use crate::machine::{forget_highest, resident};
+use crate::machine::forget_highest;
 use crate::place::{Place, Program};
 use crate::report::{Section, mib, ms};
 use anyhow::Result;
 use std::time::Duration;
+use testkit::process::resident;
 
 pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Result<Vec<Section>> {
     let mut idle = Section::new(

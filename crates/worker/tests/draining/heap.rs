@@ -240,10 +240,3 @@ async fn watch(client: redis::Client, most: Arc<AtomicI64>) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
-
-/// What this process holds in memory.
-pub fn resident_kb() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
-}

@@ -7,6 +7,7 @@ mod heap;
 use anyhow::{Context, Result};
 use heap::{Heap, Pairing};
 use std::collections::BTreeMap;
+use testkit::process::resident;
 
 /// So many rows in CI, where two cores do this beside everything else; all 100,000 with `POSTROOM_TEST_OWED_ROWS=100000` (`just drain`).
 const ROWS: i64 = 20_000;
@@ -35,7 +36,7 @@ async fn a_heap_drains(pairing: Pairing) -> Result<()> {
         heap.owe(*tenant, *count, heap::BULK).await?;
     }
     let poison = heap.poison(BUSY).await?;
-    let before = heap::resident_kb()?;
+    let (before, _) = resident(std::process::id())?;
     heap.start()?;
 
     heap.done_is(rows / 10).await?;
@@ -63,7 +64,7 @@ async fn a_heap_drains(pairing: Pairing) -> Result<()> {
 
     assert_eq!(heap.done_of_each().await?, expected, "each row once");
     assert_eq!(heap.claimed_more_than_once().await?, 0, "and none was begun twice");
-    let grown = heap::resident_kb()?.saturating_sub(before);
+    let grown = resident(std::process::id())?.0.saturating_sub(before) / 1024;
     assert!(grown < 100 * 1024, "the process grew by {grown} kB");
     if let Some(most) = heap.most_waiting() {
         // None at all would mean that nobody looked.
