@@ -9,8 +9,8 @@ use heap::{Heap, Pairing};
 use std::collections::BTreeMap;
 use testkit::process::resident;
 
-/// So many rows in CI, where two cores do this beside everything else; all 100,000 with `POSTROOM_TEST_OWED_ROWS=100000` (`just drain`).
-const ROWS: i64 = 20_000;
+/// So many rows in CI, a hundred times what waits in a lane of the queue; 100,000 with `POSTROOM_TEST_OWED_ROWS=100000` (`just drain`).
+const ROWS: i64 = 6_000;
 /// Rows that may be done before somebody who comes late: what waits in the queue already, what is being handed over, what runs, and a
 /// share of each round in which the latecomer has one turn.
 const AHEAD_AT_MOST: i64 = 400;
