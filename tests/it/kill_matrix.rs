@@ -14,6 +14,9 @@ use testkit::ways::Link::{Database, Imap, Redis, Smtp};
 use testkit::ways::Way::{self, Dies, IsCut, Stalls};
 use testkit::world::{self, Queue, SUPPORT, Setup, World};
 
+/// Whom the server does not know, the first time it is asked.
+const GONE: &str = "gone@customer.example";
+
 fn setup() -> Setup {
     Setup::on(world::Database::Postgres, Queue::Redis).through_proxies().with("OUTCOME_LOOKS_SECONDS", "1,1,1")
 }
@@ -171,20 +174,25 @@ async fn whoever_was_refused_is_named_whatever_happens_before_the_mail_is_handed
             let round = async {
                 w.stop_all("work")?;
                 w.sandbox.faults().clear();
-                w.sandbox.faults().always(SmtpFault::RefuseRecipient {
-                    address: "gone@customer.example".to_owned(),
+                // Said once: who forgot it would send to them the second time, and have nobody to name.
+                w.sandbox.faults().once(SmtpFault::RefuseRecipient {
+                    address: GONE.to_owned(),
                     reply: "550 5.1.1 RecipientNotFound; no such user".to_owned(),
                 });
-                let body = json!({"content": format!("reply {n}"), "cc_emails": "gone@customer.example"});
+                let body = json!({"content": format!("reply {n}"), "cc_emails": GONE});
                 let reply = w.api.post(&path, &body).await?["id"].as_i64().context("id")?;
                 w.start_towards("work", "refusals_written", way)?;
                 w.meets_its_point("work", way).await?;
                 w.befalls("work", way, async |w| is_sent(w, conversation, reply).await).await?;
                 w.stop_all("work")?;
                 w.start_processes().await?;
-                let told = w.message(conversation, reply).await?["delivery"].to_string();
-                assert!(told.contains("gone@customer.example"), "{told}");
+                let delivery = w.message(conversation, reply).await?["delivery"].clone();
+                assert_eq!(delivery["refused_recipients"][0]["address"], json!(GONE), "{delivery}");
                 w.inbox_has(ADA, n + 1).await?;
+                assert!(
+                    w.sandbox.mailbox(GONE).messages("INBOX").is_empty(),
+                    "it was sent to whom the server had refused"
+                );
                 w.holds().await
             };
             in_round(round.await, "refusals_written", way)?;

@@ -65,11 +65,15 @@ pub(super) async fn hand_over(
         Err(_) => SendOutcome::Unknown { failure: unknown("the attempt took too long") },
     };
     Ok(match outcome {
-        // An earlier sending went through, to everybody it was for.
-        SendOutcome::Duplicate { .. } => Handed::To(record.delivery.recipients.round(), outcome),
-        SendOutcome::Accepted { .. } | SendOutcome::Rejected { .. } | SendOutcome::Unknown { .. } => {
-            Handed::To(taken, outcome)
+        // An earlier sending went through, to everybody it was for. When there was none, it was that of whoever took over while we stood still,
+        // and they left out whom the server had refused us.
+        SendOutcome::Duplicate { .. } if record.delivery.recipients.may_be_had() => {
+            Handed::To(record.delivery.recipients.round(), outcome)
         }
+        SendOutcome::Duplicate { .. }
+        | SendOutcome::Accepted { .. }
+        | SendOutcome::Rejected { .. }
+        | SendOutcome::Unknown { .. } => Handed::To(taken, outcome),
     })
 }
 

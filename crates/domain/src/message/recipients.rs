@@ -190,6 +190,11 @@ impl Recipients {
         }
     }
 
+    /// A sending that is over may have been taken under the present Message-ID.
+    pub fn may_be_had(&self) -> bool {
+        self.id_use != IdUse::Unused
+    }
+
     /// The next sending must have a Message-ID of its own.
     pub fn need_another_id(&self) -> bool {
         match self.id_use {
