@@ -45,12 +45,14 @@ async fn is_refused(w: &mut World, other: &PostgresServer) -> Result<()> {
     let path = w.path(&format!("/conversations/{conversation}/messages"));
     let sign_in = json!({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD});
     w.api.with_token(None).call("POST", "/auth/sign_in", Some(&sign_in)).await?.is_plainly_unavailable()?;
-    // Long enough for every part of every process to have tried: heartbeats, mailboxes, relay.
+    // Until every part of the worker has tried in vain: heartbeat and relay, and the actors of mailboxes with them.
+    for words in ["mailboxes wait", "owed work cannot be handed over"] {
+        w.says("work", words, 1).await?;
+    }
     for _ in 0..10 {
         w.api.call("GET", &w.path("/conversations"), None).await?.is_plainly_unavailable()?;
         w.api.call("POST", &path, Some(&json!({"content": "refused"}))).await?.is_plainly_unavailable()?;
         lives(&w.api).await?;
-        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     }
     // Whoever is started there is told as well, in words that say what to do.
     for command in ["work", "run"] {

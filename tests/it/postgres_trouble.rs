@@ -33,6 +33,25 @@ async fn says(w: &mut World, words: &str) -> Result<()> {
     .await
 }
 
+/// A session that is not ours, and may do anything.
+async fn as_superuser(w: &mut World) -> Result<PgConnection> {
+    let url = server(w)?.url().replace("//postroom@", "//postgres@");
+    Ok(PgConnection::connect(&url).await?)
+}
+
+async fn ours_wait(w: &mut World) -> Result<()> {
+    w.eventually("something of ours waits for a lock", async |w| {
+        let server = w.postgres_server.as_ref().context("a server")?;
+        Ok(server.sessions("wait_event_type = 'Lock'").await? > 0)
+    })
+    .await
+}
+
+/// How often the server ended a transaction of ours for a deadlock.
+fn deadlocks(w: &mut World) -> Result<usize> {
+    Ok(server(w)?.log().matches("deadlock detected").count())
+}
+
 async fn all_sent_once(w: &mut World, conversation: i64, replies: &[i64]) -> Result<()> {
     for reply in replies {
         w.delivery_is(conversation, *reply, "sent").await?;
@@ -50,7 +69,18 @@ async fn a_postgresql_that_is_restarted_under_load_loses_and_doubles_nothing() -
         for shutdown in [Shutdown::Fast, Shutdown::Immediate] {
             w.deliver(SUPPORT, &numbered(mails)).await?;
             mails += 1;
+            // Also what is being asked at this moment is refused plainly.
+            let (list, api) = (w.path("/conversations"), w.api.clone());
+            let mut other = as_superuser(w).await?;
+            other.execute("BEGIN").await?;
+            other.execute("LOCK TABLE conversations").await?;
+            let asked = tokio::spawn(async move { api.call("GET", &list, None).await });
+            ours_wait(w).await?;
             server(w)?.stop(shutdown)?;
+            let answer = asked.await??;
+            if answer.status != 200 {
+                answer.is_plainly_unavailable()?;
+            }
             w.deliver(SUPPORT, &numbered(mails)).await?;
             mails += 1;
             server(w)?.start_again().await?;
@@ -137,33 +167,42 @@ async fn connections_that_others_used_up_are_503_where_one_is_wanted_and_it_goes
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transactions_that_are_ended_for_a_deadlock_are_tried_again() -> Result<()> {
-    // Nobody else gives way: whoever waits for more than a tenth of a second in a circle is ended, and our foreign session is patient.
-    World::run(setup(&["deadlock_timeout=100ms"]), async |w| {
+    // Nobody else gives way: whoever waits for more than a second in a circle is ended, and our foreign session is patient.
+    World::run(setup(&["deadlock_timeout=1s"]), async |w| {
         let conversation = w.first_conversation().await?;
-        let admin = server(w)?.admin_url().replace("/postgres", "/postroom").replace("//postroom@", "//postgres@");
-        let mut other = PgConnection::connect(&admin).await?;
+        let mut other = as_superuser(w).await?;
         for n in 0..3 {
-            // Conversation, then contact: the other way round than ours. Mail and reply both come into it.
+            // Conversation, then contact: the other way round than our mail's.
             other.execute("BEGIN").await?;
             other.execute("SET LOCAL deadlock_timeout = '10min'").await?;
             other.execute("SELECT id FROM conversations FOR UPDATE").await?;
             let answer =
                 Mail::new(ADA, "Re: Order", &format!("more {n}")).id(&format!("more-{n}@c")).answering("one@c");
             w.deliver(SUPPORT, &answer.bytes()).await?;
-            w.eventually("our transaction waits for theirs", async |w| {
-                let server = w.postgres_server.as_ref().context("a server")?;
-                Ok(server.sessions("wait_event_type = 'Lock'").await? > 0)
-            })
-            .await?;
+            ours_wait(w).await?;
             other.execute("SELECT id FROM contacts FOR UPDATE").await?;
             other.execute("COMMIT").await?;
             w.said_are(conversation, n + 2).await?;
         }
-        let log = server(w)?.log();
-        assert!(log.contains("deadlock detected"), "no deadlock came about:\n{log}");
-        let reply = w.reply(conversation, "and still").await?["id"].as_i64().context("id")?;
-        w.delivery_is(conversation, reply, "sent").await?;
-        Ok(())
+        // Counter, then conversation: the other way round than a reply's. Who wrote it notices nothing. Nobody else waits meanwhile.
+        w.stop_all("work")?;
+        let mut replies = Vec::new();
+        for n in 0..3 {
+            other.execute("BEGIN").await?;
+            other.execute("SET LOCAL deadlock_timeout = '10min'").await?;
+            other.execute("SELECT 1 FROM account_counters FOR UPDATE").await?;
+            let path = w.path(&format!("/conversations/{conversation}/messages"));
+            let api = w.api.clone();
+            let before = deadlocks(w)?;
+            let asked = tokio::spawn(async move { api.post(&path, &json!({"content": format!("reply {n}")})).await });
+            ours_wait(w).await?;
+            other.execute("SELECT id FROM conversations FOR UPDATE").await?;
+            other.execute("COMMIT").await?;
+            replies.push(asked.await??["id"].as_i64().context("id")?);
+            assert!(deadlocks(w)? > before, "no deadlock came about:\n{}", server(w)?.log());
+        }
+        w.start_processes().await?;
+        all_sent_once(w, conversation, &replies).await
     })
     .await
 }

@@ -42,6 +42,9 @@ async fn a_line_without_end_is_given_up_soon() {
         .await;
         let failure = session.fetch_batch(&whole(&[4])).await.expect_err("refused");
         assert_eq!(failure.class, FailureClass::ProtocolError, "{begin}: {failure:?}");
+        // Soon, and not only when it was more than the whole command may bring. What nobody can read is given up sooner still.
+        let words = (!begin.contains("BODY[]")).then_some("the server sent a line that does not end");
+        assert_eq!(failure.detail.as_deref(), words, "{begin}");
         assert!(!session.is_usable());
         drop(session);
         server.await.expect("the script played");
