@@ -2,7 +2,7 @@
 
 use super::convert::{self, to_json};
 use super::sql::scoped;
-use super::tenant::find_in;
+use super::tenant::{Only as _, find_in};
 use crate::entity::email_channel;
 use crate::*;
 use domain::channel::{EmailChannel, Health, ImportProgress};
@@ -13,7 +13,7 @@ impl AccountScope {
     pub async fn channel(&self, channel: ChannelId) -> Result<Option<EmailChannel>> {
         let row = find_in::<email_channel::Entity>(self.id)
             .filter(email_channel::Column::Id.eq(channel.0))
-            .one(&self.inner.read)
+            .only(&self.inner.read)
             .await?;
         row.map(convert::channel).transpose()
     }
@@ -33,7 +33,7 @@ impl AccountScope {
     pub async fn channel_of_mailbox(&self, key: &str) -> Result<Option<ChannelPlace>> {
         let row = find_in::<email_channel::Entity>(self.id)
             .filter(email_channel::Column::MailboxKey.eq(key))
-            .one(&self.inner.read)
+            .only(&self.inner.read)
             .await?;
         Ok(row.map(|row| ChannelPlace { inbox_id: InboxId(row.inbox_id), channel_id: ChannelId(row.id) }))
     }

@@ -1,7 +1,7 @@
 //! Connection attempts as rows of their account.
 
 use super::convert::{self, to_json};
-use super::tenant::{find_in, insert_in};
+use super::tenant::{Only as _, find_in, insert_in};
 use crate::connect::Inner;
 use crate::entity::connection;
 use crate::secret::SealedPlace;
@@ -25,7 +25,7 @@ pub(crate) async fn load<C: ConnectionTrait>(
     account: AccountId,
     id: ConnectionId,
 ) -> Result<Option<Connection>> {
-    let row = find_in::<connection::Entity>(account).filter(connection::Column::Id.eq(id.0)).one(on).await?;
+    let row = find_in::<connection::Entity>(account).filter(connection::Column::Id.eq(id.0)).only(on).await?;
     row.as_ref().map(convert::connection).transpose()
 }
 

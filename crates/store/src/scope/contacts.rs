@@ -2,7 +2,7 @@
 
 use super::convert;
 use super::sql::Sql;
-use super::tenant::find_in;
+use super::tenant::{Only as _, find_in};
 use crate::entity::contact;
 use crate::*;
 use domain::ContactId;
@@ -45,8 +45,10 @@ impl AccountScope {
     }
 
     pub async fn contact(&self, contact: ContactId) -> Result<Option<Contact>> {
-        let row =
-            find_in::<contact::Entity>(self.id).filter(contact::Column::Id.eq(contact.0)).one(&self.inner.read).await?;
+        let row = find_in::<contact::Entity>(self.id)
+            .filter(contact::Column::Id.eq(contact.0))
+            .only(&self.inner.read)
+            .await?;
         row.map(convert::contact).transpose()
     }
 }

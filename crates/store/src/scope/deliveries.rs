@@ -4,7 +4,7 @@ use super::convert::{self, to_json};
 use super::message_rows::{MessageRow, where_message};
 use super::relay::Relay;
 use super::sql::system;
-use super::tenant::{find_in, insert_in};
+use super::tenant::{Only as _, find_in, insert_in};
 use super::views;
 use crate::entity::delivery;
 use crate::*;
@@ -45,7 +45,7 @@ impl AccountScope {
     pub async fn delivery(&self, delivery: DeliveryId) -> Result<Option<DeliveryRecord>> {
         let row = find_in::<delivery::Entity>(self.id)
             .filter(delivery::Column::Id.eq(delivery.0))
-            .one(&self.inner.read)
+            .only(&self.inner.read)
             .await?;
         row.map(convert::delivery_record).transpose()
     }
@@ -61,7 +61,7 @@ impl AccountScope {
     pub async fn delivery_of_message(&self, message: MessageId) -> Result<Option<DeliveryRecord>> {
         let row = find_in::<delivery::Entity>(self.id)
             .filter(delivery::Column::MessageId.eq(message.0))
-            .one(&self.inner.read)
+            .only(&self.inner.read)
             .await?;
         row.map(convert::delivery_record).transpose()
     }

@@ -2,7 +2,7 @@
 
 use super::convert;
 use super::sql::{scoped, system};
-use super::tenant::find_in;
+use super::tenant::{Only as _, find_in};
 use crate::connect::Inner;
 use crate::entity::grant;
 use crate::secret::SealedPlace;
@@ -160,7 +160,7 @@ impl AccountScope {
 }
 
 pub(crate) async fn load<C: ConnectionTrait>(on: &C, account: AccountId, grant: GrantId) -> Result<Option<Grant>> {
-    let row = find_in::<grant::Entity>(account).filter(grant::Column::Id.eq(grant.0)).one(on).await?;
+    let row = find_in::<grant::Entity>(account).filter(grant::Column::Id.eq(grant.0)).only(on).await?;
     row.map(convert::grant).transpose()
 }
 

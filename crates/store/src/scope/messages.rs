@@ -3,7 +3,7 @@
 use super::convert;
 use super::message_rows::{MessageRow, where_message};
 use super::sql::scoped;
-use super::tenant::find_in;
+use super::tenant::{Only as _, find_in};
 use super::views;
 use crate::entity::{attachment, message};
 use crate::*;
@@ -101,7 +101,7 @@ impl AccountScope {
     pub async fn attachment(&self, attachment: AttachmentId) -> Result<Option<Attachment>> {
         let row = find_in::<attachment::Entity>(self.id)
             .filter(attachment::Column::Id.eq(attachment.0))
-            .one(&self.inner.read)
+            .only(&self.inner.read)
             .await?;
         row.map(convert::attachment).transpose()
     }
@@ -138,11 +138,11 @@ async fn load_row<C: ConnectionTrait>(
     conversation: ConversationId,
     id: MessageId,
 ) -> Result<Option<message::Model>> {
-    Ok(find_in::<message::Entity>(account)
+    find_in::<message::Entity>(account)
         .filter(message::Column::ConversationId.eq(conversation.0))
         .filter(message::Column::Id.eq(id.0))
-        .one(on)
-        .await?)
+        .only(on)
+        .await
 }
 
 pub(crate) async fn load_message<C: ConnectionTrait>(

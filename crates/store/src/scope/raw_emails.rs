@@ -5,7 +5,7 @@ use super::convert;
 use super::folders::{check_fence, delete_pending};
 use super::grants::micros;
 use super::sql::rows_of;
-use super::tenant::find_in;
+use super::tenant::{Only as _, find_in};
 use crate::entity::raw_email;
 use crate::*;
 use domain::{FolderId, RawEmailId};
@@ -234,6 +234,6 @@ pub(crate) async fn load_raw_email<C: ConnectionTrait>(
     scope: &AccountScope,
     id: RawEmailId,
 ) -> Result<Option<RawEmail>> {
-    let row = find_in::<raw_email::Entity>(scope.id).filter(raw_email::Column::Id.eq(id.0)).one(on).await?;
+    let row = find_in::<raw_email::Entity>(scope.id).filter(raw_email::Column::Id.eq(id.0)).only(on).await?;
     row.map(convert::raw_email).transpose()
 }

@@ -112,7 +112,11 @@ impl Sql {
                 let Some(Bound::One(value)) = values.next() else {
                     panic!("a value must be bound to ? in {}", self.text)
                 };
-                place(&mut sql, &mut bound, value);
+                match value {
+                    // SQLite looks at a bound limit when it plans, so it would prepare the statement anew each time it runs.
+                    Value::BigInt(Some(limit)) if sqlite && sql.ends_with("LIMIT ") => sql.push_str(&limit.to_string()),
+                    value => place(&mut sql, &mut bound, value),
+                }
                 rest = after;
             } else if let Some(after) = rest.strip_prefix(":account") {
                 let account = self.account.expect("only scoped statements name :account");
@@ -172,6 +176,17 @@ mod tests {
             "SELECT $1 FROM t WHERE account_id = $2 AND id IN ($3, $4) AND x = $5 FOR NO KEY UPDATE"
         );
         assert_eq!(postgres.values.expect("bound").0[1], Value::from(9i64));
+    }
+
+    #[test]
+    fn a_limit_is_a_number_in_the_text_for_sqlite() {
+        let make = || {
+            scoped(AccountId(9), "SELECT 1 FROM t WHERE account_id = :account LIMIT ? OFFSET ?").bind(25i64).bind(50i64)
+        };
+        let lite = make().build(DbBackend::Sqlite);
+        assert_eq!(lite.sql, "SELECT 1 FROM t WHERE account_id = ? LIMIT 25 OFFSET ?");
+        assert_eq!(lite.values.expect("bound").0, [Value::from(9i64), Value::from(50i64)]);
+        assert_eq!(make().build(DbBackend::Postgres).sql, "SELECT 1 FROM t WHERE account_id = $1 LIMIT $2 OFFSET $3");
     }
 
     #[test]

@@ -15,6 +15,22 @@ pub(crate) fn find_in<E: Tenant>(account: AccountId) -> Select<E> {
     select.filter(E::ACCOUNT.eq(account.0))
 }
 
+/// The row that a whole key names. Not sea-orm's `one`, which binds a LIMIT: SQLite prepares a statement with a bound LIMIT anew
+/// each time it runs (docs/PERFORMANCE.md).
+pub(crate) trait Only {
+    type Row;
+
+    async fn only<C: ConnectionTrait>(self, on: &C) -> Result<Option<Self::Row>>;
+}
+
+impl<E: EntityTrait> Only for Select<E> {
+    type Row = E::Model;
+
+    async fn only<C: ConnectionTrait>(self, on: &C) -> Result<Option<E::Model>> {
+        Ok(self.all(on).await?.into_iter().next())
+    }
+}
+
 /// Inserts a row of the account, whatever account the row claims.
 pub(crate) async fn insert_in<A, C>(on: &C, account: AccountId, mut row: A) -> Result<<A::Entity as EntityTrait>::Model>
 where
