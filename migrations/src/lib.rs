@@ -21,6 +21,7 @@ mod m0011_kept_alive;
 mod m0012_installation;
 mod m0013_pace;
 mod m0014_kept_sessions;
+mod m0015_small_blobs;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_installation::Migration),
             Box::new(m0013_pace::Migration),
             Box::new(m0014_kept_sessions::Migration),
+            Box::new(m0015_small_blobs::Migration),
         ]
     }
 }

@@ -1,18 +1,23 @@
 //! The process dies between writing bytes and naming them, and between removing bytes and what named them (DECISIONS: bytes are durable before
-//! the row that names them). SQLite, where bytes are files; on PostgreSQL they are rows of the same transaction.
+//! the row that names them). SQLite, where long ones are files; the others, and all on PostgreSQL, are rows of the same transaction.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 use std::path::PathBuf;
 use std::process::Command;
-use testkit::builders::numbered;
+use testkit::builders::Mail;
 use testkit::post::ADA;
 use testkit::process::{Signal, run};
 use testkit::ways::Way::{self, Dies, Stalls};
 use testkit::world::{Database, Queue, SUPPORT, Setup, World};
 
-const BYTES: &[u8] = b"these bytes are stored, swept, and stored again";
+const LINE: &str = "these bytes are stored, swept, and stored again\n";
+
+/// Too long for a row.
+fn long_text() -> String {
+    LINE.repeat(6000)
+}
 
 fn setup() -> Setup {
     Setup::on(Database::Sqlite, Queue::Memory)
@@ -29,8 +34,7 @@ async fn rows(w: &World, query: &'static str) -> Result<i64> {
 }
 
 /// A reply with a file; answers what the API said of it.
-async fn reply_with(w: &World, conversation: i64, bytes: &[u8]) -> Result<Value> {
-    let text = std::str::from_utf8(bytes)?;
+async fn reply_with(w: &World, conversation: i64, text: &str) -> Result<Value> {
     let body = format!(
         "--b\r\ncontent-disposition: form-data; name=\"content\"\r\n\r\nwith a file\r\n\
          --b\r\ncontent-disposition: form-data; name=\"attachments[]\"; filename=\"note.txt\"\r\n\
@@ -49,7 +53,8 @@ async fn mail_whose_bytes_are_written_and_not_named_is_there_once() -> Result<()
         w.connect_and_watch(SUPPORT).await?;
         for (n, way) in [Dies, Stalls].into_iter().enumerate() {
             w.stop_all("run")?;
-            w.deliver(SUPPORT, &numbered(n)).await?;
+            let mail = Mail::new(ADA, &format!("Mail {n}"), &long_text()).id(&format!("mail-{n}@c"));
+            w.deliver(SUPPORT, &mail.bytes()).await?;
             let named = rows(w, "SELECT COUNT(*) FROM raw_emails").await?;
             w.start_towards("run", "files_written", way)?;
             w.meets_its_point("run", way).await?;
@@ -84,12 +89,13 @@ async fn something_to_sweep(w: &World, sha256: &str) -> Result<()> {
 async fn bytes_that_are_swept_while_the_process(way: Way) -> Result<()> {
     World::run(setup(), async |w| {
         let conversation = w.first_conversation().await?;
-        let sent = reply_with(w, conversation, BYTES).await?["id"].as_i64().context("id")?;
+        let text = long_text();
+        let sent = reply_with(w, conversation, &text).await?["id"].as_i64().context("id")?;
         w.delivery_is(conversation, sent, "sent").await?;
         w.stop_all("run")?;
-        let text = "SELECT b.sha256 FROM blobs b JOIN attachments a ON a.blob_id = b.id";
+        let query = "SELECT b.sha256 FROM blobs b JOIN attachments a ON a.blob_id = b.id";
         let mut database = SqliteConnection::connect(w.database_url()).await?;
-        let sha256: String = sqlx::query_scalar(text).fetch_one(&mut database).await?;
+        let sha256: String = sqlx::query_scalar(query).fetch_one(&mut database).await?;
         database.close().await?;
         something_to_sweep(w, &sha256).await?;
         let there = |w: &World| -> Result<bool> { Ok(files(w)?.iter().any(|path| path.ends_with(&sha256))) };
@@ -104,10 +110,10 @@ async fn bytes_that_are_swept_while_the_process(way: Way) -> Result<()> {
             w.start_processes().await?;
         }
         // The same bytes again: the row that was left, if it was, has its file again.
-        let again = reply_with(w, conversation, BYTES).await?;
+        let again = reply_with(w, conversation, &text).await?;
         let url = again["attachments"][0]["data_url"].as_str().context("data_url")?.to_owned();
         let download = w.api.call("GET", &url, None).await?;
-        assert_eq!((download.status, download.text.as_bytes()), (200, BYTES));
+        assert_eq!((download.status, download.text == text), (200, true));
         w.delivery_is(conversation, again["id"].as_i64().context("id")?, "sent").await?;
         w.inbox_has(ADA, 2).await?;
         Ok(())

@@ -32,6 +32,7 @@ async fn every_part_of_the_bench_does_its_work_on_a_few_of_everything() {
     assert_eq!(counted("mails seen, SQLite"), sizes.latency);
     assert_eq!(counted("replies taken by the server, SQLite"), 2 * sizes.replies);
     assert_eq!(counted("jobs run, SQLite"), sizes.pushes);
+    assert!(counted("blobs stored as rows and as files") > 0);
     assert_eq!(counted("mailboxes idling, SQLite"), 2);
     assert!(counted("mails read of the backlog, SQLite") >= sizes.backlog_read);
     for section in &sections {

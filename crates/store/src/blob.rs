@@ -1,7 +1,7 @@
-//! Blobs beside SQLite: a folder, content-addressed per account.
+//! Long blobs beside SQLite: a folder, content-addressed per account.
 //!
 //! A file is complete and on disk before any row names it: written under a temporary name, synced, renamed, and the folder synced.
-//! Files that no row names are harmless and swept later (`scope/purge.rs`). Nothing outside the folder is ever touched: names are hex digits.
+//! Files that no row needs are harmless and swept later (`scope/purge.rs`). Nothing outside the folder is ever touched: names are hex digits.
 
 use crate::condition::FULL;
 use crate::{Result, StoreError};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-/// PostgreSQL keeps blobs in rows of this size.
+/// Rows that hold blobs are of this size.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
 
 /// As much as a mail without attachments, generously.

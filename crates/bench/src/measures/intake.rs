@@ -56,7 +56,7 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
         mails.iter().for_each(|mail| drop(black_box(reading::read(mail, arrival, PARSE_LIMIT, false))));
     })? / u32::try_from(count)?;
     let mut rows: Vec<Vec<String>> = [
-        "write the blobs' files",
+        "write the long blobs' files",
         "insert the rows",
         "**sum of the parts (TLS)**",
         "**whole intake**",

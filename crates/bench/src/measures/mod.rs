@@ -5,9 +5,11 @@
 //! - [`latency`]: delivered → visible (P4).
 //! - [`replies`]: an answer from the API to the mail server.
 //! - [`push`]: owed work committed → its job has run.
+//! - [`blobs`]: bytes as SQLite's rows and as files beside it.
 //! - [`memory`]: resident size and idle CPU with ever more mailboxes, with one long mail, and with a
 //!   mailbox that nobody read for a year.
 
+pub mod blobs;
 pub mod growth;
 pub mod intake;
 pub mod latency;
@@ -36,6 +38,8 @@ pub struct Sizes {
     pub latency: u64,
     pub replies: u64,
     pub pushes: u64,
+    /// Bytes of each length that are written as rows, and again as files.
+    pub blob_bytes: usize,
     pub mailboxes: Vec<u64>,
     pub idle_seconds: u64,
     pub huge_bytes: usize,
@@ -55,6 +59,7 @@ impl Sizes {
             latency: 250,
             replies: 600,
             pushes: 500,
+            blob_bytes: 64 * 1024 * 1024,
             mailboxes: vec![0, 1, 100, 1_000],
             idle_seconds: 15,
             huge_bytes: 150 * 1024 * 1024,
@@ -74,6 +79,7 @@ impl Sizes {
             latency: 3,
             replies: 6,
             pushes: 3,
+            blob_bytes: 64 * 1024,
             mailboxes: vec![0, 2],
             idle_seconds: 1,
             huge_bytes: 3 * 1024 * 1024,
@@ -113,7 +119,7 @@ impl Servers {
 }
 
 /// The names that one can ask for, in the order they run.
-pub const NAMES: [&str; 6] = ["intake", "growth", "latency", "replies", "push", "memory"];
+pub const NAMES: [&str; 7] = ["intake", "growth", "latency", "replies", "push", "blobs", "memory"];
 
 /// Runs one of [`NAMES`].
 pub async fn run(name: &str, servers: &Servers, databases: &[Database], sizes: &Sizes) -> Result<Vec<Section>> {
@@ -123,6 +129,7 @@ pub async fn run(name: &str, servers: &Servers, databases: &[Database], sizes: &
         "latency" => latency::run(servers, databases, sizes).await?,
         "replies" => replies::run(servers, databases, sizes).await?,
         "push" => push::run(servers, databases, sizes).await?,
+        "blobs" => blobs::run(servers, databases, sizes).await?,
         "memory" => memory::run(servers, databases, sizes).await?,
         other => anyhow::bail!("there is no {other}: {}", NAMES.join(", ")),
     })

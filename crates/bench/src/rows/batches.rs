@@ -130,7 +130,8 @@ impl Files {
         let mut bytes = HashMap::new();
         let mut folders = vec![from.to_owned()];
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder)? {
+            // There is no folder where all bytes are rows.
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
                 let path = entry?.path();
                 if path.is_dir() {
                     folders.push(path);
@@ -148,11 +149,13 @@ impl Files {
         let name = blobs.column("sha256").context("sha256")?;
         let mut folders = BTreeSet::new();
         for sha256 in blobs.rows.iter().filter_map(|row| row[name].text()) {
+            // The others are rows, and inserted with them.
+            let Some(bytes) = self.bytes.get(sha256) else { continue };
             let folder = self.to.join(&sha256[..2]);
             std::fs::create_dir_all(&folder)?;
             let temporary = folder.join(".part");
             let mut file = std::fs::File::create(&temporary)?;
-            std::io::Write::write_all(&mut file, self.bytes.get(sha256).context("a blob's bytes")?)?;
+            std::io::Write::write_all(&mut file, bytes)?;
             file.sync_all()?;
             std::fs::rename(&temporary, folder.join(sha256))?;
             folders.insert(folder);

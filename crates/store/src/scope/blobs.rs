@@ -1,20 +1,25 @@
-//! Blobs of one account: the row that names the bytes, and the bytes in a folder (SQLite) or in chunk rows (PostgreSQL).
+//! Blobs of one account: the row that names the bytes, and the bytes in chunk rows, or in a folder where SQLite would have to hold long ones.
+//!
+//! A blob's bytes are in its rows if it has any, and else in its file. So what an earlier version wrote as a file is read as one.
 
 use super::sql::rows_of;
-use crate::blob::CHUNK_BYTES;
+use crate::blob::{BlobFolder, CHUNK_BYTES};
 use crate::error::corrupt;
 use crate::*;
 use bytes::Bytes;
 use domain::BlobId;
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 #[derive(Debug, FromQueryResult)]
 struct BlobRow {
     sha256: String,
     size_bytes: i64,
+    in_rows: bool,
 }
 
+/// SQLite keeps what is longer than one row as a file. Up to here, making the file is dearer than writing the row (docs/decisions/0007).
+const LONGEST_IN_SQLITE: usize = CHUNK_BYTES;
 /// Hashing more than this takes longer than others should wait for the thread.
 const LONG_BYTES: usize = 1024 * 1024;
 /// Chunks of a blob that are read at once.
@@ -31,6 +36,10 @@ impl Addressed {
     pub(crate) async fn new(bytes: Bytes) -> Result<Self> {
         let sha256 = address_of(bytes.clone()).await?;
         Ok(Self { sha256, bytes })
+    }
+
+    fn as_file(&self) -> (String, Bytes) {
+        (self.sha256.clone(), self.bytes.clone())
     }
 }
 
@@ -78,14 +87,18 @@ impl AccountScope {
     /// `None`: no such blob in this account.
     pub async fn read_blob(&self, blob: BlobId) -> Result<Option<Vec<u8>>> {
         let row: Option<BlobRow> = self
-            .sql("SELECT sha256, size_bytes FROM blobs WHERE account_id = :account AND id = ?")
+            .sql(
+                "SELECT b.sha256, b.size_bytes, \
+                 EXISTS (SELECT 1 FROM blob_chunks c WHERE c.account_id = b.account_id AND c.blob_id = b.id) AS in_rows \
+                 FROM blobs b WHERE b.account_id = :account AND b.id = ?",
+            )
             .bind(blob.0)
             .one(&self.inner.read)
             .await?;
-        let Some(BlobRow { sha256, size_bytes }) = row else { return Ok(None) };
+        let Some(BlobRow { sha256, size_bytes, in_rows }) = row else { return Ok(None) };
         let bytes: Bytes = match &self.inner.blobs {
-            Some(folder) => folder.read(self.id, sha256.clone()).await?.into(),
-            None => self.read_chunks(blob, usize::try_from(size_bytes).unwrap_or_default()).await?.into(),
+            Some(folder) if !in_rows && size_bytes > 0 => folder.read(self.id, sha256.clone()).await?.into(),
+            _ => self.read_chunks(blob, usize::try_from(size_bytes).unwrap_or_default()).await?.into(),
         };
         if address_of(bytes.clone()).await? == sha256 { Ok(Some(bytes.into())) } else { Err(corrupt("blob", blob)) }
     }
@@ -106,16 +119,21 @@ impl AccountScope {
         Ok(bytes)
     }
 
-    /// On SQLite, the files, before any transaction names them. Nothing on PostgreSQL, where the rows hold the bytes.
+    /// On SQLite, those that are files, before any transaction names them. The others are written with the row that names them.
     pub(crate) async fn write_files(&self, blobs: &[Addressed]) -> Result<()> {
-        match &self.inner.blobs {
-            Some(folder) => {
-                folder.write(self.id, blobs.iter().map(|b| (b.sha256.clone(), b.bytes.clone())).collect()).await?;
-                self.inner.passes(KillPoint::FilesWritten);
-                Ok(())
-            }
-            None => Ok(()),
+        let Some(folder) = &self.inner.blobs else { return Ok(()) };
+        let files: Vec<(String, Bytes)> =
+            blobs.iter().filter(|blob| !self.is_for_rows(blob)).map(Addressed::as_file).collect();
+        if !files.is_empty() {
+            folder.write(self.id, files).await?;
+            self.inner.passes(KillPoint::FilesWritten);
         }
+        Ok(())
+    }
+
+    /// Where the bytes go when they are new.
+    fn is_for_rows(&self, blob: &Addressed) -> bool {
+        self.inner.blobs.is_none() || blob.bytes.len() <= LONGEST_IN_SQLITE
     }
 }
 
@@ -123,8 +141,8 @@ impl AccountScope {
 const MAX_ROUNDS: u32 = 5;
 /// Rows of one statement.
 const ROWS: usize = 100;
-/// Chunks of one statement: 4 MB.
-const CHUNKS_OF_ONE_INSERT: usize = 16;
+/// Bytes of one statement, or a chunk more.
+const BYTES_OF_ONE_INSERT: usize = 4 * 1024 * 1024;
 
 #[derive(Debug, FromQueryResult)]
 struct NamedRow {
@@ -149,9 +167,10 @@ pub(crate) async fn name_blobs<C: ConnectionTrait>(
     let unique: Vec<&Addressed> = by_address.into_values().collect();
     let mut named: HashMap<String, BlobId> = HashMap::new();
     for some in unique.chunks(ROWS) {
+        let mut written = HashSet::new();
         let mut rounds = 0;
         loop {
-            make_or_find(on, scope, some, &mut named).await?;
+            written.extend(make_or_find(on, scope, some, &mut named).await?);
             if some.iter().all(|blob| named.contains_key(&blob.sha256)) {
                 break;
             }
@@ -160,24 +179,50 @@ pub(crate) async fn name_blobs<C: ConnectionTrait>(
                 return Err(StoreError::Unavailable("a blob went while it was stored".to_owned()));
             }
         }
-    }
-    if let Some(folder) = &scope.inner.blobs {
-        let files = unique.iter().map(|blob| (blob.sha256.clone(), blob.bytes.clone())).collect();
-        let missing = folder.missing(scope.id, files).await?;
-        if !missing.is_empty() {
-            folder.write(scope.id, missing).await?;
+        if let Some(folder) = &scope.inner.blobs {
+            let others: Vec<&Addressed> =
+                some.iter().copied().filter(|blob| !written.contains(&named[&blob.sha256])).collect();
+            see_to_bytes(on, scope, folder, &others, &named).await?;
         }
     }
     Ok(named)
 }
 
-/// Adds those that were made, with their chunks, and those that were there.
+/// SQLite, of blobs whose rows were not written just now: those without rows have files, which the sweeper may have taken away meanwhile.
+async fn see_to_bytes<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    folder: &BlobFolder,
+    blobs: &[&Addressed],
+    named: &HashMap<String, BlobId>,
+) -> Result<()> {
+    if blobs.is_empty() {
+        return Ok(());
+    }
+    let in_rows: Vec<i64> = scope
+        .sql("SELECT blob_id FROM blob_chunks WHERE account_id = :account AND blob_id IN (??) AND seq = 0")
+        .list(blobs.iter().map(|blob| named[&blob.sha256].0))
+        .column(on)
+        .await?;
+    let files = blobs.iter().filter(|blob| !in_rows.contains(&named[&blob.sha256].0));
+    let missing = folder.missing(scope.id, files.map(|blob| blob.as_file()).collect()).await?;
+    let missing: HashSet<String> = missing.into_iter().map(|(sha256, _)| sha256).collect();
+    let (rows, files): (Vec<&Addressed>, Vec<&Addressed>) =
+        blobs.iter().copied().filter(|blob| missing.contains(&blob.sha256)).partition(|blob| scope.is_for_rows(blob));
+    insert_chunks(on, scope, &rows, named).await?;
+    if !files.is_empty() {
+        folder.write(scope.id, files.iter().map(|blob| blob.as_file()).collect()).await?;
+    }
+    Ok(())
+}
+
+/// Adds those that were made and those that were there. Answers those that were made and whose bytes were written into rows.
 async fn make_or_find<C: ConnectionTrait>(
     on: &C,
     scope: &AccountScope,
     blobs: &[&Addressed],
     named: &mut HashMap<String, BlobId>,
-) -> Result<()> {
+) -> Result<Vec<BlobId>> {
     let now = scope.inner.now().0;
     let wanted: Vec<&Addressed> = blobs.iter().copied().filter(|blob| !named.contains_key(&blob.sha256)).collect();
     let mut sql = scope.sql(format!(
@@ -189,45 +234,55 @@ async fn make_or_find<C: ConnectionTrait>(
         let size = i64::try_from(blob.bytes.len()).unwrap_or(i64::MAX);
         sql = sql.bind(blob.sha256.clone()).bind(size).bind(now).bind(now);
     }
-    let fresh: HashMap<String, i64> =
-        sql.all::<NamedRow, _>(on).await?.into_iter().map(|row| (row.sha256, row.id)).collect();
-    if scope.inner.backend == Backend::Postgres {
-        insert_chunks(on, scope, &wanted, &fresh).await?;
-    }
-    let others: Vec<&str> =
-        wanted.iter().map(|blob| blob.sha256.as_str()).filter(|sha256| !fresh.contains_key(*sha256)).collect();
-    named.extend(fresh.into_iter().map(|(sha256, id)| (sha256, BlobId(id))));
+    let fresh: HashMap<String, BlobId> =
+        sql.all::<NamedRow, _>(on).await?.into_iter().map(|row| (row.sha256, BlobId(row.id))).collect();
+    let (made, others): (Vec<&Addressed>, Vec<&Addressed>) =
+        wanted.iter().partition(|blob| fresh.contains_key(&blob.sha256));
+    let for_rows: Vec<&Addressed> = made.into_iter().filter(|blob| scope.is_for_rows(blob)).collect();
+    insert_chunks(on, scope, &for_rows, &fresh).await?;
+    let written = for_rows.iter().map(|blob| fresh[&blob.sha256]).collect();
+    named.extend(fresh);
     // One by one, so that they are locked in order; a mail whose bytes are there already is rare.
-    for sha256 in others {
+    for blob in others {
         let known: Option<i64> = scope
             .sql("UPDATE blobs SET named_at = ? WHERE account_id = :account AND sha256 = ? RETURNING id")
             .bind(now)
-            .bind(sha256)
+            .bind(blob.sha256.clone())
             .value(on)
             .await?;
-        named.extend(known.map(|id| (sha256.to_owned(), BlobId(id))));
+        named.extend(known.map(|id| (blob.sha256.clone(), BlobId(id))));
     }
-    Ok(())
+    Ok(written)
 }
 
+/// Rows to a statement until they are many or long.
 async fn insert_chunks<C: ConnectionTrait>(
     on: &C,
     scope: &AccountScope,
     blobs: &[&Addressed],
-    fresh: &HashMap<String, i64>,
+    named: &HashMap<String, BlobId>,
 ) -> Result<()> {
-    let chunks: Vec<(i64, usize, &[u8])> = blobs
+    let chunks: Vec<(BlobId, usize, &[u8])> = blobs
         .iter()
-        .filter_map(|blob| fresh.get(&blob.sha256).map(|id| (*id, blob)))
+        .map(|blob| (named[&blob.sha256], blob))
         .flat_map(|(id, blob)| blob.bytes.chunks(CHUNK_BYTES).enumerate().map(move |(seq, chunk)| (id, seq, chunk)))
         .collect();
-    for some in chunks.chunks(CHUNKS_OF_ONE_INSERT) {
+    let mut rest = chunks.as_slice();
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let few = rest.iter().take(ROWS).take_while(|(_, _, chunk)| {
+            let fits = bytes < BYTES_OF_ONE_INSERT;
+            bytes += chunk.len();
+            fits
+        });
+        let (some, others) = rest.split_at(few.count());
+        rest = others;
         let mut sql = scope.sql(format!(
             "INSERT INTO blob_chunks (account_id, blob_id, seq, bytes) VALUES {}",
             rows_of("(:account, ?, ?, ?)", some.len())
         ));
         for (id, seq, chunk) in some {
-            sql = sql.bind(*id).bind(i64::try_from(*seq).unwrap_or(i64::MAX)).bind(chunk.to_vec());
+            sql = sql.bind(id.0).bind(i64::try_from(*seq).unwrap_or(i64::MAX)).bind(chunk.to_vec());
         }
         sql.run(on).await?;
     }

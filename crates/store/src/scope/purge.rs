@@ -1,20 +1,21 @@
-//! Sweeping: blobs that no row refers to any more, and files that no blob row names.
+//! Sweeping: blobs that no row refers to any more, and files that no blob's row needs.
 //!
 //! Bytes are durable before the row that refers to them commits, so a crash in between leaves some that nobody refers to; so does deleting an
 //! inbox or a message. They are content-addressed, so at any moment somebody may store the same bytes again and refer to what is about to
 //! be swept. Why that loses nothing:
 //!
-//! - **Naming comes before referring, and says when.** `name_blob` is the only way to a blob's id. It makes the row or writes `named_at` into
+//! - **Naming comes before referring, and says when.** `name_blobs` is the only way to a blob's id. It makes the row or writes `named_at` into
 //!   the one that is there. Only what was named longer ago than the grace period is swept, so whoever was given an id has that long to refer
 //!   to it; nothing here takes more than minutes.
 //! - **PostgreSQL.** Both the sweeper's DELETE and the namer's UPDATE lock the row. If the namer was first, the sweeper waits, and then judges
 //!   the row as it is now: named just now, so it stays. If the sweeper was first, the namer's INSERT waits, finds nothing when the sweeper
 //!   has committed, and makes row and chunks anew. The bytes are in rows of the same transaction, so there is nothing else to lose.
-//! - **SQLite.** Bytes are files, written before the transaction begins, and a file that is there is not written again. So between that look and
-//!   the transaction the sweeper might remove it. But it removes files only inside a writing transaction, of which there is one at a time
-//!   (BEGIN IMMEDIATE, also between processes), and `name_blob` looks for the file once more inside its own, and writes it when it is
-//!   gone. After that the sweeper finds the row named just now, or a file that a row names. A sweeper that dies between removing a file and its
-//!   commit leaves a row without a file that nobody refers to; naming it again writes the file.
+//! - **SQLite.** There is one writing transaction at a time (BEGIN IMMEDIATE, also between processes), so of bytes in rows the same holds. Long
+//!   ones are files, written before the transaction begins, and a file that is there is not written again. So between that look and
+//!   the transaction the sweeper might remove it. But it removes files only inside a writing transaction, and `name_blobs` looks for the
+//!   file once more inside its own, and writes it when it is gone. After that the sweeper finds the row named just now, or a file that a row
+//!   needs. A sweeper that dies between removing a file and its commit leaves a row without a file that nobody refers to; naming it again
+//!   writes the bytes.
 //! - **Should all of this be wrong**, the foreign keys of whatever refers to blobs are RESTRICT: a row that is referred to cannot go.
 
 use super::grants::micros;
@@ -45,7 +46,7 @@ pub struct Purge {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     pub blobs: u64,
-    /// Files beside SQLite that no row named, and halves of files.
+    /// Files beside SQLite that no row needed, and halves of files.
     pub files: u64,
 }
 
@@ -151,7 +152,7 @@ impl Purge {
         Ok(count)
     }
 
-    /// Files that no row names: of transactions that never committed, and halves of files.
+    /// Files that no row needs: of transactions that never committed, and halves of files.
     async fn sweep_files(&self, grace: Duration) -> Result<u64> {
         let Some(folder) = &self.inner.blobs else { return Ok(0) };
         let before = folder.time_of_files().await? - grace;
@@ -160,15 +161,15 @@ impl Purge {
             count += folder.remove_old_halves(&shelf, before).await?;
             let files = folder.old_files(&shelf, before).await?;
             for some in files.chunks(500) {
-                let unnamed = unnamed(&self.inner.read, shelf.account, some).await?;
-                if unnamed.is_empty() {
+                let unneeded = unneeded(&self.inner.read, shelf.account, some).await?;
+                if unneeded.is_empty() {
                     continue;
                 }
-                // Nobody names one of them while we hold the writer; whoever waits to do so looks for the file again.
+                // Nobody comes to need one of them while we hold the writer; whoever waits to do so looks for the file again.
                 let tx = self.inner.begin().await?;
-                let unnamed = self::unnamed(&tx, shelf.account, &unnamed).await?;
-                count += u64::try_from(unnamed.len()).unwrap_or(u64::MAX);
-                folder.remove(unnamed.into_iter().map(|sha256| (shelf.account, sha256)).collect()).await?;
+                let unneeded = self::unneeded(&tx, shelf.account, &unneeded).await?;
+                count += u64::try_from(unneeded.len()).unwrap_or(u64::MAX);
+                folder.remove(unneeded.into_iter().map(|sha256| (shelf.account, sha256)).collect()).await?;
                 tx.commit().await?;
             }
         }
@@ -185,11 +186,11 @@ async fn delete<C: ConnectionTrait>(on: &C, candidate: &Candidate, before: i64) 
     Ok(deleted == 1)
 }
 
-async fn unnamed<C: ConnectionTrait>(on: &C, account: AccountId, files: &[String]) -> Result<Vec<String>> {
-    let named: Vec<String> = scoped(account, "SELECT sha256 FROM blobs WHERE account_id = :account AND sha256 IN (??)")
-        .list(files.iter().cloned())
-        .column(on)
-        .await?;
-    let named: HashSet<String> = named.into_iter().collect();
-    Ok(files.iter().filter(|file| !named.contains(*file)).cloned().collect())
+/// Not named, or named by a blob that has its bytes in rows.
+async fn unneeded<C: ConnectionTrait>(on: &C, account: AccountId, files: &[String]) -> Result<Vec<String>> {
+    let text = "SELECT b.sha256 FROM blobs b WHERE b.account_id = :account AND b.sha256 IN (??) \
+         AND NOT EXISTS (SELECT 1 FROM blob_chunks c WHERE c.account_id = b.account_id AND c.blob_id = b.id)";
+    let needed: Vec<String> = scoped(account, text).list(files.iter().cloned()).column(on).await?;
+    let needed: HashSet<String> = needed.into_iter().collect();
+    Ok(files.iter().filter(|file| !needed.contains(*file)).cloned().collect())
 }

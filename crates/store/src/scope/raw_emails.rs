@@ -47,10 +47,8 @@ impl AccountScope {
         }
         // Two batches that share bytes take the blobs' unique keys in the same order.
         fresh.sort_by(|a, b| a.1.sha256.cmp(&b.1.sha256));
-        if let Some(folder) = &self.inner.blobs {
-            folder.write(self.id, fresh.iter().map(|(_, b)| (b.sha256.clone(), b.bytes.clone())).collect()).await?;
-            self.inner.passes(KillPoint::FilesWritten);
-        }
+        let blobs: Vec<Addressed> = fresh.iter().map(|(_, blob)| blob.clone()).collect();
+        self.write_files(&blobs).await?;
         let tx = self.inner.begin().await?;
         check_fence(&tx, self, fence, folder).await?;
         let mut stored = self.insert_raw_emails(&tx, folder, batch.uidvalidity, batch.source, &fresh).await?;

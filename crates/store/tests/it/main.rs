@@ -7,6 +7,8 @@ mod conversing;
 #[cfg(test)]
 mod fetching;
 #[cfg(test)]
+mod keeping;
+#[cfg(test)]
 mod owing;
 #[cfg(test)]
 mod pending;

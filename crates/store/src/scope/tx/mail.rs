@@ -129,7 +129,7 @@ impl Tx {
         name_blob(&self.tx, &self.scope, &blob).await
     }
 
-    /// The blob's row, and on PostgreSQL its bytes. Begin with it: what is large takes a while, and nothing should wait for that.
+    /// The blob's row, and its bytes where rows hold them. Begin with it: what is large takes a while, and nothing should wait for that.
     pub async fn keep_blob(&mut self, blob: &StagedBlob) -> Result<BlobId> {
         name_blob(&self.tx, &self.scope, &blob.0).await
     }
