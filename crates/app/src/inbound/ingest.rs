@@ -10,7 +10,7 @@ use crate::{App, Hint};
 use bytes::Bytes;
 use domain::failure::backoff;
 use domain::inbox::Inbox;
-use domain::{RawEmailId, Secret, Timestamp};
+use domain::{BlobId, RawEmailId, Secret, Timestamp};
 use std::time::Duration;
 use store::{AccountScope, ClaimedWork, KillPoint, NewAttachment, RawEmail, RawOutcome, StoreError, Tx};
 use tracing::{error, info, warn};
@@ -78,13 +78,12 @@ pub async fn ingest_batch(app: &App, scope: &AccountScope, emails: &[RawEmailId]
 
 /// Ingests mails that were stored a moment ago, in order: all at once, and one by one when that fails.
 pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrived>) -> Result<Ingested, StoreError> {
-    let mut prepared = Vec::with_capacity(arrived.len());
+    let mut read = Vec::with_capacity(arrived.len());
     let mut ingested = Ingested::default();
     for mail in arrived {
         let id = mail.id;
-        match prepare(app, scope, mail).await {
-            Ok(mail) => prepared.push(mail),
-            Err(NotReady::Store(error)) if error.is_transient() => return Err(error),
+        match read_mail(app, mail).await {
+            Ok(mail) => read.push(mail),
             // Left to the queue, which counts its attempts; the others go on.
             Err(error) => {
                 warn!(raw_email.id = %id, %error, "a mail could not be read");
@@ -92,6 +91,7 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
             }
         }
     }
+    let prepared = keep_files(scope, read).await?;
     let Some(first) = prepared.first() else { return Ok(ingested) };
     // Gone with its inbox.
     let Some(raw) = scope.raw_email(first.id).await? else { return Ok(ingested) };
@@ -176,8 +176,10 @@ pub async fn ingest_raw_email(app: &App, work: &ClaimedWork) -> Result<(), Store
         let Some(raw) = work.scope.raw_email(id).await? else { return Ok(false) };
         let _room = app.mail_memory().room_for_one(raw.size_bytes).await;
         let mail = load(app, &work.scope, raw).await?;
-        let mail = prepare(app, &work.scope, mail).await?;
-        ingest_alone(app, work, &mail).await?;
+        let mail = read_mail(app, mail).await?;
+        for mail in keep_files(&work.scope, vec![mail]).await? {
+            ingest_alone(app, work, &mail).await?;
+        }
         Ok::<bool, NotReady>(true)
     };
     match tried.await {
@@ -256,11 +258,17 @@ async fn load(app: &App, scope: &AccountScope, raw: RawEmail) -> Result<Arrived,
     Ok(Arrived { id: raw.id, arrival, bytes, truncated: raw.truncated })
 }
 
-/// Reads the mail and stores its files, outside any transaction: a blob is durable before a row names it.
-async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepared, NotReady> {
+/// A mail that was read; its files are in the reading.
+struct Read {
+    id: RawEmailId,
+    arrived_at: Timestamp,
+    reading: Reading,
+}
+
+async fn read_mail(app: &App, mail: Arrived) -> Result<Read, NotReady> {
     let Arrived { id, arrival, bytes, truncated } = mail;
     let limit = app.settings().full_parse_limit_bytes;
-    let mut reading = if bytes.len() < LONG_MAIL_BYTES {
+    let reading = if bytes.len() < LONG_MAIL_BYTES {
         std::panic::catch_unwind(|| reading::read(&bytes, arrival, limit, truncated))
             .map_err(|_panic| NotReady::Unreadable)?
     } else {
@@ -268,17 +276,33 @@ async fn prepare(app: &App, scope: &AccountScope, mail: Arrived) -> Result<Prepa
             .await
             .map_err(|_panic| NotReady::Unreadable)?
     };
-    let mut files = Vec::with_capacity(reading.attachments.len());
-    for file in std::mem::take(&mut reading.attachments) {
-        let size_bytes = file.bytes.len() as u64;
-        files.push(NewAttachment {
-            blob_id: scope.put_bytes(file.bytes.into()).await?,
-            size_bytes,
-            file_name: file.file_name,
-            content_type: file.content_type,
-            content_id: file.content_id,
-            inline: file.inline,
-        });
+    Ok(Read { id, arrived_at: arrival.at, reading })
+}
+
+/// Stores the files of all the mails at once, before the transaction that files them: a blob is durable before a row refers to it.
+async fn keep_files(scope: &AccountScope, mut read: Vec<Read>) -> Result<Vec<Prepared>, StoreError> {
+    let attachments: Vec<_> = read.iter_mut().map(|mail| std::mem::take(&mut mail.reading.attachments)).collect();
+    let mut all = Vec::new();
+    let mut files: Vec<Vec<NewAttachment>> = Vec::with_capacity(read.len());
+    for of_one in attachments {
+        let mut known = Vec::with_capacity(of_one.len());
+        for file in of_one {
+            known.push(NewAttachment {
+                blob_id: BlobId(0),
+                size_bytes: file.bytes.len() as u64,
+                file_name: file.file_name,
+                content_type: file.content_type,
+                content_id: file.content_id,
+                inline: file.inline,
+            });
+            all.push(Bytes::from(file.bytes));
+        }
+        files.push(known);
     }
-    Ok(Prepared { id, arrived_at: arrival.at, reading, files })
+    let ids = scope.put_all(all).await?;
+    files.iter_mut().flatten().zip(ids).for_each(|(file, id)| file.blob_id = id);
+    let with_files = read.into_iter().zip(files);
+    Ok(with_files
+        .map(|(Read { id, arrived_at, reading }, files)| Prepared { id, arrived_at, reading, files })
+        .collect())
 }

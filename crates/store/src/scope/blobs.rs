@@ -67,14 +67,25 @@ impl AccountScope {
         self.put_bytes(Bytes::copy_from_slice(bytes)).await
     }
 
-    /// Durable before it returns; the same bytes are stored once per account. Nothing is copied on the way.
+    /// Durable before it returns; the same bytes are stored once per account.
     pub async fn put_bytes(&self, bytes: Bytes) -> Result<BlobId> {
-        let blob = Addressed::new(bytes).await?;
-        self.write_files(std::slice::from_ref(&blob)).await?;
+        self.put_all(vec![bytes]).await?.pop().ok_or(StoreError::NotFound("blob"))
+    }
+
+    /// As [`Self::put_bytes`], all of them in one transaction. Ids in their order.
+    pub async fn put_all(&self, all: Vec<Bytes>) -> Result<Vec<BlobId>> {
+        let mut blobs = Vec::with_capacity(all.len());
+        for bytes in all {
+            blobs.push(Addressed::new(bytes).await?);
+        }
+        if blobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write_files(&blobs).await?;
         let tx = self.inner.begin().await?;
-        let id = name_blob(&tx, self, &blob).await?;
+        let named = name_blobs(&tx, self, &blobs).await?;
         tx.commit().await?;
-        Ok(id)
+        blobs.iter().map(|blob| named.get(&blob.sha256).copied().ok_or(StoreError::NotFound("blob"))).collect()
     }
 
     /// The first half of [`Self::put_bytes`], for a transaction that has more to write: what waits for the disk is done before it begins.
