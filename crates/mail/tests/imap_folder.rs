@@ -208,6 +208,25 @@ async fn folders_are_listed_and_sent_is_found() {
 }
 
 #[tokio::test]
+async fn a_list_of_folders_without_inbox_is_not_believed() {
+    let lists = ["", "* LIST (\\Noselect) \"/\" INBOX\r\n", "* LIST () \"/\" \"Sent Items\"\r\n"];
+    let (session, server) = open(move |mut peer| async move {
+        peer.imap_sign_in().await;
+        for list in lists {
+            peer.answer("LIST \"\" \"*\"", list, "OK done").await;
+        }
+        peer.answer("LIST \"\" \"*\"", "* LIST () \"/\" inbox\r\n", "OK done").await;
+    })
+    .await;
+    let mut session = session.expect("signs in");
+    for list in lists {
+        assert_eq!(class(session.sent_folder().await), FailureClass::ProtocolError, "{list}");
+    }
+    assert_eq!(session.sent_folder().await.expect("the session goes on"), None);
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
 async fn idle_ends_with_news_with_time_or_when_told() {
     let (mut session, server) = inbox(|mut peer| async move {
         for news in ["* OK Still here\r\n* 4 EXISTS\r\n", "", ""] {

@@ -131,6 +131,8 @@ async fn look(
     Ok(found?)
 }
 
+/// `None`: it is not in Sent, or the mailbox has no such folder. A list of folders that cannot be believed, and a Sent folder that is listed and
+/// cannot be opened, are failures, and no look.
 async fn look_with(session: &mut Session, record: &DeliveryRecord) -> Result<Option<Found>, Failure> {
     let Some(sent) = session.sent_folder().await? else { return Ok(None) };
     session.examine(&sent.name).await?;

@@ -11,6 +11,7 @@ mod idempotency;
 mod ingest;
 mod ingest_together;
 mod lengths;
+mod looking;
 mod mailbox_refusals;
 mod pacing;
 mod patience;

@@ -5,7 +5,7 @@ use super::answers::During;
 use super::session::{SMALL_ANSWER, Session};
 use async_imap::imap_proto::{MailboxDatum, NameAttribute, Response};
 use base64::Engine;
-use domain::Failure;
+use domain::{Failure, FailureClass};
 
 /// What Exchange, Outlook and others call the Sent folder, lower case. Exchange names it in the mailbox's language and has no
 /// SPECIAL-USE.
@@ -53,6 +53,8 @@ const SENT_NAMES: [&str; 40] = [
 ];
 
 impl Session {
+    /// Every mailbox has an INBOX, and LIST names it (RFC 3501 §5.1, §6.3.8). A list without one is a server's bad moment, such as no folder at
+    /// all or only some that cannot be opened, and says nothing of what the mailbox holds.
     pub async fn list(&mut self) -> Result<Vec<ListedFolder>, Failure> {
         let mut folders: Vec<ListedFolder> = Vec::new();
         self.command("LIST \"\" \"*\"", During::Command, SMALL_ANSWER, |response| {
@@ -71,6 +73,10 @@ impl Session {
             });
         })
         .await?;
+        if !folders.iter().any(|f| f.selectable && f.name.eq_ignore_ascii_case("INBOX")) {
+            let detail = format!("the list of {} folders has no INBOX", folders.len());
+            return Err(Failure::new(FailureClass::ProtocolError).detail(detail));
+        }
         Ok(folders)
     }
 

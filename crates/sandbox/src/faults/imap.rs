@@ -8,6 +8,8 @@ use std::time::Duration;
 pub enum ImapFault {
     /// Something is wrong with the TLS that comes first.
     Tls(TlsFault),
+    /// Whenever and however the connection ends, TLS is not told (RFC 8446 §6.1 wants a close_notify).
+    NoCloseNotify,
     /// The connection ends before a greeting.
     ConnectionClosed,
     /// `* BYE Server shutting down` instead of a greeting.
@@ -65,6 +67,8 @@ pub enum ImapFault {
     EmptySearch,
     /// LIST answers nothing.
     EmptyList,
+    /// LIST names one more folder, which nobody can open.
+    PhantomFolder { name: String },
     /// No UIDNEXT in the answer to SELECT or EXAMINE.
     NoUidNext,
     /// The new mail is not announced in IDLE.

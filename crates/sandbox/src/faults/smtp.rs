@@ -30,6 +30,8 @@ pub enum SmtpFault {
     StallAt(SmtpPoint),
     /// Something is wrong with the TLS that follows STARTTLS. `Plaintext`: 220, and then the server goes on in the clear.
     Tls(TlsFault),
+    /// Whenever and however the connection ends, TLS is not told (RFC 8446 §6.1 wants a close_notify).
+    NoCloseNotify,
     /// STARTTLS is neither offered nor known.
     NoStartTls,
     /// XOAUTH2 is not offered.

@@ -80,6 +80,11 @@ impl Session {
         }
         let nothing = self.take(|fault| (*fault == ImapFault::EmptyList).then_some(())).is_some();
         let folders = self.mailbox.as_ref().map(crate::mailbox::Mailbox::folders).unwrap_or_default();
+        let phantom =
+            self.take(|fault| if let ImapFault::PhantomFolder { name } = fault { Some(name.clone()) } else { None });
+        if let Some(name) = phantom {
+            self.wire.line(&format!("* {verb} (\\HasNoChildren) \"/\" {}", quoted_name(&name))).await?;
+        }
         let pattern = format!("{reference}{pattern}");
         for folder in folders.iter().filter(|_| !nothing) {
             if matches(pattern.as_bytes(), encoded_name(&folder.name).as_bytes()) {

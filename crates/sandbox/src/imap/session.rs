@@ -93,7 +93,9 @@ impl Session {
                 break;
             }
         }
-        self.wire.close().await;
+        if self.take(|fault| (*fault == ImapFault::NoCloseNotify).then_some(())).is_none() {
+            self.wire.close().await;
+        }
         Ok(())
     }
 

@@ -171,6 +171,10 @@ async fn answers_may_be_missing_shuffled_doubled_and_of_a_wrong_size() {
     assert_eq!(imap.run("UID SEARCH ALL").await[0], "* SEARCH");
     sandbox.faults().once(ImapFault::EmptyList);
     assert_eq!(imap.run("LIST \"\" *").await.len(), 1);
+    sandbox.faults().once(ImapFault::PhantomFolder { name: "Ghost".into() });
+    assert_eq!(imap.run("LIST \"\" *").await[0], "* LIST (\\HasNoChildren) \"/\" Ghost");
+    assert!(imap.run("EXAMINE Ghost").await[0].contains(" NO "));
+    imap.run("EXAMINE INBOX").await;
     sandbox.faults().once(ImapFault::NoUidNext);
     assert!(!imap.run("EXAMINE INBOX").await.iter().any(|line| line.contains("UIDNEXT")));
 }
