@@ -267,6 +267,16 @@ impl Sandbox {
         self.state.connections_of(Server::Imap, user)
     }
 
+    /// How many SMTP connections were signed in as this user at once, at the most that there ever were.
+    pub fn most_smtp_connections(&self, user: &str) -> usize {
+        self.state.most_connections_of(Server::Smtp, user)
+    }
+
+    /// How many of them had a mail under way at once, at the most that there ever were.
+    pub fn most_mails_at_once(&self, user: &str) -> usize {
+        self.state.most_connections_of(Server::Handing, user)
+    }
+
     /// Cuts every IMAP and SMTP connection without a word.
     pub fn cut_mail_connections(&self) {
         self.state.cut_mail_connections();

@@ -40,6 +40,8 @@ pub(crate) struct State {
     redirect_uris: Mutex<Vec<String>>,
     /// Open connections by server and user, against the limits.
     connections: Mutex<HashMap<(Server, String), usize>>,
+    /// The most that each of them ever was.
+    peaks: Mutex<HashMap<(Server, String), usize>>,
     /// Changes when something about tokens did, so that IDLE looks again.
     kicks: watch::Sender<u64>,
     /// Cancelled and replaced to cut the mail connections.
@@ -50,6 +52,8 @@ pub(crate) struct State {
 pub(crate) enum Server {
     Imap,
     Smtp,
+    /// Of the connections of SMTP, those over which a mail is being handed over: from MAIL FROM to the answer to its end.
+    Handing,
 }
 
 impl State {
@@ -69,6 +73,7 @@ impl State {
             directory: Mutex::new(Directory { tenants: config.tenants.clone(), users: Vec::new() }),
             redirect_uris: Mutex::new(config.redirect_uris.clone()),
             connections: Mutex::default(),
+            peaks: Mutex::default(),
             kicks: watch::Sender::new(0),
             mail_connections: Mutex::new(ended.child_token()),
             ended,
@@ -171,6 +176,10 @@ impl State {
         lock(&self.connections).get(&(server, user.to_ascii_lowercase())).copied().unwrap_or(0)
     }
 
+    pub(crate) fn most_connections_of(&self, server: Server, user: &str) -> usize {
+        lock(&self.peaks).get(&(server, user.to_ascii_lowercase())).copied().unwrap_or(0)
+    }
+
     /// Counts one more connection of a user, unless the limit is reached. Dropping the place gives it back.
     pub(crate) fn take_place(self: &Arc<Self>, server: Server, user: &str, limit: usize) -> Option<Place> {
         let key = (server, user.to_ascii_lowercase());
@@ -180,6 +189,9 @@ impl State {
             return None;
         }
         *count += 1;
+        let mut peaks = lock(&self.peaks);
+        let peak = peaks.entry(key.clone()).or_default();
+        *peak = (*peak).max(*count);
         Some(Place { state: Arc::clone(self), key })
     }
 }

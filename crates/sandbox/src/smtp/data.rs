@@ -66,6 +66,8 @@ impl Session {
     async fn take_mail(&mut self, mail: Vec<u8>, bare_linefeeds: bool) -> Flow {
         let (Some(account), Some(from)) = (self.account(), self.from.clone()) else { return OVER };
         let recipients = self.recipients.clone();
+        // Until its answer is written.
+        let _handing = self.handing.take();
         self.reset();
         if let Some(flow) = self.fault_at(SmtpPoint::EndOfData).await? {
             return Ok(flow);

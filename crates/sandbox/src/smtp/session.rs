@@ -13,7 +13,7 @@ use crate::directory::TenantUser;
 use crate::entra::access::MailAccess;
 use crate::faults::{SmtpFault, SmtpPoint};
 use crate::journal::Event;
-use crate::state::{Place, State};
+use crate::state::{Place, Server, State};
 use crate::tls::TlsFault;
 
 /// Whether the session goes on.
@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) access: Option<MailAccess>,
     /// Counts against the mailbox's three connections as long as it is held.
     pub(super) place: Option<Place>,
+    /// Held while a mail is handed over.
+    pub(super) handing: Option<Place>,
     pub(super) from: Option<String>,
     pub(super) recipients: Vec<String>,
     /// Chunks of BDAT so far.
@@ -51,6 +53,7 @@ impl Session {
             greeted: false,
             access: None,
             place: None,
+            handing: None,
             from: None,
             recipients: Vec::new(),
             chunks: Vec::new(),
@@ -110,7 +113,9 @@ impl Session {
                 }
             }
         }
-        self.wire.close().await;
+        if self.take(|fault| (*fault == SmtpFault::NoCloseNotify).then_some(())).is_none() {
+            self.wire.close().await;
+        }
         Ok(())
     }
 
@@ -148,6 +153,8 @@ impl Session {
             "QUIT" => {
                 let user = self.user().map(str::to_owned);
                 self.state.journal.note(Event::SmtpQuit { user });
+                // Whoever reads the answer may open another connection at once.
+                (self.place, self.handing) = (None, None);
                 self.wire.reply("221 2.0.0 Service closing transmission channel").await?;
                 OVER
             }
@@ -156,6 +163,7 @@ impl Session {
     }
 
     pub(super) fn reset(&mut self) {
+        self.handing = None;
         self.from = None;
         self.recipients.clear();
         self.chunks.clear();
@@ -255,6 +263,7 @@ impl Session {
         if !account.may_send_as(&address) {
             return self.reply(SEND_AS_DENIED).await;
         }
+        self.handing = self.state.take_place(Server::Handing, &account.address, usize::MAX);
         self.from = Some(address);
         self.reply("250 2.1.0 Sender OK").await
     }
