@@ -6,4 +6,5 @@ mod health;
 mod meanwhile;
 mod people;
 mod refresh;
+mod sending_sign_in;
 mod support;

@@ -1,7 +1,7 @@
 //! Batches that are ingested at the same time and touch the same contacts and conversations: none waits for another in a circle.
 
 use crate::desk::{Desk, SUPPORT, mail};
-use crate::postgres::{on_each, on_postgres};
+use crate::postgres::{conflicts, on_each, on_postgres};
 use app::inbound::ingest::ingest_batch;
 use domain::RawEmailId;
 
@@ -48,6 +48,40 @@ async fn batches_with_the_same_senders_in_opposite_order_never_wait_for_each_oth
         let filter = store::ContactFilter::default();
         let (_, contacts) = desk.scope.contacts(&filter).await.expect("answers");
         assert_eq!(contacts, u64::from((ROUNDS + 1) * SENDERS), "nobody is there twice");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn mails_whose_transaction_the_database_takes_back_are_filed_again_each_once() {
+    on_postgres(async |desk| {
+        desk.pull().await.expect("opens");
+        // In the middle of the batch, when contacts, conversations and messages of others are written.
+        conflicts(desk, 1, "INSERT ON messages", "NEW.content = 'mail 2'").await;
+        for n in 1..=4 {
+            desk.arrives(&mail(
+                &format!("c{n}@customer.example"),
+                &format!("{n}@x.example"),
+                "s",
+                "",
+                &format!("mail {n}"),
+            ));
+        }
+        let pulled = desk.pull().await.expect("what was stored is stored");
+        assert_eq!((pulled.stored, pulled.ingested, desk.conversations().await.len()), (4, 0, 0), "none by half");
+        // The queue has them when they have lain for a minute.
+        desk.outside("UPDATE raw_emails SET ready_at = 0").await;
+        desk.work().await;
+        let conversations = desk.conversations().await;
+        assert_eq!(conversations.len(), 4);
+        for view in conversations {
+            assert_eq!(desk.messages(view.conversation.display_id).await.len(), 1);
+        }
+        let (_, contacts) = desk.scope.contacts(&store::ContactFilter::default()).await.expect("answers");
+        assert_eq!(contacts, 4);
+        for row in desk.raw_emails().await {
+            assert_eq!((row.state, row.attempts), (store::RawEmailState::Ingested, 1), "no mail is to blame");
+        }
     })
     .await;
 }

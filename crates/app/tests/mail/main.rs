@@ -6,6 +6,7 @@ mod cancelling;
 mod claims;
 mod deleted_and_blocked;
 mod desk;
+mod drafts;
 mod flow;
 mod idempotency;
 mod ingest;

@@ -1,4 +1,4 @@
-//! A PostgreSQL database of the test's own. `POSTROOM_TEST_POSTGRES` names the server; scripts/test always starts one.
+//! A PostgreSQL database of the test's own, and its bad moments. `POSTROOM_TEST_POSTGRES` names the server; scripts/test always starts one.
 
 use crate::desk::Desk;
 use sandbox::SandboxConfig;
@@ -27,4 +27,19 @@ pub async fn on_postgres(story: impl AsyncFn(&Desk)) {
     desk.app.store().close().await;
     let dropped = admin.execute(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await;
     dropped.expect("removed");
+}
+
+/// The first `count` times that somebody does this (`INSERT ON messages`) to a row for which `condition` holds, the database takes their
+/// transaction back, as when two are in each other's way (40001, serialization_failure).
+pub async fn conflicts(desk: &Desk, count: u32, what: &str, condition: &str) {
+    for statement in [
+        "CREATE SEQUENCE tries".to_owned(),
+        format!(
+            "CREATE FUNCTION conflicts() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('tries') <= {count} \
+             THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$"
+        ),
+        format!("CREATE TRIGGER conflicts BEFORE {what} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION conflicts()"),
+    ] {
+        desk.outside(&statement).await;
+    }
 }

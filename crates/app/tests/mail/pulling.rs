@@ -2,9 +2,13 @@
 
 use crate::desk::{ADA, Desk, SUPPORT, mail};
 use app::inbound::PullError;
+use domain::{Actor, FailureClass};
 use sandbox::{INBOX, ImapFault};
+use std::time::Duration;
 use store::RawEmailSource;
 use tokio_util::sync::CancellationToken;
+
+const DAY: u64 = 24 * 3600;
 
 fn numbered(n: u32) -> String {
     mail(ADA, &format!("{n}@x.example"), &format!("Number {n}"), "", &format!("mail {n}"))
@@ -38,6 +42,10 @@ async fn nothing_is_marked_as_read() {
     assert!(desk.sandbox.mailbox(SUPPORT).messages(INBOX).iter().all(|mail| !mail.has_flag("\\Seen")));
 }
 
+fn bye_at(verb: &str) -> ImapFault {
+    ImapFault::ByeAt { verb: verb.to_owned(), text: "Server shutting down".to_owned() }
+}
+
 #[tokio::test]
 async fn a_fetch_that_breaks_anywhere_loses_and_doubles_nothing() {
     for fault in [
@@ -47,6 +55,9 @@ async fn a_fetch_that_breaks_anywhere_loses_and_doubles_nothing() {
         ImapFault::FetchEofBetween { after_messages: 2 },
         ImapFault::CloseAt { verb: "FETCH".to_owned() },
         ImapFault::CloseAt { verb: "SEARCH".to_owned() },
+        bye_at("EXAMINE"),
+        bye_at("SEARCH"),
+        bye_at("FETCH"),
         ImapFault::Answer { verb: "SEARCH".to_owned(), text: "NO not now".to_owned() },
         ImapFault::FetchShuffled,
         ImapFault::FetchUnsolicited,
@@ -63,11 +74,101 @@ async fn a_fetch_that_breaks_anywhere_loses_and_doubles_nothing() {
             tries += 1;
             assert!(tries < 10, "{fault:?} never ends");
         }
+        assert_eq!(desk.sandbox.faults().fired(), [fault.clone().into()], "it was met");
         desk.pull().await.expect("pulls");
         desk.work().await;
         assert_eq!(desk.conversations().await.len(), 5, "{fault:?}");
         assert_eq!(desk.raw_emails().await.len(), 5, "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn a_goodbye_instead_of_idle_loses_and_doubles_nothing() {
+    let desk = Desk::new().await;
+    let mut mailbox = desk.open().await.expect("opens");
+    desk.sandbox.faults().once(bye_at("IDLE"));
+    let ended = mailbox.idle(Duration::from_secs(60), std::future::pending()).await;
+    assert!(matches!(&ended, Err(PullError::Failure(failure)) if failure.class.actor() == Actor::Nobody), "{ended:?}");
+    for n in 1..=3 {
+        desk.arrives(&numbered(n));
+    }
+    assert_eq!(desk.pull().await.expect("pulls").ingested, 3);
+    assert_eq!((desk.raw_emails().await.len(), desk.conversations().await.len()), (3, 3));
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_without_the_end_of_tls_loses_and_doubles_nothing() {
+    for fault in [
+        ImapFault::FetchEofInLiteral { after_messages: 1 },
+        ImapFault::FetchEofBetween { after_messages: 2 },
+        ImapFault::CloseAt { verb: "SEARCH".to_owned() },
+    ] {
+        let desk = Desk::new().await;
+        desk.pull().await.expect("opens");
+        for n in 1..=5 {
+            desk.arrives(&numbered(n));
+        }
+        desk.sandbox.faults().always(ImapFault::NoCloseNotify);
+        desk.sandbox.faults().once(fault.clone());
+        let failed = desk.pull().await.expect_err("the connection ends");
+        let class = failed.failure().map(|failure| failure.class);
+        assert_eq!(class, Some(FailureClass::ConnectionLost), "{fault:?}: nobody's to mend");
+        while desk.pull().await.expect("pulls").stored > 0 {}
+        desk.work().await;
+        assert_eq!((desk.conversations().await.len(), desk.raw_emails().await.len()), (5, 5), "{fault:?}");
+        assert!(desk.sandbox.faults().fired().contains(&ImapFault::NoCloseNotify.into()));
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_a_month_loses_and_doubles_nothing() {
+    let days = [1, 2, 5, 7, 8, 10, 14, 15, 20, 25, 28, 30];
+    // The folder may have been numbered anew meanwhile.
+    for uidvalidity in [None, Some(4711)] {
+        let desk = Desk::new().await;
+        desk.pull().await.expect("opens");
+        desk.arrives(&numbered(0));
+        assert_eq!(desk.pull().await.expect("pulls").ingested, 1);
+        let began = desk.app.now();
+        desk.clock.forward(Duration::from_secs(30 * DAY));
+        let after = |days: u64| began.plus(Duration::from_secs(days * DAY)).seconds();
+        for day in days {
+            let date = chrono::DateTime::from_timestamp(after(day), 0).expect("a date").to_rfc2822();
+            let raw = format!(
+                "From: {ADA}\r\nSubject: Day {day}\r\nMessage-ID: <{day}@x.example>\r\nDate: {date}\r\n\r\nhi\r\n"
+            );
+            desk.sandbox.mailbox(SUPPORT).append_with(INBOX, raw.as_bytes(), &[], Some(after(day)));
+        }
+        if let Some(uidvalidity) = uidvalidity {
+            desk.sandbox.mailbox(SUPPORT).set_uidvalidity(INBOX, uidvalidity);
+        }
+        while desk.pull().await.expect("pulls").stored > 0 {}
+        desk.owe_import().await;
+        desk.work().await;
+        let conversations = desk.conversations().await;
+        assert_eq!(conversations.len(), days.len() + 1, "{uidvalidity:?}");
+        for (view, day) in conversations.iter().skip(1).zip(days) {
+            let messages = desk.messages(view.conversation.display_id).await;
+            let dates: Vec<_> = messages.iter().map(|message| message.sent_at.seconds()).collect();
+            assert_eq!(dates, [after(day)], "one message, of its own day");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_note_that_a_mail_could_not_be_retrieved_is_not_taken_for_the_mail() {
+    let desk = Desk::new().await;
+    desk.pull().await.expect("opens");
+    let note = include_str!("../../../../tests/mail/exchange-placeholder.eml").replace("\r\n", "\n");
+    let uid = desk.arrives(&note);
+    desk.arrives(&numbered(2));
+    let pulled = desk.pull().await.expect("pulls");
+    assert_eq!((pulled.stored, pulled.pending), (1, 1), "{pulled:?}");
+    // Exchange can retrieve it after all.
+    desk.sandbox.mailbox(SUPPORT).append_with_uid(INBOX, uid, numbered(1).replace('\n', "\r\n").as_bytes());
+    desk.outside("UPDATE pending_uids SET next_at = 0").await;
+    assert_eq!(desk.pull().await.expect("pulls").ingested, 1);
+    assert_eq!((desk.conversations().await.len(), desk.raw_emails().await.len()), (2, 2));
 }
 
 #[tokio::test]

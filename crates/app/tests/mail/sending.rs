@@ -1,7 +1,8 @@
 //! A reply on its way: retries, refusals, unknown outcomes, and what people do about them.
 
 use crate::desk::{ADA, Desk, mail};
-use app::outbound::{self, Draft, IdempotencyKey, ReplyError, UploadedFile};
+use crate::drafts::{everything, everything_arrived};
+use app::outbound::{self, Draft, IdempotencyKey, ReplyError};
 use domain::message::{DeliveryState, Message};
 use domain::{DisplayId, FailureClass};
 use sandbox::{INBOX, SmtpFault, SmtpPoint};
@@ -36,26 +37,9 @@ async fn a_note_never_leaves() {
 #[tokio::test]
 async fn cc_and_bcc_get_it_and_bcc_is_not_told() {
     let (desk, id) = written_to().await;
-    let draft = Draft {
-        content: "hello".to_owned(),
-        cc: Some(vec!["grace@customer.example".to_owned()]),
-        bcc: Some(vec!["linus@elsewhere.example".to_owned()]),
-        attachments: vec![UploadedFile {
-            file_name: "a.txt".to_owned(),
-            content_type: "text/plain".to_owned(),
-            bytes: b"file".to_vec(),
-        }],
-        ..Draft::default()
-    };
-    outbound::reply(&desk.app, &desk.member, id, draft).await.expect("accepted");
+    outbound::reply(&desk.app, &desk.member, id, everything()).await.expect("accepted");
     desk.work().await;
-    for address in [ADA, "grace@customer.example", "linus@elsewhere.example"] {
-        assert_eq!(received(&desk, address), 1, "{address}");
-    }
-    let bytes = desk.sandbox.mailbox(ADA).messages(INBOX)[0].bytes.to_vec();
-    assert!(!String::from_utf8_lossy(&bytes).contains("linus@elsewhere.example"));
-    let got = ::mail::parse::parse(&bytes, usize::MAX);
-    assert_eq!((got.attachments[0].file_name.as_str(), got.attachments[0].bytes.as_slice()), ("a.txt", &b"file"[..]));
+    everything_arrived(&desk);
 }
 
 #[tokio::test]
@@ -105,9 +89,7 @@ async fn a_refused_message_fails_with_a_reason_and_a_retry_sends_the_same_mail()
         at: SmtpPoint::EndOfData,
         reply: "550 5.6.0 message refused for its content".to_owned(),
     });
-    let draft =
-        Draft { content: "hello".to_owned(), cc: Some(vec!["grace@customer.example".to_owned()]), ..Draft::default() };
-    let sent = outbound::reply(&desk.app, &desk.member, id, draft).await.expect("accepted");
+    let sent = outbound::reply(&desk.app, &desk.member, id, everything()).await.expect("accepted");
     desk.work().await;
     let failed = desk.message(id, sent.id).await;
     assert_eq!(failed.delivery.as_ref().map(|d| d.state), Some(DeliveryState::Failed));
@@ -120,7 +102,7 @@ async fn a_refused_message_fails_with_a_reason_and_a_retry_sends_the_same_mail()
     assert!(again.content_attributes.get("external_error").is_none());
     desk.work().await;
     assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
-    assert_eq!((received(&desk, ADA), received(&desk, "grace@customer.example")), (1, 1));
+    everything_arrived(&desk);
     let twice = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await;
     assert!(matches!(twice, Err(outbound::RetryError::NothingToRetry)), "{twice:?}");
 }
@@ -157,12 +139,25 @@ async fn switched_off_sending_keeps_the_message_and_says_who_must_act() {
 
 #[tokio::test]
 async fn a_message_whose_outcome_is_unknown_is_found_in_sent_and_not_sent_twice() {
-    let (desk, id) = written_to().await;
-    desk.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: true });
-    let sent = desk.reply(id, "hello").await;
-    desk.work().await;
-    assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
-    assert_eq!(received(&desk, ADA), 1);
+    // A server that is killed ends the connection without ending TLS.
+    for ends_tls in [true, false] {
+        let (desk, id) = written_to().await;
+        if !ends_tls {
+            desk.sandbox.faults().always(SmtpFault::NoCloseNotify);
+        }
+        desk.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: true });
+        let sent = desk.reply(id, "hello").await;
+        desk.step().await;
+        let unknown = desk.message(id, sent.id).await;
+        assert_eq!(unknown.delivery.as_ref().map(|d| d.state), Some(DeliveryState::OutcomeUnknown));
+        assert_eq!(failure(&unknown), Some(FailureClass::OutcomeUnknown));
+        desk.work().await;
+        let delivery = desk.message(id, sent.id).await.delivery.expect("a delivery");
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1), "ends TLS: {ends_tls}");
+        assert_eq!(received(&desk, ADA), 1);
+        let untold = desk.sandbox.faults().fired().contains(&SmtpFault::NoCloseNotify.into());
+        assert_eq!(untold, !ends_tls);
+    }
 }
 
 #[tokio::test]

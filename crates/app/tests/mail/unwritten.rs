@@ -1,7 +1,7 @@
 //! The database fails in the moment in which it is to be written what the server said.
 
 use crate::desk::{ADA, Desk, mail};
-use crate::postgres::on_postgres;
+use crate::postgres::{conflicts, on_postgres};
 use app::outbound::{self, Draft};
 use domain::message::{Delivery, DeliveryState};
 use domain::{DisplayId, FailureClass, MessageId};
@@ -9,22 +9,9 @@ use sandbox::{INBOX, SmtpFault, SmtpPoint};
 
 const GRACE: &str = "grace@customer.example";
 
-/// The first `count` times that a delivery comes from `sending` into a row for which `condition` holds, the database takes it back, as when
-/// two transactions are in each other's way.
+/// The first `count` times that a delivery comes from `sending` into a row for which `condition` holds.
 async fn fails(desk: &Desk, count: u32, condition: &str) {
-    for statement in [
-        "CREATE SEQUENCE tries".to_owned(),
-        format!(
-            "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('tries') <= {count} \
-             THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF; RETURN NEW; END $$"
-        ),
-        format!(
-            "CREATE TRIGGER fails BEFORE UPDATE ON deliveries FOR EACH ROW WHEN (OLD.state = 'sending' AND {condition}) \
-             EXECUTE FUNCTION fails()"
-        ),
-    ] {
-        desk.outside(&statement).await;
-    }
+    conflicts(desk, count, "UPDATE ON deliveries", &format!("OLD.state = 'sending' AND {condition}")).await;
 }
 
 async fn to_two(desk: &Desk) -> (DisplayId, MessageId) {
@@ -69,7 +56,7 @@ async fn a_mail_whose_refused_recipients_cannot_be_written_is_not_handed_over_an
         assert_eq!(waiting.failure.map(|failure| failure.class), Some(FailureClass::Internal));
         assert_eq!(waiting.recipients.refused[0].address, GRACE, "what the server said is not forgotten");
         assert_eq!(received(desk, ADA), 0);
-        desk.outside("DROP TRIGGER fails ON deliveries").await;
+        desk.outside("DROP TRIGGER conflicts ON deliveries").await;
         desk.make_due(sent.1).await;
         desk.work().await;
         assert_eq!(delivery(desk, sent).await.state, DeliveryState::Sent);
