@@ -5,4 +5,5 @@ mod breaking_down;
 mod hearing;
 mod machine;
 mod reading;
+mod refused;
 mod taking_over;

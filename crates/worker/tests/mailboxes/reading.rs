@@ -75,6 +75,31 @@ async fn a_token_that_runs_out_in_idle_is_no_alarm() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_is_refused_once_is_no_alarm() -> Result<()> {
+    let installation = Installation::new(Database::Sqlite).await?;
+    let inbox = installation.connect(SUPPORT).await?;
+    let machine = Machine::start(&installation, "one").await?;
+    installation.says(SUPPORT, "IDLE", 1).await?;
+    let (before, said_before) =
+        (installation.fetching(inbox.channel.id).await?, installation.number(HEALTH_EVENTS).await?);
+    // It has to sign in anew, as it has every hour or so, and Exchange refuses now and then by itself.
+    for fault in [ImapFault::AuthenticateFailed, ImapFault::AccessTokenExpired] {
+        installation.sandbox.faults().once_for(SUPPORT, fault);
+    }
+    installation.says(SUPPORT, "IDLE", 2).await?;
+    let met = installation.sandbox.faults().fired();
+    assert_eq!(met, [ImapFault::AccessTokenExpired.into(), ImapFault::AuthenticateFailed.into()]);
+    let health = installation.fetching(inbox.channel.id).await?;
+    assert_eq!((health.state, health.since), (HealthState::Connected, before.since));
+    assert_eq!((health.failures_in_a_row, health.refusals, health.failure), (0, 0, None));
+    assert_eq!(installation.number(HEALTH_EVENTS).await?, said_before, "nobody was told");
+    installation.sandbox.deliver(SUPPORT, &numbered(0));
+    installation.messages_are(1).await?;
+    assert!(machine.stop().await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_every_mailbox_promptly_whatever_it_is_at_and_gives_it_back() -> Result<()> {
     const OPENING: &str = "opening@contoso.example";
     const PULLING: &str = "pulling@contoso.example";
