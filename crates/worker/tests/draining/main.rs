@@ -1,13 +1,14 @@
 //! A great heap of owed work drains through the worker as it is: on PostgreSQL and Redis, and on SQLite and memory.
 //!
-//! What was done, how often and in which order is written down by the database itself, when a row of owed work goes. Nothing here is timed.
+//! What was done, how often and in which order is written down by the database itself, when a row of owed work goes. Nothing here is timed,
+//! and nothing weighed: rows are so small that a worker which held all of them would hardly be noticed. That few of them are in anybody's hands
+//! at a time is shown by `worker`'s `handing_over` tests, and on Redis here.
 
 mod heap;
 
 use anyhow::{Context, Result};
 use heap::{Heap, Pairing};
 use std::collections::BTreeMap;
-use testkit::process::resident;
 
 /// So many rows in CI, a hundred times what waits in a lane of the queue; 100,000 with `POSTROOM_TEST_OWED_ROWS=100000` (`just drain`).
 const ROWS: i64 = 6_000;
@@ -36,7 +37,6 @@ async fn a_heap_drains(pairing: Pairing) -> Result<()> {
         heap.owe(*tenant, *count, heap::BULK).await?;
     }
     let poison = heap.poison(BUSY).await?;
-    let (before, _) = resident(std::process::id())?;
     heap.start()?;
 
     heap.done_is(rows / 10).await?;
@@ -64,8 +64,6 @@ async fn a_heap_drains(pairing: Pairing) -> Result<()> {
 
     assert_eq!(heap.done_of_each().await?, expected, "each row once");
     assert_eq!(heap.claimed_more_than_once().await?, 0, "and none was begun twice");
-    let grown = resident(std::process::id())?.0.saturating_sub(before) / 1024;
-    assert!(grown < 100 * 1024, "the process grew by {grown} kB");
     if let Some(most) = heap.most_waiting() {
         // None at all would mean that nobody looked.
         assert!((1..=64).contains(&most), "{most} jobs waited in one lane of the queue");
