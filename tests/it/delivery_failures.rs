@@ -109,26 +109,60 @@ async fn switched_off_smtp_connects_the_inbox_and_says_who_must_switch_it_on() -
     .await
 }
 
+/// Waits until a reply was tried twice, and nothing more is planned for it.
+async fn waits_for_a_person(w: &mut World, conversation: i64, reply: i64) -> Result<()> {
+    w.eventually("it was tried twice, and nothing more is planned", async |w| {
+        let delivery = w.message(conversation, reply).await?["delivery"].clone();
+        let waits = delivery["state"] == json!("outcome_unknown") && delivery["next_try_at"].is_null();
+        Ok(delivery["attempts"] == json!(2) && waits)
+    })
+    .await?;
+    let unknown = w.message(conversation, reply).await?;
+    assert_eq!(unknown["delivery"]["failure"]["code"], json!("outcome_unknown"));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_always_hangs_up_after_the_dot_is_sent_to_twice_and_then_a_person_is_asked() -> Result<()> {
     World::run(Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,1"), async |w| {
         let conversation = w.first_conversation().await?;
         w.sandbox.faults().always(SmtpFault::DropAfterDot { accepted: false });
-        let reply = w.reply(conversation, "hello").await?;
-        let id = reply["id"].as_i64().context("id")?;
-        w.eventually("it was tried twice, and nothing more is planned", async |w| {
-            let delivery = w.message(conversation, id).await?["delivery"].clone();
-            let waits = delivery["state"] == json!("outcome_unknown") && delivery["next_try_at"].is_null();
-            Ok(delivery["attempts"] == json!(2) && waits)
-        })
-        .await?;
-        let unknown = w.message(conversation, id).await?;
-        assert_eq!(unknown["delivery"]["failure"]["code"], json!("outcome_unknown"));
-        // A person looks, and retries: now it leaves, once.
+        let mut replies = Vec::new();
+        for text in ["one", "two", "three"] {
+            replies.push(w.reply(conversation, text).await?["id"].as_i64().context("id")?);
+        }
+        for reply in &replies {
+            waits_for_a_person(w, conversation, *reply).await?;
+        }
         w.sandbox.faults().clear();
-        w.api.post(&w.path(&format!("/conversations/{conversation}/messages/{id}/retry")), &json!({})).await?;
-        w.delivery_is(conversation, id, "sent").await?;
+        let messages = w.path(&format!("/conversations/{conversation}/messages"));
+        let act = |reply: i64, what: &str| format!("{messages}/{reply}/{what}");
+        // A person does not know either, and retries: now it leaves, once.
+        w.api.post(&act(replies[0], "retry"), &json!({})).await?;
+        w.delivery_is(conversation, replies[0], "sent").await?;
         assert_eq!(arrived(w), 1);
+        // Or they looked, and it was not sent: it has failed, and may be retried.
+        let not_sent = w.api.post(&act(replies[1], "resolve"), &json!({"sent": false})).await?;
+        assert_eq!(
+            (&not_sent["delivery"]["state"], &not_sent["delivery"]["failure"]["code"]),
+            (&json!("failed"), &json!("not_sent")),
+            "{not_sent}"
+        );
+        w.api.post(&act(replies[1], "retry"), &json!({})).await?;
+        w.delivery_is(conversation, replies[1], "sent").await?;
+        assert_eq!(arrived(w), 2);
+        // Or it was: nothing is sent any more, and there is nothing to decide again.
+        let sent = w.api.post(&act(replies[2], "resolve"), &json!({"sent": true})).await?;
+        assert_eq!(
+            (&sent["delivery"]["state"], &sent["delivery"]["failure"]),
+            (&json!("sent"), &json!(null)),
+            "{sent}"
+        );
+        let again = w.api.call("POST", &act(replies[2], "resolve"), Some(&json!({"sent": false}))).await?;
+        assert_eq!((again.status, &again.body["code"]), (422, &json!("nothing_to_resolve")), "{}", again.text);
+        let last = w.reply(conversation, "four").await?["id"].as_i64().context("id")?;
+        w.delivery_is(conversation, last, "sent").await?;
+        assert_eq!(arrived(w), 3, "the third was sent by nobody but the person");
         Ok(())
     })
     .await

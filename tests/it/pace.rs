@@ -5,11 +5,12 @@ use sandbox::{SmtpFault, SmtpPoint};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use testkit::client::ApiClient;
+use testkit::post::ADA;
 use testkit::process::free_port;
-use testkit::world::{Database, Queue, Setup, World};
+use testkit::world::{Database, Queue, SUPPORT, Setup, World};
 
 fn arrived(w: &World) -> usize {
-    w.sandbox.mailbox("ada@customer.example").messages("INBOX").len()
+    w.sandbox.mailbox(ADA).messages("INBOX").len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,12 +45,37 @@ async fn a_reply_over_the_limit_waits_for_its_turn_also_when_the_program_is_star
         })
         .await?;
         assert_eq!(arrived(w), 2, "a restart forgot what was sent");
+        // A person takes one of them back, and has another tried now: for that one the limit is the same.
+        let act =
+            |message: i64, what: &str| w.path(&format!("/conversations/{conversation}/messages/{message}/{what}"));
+        let mistake = w.reply(conversation, "a mistake").await?["id"].as_i64().context("id")?;
+        let cancelled = w.api.post(&act(mistake, "cancel"), &json!({})).await?;
+        assert_eq!((&cancelled["status"], &cancelled["delivery"]["state"]), (&json!("failed"), &json!("failed")));
+        let hastened = w.api.post(&act(last, "retry"), &json!({})).await?;
+        assert_eq!(hastened["delivery"]["state"], json!("queued"), "{hastened}");
+        w.eventually("it waits for its turn again", async |w| {
+            let delivery = w.message(conversation, last).await?["delivery"].clone();
+            Ok(delivery["failure"]["code"] == json!("sending_paced") && delivery["next_try_at"].is_i64())
+        })
+        .await?;
+        assert_eq!(arrived(w), 2, "a person's word lifts no limit");
         // An administrator lifts the limit.
         w.api.patch(&w.path(&format!("/inboxes/{inbox}")), &json!({"sending_limits": {}})).await?;
         for reply in [replies[2], last] {
             w.delivery_is(conversation, reply, "sent").await?;
         }
-        assert_eq!(arrived(w), 4);
+        // What left behind it would have overtaken it otherwise.
+        let after = w.reply(conversation, "number 4").await?["id"].as_i64().context("id")?;
+        w.delivery_is(conversation, after, "sent").await?;
+        let cancelled = w.message(conversation, mistake).await?;
+        assert_eq!(
+            (&cancelled["delivery"]["state"], &cancelled["delivery"]["failure"]["code"]),
+            (&json!("failed"), &json!("cancelled")),
+            "{cancelled}"
+        );
+        assert!(cancelled["content_attributes"]["external_error"].is_string(), "{cancelled}");
+        let mails = w.inbox_has(ADA, 5).await?;
+        assert!(!mails.iter().any(|mail| String::from_utf8_lossy(mail).contains("a mistake")));
         Ok(())
     })
     .await
@@ -108,6 +134,12 @@ async fn a_mailbox_that_is_told_to_wait_is_asked_once_for_each_person_who_insist
             w.delivery_is(conversation, *reply, "sent").await?;
         }
         assert_eq!(arrived(w), 8, "each once");
+        // Two processes, and each may keep a connection; one of them sends.
+        let (connections, mails) = (w.sandbox.most_smtp_connections(SUPPORT), w.sandbox.most_mails_at_once(SUPPORT));
+        assert!(
+            connections <= 2 && mails == 1,
+            "{mails} mails were handed over at once, over {connections} connections"
+        );
         Ok(())
     })
     .await
