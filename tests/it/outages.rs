@@ -2,6 +2,7 @@
 //! in plain refusals, and everything goes on by itself when the server is back.
 
 use anyhow::{Context, Result};
+use sandbox::Event;
 use serde_json::{Value, json};
 use testkit::builders::numbered;
 use testkit::chaos::{Mode, Proxies};
@@ -123,7 +124,14 @@ async fn a_redis_without_room_delays_replies_and_loses_none() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_session_that_is_half_open_is_found_out_and_replaced() -> Result<()> {
     World::run(setup().with("POLL_INTERVAL_SECONDS", "1"), async |w| {
-        w.connect_and_watch(SUPPORT).await?;
+        let inbox = w.connect_and_watch(SUPPORT).await?;
+        // An import has a session of its own, which is not what is counted here.
+        let health = w.path(&format!("/inboxes/{inbox}/health"));
+        w.eventually("the past is imported", async |w| {
+            Ok(w.api.get(&health).await?["import"]["state"] == json!("done"))
+        })
+        .await?;
+        let sign_ins = sign_ins_of(w, SUPPORT);
         proxies(w)?.imap.set(Mode::Stall);
         w.deliver(SUPPORT, &numbered(1)).await?;
         // The session that is open stays dumb; only a new one would get through.
@@ -132,9 +140,15 @@ async fn a_mail_session_that_is_half_open_is_found_out_and_replaced() -> Result<
         proxies(w)?.imap.set(Mode::Cut);
         proxies(w)?.imap.set(Mode::Pass);
         w.conversations_are(1).await?;
+        assert_eq!(sign_ins_of(w, SUPPORT), sign_ins + 1, "over a session that is new, and no third");
         Ok(())
     })
     .await
+}
+
+fn sign_ins_of(w: &World, user: &str) -> usize {
+    let is_it = |event: &&Event| matches!(event, Event::ImapCommand { user: by, command } if by == user && command == "AUTHENTICATE");
+    w.sandbox.events().iter().filter(is_it).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,8 +29,8 @@ fn said_to_the_server(w: &World, user: &str, command: &str) -> usize {
     w.sandbox.events().iter().filter(|event| is_it(event)).count()
 }
 
-/// A mail is being handed over to a server that never answers, another mailbox's mail stops coming in the middle, a third is imported, and
-/// the first one sits in IDLE. Answers the conversation and the reply.
+/// A mail is being handed over to a server that never answers, another mailbox's mail stops coming in the middle, its
+/// import has stopped in the middle as well, and the first one sits in IDLE. Answers the conversation and the reply.
 async fn much_is_under_way(w: &mut World) -> Result<(i64, i64)> {
     let conversation = w.first_conversation().await?;
     for n in 0..300 {
@@ -38,18 +38,20 @@ async fn much_is_under_way(w: &mut World) -> Result<(i64, i64)> {
         w.sandbox.deliver(SALES, &old.bytes());
     }
     w.sandbox.add_user(TenantUser::work(CONTOSO, SALES, "Sales"));
+    w.sandbox.faults().always_for(SALES, ImapFault::FetchStallInLiteral { after_messages: 0 });
     let sales = w.connect(SALES).await?;
     w.watched(sales).await?;
-    w.sandbox.faults().always_for(SALES, ImapFault::FetchStallInLiteral { after_messages: 0 });
     w.deliver(SALES, &numbered(7000)).await?;
     w.sandbox.faults().once(SmtpFault::StallAfterDot { accepted: true });
     let reply = w.reply(conversation, "hello").await?["id"].as_i64().context("id")?;
-    w.eventually("both servers have fallen silent", async |w| {
+    w.eventually("both servers have fallen silent, the mailbox's to the import as to the news", async |w| {
         let fired = w.sandbox.faults().fired();
-        let has = |wanted: fn(&sandbox::Fault) -> bool| fired.iter().any(wanted);
-        Ok(has(|f| matches!(f, sandbox::Fault::Smtp(_))) && has(|f| matches!(f, sandbox::Fault::Imap(_))))
+        let met = |wanted: fn(&sandbox::Fault) -> bool| fired.iter().filter(|fault| wanted(fault)).count();
+        Ok(met(|f| matches!(f, sandbox::Fault::Smtp(_))) >= 1 && met(|f| matches!(f, sandbox::Fault::Imap(_))) >= 2)
     })
     .await?;
+    let import = w.api.get(&w.path(&format!("/inboxes/{sales}/health"))).await?["import"].clone();
+    assert_ne!(import["state"], json!("done"), "it is under way: {import}");
     Ok((conversation, reply))
 }
 
