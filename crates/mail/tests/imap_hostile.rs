@@ -145,6 +145,43 @@ async fn a_mail_that_is_much_longer_than_announced_comes_only_where_there_is_roo
     server.await.expect("the script played");
 }
 
+/// Parts of a mail, each followed by a megabyte that nobody asked for, until the client goes away; how many bytes it was told.
+async fn chatting_between_parts(peer: &mut Peer) -> usize {
+    let (part, chatter) = ("x".repeat(PART), "* OK Still here\r\n".repeat(MB / 17));
+    for n in 0.. {
+        let line = peer.line().await;
+        let Some((tag, _)) = line.split_once(' ') else { return n * (PART + MB) };
+        let answer =
+            format!("* 3 FETCH (UID 6 BODY[]<{}> {{{PART}}}\r\n{part})\r\n{chatter}{tag} OK done\r\n", n * PART);
+        if !peer.try_send(&answer).await {
+            return n * (PART + MB);
+        }
+    }
+    unreachable!("it counts for ever")
+}
+
+#[tokio::test]
+async fn what_is_said_between_the_parts_of_a_mail_is_bounded_as_a_whole() {
+    for (at_any_length, announced, most) in [(false, 4_000_000, 9_100_000), (true, 10, 6 * MB)] {
+        let limits = Limits { max_mail_bytes: if at_any_length { 4 * MB } else { 160 * MB }, ..Limits::default() };
+        let (told, heard) = tokio::sync::oneshot::channel();
+        let (mut session, server) = inbox_with(limits, |mut peer| async move {
+            let _ = told.send(chatting_between_parts(&mut peer).await);
+        })
+        .await;
+        let batch =
+            Batch { uids: vec![6], claimed_bytes: announced, in_parts: true, at_any_length, ..Batch::default() };
+        let failure = session.fetch_batch(&batch).await.expect_err("too much beside the mail");
+        assert_eq!(failure.class, FailureClass::ProtocolError);
+        assert_eq!(failure.detail.as_deref(), Some("the server sent more than it had announced"));
+        drop(session);
+        let told = heard.await.expect("told");
+        // The mail itself would be 8 MB, in 31 such answers.
+        assert!(told <= most + PART + MB, "{told} bytes");
+        server.await.expect("the script played");
+    }
+}
+
 #[tokio::test]
 async fn a_literal_beyond_the_fetch_limit_is_refused_even_where_any_length_is_taken() {
     let limits = Limits { max_mail_bytes: MB, ..Limits::default() };

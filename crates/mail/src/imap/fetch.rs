@@ -1,7 +1,8 @@
 //! Fetching mails: sizes first, then batches that fit in memory, long mails alone and in parts.
 //!
-//! Sizes are the server's claim (Exchange estimates), so they plan the work and decide nothing else: parts are fetched until there are no
-//! more. A UID without an answer is absent from the result; Exchange finds mails by SEARCH that it does not deliver.
+//! Sizes are the server's claim (Exchange estimates), so they plan the work and decide nothing else: parts are fetched until one is shorter than
+//! was asked for. A UID without an answer is absent from the result; Exchange finds mails by SEARCH that it does not deliver. All that is said
+//! during a fetch, in however many commands, is bounded as a whole, so a server that talks beside the matter comes to an end as well.
 
 use super::answers::{self, During};
 use super::session::{Allowance, Done, SMALL_ANSWER, Session, mails_of};
@@ -14,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 const PART_BYTES: usize = 256 * 1024;
 /// Exchange takes headers of up to 256 kB; nobody sends one that is longer than this.
 const MAX_HEADER_BYTES: u64 = 1024 * 1024;
-/// What a server may say beside the mails that were asked for.
+/// What a server may say beside the mails that were asked for, in all of a fetch: a long mail comes in some hundred answers.
 const BY_THE_WAY: u64 = 1024 * 1024;
 /// A server that lies about one header has no more room than this many may need.
 const HEADERS_AT_ONCE: usize = 16;
@@ -75,17 +76,19 @@ impl Session {
 
     /// The mails of a batch, in its order. UIDs that the server does not answer for are absent.
     pub async fn fetch_batch(&mut self, batch: &Batch) -> Result<Vec<FetchedEmail>, Failure> {
+        // Of the whole fetch.
+        let mut left = batch.most_bytes(&self.limits).saturating_add(BY_THE_WAY);
         if batch.in_parts || batch.at_any_length {
             let mut fetched = Vec::new();
             for uid in &batch.uids {
-                fetched.extend(self.fetch_in_parts(*uid, batch).await?);
+                fetched.extend(self.fetch_in_parts(*uid, batch, &mut left).await?);
             }
             return Ok(fetched);
         }
         let mut fetched = HashMap::new();
-        let allowance = mails_of(batch.most_bytes(&self.limits) + BY_THE_WAY);
         for set in uid_sets(&batch.uids, self.limits.command_bytes) {
-            self.fetch_bodies(&set, "(UID INTERNALDATE BODY.PEEK[])", allowance, |body| {
+            let literal = left;
+            self.fetch_bodies(&set, "(UID INTERNALDATE BODY.PEEK[])", literal, &mut left, |body| {
                 let Body { uid, internal_date, bytes, .. } = body;
                 fetched.insert(uid, FetchedEmail { uid, internal_date, bytes, truncated: false });
             })
@@ -123,72 +126,76 @@ impl Session {
         Ok(uids.iter().filter_map(|uid| fetched.remove(uid)).collect())
     }
 
-    async fn fetch_in_parts(&mut self, uid: u32, batch: &Batch) -> Result<Option<FetchedEmail>, Failure> {
+    /// `left`: how many bytes the server may still send.
+    async fn fetch_in_parts(
+        &mut self,
+        uid: u32,
+        batch: &Batch,
+        left: &mut u64,
+    ) -> Result<Option<FetchedEmail>, Failure> {
         let longest = self.limits.max_mail_bytes;
         let most = batch.most_bytes(&self.limits).min(longest as u64);
         // Room that is not filled is not taken either; without it, growing would copy the mail several times.
         let foreseen = usize::try_from(batch.claimed_bytes).unwrap_or(usize::MAX).min(longest);
         let mut bytes: Vec<u8> = Vec::with_capacity(foreseen.saturating_add(PART_BYTES));
         let mut arrived_at = None;
-        let mut last_part_bytes = 0;
         // A server that ignores the range sends the whole mail, and there is room for that.
-        let mut allowance = most;
+        let mut literal = most.saturating_add(BY_THE_WAY);
         loop {
             let offset = bytes.len();
-            if offset > longest {
-                bytes.truncate(longest);
-                return Ok(Some(FetchedEmail { uid, internal_date: arrived_at, bytes: bytes.into(), truncated: true }));
-            }
-            if offset as u64 > most {
-                self.overran = true;
-                let detail =
-                    format!("a mail is longer than {most} bytes, although {} were announced", batch.claimed_bytes);
-                return Err(Failure::new(FailureClass::ProtocolError).detail(detail));
-            }
             let items = format!("(UID INTERNALDATE BODY.PEEK[]<{offset}.{PART_BYTES}>)");
             let mut part: Option<Body> = None;
-            self.fetch_bodies(&uid.to_string(), &items, mails_of(allowance + BY_THE_WAY), |body| {
+            self.fetch_bodies(&uid.to_string(), &items, literal, left, |body| {
                 if part.as_ref().is_none_or(|part| part.bytes.is_empty()) {
                     part = Some(body);
                 }
             })
             .await?;
-            let answered = part.is_some();
-            let received = part.as_ref().map_or(0, |part| part.bytes.len());
-            if let Some(part) = part {
-                arrived_at = arrived_at.or(part.internal_date);
-                if !part.is_part && received > PART_BYTES {
-                    let truncated = received > longest;
-                    let bytes = part.bytes.slice(..received.min(longest));
-                    return Ok(Some(FetchedEmail { uid, internal_date: arrived_at, bytes, truncated }));
-                }
-                if part.is_part {
-                    allowance = PART_BYTES as u64;
-                }
-                bytes.extend_from_slice(&part.bytes[..received.min(PART_BYTES)]);
-            }
-            if received == 0 {
-                // Nothing at this offset is the end of the mail, unless the mail itself has gone meanwhile.
-                // A server may also say OK and leave the answer out: after a full part, much before the announced size, that
-                // is no end, and the mail is asked for again later.
-                let there = answered
-                    || (offset > 0
-                        && self.overview(&[uid]).await?.get(&uid).is_some_and(|(size, _)| {
-                            last_part_bytes < PART_BYTES || *size <= (offset + PART_BYTES) as u64
-                        }));
+            let Some(part) = part else {
+                // A server may say OK and leave the answer out: after a full part, much before the announced size, that is no end, and the mail
+                // is asked for again later. Before the first part the mail itself has gone.
+                let ends = offset > 0
+                    && self
+                        .overview(&[uid])
+                        .await?
+                        .get(&uid)
+                        .is_some_and(|(size, _)| *size <= (offset + PART_BYTES) as u64);
                 let mail = FetchedEmail { uid, internal_date: arrived_at, bytes: bytes.into(), truncated: false };
-                return Ok(there.then_some(mail));
+                return Ok(ends.then_some(mail));
+            };
+            arrived_at = arrived_at.or(part.internal_date);
+            let received = part.bytes.len();
+            if !part.is_part && received > PART_BYTES {
+                let bytes = part.bytes.slice(..received.min(longest));
+                return Ok(Some(FetchedEmail { uid, internal_date: arrived_at, bytes, truncated: received > longest }));
             }
-            last_part_bytes = received;
+            if part.is_part {
+                literal = PART_BYTES as u64 + BY_THE_WAY;
+            }
+            bytes.extend_from_slice(&part.bytes[..received.min(PART_BYTES)]);
+            let truncated = bytes.len() > longest;
+            if !truncated && bytes.len() as u64 > most {
+                self.overran = true;
+                let detail =
+                    format!("a mail is longer than {most} bytes, although {} were announced", batch.claimed_bytes);
+                return Err(Failure::new(FailureClass::ProtocolError).detail(detail));
+            }
+            // A part is cut off where the mail ends, and nowhere else (RFC 9051 §6.4.5); none at all is the end too.
+            if truncated || received < PART_BYTES {
+                bytes.truncate(longest);
+                return Ok(Some(FetchedEmail { uid, internal_date: arrived_at, bytes: bytes.into(), truncated }));
+            }
         }
     }
 
-    /// One UID FETCH of bodies; `each` is given those that were asked for, as they were received.
+    /// One UID FETCH of bodies; `each` is given those that were asked for, as they were received. `left`: how many bytes the server may still
+    /// send, `literal`: for how many there is room at once.
     async fn fetch_bodies(
         &mut self,
         set: &str,
         items: &str,
-        allowance: Allowance,
+        literal: u64,
+        left: &mut u64,
         mut each: impl FnMut(Body),
     ) -> Result<(), Failure> {
         let asked = uids_in(set);
@@ -197,7 +204,10 @@ impl Session {
                 each(body);
             }
         };
+        let before = self.inner.get_ref().received();
+        let allowance = Allowance { bytes: *left, literal };
         let outcome = self.command_for_bodies(&format!("UID FETCH {set} {items}"), allowance, wanted).await;
+        *left = left.saturating_sub(self.inner.get_ref().received() - before);
         self.unless_only_expunged(outcome)
     }
 
