@@ -13,7 +13,7 @@
 
 use crate::turns::Turns;
 use app::App;
-use app::inbound::{OpenMailbox, PullError, mailbox, pull};
+use app::inbound::{MailboxError, OpenMailbox, PullError, mailbox, pull};
 use app::tending::{self, ChannelLease, Standing};
 use domain::failure::backoff;
 use domain::{Failure, FailureClass};
@@ -66,7 +66,9 @@ pub(crate) enum End {
 enum Ended {
     Stopped,
     NotOurs,
-    Trouble(PullError),
+    /// Its server held memory for which others wait, and did not send.
+    TooSlow,
+    Trouble(MailboxError),
 }
 
 /// What is waited for before the next try.
@@ -113,19 +115,19 @@ impl Actor {
             let error = match ended {
                 Ended::Stopped => return End::Stopped,
                 Ended::NotOurs => return End::NotOurs,
-                // It is read again at once, in the line of the slow, where it is not judged: no failure.
-                Ended::Trouble(PullError::TooSlow) => continue,
+                // No failure: it is read again at once, in the line of the slow. Who is too slow there has failed.
+                Ended::TooSlow => continue,
                 Ended::Trouble(error) => error,
             };
             failures = failures.saturating_add(1);
             let rest = match error {
-                PullError::LeaseLost | PullError::TooSlow => return End::NotOurs,
-                PullError::Store(error) => {
+                MailboxError::LeaseLost => return End::NotOurs,
+                MailboxError::Store(error) => {
                     warn!(channel.id = %self.lease.channel_id, %error, "the database failed while reading a mailbox");
                     Rest::unrecorded(backoff(failures, FIRST_WAIT, LONGEST_STORE_WAIT, self.app.jitter()))
                 }
                 // A token runs out after an hour or so, in the middle of a session: nothing is wrong. Twice within a minute something is.
-                PullError::Failure(failure)
+                MailboxError::Failure(failure)
                     if failure.class == FailureClass::SessionExpired
                         && read
                         && expired_at.is_none_or(|at| at.elapsed() >= LIVED) =>
@@ -136,11 +138,11 @@ impl Actor {
                     continue;
                 }
                 // Servers end connections that lived, when they are restarted or move a mailbox. It is told only when the next one fails.
-                PullError::Failure(failure) if lived && failure.class == FailureClass::ConnectionLost => {
+                MailboxError::Failure(failure) if lived && failure.class == FailureClass::ConnectionLost => {
                     debug!(channel.id = %self.lease.channel_id, "the connection was lost; connecting again");
                     Rest::unrecorded(wait_after(&failure, failures, self.app.jitter()))
                 }
-                PullError::Failure(failure) => {
+                MailboxError::Failure(failure) => {
                     let wait = wait_after(&failure, failures, self.app.jitter());
                     info!(channel.id = %self.lease.channel_id, failure = %failure, failures, wait_s = wait.as_secs(), "a mailbox cannot be read");
                     let stated = failure.retry_after().is_some();
@@ -205,7 +207,10 @@ impl Actor {
     /// One connection from opening to its end. `read` tells whether the mailbox was read over it.
     async fn connection(&self, is_failing: bool, read: &mut bool) -> Ended {
         tokio::select! {
-            ended = self.connected(is_failing, read) => ended.unwrap_or_else(Ended::Trouble),
+            ended = self.connected(is_failing, read) => ended.unwrap_or_else(|error| match error {
+                PullError::TooSlow => Ended::TooSlow,
+                PullError::Mailbox(error) => Ended::Trouble(error),
+            }),
             // A month of mail, or a server that does not even answer our goodbye.
             () = self.stopped_for(COMES_TO_REST_WITHIN) => Ended::Stopped,
         }
@@ -258,7 +263,7 @@ impl Actor {
     }
 
     /// Waits until there may be news: the server says so, somebody says so, or it is time to look.
-    async fn news(&self, open: &mut OpenMailbox) -> Result<News, PullError> {
+    async fn news(&self, open: &mut OpenMailbox) -> Result<News, MailboxError> {
         let poll = self.app.settings().poll_interval;
         let (mut signalled, stop) = (false, &self.stop);
         let until = async {

@@ -4,11 +4,11 @@
 //! what is stored: a mail whose UID is stored or pending is not fetched again, so it can stop anywhere and go on. One run imports a
 //! slice and asks for the next, so that many imports share the workers.
 
-use super::PullError;
 use super::fetching::{Whose, fetch};
 use super::ingest::ingest_arrived;
 use super::mailbox::{INBOX, sign_in};
 use super::pull::{asked_for_alone, blames_mail, missing_of_batch, pair, raw_batch};
+use super::{MailboxError, PullError};
 use crate::{App, Hint, jobs, tending};
 use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, ImportProgress, ImportState};
@@ -64,9 +64,9 @@ pub async fn run(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
         Ok(Imported::AskedToWait { left }) => relay.release(work, left).await?,
         // Again at once, in the line of the slow.
         Err(PullError::TooSlow) => relay.go_on(work).await?,
-        Err(PullError::LeaseLost) => return Err(StoreError::LeaseLost),
-        Err(PullError::Store(error)) => return Err(error),
-        Err(PullError::Failure(failure)) => {
+        Err(PullError::Mailbox(MailboxError::LeaseLost)) => return Err(StoreError::LeaseLost),
+        Err(PullError::Mailbox(MailboxError::Store(error))) => return Err(error),
+        Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
             let wait = match failure.class.retry() {
                 // The actor of the mailbox has the same trouble and says so; when it is mended, we go on.
                 Retry::Never => UNTIL_MENDED,
@@ -113,7 +113,7 @@ pub async fn import_window(app: &App, work: &ClaimedWork) -> Result<Imported, Pu
     let (mut session, status) = sign_in(app, scope, &channel, INBOX).await?;
     if known != status.uidvalidity {
         session.logout().await;
-        return outdated_row(app, work, channel.id, known).await;
+        return Ok(outdated_row(app, work, channel.id, known).await?);
     }
     let ended = slice(app, work, &channel, &folder, &mut session).await;
     session.logout().await;
@@ -133,12 +133,12 @@ async fn outdated_row(
     work: &ClaimedWork,
     channel: ChannelId,
     uidvalidity: u32,
-) -> Result<Imported, PullError> {
+) -> Result<Imported, MailboxError> {
     info!(channel.id = %channel, uidvalidity, "an import waits: the folder has new UIDs that are not known yet");
     let noticed_at = app.now();
     let outdated = json!(Outdated { uidvalidity, noticed_at });
     if !app.store().relay().remember(work, &outdated).await? {
-        return Err(PullError::LeaseLost);
+        return Err(MailboxError::LeaseLost);
     }
     app.wake(Hint::Channel(channel));
     Ok(Imported::NotYet { since: noticed_at })
@@ -236,9 +236,9 @@ impl Slice<'_> {
     async fn batch(&mut self, batch: &Batch) -> Result<(), PullError> {
         let (app, work, scope) = (self.app, self.work, &self.work.scope);
         let whose = Whose { channel: self.channel.id, is_import: true };
-        let (fetched, _room) = match fetch(app, whose, self.session, batch).await {
-            Ok(fetched) => (fetched.emails, fetched.room),
-            Err(PullError::Failure(failure)) => {
+        let (fetched, missing, _room) = match fetch(app, whose, self.session, batch).await {
+            Ok(fetched) => (fetched.emails, fetched.missing, fetched.room),
+            Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
                 // Perhaps one of these mails breaks the session whenever it is fetched: the actor tries them one by one.
                 let overran = self.session.overran();
                 if blames_mail(&failure) && (overran || work.attempts >= ATTEMPTS_BEFORE_BLAME) {
@@ -250,8 +250,6 @@ impl Slice<'_> {
             Err(error) => return Err(error),
         };
         // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
-        let missing: Vec<u32> =
-            batch.uids.iter().copied().filter(|uid| !fetched.iter().any(|mail| mail.uid == *uid)).collect();
         let missing = missing_of_batch(batch, missing, self.since);
         let mut raw = raw_batch(self.uidvalidity, RawEmailSource::Import, &fetched, missing, None);
         raw.import_reached_uid = batch.uids.iter().copied().max();
@@ -263,12 +261,12 @@ impl Slice<'_> {
         self.count_done(batch.uids.len());
         scope.update_import(work, self.channel.id, &self.progress).await?;
         if !app.store().relay().extend(work, jobs::LEASE).await? {
-            return Err(PullError::LeaseLost);
+            return Err(MailboxError::LeaseLost.into());
         }
         Ok(())
     }
 
-    async fn leave_to_the_actor(&self, missing: Vec<MissingUid>) -> Result<(), PullError> {
+    async fn leave_to_the_actor(&self, missing: Vec<MissingUid>) -> Result<(), MailboxError> {
         let raw = raw_batch(self.uidvalidity, RawEmailSource::Import, &[], missing, None);
         self.work.scope.store_raw_emails(Fence::Work(self.work), self.folder.id, raw).await?;
         Ok(())

@@ -4,7 +4,7 @@
 //! given the folder a new UIDVALIDITY, or has put it back from a backup, every UID we know is void: the mails that arrived since the folder was last read, or since the
 //! oldest one that was announced and never delivered, become pending, and [`super::ingest`] finds out which of them are messages already.
 
-use super::PullError;
+use super::MailboxError;
 use crate::{App, channels};
 use domain::channel::EmailChannel;
 use domain::{Failure, FailureClass, Retry, Timestamp};
@@ -38,7 +38,7 @@ pub struct OpenMailbox {
 
 /// Signs in and opens INBOX. A refused sign-in is tried once more with a fresh token. Health is the caller's to record: only the caller
 /// knows when it will try again.
-pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, PullError> {
+pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, MailboxError> {
     let channel = lease.scope.channel(lease.channel_id).await?.ok_or(FailureClass::ChannelRemoved)?;
     let (mut session, status) = sign_in(app, &lease.scope, &channel, INBOX).await?;
     let folder = lease.scope.open_folder(lease.channel_id, FolderRole::Inbox, INBOX).await?;
@@ -53,7 +53,7 @@ pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, PullEr
 }
 
 /// Somebody says that something is different: looks whether the folder was numbered anew, of which an open session need not be told.
-pub async fn look_again(app: &App, lease: &ChannelLease, open: &mut OpenMailbox) -> Result<(), PullError> {
+pub async fn look_again(app: &App, lease: &ChannelLease, open: &mut OpenMailbox) -> Result<(), MailboxError> {
     let status = open.session.examine(INBOX).await?;
     let numbering = numbering(&open.folder, &status, &mut open.session).await?;
     if numbering != Numbering::Known {
@@ -76,7 +76,7 @@ enum Numbering {
 
 /// UIDs only grow under one UIDVALIDITY, so a UIDNEXT that we have passed is of a folder that was put back from a backup. A server that only
 /// states it wrongly has mail from there on.
-async fn numbering(folder: &Folder, status: &FolderStatus, session: &mut Session) -> Result<Numbering, PullError> {
+async fn numbering(folder: &Folder, status: &FolderStatus, session: &mut Session) -> Result<Numbering, MailboxError> {
     if folder.uidvalidity != Some(status.uidvalidity) {
         return Ok(Numbering::New);
     }
@@ -104,7 +104,7 @@ pub(crate) async fn sign_in(
     scope: &AccountScope,
     channel: &EmailChannel,
     folder: &str,
-) -> Result<(Session, FolderStatus), PullError> {
+) -> Result<(Session, FolderStatus), MailboxError> {
     let grant = channel.grant_id.ok_or(FailureClass::ChannelRemoved)?;
     let token = channels::refresh::access_token(app, scope, grant, Resource::Outlook).await?;
     let refused = match sign_in_with(app, channel, folder, token).await {
@@ -148,13 +148,13 @@ async fn begin(
     folder: Folder,
     status: &FolderStatus,
     session: &mut Session,
-) -> Result<Folder, PullError> {
+) -> Result<Folder, MailboxError> {
     let next = next_uid(status, session).await?;
     set_cursor(app, lease, folder, status.uidvalidity, next, Vec::new()).await
 }
 
 /// The first UID that no mail has yet. Servers may leave UIDNEXT out of their answer.
-async fn next_uid(status: &FolderStatus, session: &mut Session) -> Result<u32, PullError> {
+async fn next_uid(status: &FolderStatus, session: &mut Session) -> Result<u32, MailboxError> {
     match status.uidnext {
         Some(next) => Ok(next.max(1)),
         None => match session.highest_uid().await? {
@@ -176,7 +176,7 @@ async fn resync(
     numbering: Numbering,
     status: &FolderStatus,
     session: &mut Session,
-) -> Result<Folder, PullError> {
+) -> Result<Folder, MailboxError> {
     info!(
         folder.id = %folder.id, known = folder.uidvalidity, new = status.uidvalidity, last_uid = folder.last_uid,
         uidnext = status.uidnext, "the server gave the folder new UIDs"
@@ -207,7 +207,7 @@ async fn resync(
 }
 
 /// When the newest mails of a folder that is not empty arrived.
-async fn newest_arrival(session: &mut Session) -> Result<Option<Timestamp>, PullError> {
+async fn newest_arrival(session: &mut Session) -> Result<Option<Timestamp>, MailboxError> {
     let uids = session.uids_after(0).await?;
     if uids.is_empty() {
         return Err(lie());
@@ -217,7 +217,7 @@ async fn newest_arrival(session: &mut Session) -> Result<Option<Timestamp>, Pull
 }
 
 /// What was not found would be lost: better to begin again later.
-fn lie() -> PullError {
+fn lie() -> MailboxError {
     Failure::new(FailureClass::ProtocolError).detail("a search found nothing although there is mail").into()
 }
 
@@ -229,7 +229,7 @@ async fn set_cursor(
     uidvalidity: u32,
     next: u32,
     pending: Vec<MissingUid>,
-) -> Result<Folder, PullError> {
+) -> Result<Folder, MailboxError> {
     let fence = Fence::Lease(lease);
     if !pending.is_empty() {
         let batch = RawBatch {
@@ -261,12 +261,16 @@ impl OpenMailbox {
     }
 
     /// Waits until the folder changes, `max` has passed or `stop` is ready.
-    pub async fn idle(&mut self, max: Duration, stop: impl Future<Output = ()> + Send) -> Result<IdleEnd, PullError> {
+    pub async fn idle(
+        &mut self,
+        max: Duration,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<IdleEnd, MailboxError> {
         Ok(self.session.idle(max, stop).await?)
     }
 
     /// Asks whether the folder changed since the last command.
-    pub async fn noop(&mut self) -> Result<bool, PullError> {
+    pub async fn noop(&mut self) -> Result<bool, MailboxError> {
         Ok(self.session.noop().await?)
     }
 

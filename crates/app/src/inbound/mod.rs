@@ -29,16 +29,12 @@ use domain::{Failure, FailureClass};
 pub use mailbox::OpenMailbox;
 use store::StoreError;
 
-/// Why a mailbox could not be read on.
+/// Why a mailbox could not be opened, or asked something.
 #[derive(Debug, thiserror::Error)]
-pub enum PullError {
+pub enum MailboxError {
     /// The server, the network or the sign-in: [`Failure::class`] says what to do and for whom.
     #[error("{0}")]
     Failure(Failure),
-    /// The server does not send what it was asked for while memory is held for it. Nothing is wrong with the mailbox: whoever reads this signs in
-    /// anew, and the mailbox waits where it holds up nobody.
-    #[error("the mail server sends too slowly to hold memory that other mailboxes wait for")]
-    TooSlow,
     /// Another worker holds the mailbox now; whoever reads this stops.
     #[error("the mailbox's lease is lost")]
     LeaseLost,
@@ -47,29 +43,56 @@ pub enum PullError {
     Store(StoreError),
 }
 
-impl PullError {
+impl MailboxError {
     /// What to show and to reason about; `None` when it says nothing about the mailbox.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Failure(failure) => Some(failure),
-            Self::TooSlow | Self::LeaseLost | Self::Store(_) => None,
+            Self::LeaseLost | Self::Store(_) => None,
         }
     }
 }
 
-impl From<Failure> for PullError {
+/// Why its mail could not be fetched on.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    #[error(transparent)]
+    Mailbox(MailboxError),
+    /// The server does not send what it was asked for while memory is held for it. Nothing is wrong with the mailbox: whoever reads this signs in
+    /// anew, and the mailbox waits where it holds up nobody.
+    #[error("the mail server sends too slowly to hold memory that other mailboxes wait for")]
+    TooSlow,
+}
+
+impl PullError {
+    /// As [`MailboxError::failure`].
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Mailbox(error) => error.failure(),
+            Self::TooSlow => None,
+        }
+    }
+}
+
+impl<E: Into<MailboxError>> From<E> for PullError {
+    fn from(error: E) -> Self {
+        Self::Mailbox(error.into())
+    }
+}
+
+impl From<Failure> for MailboxError {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
     }
 }
 
-impl From<FailureClass> for PullError {
+impl From<FailureClass> for MailboxError {
     fn from(class: FailureClass) -> Self {
         Self::Failure(class.into())
     }
 }
 
-impl From<StoreError> for PullError {
+impl From<StoreError> for MailboxError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::LeaseLost => Self::LeaseLost,

@@ -3,16 +3,15 @@
 //! The cursor never runs ahead of what is stored or noted as pending, so a connection that dies anywhere loses nothing. A mail that
 //! kills the connection whenever it is fetched is soon fetched alone and ever more rarely: it holds up nobody.
 
-use super::fetching::{Whose, fetch};
+use super::fetching::{Whose, fetch, not_in, still_there};
 use super::ingest::{Arrived, ingest_arrived};
 use super::reading::Arrival;
-use super::{OpenMailbox, PullError};
+use super::{MailboxError, OpenMailbox, PullError};
 use crate::App;
 use domain::failure::backoff;
 use domain::{Failure, FailureClass, Timestamp};
 use mail::imap::{Batch, FetchedEmail, UidWalk};
 use mail::parse::{Defect, parse};
-use std::collections::HashSet;
 use std::time::Duration;
 use store::{ChannelLease, Fence, KillPoint, MissingUid, NewRawEmail, PendingUid, RawBatch, RawEmailSource};
 use tracing::{debug, warn};
@@ -87,7 +86,7 @@ pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) ->
             let batches = mailbox.session.plan(uids).await?;
             // A UID without a size is in no batch. It is noted before the cursor passes it.
             let planned = batches.iter().flat_map(|batch| batch.uids.iter().copied());
-            let unplanned = still_there(mailbox, not_in(uids, planned)).await?;
+            let unplanned = still_there(&mut mailbox.session, not_in(uids, planned)).await?;
             if !unplanned.is_empty() {
                 pulled.pending += count(unplanned.len());
                 let missing = missing_of_batch(&Batch::default(), unplanned, mailbox.last_read);
@@ -118,9 +117,9 @@ async fn pull_new(
     pulled: &mut Pulled,
 ) -> Result<(), PullError> {
     let up_to = batch.uids.iter().copied().max();
-    let (fetched, _room) = match fetch(app, whose(lease), &mut mailbox.session, batch).await {
-        Ok(fetched) => (fetched.emails, fetched.room),
-        Err(PullError::Failure(failure)) => {
+    let (fetched, mut missing, _room) = match fetch(app, whose(lease), &mut mailbox.session, batch).await {
+        Ok(fetched) => (fetched.emails, fetched.missing, fetched.room),
+        Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
             if blames_mail(&failure) {
                 // Perhaps one of these mails did it. They become pending, so that the next session is not stuck before them.
                 warn!(channel.id = %lease.channel_id, mails = batch.uids.len(), %failure, "a fetch failed; its mails are pending");
@@ -137,10 +136,9 @@ async fn pull_new(
         Err(error) => return Err(error),
     };
     let (fetched, placeholders) = without_placeholders(fetched, |_| true);
-    let mut missing = missing_of(mailbox, &not_in(&batch.uids, placeholders.iter().copied()), &fetched).await?;
     missing.extend(placeholders);
     let missing = missing_of_batch(batch, missing, mailbox.last_read);
-    store_and_ingest(app, lease, mailbox, RawEmailSource::Live, fetched, missing, up_to, pulled).await
+    Ok(store_and_ingest(app, lease, mailbox, RawEmailSource::Live, fetched, missing, up_to, pulled).await?)
 }
 
 fn whose(lease: &ChannelLease) -> Whose {
@@ -186,9 +184,9 @@ async fn pull_pending(
     let at_any_length = matches!(pending, [alone] if alone.attempts >= AT_ANY_LENGTH_FROM);
     for mut batch in batches {
         batch.at_any_length = at_any_length;
-        let (fetched, _room) = match fetch(app, whose(lease), &mut mailbox.session, &batch).await {
-            Ok(fetched) => (fetched.emails, fetched.room),
-            Err(PullError::Failure(failure)) => {
+        let (fetched, mut missing, _room) = match fetch(app, whose(lease), &mut mailbox.session, &batch).await {
+            Ok(fetched) => (fetched.emails, fetched.missing, fetched.room),
+            Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
                 if blames_mail(&failure) {
                     // The first time round at once, alone: then it is known which one it was.
                     let wait = if batch.uids.len() > 1 { Duration::ZERO } else { wait };
@@ -201,7 +199,6 @@ async fn pull_pending(
         };
         let may_wait = |uid| pending.iter().any(|p| p.uid == uid && p.attempts < PLACEHOLDER_TAKEN_AT);
         let (fetched, placeholders) = without_placeholders(fetched, may_wait);
-        let mut missing = missing_of(mailbox, &not_in(&batch.uids, placeholders.iter().copied()), &fetched).await?;
         missing.extend(placeholders);
         let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
         let vanished: Vec<u32> =
@@ -240,19 +237,6 @@ pub(super) fn blames_mail(failure: &Failure) -> bool {
     )
 }
 
-/// The UIDs that were not delivered although the folder still announces them. The others were deleted in between: nothing is missing.
-async fn missing_of(mailbox: &mut OpenMailbox, asked: &[u32], fetched: &[FetchedEmail]) -> Result<Vec<u32>, PullError> {
-    still_there(mailbox, not_in(asked, fetched.iter().map(|mail| mail.uid))).await
-}
-
-async fn still_there(mailbox: &mut OpenMailbox, uids: Vec<u32>) -> Result<Vec<u32>, PullError> {
-    if uids.is_empty() {
-        return Ok(uids);
-    }
-    let there: HashSet<u32> = mailbox.session.uids_among(&uids).await?.into_iter().collect();
-    Ok(uids.into_iter().filter(|uid| there.contains(uid)).collect())
-}
-
 /// Sets Exchange's notes that a mail could not be retrieved apart (docs/COMPATIBILITY.md): the mail itself may come later.
 fn without_placeholders(fetched: Vec<FetchedEmail>, may_wait: impl Fn(u32) -> bool) -> (Vec<FetchedEmail>, Vec<u32>) {
     let (set_apart, mails): (Vec<_>, Vec<_>) =
@@ -269,17 +253,12 @@ fn is_placeholder(mail: &[u8]) -> bool {
             .unwrap_or(false)
 }
 
-fn not_in(all: &[u32], known: impl Iterator<Item = u32>) -> Vec<u32> {
-    let known: HashSet<u32> = known.collect();
-    all.iter().copied().filter(|uid| !known.contains(uid)).collect()
-}
-
 async fn note_missing(
     lease: &ChannelLease,
     mailbox: &mut OpenMailbox,
     missing: Vec<MissingUid>,
     last_uid: Option<u32>,
-) -> Result<(), PullError> {
+) -> Result<(), MailboxError> {
     let batch = RawBatch {
         uidvalidity: mailbox.uidvalidity,
         source: RawEmailSource::Live,
@@ -302,7 +281,7 @@ async fn store_and_ingest(
     missing: Vec<MissingUid>,
     last_uid: Option<u32>,
     pulled: &mut Pulled,
-) -> Result<(), PullError> {
+) -> Result<(), MailboxError> {
     pulled.pending += count(missing.len());
     app.passes(KillPoint::Fetched);
     let batch = raw_batch(mailbox.uidvalidity, source, &fetched, missing, last_uid);

@@ -6,7 +6,7 @@
 
 use super::patience::is_too_old;
 use super::settle::{self, Settled};
-use crate::inbound::PullError;
+use crate::inbound::MailboxError;
 use crate::inbound::mailbox::{INBOX, sign_in};
 use crate::{App, jobs};
 use domain::channel::EmailChannel;
@@ -62,11 +62,9 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
             settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: found.rewritten }).await
         }
         Ok(None) => not_found(app, work, &channel, record, failure).await,
-        Err(PullError::Store(error)) => Err(error),
-        // Nothing here holds memory that others wait for.
-        Err(PullError::TooSlow) => relay.release(work, UNTIL_OPENED).await.map(|_| ()),
-        Err(PullError::LeaseLost) => Err(StoreError::LeaseLost),
-        Err(PullError::Failure(trouble)) => {
+        Err(MailboxError::Store(error)) => Err(error),
+        Err(MailboxError::LeaseLost) => Err(StoreError::LeaseLost),
+        Err(MailboxError::Failure(trouble)) => {
             // No look was taken, so none is counted; but nobody waits for ever.
             warn!(delivery.id = %id, failure = %trouble, "Sent could not be looked into");
             if is_too_old(app, &record.delivery) {
@@ -124,7 +122,7 @@ async fn look(
     work: &ClaimedWork,
     channel: &EmailChannel,
     record: &DeliveryRecord,
-) -> Result<Option<Found>, PullError> {
+) -> Result<Option<Found>, MailboxError> {
     let (mut session, _) = sign_in(app, &work.scope, channel, INBOX).await?;
     let found = look_with(&mut session, record).await;
     session.logout().await;

@@ -3,7 +3,7 @@
 use app::accounts::{Caller, Member};
 use app::conversations::{self, ConversationFilter, ConversationView};
 use app::inbound::ingest::{Ingested, ingest_batch};
-use app::inbound::{OpenMailbox, PullError, pull};
+use app::inbound::{MailboxError, OpenMailbox, PullError, pull};
 use app::outbound::{Draft, reply};
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts, Environment, Hint, Settings, Wake, accounts, job, owed};
@@ -202,7 +202,7 @@ impl Desk {
         stored.into_iter().map(|row| row.id).collect()
     }
 
-    pub async fn open(&self) -> Result<OpenMailbox, PullError> {
+    pub async fn open(&self) -> Result<OpenMailbox, MailboxError> {
         pull::open(&self.app, &self.lease).await
     }
 

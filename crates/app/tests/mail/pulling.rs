@@ -1,7 +1,7 @@
 //! From the server into the store: nothing is lost and nothing doubled, whatever the server does.
 
 use crate::desk::{ADA, Desk, SUPPORT, mail};
-use app::inbound::PullError;
+use app::inbound::{MailboxError, PullError};
 use domain::{Actor, FailureClass};
 use sandbox::{INBOX, ImapFault};
 use std::time::Duration;
@@ -88,7 +88,8 @@ async fn a_goodbye_instead_of_idle_loses_and_doubles_nothing() {
     let mut mailbox = desk.open().await.expect("opens");
     desk.sandbox.faults().once(bye_at("IDLE"));
     let ended = mailbox.idle(Duration::from_secs(60), std::future::pending()).await;
-    assert!(matches!(&ended, Err(PullError::Failure(failure)) if failure.class.actor() == Actor::Nobody), "{ended:?}");
+    let Err(MailboxError::Failure(failure)) = ended else { panic!("{ended:?}") };
+    assert_eq!(failure.class.actor(), Actor::Nobody, "{failure}");
     for n in 1..=3 {
         desk.arrives(&numbered(n));
     }
@@ -224,7 +225,7 @@ async fn whoever_lost_the_lease_writes_nothing() {
     let taken = desk.app.store().sync().lease_channels(session, 1).await.expect("leases");
     assert_eq!(taken.len(), 1);
     let ended = app::inbound::pull::pull(&desk.app, &desk.lease, &mut mailbox).await;
-    assert!(matches!(ended, Err(PullError::LeaseLost)), "{ended:?}");
+    assert!(matches!(ended, Err(PullError::Mailbox(MailboxError::LeaseLost))), "{ended:?}");
     assert!(desk.raw_emails().await.is_empty());
 }
 

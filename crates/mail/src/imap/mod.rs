@@ -31,7 +31,8 @@ pub struct ImapLogin {
     pub token: Secret,
 }
 
-/// Bounds of a session.
+/// Bounds of a session. They end one that is stuck and are patient; whoever holds memory for what comes, while others wait for it, asks for more
+/// ([`Session::received`]).
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The longest command line the server takes ([`domain::channel::Capabilities::imap_command_bytes`]).
@@ -60,7 +61,7 @@ impl Default for Limits {
             // Exchange may take more than a minute over the first command of a mailbox that is being moved.
             silence: Duration::from_secs(90),
             command_timeout: Duration::from_secs(30 * 60),
-            // 128 kbit/s; a batch of usual mails needs no such allowance.
+            // 128 kbit/s; a batch of usual mails, or a part of a long one, comes in time over a much slower line.
             slowest_bytes_per_second: 16 * 1024,
             batch_bytes: 8 * 1024 * 1024,
             whole_below_bytes: 2 * 1024 * 1024,

@@ -53,6 +53,8 @@ pub enum ImapFault {
     Dribble { apart: Duration },
     /// SEARCH lists the UID, FETCH leaves it out and says OK.
     MissingInFetch { uid: u32 },
+    /// A FETCH of bodies leaves its last mail out and says OK; the next SEARCH hears `* OK Still here` so often, and nothing else.
+    LeftOutThenNoSearch { every: Duration },
     /// The answers of a FETCH come in another order.
     FetchShuffled,
     /// Each message of a FETCH is answered twice, and a FETCH of flags of others is mixed in.

@@ -69,6 +69,14 @@ impl Session {
             let middle = wanted.len() / 2;
             wanted.rotate_left(middle);
         }
+        let leaves_out = self.take(|fault| match fault {
+            ImapFault::LeftOutThenNoSearch { every } => reads_bodies.then_some(*every),
+            _ => None,
+        });
+        if leaves_out.is_some() {
+            wanted.pop();
+            self.searches_hang = leaves_out;
+        }
         let doubled = self.take(|fault| (*fault == ImapFault::FetchUnsolicited).then_some(())).is_some();
         let mut vanished = false;
         let mut sent = 0usize;

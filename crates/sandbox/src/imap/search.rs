@@ -33,6 +33,12 @@ enum Key {
 
 impl Session {
     pub(super) async fn search(&mut self, tag: &str, verb: &str, args: &[Arg]) -> Flow {
+        if let Some(every) = self.searches_hang {
+            loop {
+                self.wire.line("* OK Still here").await?;
+                tokio::time::sleep(every).await;
+            }
+        }
         let by_uid = verb == "UID SEARCH";
         if args.first().is_some_and(|arg| arg.is("CHARSET")) {
             return self.tagged(tag, "NO [BADCHARSET (US-ASCII)] The specified charset is not supported.").await;

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::args::Arg;
 use super::view::View;
@@ -41,12 +42,14 @@ pub(super) struct Session {
     /// `None` after a sign-in that did not open the mailbox.
     pub(super) mailbox: Option<Mailbox>,
     pub(super) view: Option<View>,
+    /// A SEARCH is no longer answered, but for a word so often.
+    pub(super) searches_hang: Option<Duration>,
     errors: u32,
 }
 
 impl Session {
     pub(super) fn new(state: Arc<State>, wire: Wire) -> Self {
-        Self { state, wire, access: None, place: None, mailbox: None, view: None, errors: 0 }
+        Self { state, wire, access: None, place: None, mailbox: None, view: None, searches_hang: None, errors: 0 }
     }
 
     /// The signed-in user, for faults that are meant for one.

@@ -146,6 +146,18 @@ async fn a_dribbling_server_sends_all_of_it_byte_by_byte() {
 }
 
 #[tokio::test]
+async fn a_mail_may_be_left_out_and_who_asks_for_it_hears_nothing_of_it() {
+    let (sandbox, mut imap) = with_mails(2).await;
+    sandbox.faults().once(ImapFault::LeftOutThenNoSearch { every: Duration::from_millis(1) });
+    assert_eq!(imap.run("UID SEARCH ALL").await[0], "* SEARCH 1 2");
+    assert_eq!(imap.run(FETCH).await.iter().filter(|line| line.contains(" FETCH (")).count(), 1);
+    imap.send("x UID SEARCH UID 2\r\n").await;
+    for _ in 0..20 {
+        assert_eq!(imap.line().await, "* OK Still here");
+    }
+}
+
+#[tokio::test]
 async fn answers_may_be_missing_shuffled_doubled_and_of_a_wrong_size() {
     let (sandbox, mut imap) = with_mails(4).await;
     let uids = |lines: &[String]| -> Vec<u32> {
