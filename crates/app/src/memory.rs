@@ -2,12 +2,16 @@
 //!
 //! Whoever fetches, stores and reads mail asks for room first, by the sizes that the server announces, and gives it back when nothing of the mail
 //! is in memory any more. There are four lines, each first come, first served: usual mail in batches and long mails one by one, and both once more
-//! for mailboxes whose server was found slow. Room is held while a server sends, so a server has to send: one that does not loses its place
-//! ([`crate::inbound`]'s fetching), and its mailbox waits in the slow lines for an hour after ([`MailMemory::is_slow`]), where it keeps only its like
-//! waiting. Imports have turns before the lines, so that new mail waits for two of them at most. A mail that needs more than its line has takes
-//! all of it, alone, and so still comes: by as much as such mails are longer the budget is exceeded. Nobody asks for room while they hold some.
+//! for mailboxes whose server was found slow. An account holds half of a line at most, and only so much of it stands in the line before others:
+//! whoever comes next waits for that, and for no more of it however many mailboxes it has. Room is held while a server sends, so a server has to
+//! send: one that does not loses its place ([`crate::inbound`]'s fetching), and its mailbox waits in the slow lines for an hour after
+//! ([`MailMemory::is_slow`]), where it keeps only its like waiting; no process tells another, and none remembers it.
+//!
+//! Two imports at most stand in the lines of the quick, so that new mail waits for two of them. A mail that needs more than its line has takes all
+//! of it, alone, and so still comes: by as much as two such mails are longer, one of the quick and one of the slow, the budget is exceeded.
+//! Nobody asks for room while they hold some.
 
-use domain::ChannelId;
+use domain::{AccountId, ChannelId};
 use mail::imap::EACH_MAIL_BYTES;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +21,9 @@ use tokio::time::Instant;
 
 /// Room is counted in pieces of this size.
 const PIECE_BYTES: u64 = 1024;
-/// A usual batch takes no more than this part of the room for usual mail.
-const BATCHES_AT_ONCE: u64 = 4;
+/// The bytes of a usual batch take no more than this part of the room for usual mail: with what each mail takes beside them an account, which has
+/// half of it, has room for two.
+const BATCHES_AT_ONCE: u64 = 5;
 /// A mail shorter than this is usual, where there is room for it.
 const LONG_BYTES: u64 = 2 * 1024 * 1024;
 /// Announced bytes of one batch, where there is room for it.
@@ -42,8 +47,14 @@ pub struct MailMemory {
 #[derive(Debug)]
 #[must_use]
 pub struct Room {
-    _held: OwnedSemaphorePermit,
+    _held: Held,
     _turn: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+struct Held {
+    _of_line: OwnedSemaphorePermit,
+    _of_share: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -56,6 +67,8 @@ struct Lines {
 struct Queue {
     room: Arc<Semaphore>,
     pieces: u32,
+    /// Of each account that holds some of it, or waits for it.
+    shares: Mutex<HashMap<AccountId, Arc<Semaphore>>>,
 }
 
 /// Whose turn it is to be.
@@ -124,14 +137,14 @@ impl MailMemory {
     }
 
     /// A stored mail that is read again.
-    pub async fn room_for_one(&self, bytes: u64) -> Room {
+    pub async fn room_for_one(&self, account: AccountId, bytes: u64) -> Room {
         let is_long = bytes > self.long_above_bytes(Line::New);
         let needed = if is_long { Needed::Long { bytes } } else { Needed::Batch { mails: 1, bytes } };
-        self.room(Line::New, needed).await
+        self.room(account, Line::New, needed).await
     }
 
-    /// Waits until there is room.
-    pub async fn room(&self, line: Line, needed: Needed) -> Room {
+    /// Waits until there is room for mail of this account.
+    pub async fn room(&self, account: AccountId, line: Line, needed: Needed) -> Room {
         let turn = match line {
             Line::Import => Some(Arc::clone(&self.imports).acquire_owned().await.expect("nobody closes it")),
             Line::New | Line::Slow => None,
@@ -140,10 +153,12 @@ impl MailMemory {
         let held = match needed {
             Needed::Batch { mails, bytes } => {
                 let beside = (mails as u64).saturating_mul(EACH_MAIL_BYTES);
-                lines.usual.take(self.at_its_most(bytes).saturating_add(beside)).await
+                lines.usual.take(account, self.at_its_most(bytes).saturating_add(beside)).await
             }
-            Needed::Long { bytes } => lines.long.take(self.at_its_most(bytes).saturating_add(EACH_MAIL_BYTES)).await,
-            Needed::Unknown => lines.long.take(u64::MAX).await,
+            Needed::Long { bytes } => {
+                lines.long.take(account, self.at_its_most(bytes).saturating_add(EACH_MAIL_BYTES)).await
+            }
+            Needed::Unknown => lines.long.take(account, u64::MAX).await,
         };
         Room { _held: held, _turn: turn }
     }
@@ -165,16 +180,30 @@ impl MailMemory {
 impl Queue {
     fn new(bytes: u64) -> Self {
         let pieces = u32::try_from(bytes / PIECE_BYTES).unwrap_or(u32::MAX).max(1);
-        Self { room: Arc::new(Semaphore::new(pieces as usize)), pieces }
+        Self { room: Arc::new(Semaphore::new(pieces as usize)), pieces, shares: Mutex::default() }
     }
 
     fn bytes(&self) -> u64 {
         u64::from(self.pieces) * PIECE_BYTES
     }
 
-    async fn take(&self, bytes: u64) -> OwnedSemaphorePermit {
+    async fn take(&self, account: AccountId, bytes: u64) -> Held {
         let pieces = u32::try_from(bytes.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX).min(self.pieces);
-        Arc::clone(&self.room).acquire_many_owned(pieces).await.expect("nobody closes it")
+        // Before the line, so that what an account may not have yet stands in nobody's way.
+        let of_share = self.share(account).acquire_many_owned(pieces.min(self.half())).await.expect("nobody closes it");
+        let of_line = Arc::clone(&self.room).acquire_many_owned(pieces).await.expect("nobody closes it");
+        Held { _of_line: of_line, _of_share: of_share }
+    }
+
+    fn half(&self) -> u32 {
+        (self.pieces / 2).max(1)
+    }
+
+    fn share(&self, account: AccountId) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever holds some or waits has it too.
+        shares.retain(|_, share| Arc::strong_count(share) > 1);
+        Arc::clone(shares.entry(account).or_insert_with(|| Arc::new(Semaphore::new(self.half() as usize))))
     }
 }
 
@@ -182,6 +211,7 @@ impl Queue {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
+    use std::sync::atomic::{AtomicI64, Ordering};
 
     const MB: u64 = 1024 * 1024;
 
@@ -189,8 +219,14 @@ mod tests {
         Needed::Long { bytes }
     }
 
+    /// For an account that nobody else here is.
     fn at_once(memory: &MailMemory, line: Line, needed: Needed) -> Option<Room> {
-        memory.room(line, needed).now_or_never()
+        memory.room(another(), line, needed).now_or_never()
+    }
+
+    fn another() -> AccountId {
+        static LAST: AtomicI64 = AtomicI64::new(1_000);
+        AccountId(LAST.fetch_add(1, Ordering::Relaxed))
     }
 
     #[tokio::test]
@@ -209,9 +245,9 @@ mod tests {
     async fn who_asks_first_is_served_first_however_much_it_is() {
         let memory = MailMemory::new(64 * MB, 1 << 20);
         let first = at_once(&memory, Line::New, long(20 * MB)).expect("there is room");
-        let mut huge = Box::pin(memory.room(Line::New, long(1000 * MB)));
+        let mut huge = Box::pin(memory.room(another(), Line::New, long(1000 * MB)));
         assert!((&mut huge).now_or_never().is_none());
-        let mut small = Box::pin(memory.room(Line::New, long(MB)));
+        let mut small = Box::pin(memory.room(another(), Line::New, long(MB)));
         assert!((&mut small).now_or_never().is_none(), "there is room, but it is the other's turn");
         drop(first);
         let huge = huge.now_or_never().expect("everything is free");
@@ -226,13 +262,68 @@ mod tests {
         let batch = Needed::Batch { mails: 10, bytes: memory.batch_bytes(Line::New) };
         let imports: Vec<Room> =
             (0..2).map(|_| at_once(&memory, Line::Import, batch).expect("there is room")).collect();
-        let mut third = Box::pin(memory.room(Line::Import, batch));
+        let mut third = Box::pin(memory.room(another(), Line::Import, batch));
         assert!((&mut third).now_or_never().is_none(), "it does not even stand in the line");
         let _slow = at_once(&memory, Line::Slow, Needed::Unknown).expect("there is room");
         assert!(at_once(&memory, Line::New, batch).is_some());
         assert!(at_once(&memory, Line::New, Needed::Unknown).is_some());
         drop(imports);
         assert!(third.now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn an_account_holds_half_of_a_line_at_most_and_the_rest_of_it_stands_in_nobodys_way() {
+        let memory = MailMemory::new(64 * MB, 32 << 20);
+        let (many, others) = (AccountId(1), [AccountId(2), AccountId(3)]);
+        for line in [Line::New, Line::Slow] {
+            let batch = Needed::Batch { mails: 1, bytes: memory.batch_bytes(line) };
+            let mut waiting: Vec<_> = (0..40).map(|_| Box::pin(memory.room(many, line, batch))).collect();
+            let mut held: Vec<Room> = waiting.iter_mut().filter_map(FutureExt::now_or_never).collect();
+            assert_eq!(held.len(), 2, "{line:?}");
+            for other in others {
+                assert!(memory.room(other, line, batch).now_or_never().is_some(), "{line:?}");
+            }
+            // A long mail that takes everything is one at a time, and the account's next does not stand before another's.
+            let huge = memory.room(many, line, long(1000 * MB)).now_or_never().expect("there is room");
+            let mut next = Box::pin(memory.room(many, line, long(1000 * MB)));
+            assert!((&mut next).now_or_never().is_none());
+            let mut another = Box::pin(memory.room(others[0], line, long(1000 * MB)));
+            assert!((&mut another).now_or_never().is_none());
+            drop(huge);
+            assert!((&mut next).now_or_never().is_none() && another.now_or_never().is_some());
+            drop(next);
+            held.clear();
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_remembered_of_an_account_that_has_nothing_in_memory() {
+        let memory = MailMemory::new(64 * MB, 32 << 20);
+        for _ in 0..20 {
+            drop(at_once(&memory, Line::New, long(MB)).expect("there is room"));
+        }
+        let _held = at_once(&memory, Line::New, long(MB));
+        let shares = memory.quick.long.shares.lock().expect("nobody panicked");
+        assert_eq!(shares.len(), 1);
+    }
+
+    /// What docs/OPERATIONS.md says of the worst that there can be.
+    #[tokio::test]
+    async fn two_mails_at_most_are_in_memory_beyond_the_budget_one_of_the_quick_and_one_of_the_slow() {
+        let memory = MailMemory::new(256 * MB, 32 << 20);
+        let longest = memory.at_its_most(160 * MB);
+        let of_line = |queue: &Queue| u64::from(queue.pieces) * PIECE_BYTES;
+        let lines = [&memory.quick.usual, &memory.quick.long, &memory.slow.usual, &memory.slow.long];
+        assert!(lines.into_iter().map(of_line).sum::<u64>() <= 256 * MB);
+        let _quick = at_once(&memory, Line::New, Needed::Unknown).expect("there is room");
+        let _slow = at_once(&memory, Line::Slow, Needed::Unknown).expect("there is room");
+        for line in [Line::New, Line::Import, Line::Slow] {
+            for needed in [Needed::Unknown, long(160 * MB), long(1)] {
+                assert!(at_once(&memory, line, needed).is_none(), "{line:?} {needed:?}");
+            }
+        }
+        let worst = of_line(&memory.quick.usual) + of_line(&memory.slow.usual) + 2 * longest;
+        assert_eq!(worst / MB, 544);
     }
 
     #[test]
@@ -251,7 +342,7 @@ mod tests {
             for line in [Line::New, Line::Import, Line::Slow] {
                 assert!(memory.long_above_bytes(line) >= 64 * 1024);
                 assert!(memory.long_above_bytes(line) <= memory.batch_bytes(line));
-                assert!(memory.at_its_most(memory.batch_bytes(line)) * 2 <= memory.lines(line).usual.bytes());
+                assert!(memory.at_its_most(memory.batch_bytes(line)) * 4 <= memory.lines(line).usual.bytes());
             }
             assert!(memory.long_above_bytes(Line::New) >= 256 * 1024);
         }

@@ -8,7 +8,7 @@
 use super::PullError;
 use crate::App;
 use crate::memory::{Line, Needed, Room};
-use domain::{ChannelId, Failure, FailureClass};
+use domain::{AccountId, ChannelId, Failure, FailureClass};
 use mail::imap::{Batch, FetchedEmail, Session};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +37,7 @@ pub(super) struct Fetched {
 /// Which mailbox it is, and what for.
 #[derive(Clone, Copy)]
 pub(super) struct Whose {
+    pub account: AccountId,
     pub channel: ChannelId,
     pub is_import: bool,
 }
@@ -45,7 +46,7 @@ pub(super) struct Whose {
 pub(super) async fn fetch(app: &App, whose: Whose, session: &mut Session, batch: &Batch) -> Result<Fetched, PullError> {
     let memory = app.mail_memory();
     let line = memory.line(whose.channel, whose.is_import);
-    let room = memory.room(line, needed(app, batch)).await;
+    let room = memory.room(whose.account, line, needed(app, batch)).await;
     let pace = if line == Line::Slow { SLOW_PACE } else { PACE };
     let received = session.received();
     let fetching = async {

@@ -235,7 +235,7 @@ impl Slice<'_> {
 
     async fn batch(&mut self, batch: &Batch) -> Result<(), PullError> {
         let (app, work, scope) = (self.app, self.work, &self.work.scope);
-        let whose = Whose { channel: self.channel.id, is_import: true };
+        let whose = Whose { account: scope.account_id(), channel: self.channel.id, is_import: true };
         let (fetched, missing, _room) = match fetch(app, whose, self.session, batch).await {
             Ok(fetched) => (fetched.emails, fetched.missing, fetched.room),
             Err(PullError::Mailbox(MailboxError::Failure(failure))) => {

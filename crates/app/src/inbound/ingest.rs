@@ -174,7 +174,7 @@ pub async fn ingest_raw_email(app: &App, work: &ClaimedWork) -> Result<(), Store
     let relay = app.store().relay();
     let tried = async {
         let Some(raw) = work.scope.raw_email(id).await? else { return Ok(false) };
-        let _room = app.mail_memory().room_for_one(raw.size_bytes).await;
+        let _room = app.mail_memory().room_for_one(work.scope.account_id(), raw.size_bytes).await;
         let mail = load(app, &work.scope, raw).await?;
         let mail = read_mail(app, mail).await?;
         for mail in keep_files(&work.scope, vec![mail]).await? {

@@ -142,7 +142,7 @@ async fn pull_new(
 }
 
 fn whose(lease: &ChannelLease) -> Whose {
-    Whose { channel: lease.channel_id, is_import: false }
+    Whose { account: lease.scope.account_id(), channel: lease.channel_id, is_import: false }
 }
 
 /// What to remember of mails that were announced and not delivered. `not_before`: they arrived after that, where the server told no date.
