@@ -45,6 +45,7 @@ mod tests {
     use futures_util::FutureExt;
     use std::future::{pending, ready};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// As many sign-ins as there are turns, at a server that never answers.
     async fn hang(turns: &Arc<Turns>, is_failing: bool) {
@@ -56,6 +57,21 @@ mod tests {
         while line.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn no_more_than_twenty_mailboxes_arrive_at_a_server_at_a_time() {
+        let turns = Turns::lasting(Duration::from_secs(3600));
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let arrivals = (0..100).map(|_| {
+            turns.take(false, async {
+                most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                now.fetch_sub(1, Ordering::Relaxed);
+            })
+        });
+        futures_util::future::join_all(arrivals).await;
+        assert_eq!(most.into_inner(), SIGN_INS_AT_ONCE);
     }
 
     #[tokio::test]
