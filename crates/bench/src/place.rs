@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use testkit::client::ApiClient;
 use testkit::installation::{SignedUp, put_mailbox, sign_up};
 use testkit::process::{Process, Signal, free_port};
+use testkit::redis::Redis;
 
 const KEYS: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// How long anything may take to become true before the bench gives up.
@@ -37,7 +38,8 @@ pub struct Place<'s> {
     pub mail: &'s MailServer,
     port: u16,
     postgres: Option<&'s PostgresServer>,
-    redis_url: Option<String>,
+    /// Its own: Redis carries the jobs of one installation.
+    redis: Option<Redis>,
 }
 
 #[derive(Debug)]
@@ -48,19 +50,16 @@ impl Wake for NobodyListens {
 }
 
 impl<'s> Place<'s> {
-    /// `postgres`: a server to put the database on; SQLite without one.
-    pub async fn new(
-        mail: &'s MailServer,
-        postgres: Option<&'s PostgresServer>,
-        redis_url: Option<String>,
-    ) -> Result<Self> {
+    /// `postgres`: a server to put the database on, with a Redis for the jobs; SQLite and jobs in memory without one.
+    pub async fn new(mail: &'s MailServer, postgres: Option<&'s PostgresServer>) -> Result<Self> {
         let (dir, database, url) = somewhere(postgres).await?;
         let app = open_app(&dir, &url, mail, Arc::new(NobodyListens)).await?;
         app.store().migrate().await?;
         let signed_up = sign_up(&app).await?;
         let port = free_port()?;
         let api = ApiClient::new(format!("http://127.0.0.1:{port}"), Some(signed_up.token.expose()));
-        Ok(Self { dir, url, database, app, signed_up, api, mail, port, postgres, redis_url })
+        let redis = postgres.map(|_| Redis::start()).transpose()?;
+        Ok(Self { dir, url, database, app, signed_up, api, mail, port, postgres, redis })
     }
 
     /// Another process's worth of the use cases, within this one.
@@ -77,6 +76,10 @@ impl<'s> Place<'s> {
         }
         tx.commit().await?;
         Ok(inboxes)
+    }
+
+    pub fn redis_url(&self) -> Option<String> {
+        self.redis.as_ref().map(Redis::url)
     }
 
     /// A connection past everything.
@@ -102,7 +105,7 @@ impl<'s> Place<'s> {
             // The import of the past is another matter than new mail, and would run beside it.
             ("IMPORT_DAYS", "0".to_owned()),
         ]);
-        command.envs(self.redis_url.iter().map(|url| ("REDIS_URL", url)));
+        command.envs(self.redis_url().map(|url| ("REDIS_URL", url)));
         command.envs(environment.iter().copied());
         let process = Process::start("postroom", &mut command, &self.dir.path().join("postroom.log"))?;
         let mut program = Program { process, place: self };

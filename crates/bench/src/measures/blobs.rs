@@ -51,7 +51,7 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
             let mut row = vec![format!("{} KiB", length / KIB)];
             let (mut written, mut read, mut space) = (Vec::new(), Vec::new(), Vec::new());
             for as_file in [false, true] {
-                let place = Place::new(&servers.mail, None, None).await?;
+                let place = Place::new(&servers.mail, None).await?;
                 let Connection::Sqlite(mut connection) = place.connection().await? else { anyhow::bail!("not SQLite") };
                 let (account, folder) = (place.signed_up.scope.account_id().0, place.dir.path().join("blobs"));
                 let mut store = Stored { connection: &mut connection, account, folder, as_file };

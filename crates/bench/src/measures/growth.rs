@@ -21,8 +21,8 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
         ),
         &["database", "stored before", "CPU per mail", "of that in its server", "times the first"],
     );
-    for (database, postgres, redis) in servers.pairings(databases) {
-        let place = Place::new(&servers.mail, postgres, redis).await?;
+    for (database, postgres) in servers.pairings(databases) {
+        let place = Place::new(&servers.mail, postgres).await?;
         let mailbox = format!("growth-{}@contoso.example", database.as_str().to_lowercase());
         place.mailboxes(std::iter::once(mailbox.clone())).await?;
         let warm_up = sizes.growth_sample / 10;

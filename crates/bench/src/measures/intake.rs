@@ -65,8 +65,8 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
     ]
     .map(|name| vec![name.to_owned()])
     .to_vec();
-    for (database, postgres, redis) in servers.pairings(databases) {
-        let place = Place::new(&servers.mail, postgres, redis).await?;
+    for (database, postgres) in servers.pairings(databases) {
+        let place = Place::new(&servers.mail, postgres).await?;
         let whole = whole(&place, warm_up, count).await?;
         let (files, insert, batches) = insert(&place, postgres).await?;
         section.count(format!("rows inserted alone, {}", database.as_str()), batches.rows() as u64);

@@ -23,8 +23,8 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
         ),
         &["database", "p50", "p99", "longest", "CPU per mail that comes alone", "of that in its server"],
     );
-    for (database, postgres, redis) in servers.pairings(databases) {
-        let place = Place::new(&servers.mail, postgres, redis).await?;
+    for (database, postgres) in servers.pairings(databases) {
+        let place = Place::new(&servers.mail, postgres).await?;
         let mailbox = format!("latency-{}@contoso.example", database.as_str().to_lowercase());
         place.mailboxes(std::iter::once(mailbox.clone())).await?;
         let mut program = place.start(&[], 1).await?;

@@ -39,9 +39,9 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
         ),
         &["database", "what", "before", "highest"],
     );
-    for (database, postgres, redis) in servers.pairings(databases) {
+    for (database, postgres) in servers.pairings(databases) {
         for (n, mailboxes) in sizes.mailboxes.iter().enumerate() {
-            let place = Place::new(&servers.mail, postgres, redis.clone()).await?;
+            let place = Place::new(&servers.mail, postgres).await?;
             let name = |at: u64| format!("memory-{}-{n}-{at}@contoso.example", database.as_str().to_lowercase());
             place.mailboxes((0..*mailboxes).map(name)).await?;
             let program = place.start(&[], *mailboxes).await?;
@@ -62,7 +62,7 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
             idle.count(format!("mailboxes idling, {}", database.as_str()), *mailboxes);
             program.stop()?;
         }
-        let place = Place::new(&servers.mail, postgres, redis).await?;
+        let place = Place::new(&servers.mail, postgres).await?;
         let mailbox = format!("long-{}@contoso.example", database.as_str().to_lowercase());
         place.mailboxes(std::iter::once(mailbox.clone())).await?;
         let mut program = place.start(&[], 1).await?;

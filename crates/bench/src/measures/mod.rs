@@ -22,7 +22,6 @@ use crate::report::Section;
 use crate::server::MailServer;
 use anyhow::Result;
 use std::path::Path;
-use testkit::redis::Redis;
 
 /// How much of everything.
 #[derive(Clone, Debug)]
@@ -94,25 +93,22 @@ pub struct Servers {
     pub mail: MailServer,
     /// `None`: SQLite alone is measured.
     pub postgres: Option<PostgresServer>,
-    pub redis: Option<Redis>,
 }
 
 impl Servers {
     /// `program`: the bench, which is the mail server too.
     pub async fn start(program: &Path, databases: &[Database], seed: u64) -> Result<Self> {
-        let wanted = databases.contains(&Database::Postgres);
         Ok(Self {
             mail: MailServer::start(program, seed).await?,
-            postgres: if wanted { Some(PostgresServer::start().await?) } else { None },
-            redis: if wanted { Some(Redis::start()?) } else { None },
+            postgres: if databases.contains(&Database::Postgres) { Some(PostgresServer::start().await?) } else { None },
         })
     }
 
     /// What each measure is done on: SQLite with jobs in memory, and PostgreSQL with Redis.
-    fn pairings(&self, databases: &[Database]) -> Vec<(Database, Option<&PostgresServer>, Option<String>)> {
+    fn pairings(&self, databases: &[Database]) -> Vec<(Database, Option<&PostgresServer>)> {
         let of = |database| match database {
-            Database::Sqlite => (database, None, None),
-            Database::Postgres => (database, self.postgres.as_ref(), self.redis.as_ref().map(Redis::url)),
+            Database::Sqlite => (database, None),
+            Database::Postgres => (database, self.postgres.as_ref()),
         };
         databases.iter().map(|database| of(*database)).collect()
     }

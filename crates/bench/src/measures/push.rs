@@ -33,8 +33,9 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
     let (heard, mut ran) = mpsc::unbounded_channel();
     let listening = tracing_subscriber::registry().with(JobsRan(heard));
     tracing::subscriber::set_global_default(listening).context("the bench listens to the worker's log")?;
-    for (database, postgres, redis) in servers.pairings(databases) {
-        let place = Place::new(&servers.mail, postgres, redis.clone()).await?;
+    for (database, postgres) in servers.pairings(databases) {
+        let place = Place::new(&servers.mail, postgres).await?;
+        let redis = place.redis_url();
         let in_worker = Hints::new(redis.as_deref(), "worker")?;
         let committing = match &redis {
             Some(url) => Hints::new(Some(url), "api")?,

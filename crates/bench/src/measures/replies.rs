@@ -42,8 +42,8 @@ pub async fn run(servers: &Servers, databases: &[Database], sizes: &Sizes) -> Re
             "replies per second here",
         ],
     );
-    for (database, postgres, redis) in servers.pairings(databases) {
-        let place = Place::new(&servers.mail, postgres, redis).await?;
+    for (database, postgres) in servers.pairings(databases) {
+        let place = Place::new(&servers.mail, postgres).await?;
         let mailboxes = sizes.replies.div_ceil(PER_MAILBOX);
         let names: Vec<String> = (0..mailboxes * 2)
             .map(|n| format!("replies-{}-{n}@contoso.example", database.as_str().to_lowercase()))
