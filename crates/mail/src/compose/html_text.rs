@@ -127,8 +127,22 @@ impl Reader {
         if raw.is_empty() {
             return;
         }
-        let text = decode_entities(raw);
-        for c in text.chars() {
+        if raw.contains('&') { self.words(&decode_entities(raw)) } else { self.words(raw) }
+    }
+
+    fn words(&mut self, text: &str) {
+        let mut rest = text;
+        loop {
+            // Most of any text: what is neither a space nor unseen is taken as it is, up to the next that may be.
+            let plain = rest.bytes().take_while(u8::is_ascii_graphic).count();
+            if plain > 0 {
+                self.begin_word();
+                self.out.push_str(&rest[..plain]);
+                rest = &rest[plain..];
+            }
+            let mut chars = rest.chars();
+            let Some(c) = chars.next() else { break };
+            rest = chars.as_str();
             if c == '\n' && self.preformatted > 0 {
                 self.line_break(1);
                 self.breaks = (self.breaks + 1).min(2);

@@ -5,6 +5,7 @@
 //! parsing and named back afterwards ([`Prepared::restore`]).
 
 use super::Defect;
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// A header longer than this is cut. Exchange takes 256 kB from outside.
@@ -91,7 +92,7 @@ impl Prepared<'_> {
 
 fn too_many_lines(bytes: &[u8]) -> Option<(usize, Defect)> {
     let (mut lines, mut boundaries, mut start) = (0, 0, 0);
-    while let Some(length) = bytes[start..].iter().position(|b| *b == b'\n') {
+    while let Some(length) = memchr(b'\n', &bytes[start..]) {
         lines += 1;
         boundaries += usize::from(bytes[start..].starts_with(b"--"));
         start += length + 1;
@@ -108,7 +109,7 @@ fn too_many_lines(bytes: &[u8]) -> Option<(usize, Defect)> {
 /// Where the body begins: after the first empty line, or at the end.
 fn header_end(bytes: &[u8]) -> usize {
     let mut start = 0;
-    while let Some(length) = bytes[start..].iter().position(|b| *b == b'\n') {
+    while let Some(length) = memchr(b'\n', &bytes[start..]) {
         let line = &bytes[start..start + length];
         start += length + 1;
         if line.is_empty() || line == b"\r" {
@@ -149,7 +150,7 @@ fn recursive_types(bytes: &[u8]) -> Vec<(usize, &'static [u8])> {
     let mut in_field = false;
     let mut start = 0;
     while start < bytes.len() {
-        let end = bytes[start..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |i| start + i + 1);
+        let end = memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |i| start + i + 1);
         let line = &bytes[start..end];
         let text = line.iter().position(|b| !matches!(b, b' ' | b'\t')).map_or(&line[..0], |i| &line[i..]);
         let begins = text.len() >= FIELD.len() && text[..FIELD.len()].eq_ignore_ascii_case(FIELD);
