@@ -72,19 +72,19 @@ impl AccountScope {
         self.put_all(vec![bytes]).await?.pop().ok_or(StoreError::NotFound("blob"))
     }
 
-    /// As [`Self::put_bytes`], all of them in one transaction. Ids in their order.
+    /// As [`Self::put_bytes`], many in one transaction, which a mail with thousands of files does not make longer. Ids in their order.
     pub async fn put_all(&self, all: Vec<Bytes>) -> Result<Vec<BlobId>> {
         let mut blobs = Vec::with_capacity(all.len());
         for bytes in all {
             blobs.push(Addressed::new(bytes).await?);
         }
-        if blobs.is_empty() {
-            return Ok(Vec::new());
-        }
         self.write_files(&blobs).await?;
-        let tx = self.inner.begin().await?;
-        let named = name_blobs(&tx, self, &blobs).await?;
-        tx.commit().await?;
+        let mut named = HashMap::new();
+        for some in blobs.chunks(ROWS) {
+            let tx = self.inner.begin().await?;
+            named.extend(name_blobs(&tx, self, some).await?);
+            tx.commit().await?;
+        }
         blobs.iter().map(|blob| named.get(&blob.sha256).copied().ok_or(StoreError::NotFound("blob"))).collect()
     }
 
@@ -168,7 +168,7 @@ pub(crate) async fn name_blob<C: ConnectionTrait>(on: &C, scope: &AccountScope, 
 
 /// The rows that name the bytes, made or said to be in use ([`super::purge`] tells why), and the only way to a blob's id. By address. Files are
 /// written before the transaction (`write_files`); here it is only seen to that they are still there. The rows are taken in the order of their
-/// addresses, so that two batches that share bytes do not wait for each other.
+/// addresses, [`ROWS`] at a time, so that two batches of no more that share bytes do not wait for each other in a circle.
 pub(crate) async fn name_blobs<C: ConnectionTrait>(
     on: &C,
     scope: &AccountScope,
