@@ -39,10 +39,14 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 /// Ends the sessions that were kept for another message, and gives back the right to send of every mailbox through which this process was sending
 /// when it was stopped.
 pub async fn end_sending(app: &App, worker: &str) -> Result<(), StoreError> {
-    if tokio::time::timeout(GOODBYE_WITHIN, app.kept_sessions().close()).await.is_err() {
+    let goodbye = tokio::time::timeout(GOODBYE_WITHIN, app.kept_sessions().close());
+    // Together: who stops has little time, and a server that does not answer takes none of it from the database.
+    let sync = app.store().sync();
+    let (said, given_back) = tokio::join!(goodbye, sync.end_sending(worker));
+    if said.is_err() {
         tracing::info!("a mail server does not answer the goodbye");
     }
-    app.store().sync().end_sending(worker).await
+    given_back
 }
 
 /// Up to `most` mailboxes that nobody alive looks after and that can be read without a person's help.

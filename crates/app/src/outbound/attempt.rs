@@ -65,7 +65,7 @@ pub(super) async fn attempt(
     app.passes(KillPoint::Sending);
     let handed =
         hand_over(app, work, &mut signed_in.session, &channel.from_address, &record, &mail.bytes, stop).await?;
-    if let Handed::NotAddressed(NotAddressed { named: false, .. }) = &handed {
+    if matches!(&handed, Handed::NotAddressed(NotAddressed { named: false, .. }) | Handed::Withdrawn) {
         uncount(work, &counted).await;
     }
     let taken = matches!(&handed, Handed::To(_, SendOutcome::Accepted { .. } | SendOutcome::Duplicate { .. }));
@@ -112,7 +112,7 @@ async fn begin(
     Ok(Begun::Sending(Box::new(record), counted))
 }
 
-/// Where it cannot be written, the mailbox sends a little slower than it might.
+/// Nothing left, so nothing counts. Where that cannot be written, the mailbox sends a little slower than it might.
 async fn uncount(work: &ClaimedWork, counted: &Submission) {
     let uncounted = async {
         let mut tx = work.scope.begin().await?;

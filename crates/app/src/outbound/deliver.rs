@@ -64,6 +64,12 @@ async fn free(
     worker: &str,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
+    if session.is_none() {
+        // The attempt ended before it looked for the one that was kept; the row is going to say that there is none.
+        if let Some(kept) = app.kept_sessions().take(lease.channel_id) {
+            kept.quit().await;
+        }
+    }
     let is_good = session.is_some();
     let unkept = match session {
         Some(session) if lease.may_keep_session && !stop.is_cancelled() => {

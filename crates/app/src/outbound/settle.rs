@@ -9,12 +9,14 @@ use domain::failure::backoff;
 use domain::message::{Delivery, DeliveryState, Message, RefusedRecipient};
 use domain::{ChannelId, DeliveryId, EmailAddress, Failure, FailureClass};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{ClaimedWork, DeliveryRecord, MessageChange, MessageIdOrigin, OwedKind, OwedPriority, StoreError, Tx};
 use tracing::{info, warn};
 
-/// How often it is tried again to write down what a server said, and how soon at first: half a claim's time. After that, Sent must tell.
+/// How often and how long it is tried again to write down what a server said, and how soon at first: less than a claim's time, also where
+/// the database takes long to say no. After that, Sent must tell.
 const TRIES: u32 = 8;
+const INSISTED: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// How an attempt ended.
@@ -88,16 +90,17 @@ pub(super) async fn settle(
 pub(super) struct Insisting {
     delivery: DeliveryId,
     tries: u32,
+    since: Instant,
 }
 
 impl Insisting {
     pub(super) fn on(delivery: DeliveryId) -> Self {
-        Self { delivery, tries: 0 }
+        Self { delivery, tries: 0, since: Instant::now() }
     }
 
     /// Whether it is to be written again, and waits until then.
     pub(super) async fn again_after(&mut self, app: &App, error: &StoreError) -> bool {
-        if !error.is_transient() || self.tries >= TRIES {
+        if !error.is_transient() || self.tries >= TRIES || self.since.elapsed() >= INSISTED {
             return false;
         }
         self.tries += 1;
