@@ -6,6 +6,8 @@ use crate::kill_point::Watch;
 use crate::scope::account::SigningKeys;
 use crate::scope::claims::{ClaimAsk, FinishAsk};
 use crate::scope::schema;
+#[cfg(debug_assertions)]
+use crate::statements::Statements;
 use crate::together::Together;
 use crate::{
     AccountScope, AttachmentLinks, Backend, ClaimedWork, Connections, KeyRing, Operator, Purge, Relay, Result,
@@ -23,12 +25,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
-#[cfg(debug_assertions)]
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long a statement waits for its turn before it is "unavailable".
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Pages that the writer keeps in memory, as SQLite counts it: minus KiB. With the 2 MB that it has by itself a batch of mails is written in
+/// the middle of its transaction and read back.
+const WRITER_CACHE: &str = "-32768";
 /// On PostgreSQL also how long it is tried to connect while the server refuses it. Somebody waits for the answer.
 const POSTGRES_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -61,7 +64,7 @@ pub(crate) struct Inner {
     pub(crate) signing_keys: SigningKeys,
     /// Statements that were run, in builds for development: what a use case asks of the database is told by it, and tests hold it down.
     #[cfg(debug_assertions)]
-    statements: Arc<AtomicU64>,
+    statements: Arc<Statements>,
     lock_file: Option<PathBuf>,
 }
 
@@ -129,7 +132,7 @@ impl Store {
             (Backend::Sqlite, write, read, Some(BlobFolder::new(&config.data_dir)), Some(PathBuf::from(lock)))
         };
         #[cfg(debug_assertions)]
-        let (statements, write, read) = counting(backend, write, read);
+        let (statements, write, read) = Statements::of(backend, write, read);
         Ok(Self {
             inner: Arc::new(Inner {
                 backend,
@@ -201,10 +204,10 @@ impl Store {
         Ok(())
     }
 
-    /// How many statements were run since the store was opened, without the beginnings and ends of transactions.
+    /// What was run since the store was opened, without the beginnings and ends of transactions.
     #[cfg(debug_assertions)]
-    pub fn statements(&self) -> u64 {
-        self.inner.statements.load(Ordering::Relaxed)
+    pub fn statements(&self) -> &Statements {
+        &self.inner.statements
     }
 
     pub fn backend(&self) -> Backend {
@@ -265,32 +268,6 @@ impl Store {
     }
 }
 
-/// Both handles count what they run.
-#[cfg(debug_assertions)]
-fn counting(
-    backend: Backend,
-    mut write: DatabaseConnection,
-    mut read: DatabaseConnection,
-) -> (Arc<AtomicU64>, DatabaseConnection, DatabaseConnection) {
-    let statements = Arc::<AtomicU64>::default();
-    let count = |statements: &Arc<AtomicU64>| {
-        let statements = Arc::clone(statements);
-        move |_: &sea_orm::metric::Info<'_>| {
-            statements.fetch_add(1, Ordering::Relaxed);
-        }
-    };
-    write.set_metric_callback(count(&statements));
-    read = match backend {
-        // One pool.
-        Backend::Postgres => write.clone(),
-        Backend::Sqlite => {
-            read.set_metric_callback(count(&statements));
-            read
-        }
-    };
-    (statements, write, read)
-}
-
 fn sqlite_path(url: &str) -> Result<PathBuf> {
     url.strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"))
@@ -316,6 +293,8 @@ async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(Databas
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(15))
         .statement_cache_capacity(256)
+        // A statement of many rows keeps what it would undo in memory, not in a file.
+        .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
     let unavailable = |e: sqlx::Error| StoreError::Unavailable(format!("SQLite at {}: {e}", path.display()));
     // WAL is switched on once, before the pools race for it.
@@ -326,7 +305,7 @@ async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(Databas
         .idle_timeout(None)
         .max_lifetime(None)
         .after_release(|connection, _| Box::pin(has_ended_its_transaction(connection)))
-        .connect_with(options.clone())
+        .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
         .await
         .map_err(unavailable)?;
     let read = SqlitePoolOptions::new()

@@ -17,6 +17,8 @@ mod hash;
 mod kill_point;
 mod scope;
 mod secret;
+#[cfg(debug_assertions)]
+mod statements;
 mod together;
 mod types;
 
@@ -36,6 +38,8 @@ pub use scope::sign_in::SignIn;
 pub use scope::sync::Sync;
 pub use scope::tx::{Committed, LockedContact, Trace, Tx};
 pub use secret::{KeyRing, KeyRingError};
+#[cfg(debug_assertions)]
+pub use statements::Statements;
 pub use types::*;
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -38,11 +38,12 @@ impl Tx {
     pub async fn known_ids(&mut self, inbox: InboxId, headers: &[&str]) -> Result<HashMap<String, Vec<KnownId>>> {
         let mut known: HashMap<String, Vec<KnownId>> = HashMap::new();
         for some in headers.chunks(VALUES_AT_ONCE) {
+            // The plus: or SQLite walks through all ids of the account, because they come in this order.
             let rows: Vec<KnownRow> = self
                 .sql(
                     "SELECT i.header, i.message_id, i.conversation_id, i.origin, i.fingerprint, m.sent_at, m.sender_contact_id \
                      FROM message_ids i JOIN messages m ON m.account_id = i.account_id AND m.id = i.message_id \
-                     WHERE i.account_id = :account AND i.inbox_id = ? AND i.header IN (??) ORDER BY i.id",
+                     WHERE i.account_id = :account AND i.inbox_id = ? AND i.header IN (??) ORDER BY +i.id",
                 )
                 .bind(inbox.0)
                 .list(some.iter().copied())
@@ -72,7 +73,9 @@ impl Tx {
         let mut known = HashMap::new();
         for some in uuids.chunks(VALUES_AT_ONCE) {
             let rows: Vec<UuidRow> = self
-                .sql("SELECT id, uuid FROM conversations WHERE account_id = :account AND inbox_id = ? AND uuid IN (??)")
+                .sql(
+                    "SELECT id, uuid FROM conversations WHERE account_id = :account AND +inbox_id = ? AND uuid IN (??)",
+                )
                 .bind(inbox.0)
                 .list(some.iter().copied())
                 .all(&self.tx)
