@@ -201,6 +201,20 @@ fn an_assignee_and_a_priority_are_shown_when_they_are_there() {
 }
 
 #[test]
+fn a_mails_bodies_are_shown_under_all_three_names_also_where_the_row_keeps_one() {
+    let mut mail = message(Sender::Contact(Box::new(contact())), None);
+    mail.content_attributes = json!({ "email": { "text_content": { "full": "Hello\n" }, "html_content": null } });
+    let shown = to_value(&wire::message::Message::new(&mail, &TestLinks));
+    let text = json!({ "full": "Hello\n", "reply": "Hello\n", "quoted": "Hello" });
+    assert_eq!(shown["content_attributes"]["email"], json!({ "text_content": text, "html_content": null }));
+    // What an agent wrote has no history, and clients know it under two names.
+    let mut reply = mail.clone();
+    reply.message_type = MessageType::Outgoing;
+    let shown = to_value(&wire::message::Message::new(&reply, &TestLinks));
+    assert_eq!(shown["content_attributes"], reply.content_attributes);
+}
+
+#[test]
 fn an_incoming_message_says_who_it_is_from_and_nothing_of_a_delivery() {
     let shown =
         to_value(&wire::message::Message::new(&message(Sender::Contact(Box::new(contact())), None), &TestLinks));

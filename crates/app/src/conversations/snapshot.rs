@@ -1,21 +1,20 @@
-//! Conversations and messages as events carry them: a picture of the moment, not a reference.
+//! Conversations and messages as events carry them: a picture of the moment of all that may change.
 //!
-//! Versioned (`v`): event streams and webhooks render from these, also from ones that were written by an older version. Long bodies are
-//! cut; whoever wants all of a mail asks for the message.
+//! Versioned (`v`): event streams and webhooks render from these, also from ones that were written by an older version. What a mail says
+//! never changes until the message is deleted, so its bodies are not copied here: who renders them reads the message
+//! (docs/decisions/0008-events-without-bodies.md).
 
 use domain::Timestamp;
 use domain::contact::Contact;
-use domain::message::{Attachment, Delivery, Message, Sender};
+use domain::message::{Attachment, Delivery, Message, Sender, bodies};
 use domain::user::User;
 use serde_json::{Map, Value, json};
 use store::ConversationView;
 
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
-/// The longest text of a mail inside an event about that message.
-const MAX_TEXT_BYTES: usize = 32 * 1024;
-/// The same inside an event about its conversation, which is of every message: the message's own event had all of it.
-const MAX_LAST_TEXT_BYTES: usize = 1024;
+/// The longest text inside an event: enough for a notice or a list. In bytes.
+const MAX_TEXT_BYTES: usize = 1024;
 
 pub fn conversation(view: &ConversationView) -> Value {
     let c = &view.conversation;
@@ -46,21 +45,24 @@ pub fn conversation(view: &ConversationView) -> Value {
             "updated_at": c.updated_at.0,
             "contact": contact(&view.contact),
             "assignee": view.assignee.as_ref().map(|agent| user(&agent.user)),
-            "last_message": view.last_non_activity_message.as_ref().map(|m| message_body(m, None, MAX_LAST_TEXT_BYTES)),
+            "last_message": view.last_non_activity_message.as_ref().map(|m| message_body(m, None)),
         },
     })
 }
 
 /// `echo_id`: what the client that made the message calls it.
 pub fn message(message: &Message, echo_id: Option<&str>) -> Value {
-    json!({ "v": VERSION, "message": message_body(message, echo_id, MAX_TEXT_BYTES) })
+    json!({ "v": VERSION, "message": message_body(message, echo_id) })
 }
 
 pub fn contact_event(contact: &Contact) -> Value {
     json!({ "v": VERSION, "contact": self::contact(contact) })
 }
 
-fn message_body(message: &Message, echo_id: Option<&str>, max_text_bytes: usize) -> Value {
+fn message_body(message: &Message, echo_id: Option<&str>) -> Value {
+    let mut shortened = false;
+    let content = message.content.as_deref().map(|content| shorten_text(content, &mut shortened));
+    let attributes = shorten(&message.content_attributes, &mut shortened);
     json!({
         "id": message.id.0,
         "account_id": message.account_id.0,
@@ -69,9 +71,11 @@ fn message_body(message: &Message, echo_id: Option<&str>, max_text_bytes: usize)
         "display_id": message.display_id.0,
         "message_type": message.message_type.number(),
         "private": message.private,
-        "content": message.content,
+        "content": content,
         "content_type": message.content_type.as_str(),
-        "content_attributes": shortened(&message.content_attributes, max_text_bytes),
+        "content_attributes": attributes,
+        // The message has more to say than this.
+        "shortened": shortened,
         "source_id": message.source_id,
         "status": message.delivery.as_ref().map_or("sent", |d| d.state.chatwoot_status()),
         "delivery": message.delivery.as_ref().map(delivery),
@@ -144,29 +148,33 @@ fn micros(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::micros)
 }
 
-/// The attributes with every long text cut, and a mark that they were.
-fn shortened(attributes: &Value, max_text_bytes: usize) -> Value {
-    let mut cut = false;
-    let mut short = shorten(attributes, max_text_bytes, &mut cut);
-    if let (true, Value::Object(object)) = (cut, &mut short) {
-        object.insert("shortened".to_owned(), Value::Bool(true));
+/// Without a mail's bodies, and with every other long text cut.
+fn shorten(value: &Value, cut: &mut bool) -> Value {
+    match value {
+        Value::String(text) => Value::from(shorten_text(text, cut)),
+        Value::Array(items) => Value::Array(items.iter().map(|item| shorten(item, cut)).collect()),
+        Value::Object(object) => {
+            let mut short = Map::new();
+            for (key, item) in object {
+                if bodies::BODIES.contains(&key.as_str()) && item.is_object() {
+                    *cut = true;
+                } else {
+                    short.insert(key.clone(), shorten(item, cut));
+                }
+            }
+            Value::Object(short)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
-    short
 }
 
-fn shorten(value: &Value, max: usize, cut: &mut bool) -> Value {
-    match value {
-        Value::String(text) if text.len() > max => {
-            *cut = true;
-            let end = (0..=max).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-            Value::String(text[..end].to_owned())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(|item| shorten(item, max, cut)).collect()),
-        Value::Object(object) => Value::Object(
-            object.iter().map(|(key, item)| (key.clone(), shorten(item, max, cut))).collect::<Map<String, Value>>(),
-        ),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+fn shorten_text<'t>(text: &'t str, cut: &mut bool) -> &'t str {
+    if text.len() <= MAX_TEXT_BYTES {
+        return text;
     }
+    *cut = true;
+    let end = (0..=MAX_TEXT_BYTES).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    &text[..end]
 }
 
 #[cfg(test)]
@@ -174,13 +182,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_mail_is_cut_in_an_event_and_says_so() {
-        let long = shortened(
-            &json!({ "email": { "html_content": { "full": "é".repeat(40_000) } }, "to": ["a@b.c"] }),
-            MAX_TEXT_BYTES,
-        );
-        assert!(long["email"]["html_content"]["full"].as_str().expect("text").len() <= MAX_TEXT_BYTES);
-        assert_eq!((&long["shortened"], &long["to"]), (&json!(true), &json!(["a@b.c"])));
-        assert_eq!(shortened(&json!({ "a": 1 }), MAX_TEXT_BYTES), json!({ "a": 1 }));
+    fn a_mails_bodies_are_left_out_of_an_event_which_says_so() {
+        let mut cut = false;
+        let attributes = json!({
+            "email": { "html_content": { "full": "<p>" }, "text_content": null, "subject": "é".repeat(1_000) },
+            "to": ["a@b.c"],
+        });
+        let short = shorten(&attributes, &mut cut);
+        assert!(cut);
+        assert_eq!(short["to"], json!(["a@b.c"]));
+        let email = short["email"].as_object().expect("an object");
+        assert!(!email.contains_key("html_content") && email["text_content"].is_null());
+        assert!(email["subject"].as_str().is_some_and(|subject| subject.len() <= MAX_TEXT_BYTES));
+    }
+
+    #[test]
+    fn what_is_short_is_in_an_event_as_it_is() {
+        let mut cut = false;
+        let attributes = json!({ "a": 1, "email": { "text_content": null } });
+        assert_eq!((shorten(&attributes, &mut cut), cut), (attributes.clone(), false));
     }
 }

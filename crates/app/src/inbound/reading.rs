@@ -3,7 +3,7 @@
 //! The visible reply becomes the message's content, everything else stays in `content_attributes.email`, under Chatwoot's names. HTML is
 //! kept as it came: it is sanitised when somebody looks at it.
 
-use domain::message::MAX_CONTENT_CHARS;
+use domain::message::{MAX_CONTENT_CHARS, bodies};
 use domain::{Mailbox, Timestamp};
 use mail::compose::html_to_text;
 use mail::parse::{self, Defect, InboundAttachment, InboundEmail, MailKind, Report};
@@ -76,14 +76,15 @@ pub fn read(raw: &[u8], arrival: Arrival, limit_bytes: usize, truncated: bool) -
         // Bytes that are no mail are shown as they are: somebody may make sense of them.
         email.text = Some(String::from_utf8_lossy(&raw[..raw.len().min(MAX_STRANGE_BYTES)]).into_owned());
     }
-    let fingerprint = parse::fingerprint(&email);
+    let bodies = Bodies::of(&mut email);
+    let fingerprint = parse::fingerprint(&email, bodies.words());
     let message_id = match email.message_id.take().map(|id| clean(&id)).filter(|id| !id.trim().is_empty()) {
         Some(id) => id,
         None => made_up_id(&fingerprint, email.date.is_none().then_some(arrival.stated)),
     };
     let attachments = std::mem::take(&mut email.attachments);
     let sender = email.from.first().or(email.original_sender.as_ref()).cloned().map(tidy);
-    let (content, attributes) = body(&email, &message_id, attachments.len(), truncated);
+    let (content, attributes) = body(&email, bodies, &message_id, attachments.len(), truncated);
     Reading {
         fingerprint,
         sender,
@@ -93,9 +94,9 @@ pub fn read(raw: &[u8], arrival: Arrival, limit_bytes: usize, truncated: bool) -
         kind: email.kind,
         report: email.report.clone(),
         auto_reply: email.auto_reply,
-        in_reply_to: email.in_reply_to.iter().map(|id| clean(id)).collect(),
+        in_reply_to: email.in_reply_to.iter().map(clean).collect(),
         references: referred(&email),
-        other_ids: email.original_message_id.iter().map(|id| clean(id)).filter(|id| *id != message_id).collect(),
+        other_ids: email.original_message_id.iter().map(clean).filter(|id| *id != message_id).collect(),
         sent_at: plausible(email.date, arrival.at),
         attachments,
         message_id,
@@ -111,7 +112,7 @@ fn says_nothing(email: &InboundEmail) -> bool {
 /// References; a report's own subject comes before them, so that it counts only when nothing else is known.
 fn referred(email: &InboundEmail) -> Vec<String> {
     let about = email.report.iter().flat_map(|report| &report.about);
-    about.chain(&email.references).map(|id| clean(id)).collect()
+    about.chain(&email.references).map(clean).collect()
 }
 
 /// The Date when it can be true, else when the mail arrived: nobody writes a mail after it was received.
@@ -142,27 +143,64 @@ fn tidy(sender: Mailbox) -> Mailbox {
     Mailbox { name, address: sender.address }
 }
 
-/// The message's content, and `content_attributes` with Chatwoot's names. There `reply` is the whole text and `quoted` the visible reply:
-/// the names mislead, but clients read them so (docs/COMPATIBILITY.md).
-fn body(email: &InboundEmail, message_id: &str, attachments: usize, truncated: bool) -> (String, Value) {
-    let text = email.text.as_deref().map(clean);
-    let html = email.html.as_deref().map(clean);
-    let html_text = html.as_deref().map(|html| html_to_text(cut_bytes(html, MAX_BODY_BYTES)));
-    let visible = |text: &str| {
-        let reply = split_reply(text).reply;
-        // Nothing but quotes: better all of it than an empty message.
-        if reply.trim().is_empty() { text.trim().to_owned() } else { reply.trim().to_owned() }
-    };
-    let text_reply = text.as_deref().filter(|text| !text.trim().is_empty()).map(visible);
-    let html_reply = html_text.as_deref().filter(|text| !text.trim().is_empty()).map(visible);
-    let content = text_reply.clone().or_else(|| html_reply.clone()).unwrap_or_default();
-    let cut = [&text, &html].iter().any(|body| body.as_ref().is_some_and(|b| b.len() > MAX_BODY_BYTES));
-    let kept = |text: &Option<String>| text.as_deref().map(|text| cut_bytes(text, MAX_BODY_BYTES).to_owned());
+/// What a mail says, as a row keeps it.
+struct Bodies {
+    text: Option<String>,
+    html: Option<String>,
+    html_text: Option<String>,
+    /// A body was longer than what the row keeps.
+    cut: bool,
+}
+
+impl Bodies {
+    fn of(email: &mut InboundEmail) -> Self {
+        let mut cut = false;
+        let mut kept = |body: String| {
+            let mut body = clean(body);
+            if body.len() > MAX_BODY_BYTES {
+                body.truncate(cut_bytes(&body, MAX_BODY_BYTES).len());
+                cut = true;
+            }
+            body
+        };
+        let (text, html) = (email.text.take().map(&mut kept), email.html.take().map(&mut kept));
+        let html_text = html.as_deref().map(html_to_text);
+        Self { text, html, html_text, cut }
+    }
+
+    /// Those of the HTML, where there is any, because Exchange makes the text version anew.
+    fn words(&self) -> &str {
+        self.html_text.as_deref().or(self.text.as_deref()).unwrap_or_default()
+    }
+}
+
+/// What is said without the history below it.
+fn visible(text: &str) -> String {
+    let reply = split_reply(text).reply;
+    // Nothing but quotes: better all of it than an empty message.
+    if reply.trim().is_empty() { text.trim().to_owned() } else { reply.trim().to_owned() }
+}
+
+/// The message's content, and `content_attributes` with Chatwoot's names (docs/COMPATIBILITY.md).
+fn body(
+    email: &InboundEmail,
+    bodies: Bodies,
+    message_id: &str,
+    attachments: usize,
+    truncated: bool,
+) -> (String, Value) {
+    let cut = bodies.cut;
+    let text_reply = bodies.text.as_deref().filter(|text| !text.trim().is_empty()).map(visible);
+    let html_reply = bodies.html_text.as_deref().map(visible);
+    let said = text_reply.as_ref().or(html_reply.as_ref());
+    let content = said.map(|reply| cut_chars(reply, MAX_CONTENT_CHARS)).unwrap_or_default();
+    let text_content = bodies.text.zip(text_reply).map(|(text, visible)| bodies::kept(text, None, visible));
+    let html_content = bodies.html.zip(html_reply).map(|(html, visible)| bodies::kept(html, bodies.html_text, visible));
     let addresses =
         |list: &[Mailbox]| list.iter().take(MAX_LISTED).map(|m| m.address.as_str().to_owned()).collect::<Vec<_>>();
     let listed = |list: &[Mailbox]| if list.is_empty() { Value::Null } else { json!(addresses(list)) };
     let names = |list: &[Mailbox]| list.iter().take(MAX_LISTED).map(named).collect::<Vec<_>>();
-    let attributes = json!({
+    let mut attributes = json!({
         "email": {
             "from": addresses(&email.from),
             "to": listed(&email.to),
@@ -171,17 +209,15 @@ fn body(email: &InboundEmail, message_id: &str, attachments: usize, truncated: b
             "subject": email.subject.as_deref().map(|s| cut_chars(&clean(s), MAX_LINE_CHARS)),
             "date": email.date.map(Timestamp::to_iso),
             "message_id": message_id,
-            "in_reply_to": email.in_reply_to.first().map(|id| clean(id)),
-            "references": email.references.iter().rev().take(MAX_LISTED).rev().map(|id| clean(id)).collect::<Vec<_>>(),
+            "in_reply_to": email.in_reply_to.first().map(clean),
+            "references": email.references.iter().rev().take(MAX_LISTED).rev().map(clean).collect::<Vec<_>>(),
             "content_type": clean(&email.content_type),
             "multipart": email.multipart,
             "number_of_attachments": attachments,
             "auto_reply": email.auto_reply,
             "headers": Value::Null,
-            "text_content": text_reply.map(|reply| json!({ "full": kept(&text), "reply": kept(&text), "quoted": reply })),
-            "html_content": html_reply
-                .or_else(|| html.as_ref().map(|_| String::new()))
-                .map(|reply| json!({ "full": kept(&html), "reply": kept(&html_text), "quoted": reply })),
+            "text_content": Value::Null,
+            "html_content": Value::Null,
             // Ours, beside Chatwoot's.
             "kind": email.kind.as_str(),
             "reply_to": addresses(&email.reply_to),
@@ -193,7 +229,11 @@ fn body(email: &InboundEmail, message_id: &str, attachments: usize, truncated: b
         "cc_email": listed(&email.cc),
         "bcc_email": listed(&email.bcc),
     });
-    (cut_chars(&content, MAX_CONTENT_CHARS), attributes)
+    // Moved in, for they are long.
+    for (name, body) in bodies::BODIES.into_iter().zip([text_content, html_content]) {
+        attributes["email"][name] = body.unwrap_or_default();
+    }
+    (content, attributes)
 }
 
 fn named(mailbox: &Mailbox) -> Value {
@@ -230,8 +270,12 @@ fn defects(defects: &[Defect], cut: bool, truncated: bool) -> Vec<String> {
 }
 
 /// PostgreSQL keeps no NUL in text or JSON.
-fn clean(text: &str) -> String {
-    if text.contains('\0') { text.replace('\0', "") } else { text.to_owned() }
+fn clean(text: impl Into<String>) -> String {
+    let mut text = text.into();
+    if text.contains('\0') {
+        text.retain(|c| c != '\0');
+    }
+    text
 }
 
 fn cut_chars(text: &str, most: usize) -> String {
@@ -313,7 +357,7 @@ mod tests {
         assert_eq!(email["to"], json!(["help@us.example"]));
         assert_eq!(email["cc"], Value::Null);
         assert_eq!(email["message_id"], "1@x.example");
-        assert_eq!(email["text_content"]["quoted"], "hello");
+        assert_eq!(email["text_content"], json!({ "full": "hello" }));
         assert_eq!((mail.content.as_str(), mail.subject.as_deref()), ("hello", Some("Hi")));
     }
 }

@@ -1,6 +1,7 @@
 //! A Message is something said in a conversation: by the contact, by an agent, or by the system about itself.
 
 pub mod attachment;
+pub mod bodies;
 pub mod delivery;
 pub mod recipients;
 

@@ -271,26 +271,38 @@ fn dismantle(message: Message<'_>) {
 /// Of the words this much decides; the rest of a long mail says nothing new about its identity.
 const FINGERPRINT_TEXT_CHARS: usize = 20_000;
 
-/// What two copies of the same mail have in common even when Exchange has rebuilt the MIME around it: From, Date, Subject and the words.
-/// Letters and digits only, without case, so that re-wrapped lines and re-encoded punctuation make no difference. Where there is HTML,
-/// the words are taken from it, because Exchange makes the text version anew.
-pub fn fingerprint(email: &InboundEmail) -> String {
-    let words = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(FINGERPRINT_TEXT_CHARS).collect()
-    };
+fn letters(text: &str) -> String {
+    let mut letters = String::with_capacity(text.len().min(FINGERPRINT_TEXT_CHARS));
+    let mut left = FINGERPRINT_TEXT_CHARS;
+    for c in text.chars().filter(|c| c.is_alphanumeric()) {
+        if left == 0 {
+            break;
+        }
+        // Nearly all of any text is ASCII, for which this is much less work.
+        if c.is_ascii() {
+            letters.push(c.to_ascii_lowercase());
+            left -= 1;
+        } else {
+            let lower = c.to_lowercase().take(left);
+            left -= lower.clone().count();
+            letters.extend(lower);
+        }
+    }
+    letters
+}
+
+/// What two copies of the same mail have in common even when Exchange has rebuilt the MIME around it: From, Date, Subject and the words of
+/// its body: of the HTML where there is any, because Exchange makes the text version anew. Letters and digits only, without case, so that
+/// re-wrapped lines and re-encoded punctuation make no difference.
+pub fn fingerprint(email: &InboundEmail, body: &str) -> String {
     let mut from: Vec<String> = email.from.iter().map(|m| m.address.key()).collect();
     from.sort_unstable();
-    let body = match (&email.html, &email.text) {
-        (Some(html), _) => words(&crate::compose::html_to_text(html)),
-        (None, Some(text)) => words(text),
-        (None, None) => String::new(),
-    };
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
     for field in [
         from.join(","),
         email.date.map_or_else(String::new, |d| d.seconds().to_string()),
-        words(email.subject.as_deref().unwrap_or_default()),
-        body,
+        letters(email.subject.as_deref().unwrap_or_default()),
+        letters(body),
     ] {
         digest.update(&(field.len() as u64).to_be_bytes());
         digest.update(field.as_bytes());
