@@ -224,6 +224,27 @@ async fn the_fourth_connection_of_a_mailbox_is_one_too_many() {
 }
 
 #[tokio::test]
+async fn what_a_mailbox_does_at_once_is_counted_at_its_most() {
+    let sandbox = start().await;
+    let seen = || (sandbox.most_smtp_connections(SUPPORT), sandbox.most_mails_at_once(SUPPORT));
+    let (mut one, mut two) = (Smtp::signed_in(&sandbox, SUPPORT).await, Smtp::signed_in(&sandbox, SUPPORT).await);
+    assert_eq!(seen(), (2, 0));
+    // One after the other, over two connections.
+    for (smtp, id) in [(&mut one, "1@x.example"), (&mut two, "2@x.example")] {
+        assert!(smtp.mail(SUPPORT, ADA, mail(SUPPORT, ADA, "x", id).trim_end()).await.starts_with("250"));
+    }
+    assert_eq!(seen(), (2, 1));
+    // A third connection behind the goodbye of one is not at the same time.
+    assert!(one.run("QUIT").await.starts_with("221"));
+    let mut three = Smtp::signed_in(&sandbox, SUPPORT).await;
+    assert_eq!(seen(), (2, 1));
+    for smtp in [&mut two, &mut three] {
+        assert!(smtp.run(&format!("MAIL FROM:<{SUPPORT}>")).await.starts_with("250"));
+    }
+    assert_eq!(seen(), (2, 2));
+}
+
+#[tokio::test]
 async fn after_the_final_dot_the_connection_may_end_with_the_mail_accepted_or_not() {
     let sandbox = start().await;
     for (accepted, id) in [(true, "kept@x.example"), (false, "lost@x.example")] {
