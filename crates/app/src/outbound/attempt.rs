@@ -19,6 +19,7 @@ use domain::{ChannelId, EmailAddress, Failure, FailureClass, Retry};
 use mail::smtp::{NotAddressed, SendOutcome};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError, Submission};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -48,6 +49,7 @@ pub(super) async fn attempt(
             return Ok(None);
         }
     };
+    let begun = Instant::now();
     let (record, counted) = match begin(work, channel.id, &record, &mail).await {
         Ok(Begun::Sending(record, counted)) => (record, counted),
         // A person cancelled it while we signed in.
@@ -64,7 +66,7 @@ pub(super) async fn attempt(
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
     app.passes(KillPoint::Sending);
     let handed =
-        hand_over(app, work, &mut signed_in.session, &channel.from_address, &record, &mail.bytes, stop).await?;
+        hand_over(app, work, &mut signed_in.session, &channel.from_address, &record, &mail.bytes, begun, stop).await?;
     if matches!(&handed, Handed::NotAddressed(NotAddressed { named: false, .. }) | Handed::Withdrawn) {
         uncount(work, &counted).await;
     }

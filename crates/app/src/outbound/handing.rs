@@ -10,6 +10,7 @@ use domain::{EmailAddress, Failure, FailureClass};
 use mail::smtp::{Addressed, Envelope, NotAddressed, SendOutcome, Session, Written};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -18,6 +19,11 @@ pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1800);
 /// After a stop was asked for, a mail has so long until its end is said. Most need a fraction of it; the rest of the stop's time belongs to the
 /// server's answer.
 const SAID_WITHIN: Duration = Duration::from_secs(2);
+
+/// After so long, it is asked whose the mail is before its end is said. Whoever stood still in between for longer than a claim holds has lost it
+/// to somebody who looked in Sent, sent it, or asked a person, and may have sent it under another id since: then no server would find out
+/// that there are two. Most mails are handed over in a fraction of this.
+const OURS_FOR_SURE: Duration = Duration::from_secs(2);
 
 /// What became of one sending.
 pub(super) enum Handed {
@@ -36,7 +42,8 @@ enum Unsaid<'s> {
     Over(Handed),
 }
 
-/// Gives the mail to the server. `Err`: the work was lost to another worker before the mail's end was said, so that the mail is theirs.
+/// Gives the mail to the server. `begun`: when the claim was last kept up for sure. `Err`: the work was lost to another worker before the
+/// mail's end was said, so that the mail is theirs.
 pub(super) async fn hand_over(
     app: &App,
     work: &ClaimedWork,
@@ -44,12 +51,13 @@ pub(super) async fn hand_over(
     from: &EmailAddress,
     record: &DeliveryRecord,
     bytes: &[u8],
+    begun: Instant,
     stop: &CancellationToken,
 ) -> Result<Handed, StoreError> {
     let envelope = Envelope { from: from.clone(), to: record.delivery.recipients.round() };
     let unsaid = tokio::select! {
         biased;
-        unsaid = before_its_end(app, work, session, envelope, record, bytes) => unsaid?,
+        unsaid = before_its_end(app, work, session, envelope, record, bytes, begun) => unsaid?,
         // What was begun is dropped, and the session with it.
         () = too_late(stop) => {
             info!(delivery.id = %record.delivery.id, "a message is taken back from the mail server before its end was said: the worker stops");
@@ -89,6 +97,7 @@ async fn before_its_end<'s>(
     envelope: Envelope,
     record: &DeliveryRecord,
     bytes: &[u8],
+    begun: Instant,
 ) -> Result<Unsaid<'s>, StoreError> {
     let addressed = match tokio::time::timeout(ATTEMPT_TIMEOUT, session.address(&envelope, bytes)).await {
         Ok(Ok(addressed)) => addressed,
@@ -116,10 +125,33 @@ async fn before_its_end<'s>(
             }
         }
     };
-    Ok(match write(addressed).await {
-        Ok(written) => Unsaid::Written(taken, written),
-        Err(failure) => Unsaid::Over(Handed::To(taken, SendOutcome::Rejected { failure })),
-    })
+    let written = match write(addressed).await {
+        Ok(written) => written,
+        Err(failure) => return Ok(Unsaid::Over(Handed::To(taken, SendOutcome::Rejected { failure }))),
+    };
+    if begun.elapsed() >= OURS_FOR_SURE {
+        match keep(app, work, &mut insisting).await {
+            Ok(()) => {}
+            Err(StoreError::LeaseLost) => return Err(StoreError::LeaseLost),
+            Err(error) => {
+                warn!(delivery.id = %record.delivery.id, %error, "it could not be seen whose a message is; it is not handed over");
+                return Ok(Unsaid::Over(Handed::Broken(error, Vec::new())));
+            }
+        }
+    }
+    Ok(Unsaid::Written(taken, written))
+}
+
+/// The mail stays ours for as long as a claim holds; `LeaseLost` when it is another's.
+async fn keep(app: &App, work: &ClaimedWork, insisting: &mut Insisting) -> Result<(), StoreError> {
+    loop {
+        match app.store().relay().extend(work, jobs::LEASE).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => return Err(StoreError::LeaseLost),
+            Err(error) if insisting.again_after(app, &error).await => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 async fn write(addressed: Addressed<'_>) -> Result<Written<'_>, Failure> {
