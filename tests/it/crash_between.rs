@@ -2,9 +2,13 @@
 //! `conformance` and `kill_points`.
 
 use anyhow::{Context, Result};
+use sandbox::SmtpFault;
 use serde_json::json;
 use std::time::Duration;
 use testkit::builders::numbered;
+use testkit::chaos::Mode;
+use testkit::post::ADA;
+use testkit::ways::Link;
 use testkit::world::{Database, Queue, SUPPORT, Setup, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +53,32 @@ async fn a_reply_accepted_by_the_api_survives_kill_9_and_is_sent_once() -> Resul
             w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
         }
         assert_eq!(w.sandbox.mailbox("ada@customer.example").messages("INBOX").len(), 3);
+        Ok(())
+    })
+    .await
+}
+
+/// The mail server's connection ends behind the final dot, and that cannot be written down: nobody but Sent knows what became of the mail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_cut_off_behind_the_final_dot_makes_no_second_mail_of_it() -> Result<()> {
+    let setup = Setup::on(Database::Postgres, Queue::Redis).through_proxies().with("OUTCOME_LOOKS_SECONDS", "1,1,1");
+    World::run(setup, async |w| {
+        let conversation = w.first_conversation().await?;
+        for (n, accepted) in [true, false].into_iter().enumerate() {
+            w.sandbox.faults().once(SmtpFault::StallAfterDot { accepted });
+            let reply = w.reply(conversation, "hello").await?["id"].as_i64().context("id")?;
+            w.eventually("the server has the final dot", async |w| Ok(w.sandbox.faults().fired().len() > n)).await?;
+            w.proxy(Link::Database)?.set(Mode::Cut);
+            w.sandbox.cut_mail_connections();
+            w.says("work", "what became of a message could not be written; it is tried again", n + 1).await?;
+            w.proxy(Link::Database)?.set(Mode::Pass);
+            w.reads_again().await?;
+            let sent = w.delivery_is(conversation, reply, "sent").await?;
+            // What the server had is not handed to it a second time.
+            assert_eq!(sent["delivery"]["attempts"], json!(if accepted { 1 } else { 2 }), "{sent}");
+            w.inbox_has(ADA, n + 1).await?;
+            w.holds().await?;
+        }
         Ok(())
     })
     .await

@@ -123,7 +123,9 @@ async fn after_the_final_dot_and_before_the_servers_answer() -> Result<()> {
             let worker = w.worker_name();
             w.kill(worker)?;
             w.start_processes().await?;
-            w.delivery_is(conversation, reply, "sent").await?;
+            let sent = w.delivery_is(conversation, reply, "sent").await?;
+            // What the server had is not handed to it a second time.
+            assert_eq!(sent["delivery"]["attempts"], json!(if accepted { 1 } else { 2 }), "{sent}");
             w.inbox_has(ADA, 1).await?;
             Ok(())
         })

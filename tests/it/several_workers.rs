@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use sandbox::SmtpFault;
 use std::time::Duration;
 use testkit::builders::numbered;
+use testkit::check::run_where_free;
 use testkit::post::ADA;
 use testkit::process::Signal;
 use testkit::world::{Database, Queue, SUPPORT, Setup, World};
@@ -109,10 +110,13 @@ async fn a_worker_freezes_while_mail_comes_in(point: &str) -> Result<()> {
         w.deliver(SUPPORT, &numbered(3)).await?;
         // Everything, also what the first one has in its hands, is there before it goes on.
         w.conversations_are(4).await?;
-        let (cursor, epoch) = where_it_stands(w).await?;
+        let before = where_it_stands(w).await?;
+        assert_eq!(w.sandbox.imap_connections(SUPPORT), 2, "the first one's session is open");
         w.signal("work", 0, Signal::Continue)?;
         w.says("work", "this worker was away for longer than it is thought alive", 1).await?;
-        assert!(where_it_stands(w).await? >= (cursor, epoch), "the old owner moved the cursor back");
+        // It has come to the end of what it was at, and nothing new came meanwhile that the new owner would have written.
+        w.eventually("the old owner left the mailbox", async |w| Ok(w.sandbox.imap_connections(SUPPORT) == 1)).await?;
+        assert_eq!(where_it_stands(w).await?, before, "the old owner wrote cursor or epoch");
         for n in 4..7 {
             w.deliver(SUPPORT, &numbered(n)).await?;
         }
@@ -122,16 +126,25 @@ async fn a_worker_freezes_while_mail_comes_in(point: &str) -> Result<()> {
         let said = w.said_by("work")?;
         let away = said.lines().find(|line| line.contains("this worker was away")).context("it said so")?;
         assert!(away.contains("lost=1") && away.contains(&format!("channels={channel}")), "{away}");
-        assert_eq!(where_it_stands(w).await?.1, epoch, "the new owner kept the mailbox");
+        assert_eq!(where_it_stands(w).await?.epoch, before.epoch, "the new owner kept the mailbox");
         Ok(())
     })
     .await
 }
 
-/// The cursor, and how often the mailbox changed hands.
-async fn where_it_stands(w: &World) -> Result<(i64, i64)> {
+#[derive(Debug, PartialEq, Eq)]
+struct Standing {
+    cursor: i64,
+    /// When somebody last wrote the cursor, be it to the same place.
+    written_at: i64,
+    /// How often the mailbox changed hands.
+    epoch: i64,
+}
+
+async fn where_it_stands(w: &World) -> Result<Standing> {
     let cursor = w.number("SELECT last_uid FROM channel_folders WHERE role = 'inbox'").await?;
-    Ok((cursor, w.number("SELECT epoch FROM email_channels").await?))
+    let written_at = w.number("SELECT updated_at FROM channel_folders WHERE role = 'inbox'").await?;
+    Ok(Standing { cursor, written_at, epoch: w.number("SELECT epoch FROM email_channels").await? })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,6 +173,69 @@ async fn a_sender_that_freezes_before_mail_from_doubles_nothing() -> Result<()> 
         w.delivery_is(conversation, next, "sent").await?;
         w.delivery_is(conversation, reply, "sent").await?;
         w.inbox_has(ADA, 2).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The process that has the mailbox; a worker's session is named after it.
+async fn owner(w: &World) -> Result<u32> {
+    let owner = "SELECT split_part(s.name, '-', 2)::BIGINT FROM worker_sessions s JOIN email_channels c ON c.worker_session_id = s.id";
+    Ok(u32::try_from(w.number(owner).await?)?)
+}
+
+/// Minutes pass for this process alone, and the others see that they did.
+async fn is_thought_dead(w: &World, process: u32) -> Result<()> {
+    let named = format!("LIKE '%-{process}-%'");
+    let statements = [
+        format!("UPDATE worker_sessions SET heartbeat_at = heartbeat_at - 60000000 WHERE name {named}"),
+        format!("UPDATE email_channels SET send_lease_until = 1 WHERE send_lease_worker {named}"),
+        format!(
+            "UPDATE owed_work SET lease_until = 1, handed_until = 0, ready_at = 1 WHERE lease_worker {named} AND state = 'waiting'"
+        ),
+        format!("UPDATE raw_emails SET lease_until = 0, ready_at = 1 WHERE lease_worker {named} AND state = 'waiting'"),
+    ];
+    run_where_free(w.database_url(), &statements.each_ref().map(String::as_str)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_workers_two_stand_still_by_turns_and_the_third_goes_on() -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = w.first_conversation().await?;
+        w.start_process("work")?;
+        w.start_process("work")?;
+        w.eventually("there are three", async |w| Ok(w.number("SELECT COUNT(*) FROM worker_sessions").await? == 3))
+            .await?;
+        let (mut still, mut replies, mut mails) = (Vec::new(), Vec::new(), 0);
+        // First the one that has the mailbox stands still, then the one that took it over, and then both go on, one after the other. Each
+        // time mail and a reply are on their way, and more follow.
+        for round in 0..4 {
+            for late in [false, true] {
+                for _ in 0..2 {
+                    w.deliver(SUPPORT, &numbered(mails)).await?;
+                    mails += 1;
+                }
+                replies.push(
+                    w.reply(conversation, &format!("reply {round}, {late}")).await?["id"].as_i64().context("id")?,
+                );
+                match round {
+                    _ if late => {}
+                    0 | 1 => {
+                        let owner = owner(w).await?;
+                        assert!(!still.contains(&owner), "the mailbox is still with one that stands still");
+                        Signal::Stop.send(owner);
+                        is_thought_dead(w, owner).await?;
+                        still.push(owner);
+                    }
+                    _ => Signal::Continue.send(still.remove(0)),
+                }
+            }
+            w.conversations_are(1 + mails).await?;
+            for reply in &replies {
+                w.delivery_is(conversation, *reply, "sent").await?;
+            }
+        }
+        w.inbox_has(ADA, replies.len()).await?;
         Ok(())
     })
     .await

@@ -214,6 +214,12 @@ impl Sandbox {
         self.state.journal.events()
     }
 
+    /// The Message-IDs of the mails that were handed in once more by somebody whose first mail under them had been taken, whether the second
+    /// one was refused or swallowed: one entry for each. What Exchange's duplicate detection hides from the recipients.
+    pub fn handed_in_again(&self) -> Vec<String> {
+        self.state.submissions.again()
+    }
+
     /// Moves the sandbox's clock; tokens and codes grow older.
     pub fn advance(&self, by: Duration) {
         self.state.clock.advance(i64::try_from(by.as_secs()).unwrap_or(i64::MAX));

@@ -25,6 +25,7 @@ pub struct Form {
     pub fields: Vec<(String, String, String)>,
 }
 
+#[derive(Clone)]
 pub struct Browser {
     http: reqwest::Client,
     cookies: BTreeMap<(String, String), String>,

@@ -2,13 +2,14 @@
 //!
 //! Any user exists; the token's `upn` must be the user. LMTP takes mail from Postfix; SASL serves Postfix's submission.
 
-use crate::check::Inbox;
+use crate::check::{Inbox, Numbered};
 use crate::process::{Process, accepts, free_port, run};
 use crate::tls::TestTls;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::UNIX_EPOCH;
 
 /// Uid and gid that own the mail; no such user needs to exist.
 const MAIL_OWNER: u32 = 5000;
@@ -162,8 +163,10 @@ service anvil {{
         let mut lines = list.lines();
         let head = lines.next().context("an empty list of UIDs")?;
         let uidvalidity = head.split(' ').find_map(|word| word.strip_prefix('V')).context("no UIDVALIDITY")?.parse()?;
-        let uids = lines.filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
-        Ok(Some(Inbox { uidvalidity, uids }))
+        // What lies here came while the story was told.
+        let arrived_at = i64::try_from(UNIX_EPOCH.elapsed()?.as_secs())?;
+        let uids = lines.filter_map(|line| line.split(' ').next()?.parse().ok());
+        Ok(Some(Inbox { uidvalidity, mails: uids.map(|uid| Numbered { uid, arrived_at }).collect() }))
     }
 
     /// Every mail in a user's INBOX, as stored, in the order of their file names (which begin with the time of delivery).

@@ -3,9 +3,12 @@
 //! Stories that use only this can be told on both, which shows that the sandbox behaves as real servers do.
 
 use crate::builders::message_id;
-use crate::check::{self, Inbox};
+use crate::check::{self, Inbox, Numbered};
 use crate::world::World;
-use anyhow::Result;
+use anyhow::{Context, Result};
+
+/// What a worker says that found such deliveries (app::outbound::orphans).
+const FORGOTTEN: &str = "deliveries were under way with no work owed for them";
 
 /// A customer who exists in every world.
 pub const ADA: &str = "ada@customer.example";
@@ -62,7 +65,26 @@ impl World {
         }
     }
 
-    /// What must hold between mailboxes and database after every story: no cursor passed a mail over, and nobody outside got one reply twice.
+    /// The story wants this message handed to the server a second time after the server has taken it: once for each call.
+    pub fn is_sent_again(&mut self, message_id: &str) {
+        self.sent_again.push(message_id.to_owned());
+    }
+
+    /// Exchange refuses or swallows a second mail under one Message-ID, and so does the sandbox: no mailbox outside shows it.
+    fn nothing_was_sent_again(&self) -> Result<()> {
+        let mut wanted = self.sent_again.clone();
+        for id in self.sandbox.handed_in_again() {
+            let known = wanted.iter().position(|wanted| *wanted == id);
+            let at = known.with_context(|| {
+                format!("after the story: {id} was handed to the server a second time after the server had taken it")
+            })?;
+            wanted.swap_remove(at);
+        }
+        Ok(())
+    }
+
+    /// What must hold between mailboxes and database after every story: no cursor passed a mail over, nobody outside got one reply twice, and
+    /// none was handed in twice.
     pub(crate) async fn check_mailboxes(&self) -> Result<()> {
         let connected = check::connected_mailboxes(self.database_url()).await?;
         for address in &connected {
@@ -81,6 +103,22 @@ impl World {
             ids.dedup();
             anyhow::ensure!(ids.len() == count, "after the story: {who} has a mail twice");
         }
+        self.nothing_was_sent_again()?;
+        self.nothing_was_forgotten()
+    }
+
+    /// A worker looks for deliveries that nobody owes as soon as it starts, so that the database does not show for long that there were any.
+    fn nothing_was_forgotten(&self) -> Result<()> {
+        for entry in std::fs::read_dir(self.dir.path())?.flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "log") {
+                let said = std::fs::read_to_string(entry.path())?;
+                let found = said.lines().find(|line| line.contains(FORGOTTEN));
+                anyhow::ensure!(
+                    found.is_none(),
+                    "after the story: a worker found what was to be owed and was not: {found:?}"
+                );
+            }
+        }
         Ok(())
     }
 
@@ -92,7 +130,11 @@ impl World {
         let mailbox = self.sandbox.mailbox(who);
         Ok(mailbox.folder("INBOX").map(|folder| Inbox {
             uidvalidity: i64::from(folder.uidvalidity),
-            uids: mailbox.messages("INBOX").iter().map(|mail| i64::from(mail.uid)).collect(),
+            mails: mailbox.messages("INBOX").iter().map(numbered).collect(),
         }))
     }
+}
+
+fn numbered(mail: &sandbox::StoredMail) -> Numbered {
+    Numbered { uid: i64::from(mail.uid), arrived_at: mail.internal_date }
 }

@@ -52,6 +52,8 @@ pub struct World {
     /// Where the setup asks for a PostgreSQL server of its own.
     pub postgres_server: Option<PostgresServer>,
     database_url: String,
+    /// See [`World::is_sent_again`].
+    pub(crate) sent_again: Vec<String>,
     apart: bool,
     checked: bool,
 }
@@ -155,6 +157,7 @@ impl World {
             postgres_server,
             disk,
             database_url,
+            sent_again: Vec::new(),
             apart: setup.apart,
             // Nothing is promised by a world that did not come to be.
             checked: true,

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
 use std::time::Duration;
-use store::{ClaimedWork, Fence, Folder, FolderRole, MissingUid, RawEmailSource, StoreError};
+use store::{ClaimedWork, Fence, Folder, FolderRole, KillPoint, MissingUid, RawEmailSource, StoreError};
 use tracing::{info, warn};
 
 /// Mails of one run.
@@ -251,10 +251,12 @@ impl Slice<'_> {
         };
         // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
         let missing = missing_of_batch(batch, missing, self.since);
+        app.passes(KillPoint::Fetched);
         let mut raw = raw_batch(self.uidvalidity, RawEmailSource::Import, &fetched, missing, None);
         raw.import_reached_uid = batch.uids.iter().copied().max();
         let stored = scope.store_raw_emails(Fence::Work(work), self.folder.id, raw).await?;
         self.stored += stored.len();
+        app.passes(KillPoint::RawStored);
         if let Err(error) = ingest_arrived(app, scope, pair(&stored, fetched, app.now())).await {
             warn!(channel.id = %self.channel.id, %error, "imported mail is left to the queue");
         }

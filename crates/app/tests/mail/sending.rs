@@ -155,6 +155,8 @@ async fn a_message_whose_outcome_is_unknown_is_found_in_sent_and_not_sent_twice(
         let delivery = desk.message(id, sent.id).await.delivery.expect("a delivery");
         assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sent, 1), "ends TLS: {ends_tls}");
         assert_eq!(received(&desk, ADA), 1);
+        // Exchange would hide a second sending: it swallows what it has.
+        assert!(desk.sandbox.handed_in_again().is_empty());
         let untold = desk.sandbox.faults().fired().contains(&SmtpFault::NoCloseNotify.into());
         assert_eq!(untold, !ends_tls);
     }

@@ -22,6 +22,8 @@ use crate::state::{State, lock};
 #[derive(Default)]
 pub(crate) struct Submissions {
     seen: Mutex<HashSet<(String, String)>>,
+    /// Message-IDs that came once more after a mail under them was taken.
+    again: Mutex<Vec<String>>,
     recent: Mutex<HashMap<String, VecDeque<Instant>>>,
 }
 
@@ -46,7 +48,15 @@ impl Submissions {
     }
 
     fn first_time(&self, user: &str, message_id: &str) -> bool {
-        lock(&self.seen).insert((user.to_ascii_lowercase(), message_id.to_owned()))
+        let is_first = lock(&self.seen).insert((user.to_ascii_lowercase(), message_id.to_owned()));
+        if !is_first {
+            lock(&self.again).push(message_id.to_owned());
+        }
+        is_first
+    }
+
+    pub(crate) fn again(&self) -> Vec<String> {
+        lock(&self.again).clone()
     }
 }
 

@@ -149,11 +149,15 @@ async fn the_same_message_id_again_is_a_duplicate_delivery() {
     let mut smtp = Smtp::signed_in(&sandbox, SUPPORT).await;
     let raw = mail(SUPPORT, ADA, "Once", "once@contoso.example");
     assert!(smtp.mail(SUPPORT, ADA, raw.trim_end()).await.starts_with("250 "));
+    assert!(sandbox.handed_in_again().is_empty());
     let again = smtp.mail(SUPPORT, ADA, raw.trim_end()).await;
     assert!(
         again.starts_with("554 5.2.0") && again.contains("StoragePermanentException.MapiExceptionDuplicateDelivery")
     );
+    sandbox.faults().once(SmtpFault::SwallowDuplicates);
+    assert!(smtp.mail(SUPPORT, ADA, raw.trim_end()).await.starts_with("250 "));
     assert_eq!(sandbox.mailbox(ADA).messages(INBOX).len(), 1);
+    assert_eq!(sandbox.handed_in_again(), ["once@contoso.example"; 2]);
 }
 
 #[tokio::test]
