@@ -141,9 +141,10 @@ async fn not_begun(
             line::wait_for_somebody(app, work, record, failure).await
         }
         Retry::Later | Retry::FreshToken | Retry::Done => {
-            let wait = line::pause(app, work, channel, record, failure.clone()).await?;
+            let wait = line::length_of_pause(app, channel, &failure);
+            // First why: whoever finds the mailbox left alone says what for.
             record_health(app, work, channel, Err(&failure), wait).await;
-            Ok(())
+            line::pause(app, work, channel, record, failure, wait).await
         }
     }
 }
@@ -215,7 +216,10 @@ async fn rejected(
             let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
             settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: None }).await?;
         }
-        Retry::Later | Retry::FreshToken if all => wait = line::pause(app, work, channel, record, failure).await?,
+        Retry::Later | Retry::FreshToken if all => {
+            wait = line::length_of_pause(app, channel, &failure);
+            line::pause(app, work, channel, record, failure, wait).await?;
+        }
         Retry::Later | Retry::FreshToken => {
             wait = wait_after(app, &failure, record.delivery.attempts);
             queue_again(app, work, record, failure, refused, wait).await?;

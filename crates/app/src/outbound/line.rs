@@ -50,7 +50,12 @@ async fn stand_in_line(
     let reason = match wait.why {
         Why::Minute | Why::Day => pace::reached(&may, wait.why),
         Why::Paused => {
-            Some(channel.send_health.failure.clone().unwrap_or_else(|| FailureClass::ServerUnavailable.into()))
+            // It may have begun since the channel was read.
+            let failure = match &channel.send_health.failure {
+                Some(failure) => Some(failure.clone()),
+                None => work.scope.channel(channel.id).await?.and_then(|now| now.send_health.failure),
+            };
+            Some(failure.unwrap_or_else(|| FailureClass::ServerUnavailable.into()))
         }
         Why::Busy => None,
         Why::Line => {
@@ -82,6 +87,11 @@ async fn stand_in_line(
     settle::settle(app, work, delivery.id, in_line).await
 }
 
+/// How long a mailbox that met this failure is left alone.
+pub(super) fn length_of_pause(app: &App, channel: &EmailChannel, failure: &Failure) -> Duration {
+    wait_after(app, failure, channel.send_health.failures_in_a_row.saturating_add(1))
+}
+
 /// Every message of the mailbox would meet this failure, and it passes: the mailbox is left alone for a while, and this message stays where it
 /// stands in line. So the mailbox is asked once after every wait, however many wait.
 pub(super) async fn pause(
@@ -90,15 +100,14 @@ pub(super) async fn pause(
     channel: &EmailChannel,
     record: &DeliveryRecord,
     failure: Failure,
-) -> Result<Duration, StoreError> {
-    let wait = wait_after(app, &failure, channel.send_health.failures_in_a_row.saturating_add(1));
+    wait: Duration,
+) -> Result<(), StoreError> {
     let settled = if !only_slows(&failure) && is_too_old(app, &record.delivery) {
         Settled::Failed { failure, refused: Vec::new() }
     } else {
         Settled::InLine { failure, wait, ask_in: wait.min(pace::ASKS_EVERY), pause: Some((channel.id, wait)) }
     };
-    settle::settle(app, work, record.delivery.id, settled).await?;
-    Ok(wait)
+    settle::settle(app, work, record.delivery.id, settled).await
 }
 
 /// Only a person can mend the mailbox. The message waits, and says for what; it goes out by itself when sending works again.
