@@ -34,6 +34,9 @@ enum Command {
         /// Mails that `intake` takes in.
         #[arg(long)]
         intake: Option<u64>,
+        /// Mailboxes that idle in `memory`, one number after the other.
+        #[arg(long, value_delimiter = ',')]
+        mailboxes: Option<Vec<u64>>,
         /// Replies that `replies` sends.
         #[arg(long)]
         replies: Option<u64>,
@@ -54,10 +57,11 @@ fn main() -> Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             tokio::task::LocalSet::new().block_on(&runtime, server::serve(&folder, seed))
         }
-        Command::Run { names, seed, databases, tiny, intake, replies } => {
+        Command::Run { names, seed, databases, tiny, intake, mailboxes, replies } => {
             let mut sizes = if tiny { Sizes::tiny(seed) } else { Sizes::full(seed) };
             sizes.intake = intake.unwrap_or(sizes.intake);
             sizes.replies = replies.unwrap_or(sizes.replies);
+            sizes.mailboxes = mailboxes.unwrap_or(sizes.mailboxes);
             let databases = databases.iter().map(|name| database(name)).collect::<Result<Vec<_>>>()?;
             let names = if names.is_empty() { NAMES.map(str::to_owned).to_vec() } else { names };
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -65,7 +65,7 @@ async fn an_answer_that_is_left_out_behind_the_last_part_is_the_end() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_shorter_than_asked_for_is_the_last() {
+async fn a_part_that_is_shorter_than_asked_for_is_the_last_where_nothing_more_was_announced() {
     for last in [1, PART - 1, 0] {
         let (mut session, server) = inbox(move |mut peer| async move {
             part(&mut peer, 0, PART).await;
@@ -73,11 +73,26 @@ async fn a_part_that_is_shorter_than_asked_for_is_the_last() {
             peer.answer("NOOP", "", "OK done").await;
         })
         .await;
-        let fetched = session.fetch_batch(&long_mail()).await.expect("fetches");
+        let batch = Batch { claimed_bytes: (PART + last) as u64, ..long_mail() };
+        let fetched = session.fetch_batch(&batch).await.expect("fetches");
         assert_eq!((fetched[0].bytes.len(), fetched[0].truncated), (PART + last, false));
         session.noop().await.expect("nothing more was asked for");
         server.await.expect("the script played");
     }
+}
+
+#[tokio::test]
+async fn a_part_that_is_cut_off_in_the_middle_of_a_mail_loses_nothing_of_it() {
+    let (mut session, server) = inbox(|mut peer| async move {
+        part(&mut peer, 0, PART).await;
+        part(&mut peer, PART, 1_000).await;
+        part(&mut peer, PART + 1_000, PART).await;
+        part(&mut peer, PART * 2 + 1_000, 0).await;
+    })
+    .await;
+    let fetched = session.fetch_batch(&long_mail()).await.expect("fetches");
+    assert_eq!((fetched[0].bytes.len(), fetched[0].truncated), (PART * 2 + 1_000, false));
+    server.await.expect("the script played");
 }
 
 #[tokio::test]

@@ -32,6 +32,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Pages that the writer keeps in memory, as SQLite counts it: minus KiB. With the 2 MB that it has by itself a batch of mails is written in
 /// the middle of its transaction and read back.
 const WRITER_CACHE: &str = "-32768";
+/// Pages of 4 kB that the WAL holds before they are copied into the file: 16 MB. What several batches change, pages of the indexes above all, is
+/// copied once.
+const WAL_PAGES: &str = "4000";
+/// So long a connection to PostgreSQL may have been idle and is used without being asked whether it is still there, which is a round trip. What
+/// breaks in so short a time is found out by whoever uses it, as what breaks a moment later would be.
+const SURELY_THERE: Duration = Duration::from_secs(1);
 /// On PostgreSQL also how long it is tried to connect while the server refuses it. Somebody waits for the answer.
 const POSTGRES_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -304,13 +310,16 @@ async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(Databas
         .acquire_timeout(PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
+        // It is in this process: asking whether it is there costs two switches of threads, and it always is.
+        .test_before_acquire(false)
         .after_release(|connection, _| Box::pin(has_ended_its_transaction(connection)))
-        .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
+        .connect_with(options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", WAL_PAGES))
         .await
         .map_err(unavailable)?;
     let read = SqlitePoolOptions::new()
         .max_connections(readers.max(1))
         .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
         .connect_with(options.pragma("query_only", "ON"))
         .await
         .map_err(unavailable)?;
@@ -343,9 +352,16 @@ async fn connect_postgres(config: &StoreConfig, condition: &Arc<Condition>) -> R
             let condition = Arc::clone(&beginning);
             Box::pin(async move { condition.begin(connection).await })
         })
-        .before_acquire(move |_, about| {
+        .test_before_acquire(false)
+        .before_acquire(move |connection, about| {
             let usable = using.may_use(about.age);
-            Box::pin(async move { Ok(usable) })
+            let asked = usable && about.idle_for >= SURELY_THERE;
+            Box::pin(async move {
+                if asked {
+                    connection.ping().await?;
+                }
+                Ok(usable)
+            })
         })
         .connect_with(options)
         .await

@@ -180,8 +180,10 @@ impl Session {
                     format!("a mail is longer than {most} bytes, although {} were announced", batch.claimed_bytes);
                 return Err(Failure::new(FailureClass::ProtocolError).detail(detail));
             }
-            // A part is cut off where the mail ends, and nowhere else (RFC 9051 §6.4.5); none at all is the end too.
-            if truncated || received < PART_BYTES {
+            // A part is cut off where the mail ends (RFC 9051 §6.4.5). A server that cuts it elsewhere, before what it announced, is asked for the
+            // rest: bytes that are there must not be lost, and how much may be said in all is bounded.
+            let is_last = received < PART_BYTES && bytes.len() as u64 >= batch.claimed_bytes;
+            if truncated || is_last || received == 0 {
                 bytes.truncate(longest);
                 return Ok(Some(FetchedEmail { uid, internal_date: arrived_at, bytes: bytes.into(), truncated }));
             }
