@@ -35,9 +35,6 @@ const WRITER_CACHE: &str = "-32768";
 /// Pages of 4 kB that the WAL holds before they are copied into the file: 16 MB. What several batches change, pages of the indexes above all, is
 /// copied once.
 const WAL_PAGES: &str = "4000";
-/// So long a connection to PostgreSQL may have been idle and is used without being asked whether it is still there, which is a round trip. What
-/// breaks in so short a time is found out by whoever uses it, as what breaks a moment later would be.
-const SURELY_THERE: Duration = Duration::from_secs(1);
 /// On PostgreSQL also how long it is tried to connect while the server refuses it. Somebody waits for the answer.
 const POSTGRES_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -352,16 +349,9 @@ async fn connect_postgres(config: &StoreConfig, condition: &Arc<Condition>) -> R
             let condition = Arc::clone(&beginning);
             Box::pin(async move { condition.begin(connection).await })
         })
-        .test_before_acquire(false)
-        .before_acquire(move |connection, about| {
+        .before_acquire(move |_, about| {
             let usable = using.may_use(about.age);
-            let asked = usable && about.idle_for >= SURELY_THERE;
-            Box::pin(async move {
-                if asked {
-                    connection.ping().await?;
-                }
-                Ok(usable)
-            })
+            Box::pin(async move { Ok(usable) })
         })
         .connect_with(options)
         .await
