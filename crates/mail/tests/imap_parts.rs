@@ -96,6 +96,37 @@ async fn a_part_that_is_cut_off_in_the_middle_of_a_mail_loses_nothing_of_it() {
 }
 
 #[tokio::test]
+async fn a_mail_that_is_shorter_than_announced_ends_where_nothing_is_answered_any_more() {
+    for end in ["", "* 3 FETCH (UID 6 BODY[]<263144> NIL)\r\n"] {
+        let (mut session, server) = inbox(move |mut peer| async move {
+            part(&mut peer, 0, PART).await;
+            part(&mut peer, PART, 1_000).await;
+            let rest = format!("UID FETCH 6 (UID INTERNALDATE BODY.PEEK[]<{}.", PART + 1_000);
+            peer.answer(&rest, end, "OK done").await;
+        })
+        .await;
+        let fetched = session.fetch_batch(&long_mail()).await.expect("fetches");
+        assert_eq!(fetched.first().map(|mail| mail.bytes.len()), Some(PART + 1_000), "{end:?}");
+        server.await.expect("the script played");
+    }
+}
+
+#[tokio::test]
+async fn a_short_mail_that_comes_without_its_place_when_asked_for_a_part_is_whole() {
+    let (mut session, server) = inbox(|mut peer| async move {
+        let mail = "x".repeat(1_000);
+        let answer = format!("* 3 FETCH (UID 6 BODY[] {{1000}}\r\n{mail})\r\n");
+        peer.answer("UID FETCH 6 (UID INTERNALDATE BODY.PEEK[]<0.", &answer, "OK done").await;
+        peer.answer("NOOP", "", "OK done").await;
+    })
+    .await;
+    let fetched = session.fetch_batch(&long_mail()).await.expect("fetches");
+    assert_eq!((fetched[0].bytes.len(), fetched[0].truncated), (1_000, false));
+    session.noop().await.expect("nothing more was asked for");
+    server.await.expect("the script played");
+}
+
+#[tokio::test]
 async fn a_server_that_sends_the_whole_mail_when_asked_for_a_part_is_taken_at_its_word() {
     let (mut session, server) = inbox(|mut peer| async move {
         let mail: String = (0..PART * 2 + 7).map(|n| if n < PART { 'a' } else { 'b' }).collect();

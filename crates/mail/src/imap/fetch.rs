@@ -1,7 +1,7 @@
 //! Fetching mails: sizes first, then batches that fit in memory, long mails alone and in parts.
 //!
 //! Sizes are the server's claim (Exchange estimates), so they plan the work and decide nothing else: parts are fetched until one is shorter than
-//! was asked for. A UID without an answer is absent from the result; Exchange finds mails by SEARCH that it does not deliver. All that is said
+//! was asked for and the size is reached, or nothing more comes. A UID without an answer is absent from the result; Exchange finds mails by SEARCH that it does not deliver. All that is said
 //! during a fetch, in however many commands, is bounded as a whole, so a server that talks beside the matter comes to an end as well.
 
 use super::answers::{self, During};
@@ -141,6 +141,7 @@ impl Session {
         let mut arrived_at = None;
         // A server that ignores the range sends the whole mail, and there is room for that.
         let mut literal = most.saturating_add(BY_THE_WAY);
+        let mut was_short = false;
         loop {
             let offset = bytes.len();
             let items = format!("(UID INTERNALDATE BODY.PEEK[]<{offset}.{PART_BYTES}>)");
@@ -153,13 +154,15 @@ impl Session {
             .await?;
             let Some(part) = part else {
                 // A server may say OK and leave the answer out: after a full part, much before the announced size, that is no end, and the mail
-                // is asked for again later. Before the first part the mail itself has gone.
-                let ends = offset > 0
-                    && self
-                        .overview(&[uid])
-                        .await?
-                        .get(&uid)
-                        .is_some_and(|(size, _)| *size <= (offset + PART_BYTES) as u64);
+                // is asked for again later; after a short one it is, for announced sizes are estimates. Before the first part the mail itself
+                // has gone.
+                let ends = was_short
+                    || offset > 0
+                        && self
+                            .overview(&[uid])
+                            .await?
+                            .get(&uid)
+                            .is_some_and(|(size, _)| *size <= (offset + PART_BYTES) as u64);
                 let mail = FetchedEmail { uid, internal_date: arrived_at, bytes: bytes.into(), truncated: false };
                 return Ok(ends.then_some(mail));
             };
@@ -182,7 +185,9 @@ impl Session {
             }
             // A part is cut off where the mail ends (RFC 9051 §6.4.5). A server that cuts it elsewhere, before what it announced, is asked for the
             // rest: bytes that are there must not be lost, and how much may be said in all is bounded.
-            let is_last = received < PART_BYTES && bytes.len() as u64 >= batch.claimed_bytes;
+            // What was sent without saying where it begins is all there is.
+            was_short = received < PART_BYTES;
+            let is_last = was_short && (!part.is_part || bytes.len() as u64 >= batch.claimed_bytes);
             if truncated || is_last || received == 0 {
                 bytes.truncate(longest);
                 return Ok(Some(FetchedEmail { uid, internal_date: arrived_at, bytes: bytes.into(), truncated }));
