@@ -192,8 +192,7 @@ pub async fn keep_unreadable(app: &App, refused: &Undecodable, worker: &str) -> 
 
 /// The beginning of a text, as much as is kept of anybody's words.
 fn shortened(text: &str) -> &str {
-    let end = (0..=MAX_SERVER_TEXT_BYTES.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    &text[..end]
+    &text[..text.floor_char_boundary(MAX_SERVER_TEXT_BYTES)]
 }
 
 #[cfg(test)]

@@ -228,8 +228,7 @@ impl std::error::Error for Failure {}
 fn shortened(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let clean = clean.trim();
-    let end = (0..=MAX_SERVER_TEXT_BYTES.min(clean.len())).rev().find(|i| clean.is_char_boundary(*i)).unwrap_or(0);
-    clean[..end].to_owned()
+    clean[..clean.floor_char_boundary(MAX_SERVER_TEXT_BYTES)].to_owned()
 }
 
 /// How long to wait before try number `attempts + 1`: doubling from `first`, at most `most`, with `jitter` (0.0 to 1.0, drawn by the

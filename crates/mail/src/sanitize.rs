@@ -40,7 +40,7 @@ pub struct SanitizedHtml {
 
 /// Sanitises `html`. The work is bounded, but run it on a blocking thread: two megabytes take a tenth of a second.
 pub fn sanitize(html: &str, options: &SanitizeOptions) -> SanitizedHtml {
-    let end = (0..=options.max_bytes.min(html.len())).rev().find(|i| html.is_char_boundary(*i)).unwrap_or(0);
+    let end = html.floor_char_boundary(options.max_bytes);
     let cut = &html[..end];
     let mut simplified = end < html.len();
     let clean = if budget::affordable(cut) {

@@ -173,8 +173,7 @@ fn shorten_text<'t>(text: &'t str, cut: &mut bool) -> &'t str {
         return text;
     }
     *cut = true;
-    let end = (0..=MAX_TEXT_BYTES).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    &text[..end]
+    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
 }
 
 #[cfg(test)]

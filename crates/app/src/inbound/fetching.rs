@@ -103,6 +103,11 @@ pub(super) async fn still_there(session: &mut Session, uids: Vec<u32>) -> Result
     Ok(uids.into_iter().filter(|uid| there.contains(uid)).collect())
 }
 
+/// A UID whose size the server does not tell is in no batch.
+pub(super) fn unplanned(uids: &[u32], batches: &[Batch]) -> Vec<u32> {
+    not_in(uids, batches.iter().flat_map(|batch| batch.uids.iter().copied()))
+}
+
 pub(super) fn not_in(all: &[u32], known: impl Iterator<Item = u32>) -> Vec<u32> {
     let known: HashSet<u32> = known.collect();
     all.iter().copied().filter(|uid| !known.contains(uid)).collect()

@@ -4,7 +4,7 @@
 //! what is stored: a mail whose UID is stored or pending is not fetched again, so it can stop anywhere and go on. One run imports a
 //! slice and asks for the next, so that many imports share the workers.
 
-use super::fetching::{Whose, fetch};
+use super::fetching::{Fetched, Whose, fetch, unplanned};
 use super::ingest::ingest_arrived;
 use super::mailbox::{INBOX, sign_in};
 use super::pull::{asked_for_alone, blames_mail, missing_of_batch, pair, raw_batch};
@@ -220,9 +220,8 @@ impl Slice<'_> {
                 return Ok(false);
             }
             let batches = self.session.plan(uids).await?;
-            // A UID without a size is in no batch: the mailbox's actor asks for it again, and finds out whether it is still there.
-            let unplanned: Vec<u32> =
-                uids.iter().copied().filter(|uid| !batches.iter().any(|batch| batch.uids.contains(uid))).collect();
+            // The mailbox's actor asks for it again, and finds out whether it is still there.
+            let unplanned = unplanned(uids, &batches);
             if !unplanned.is_empty() {
                 self.leave_to_the_actor(missing_of_batch(&Batch::default(), unplanned, self.since)).await?;
             }
@@ -236,8 +235,8 @@ impl Slice<'_> {
     async fn batch(&mut self, batch: &Batch) -> Result<(), PullError> {
         let (app, work, scope) = (self.app, self.work, &self.work.scope);
         let whose = Whose { account: scope.account_id(), channel: self.channel.id, is_import: true };
-        let (fetched, missing, _room) = match fetch(app, whose, self.session, batch).await {
-            Ok(fetched) => (fetched.emails, fetched.missing, fetched.room),
+        let Fetched { emails, missing, room: _room } = match fetch(app, whose, self.session, batch).await {
+            Ok(fetched) => fetched,
             Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
                 // Perhaps one of these mails breaks the session whenever it is fetched: the actor tries them one by one.
                 let overran = self.session.overran();
@@ -252,12 +251,12 @@ impl Slice<'_> {
         // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
         let missing = missing_of_batch(batch, missing, self.since);
         app.passes(KillPoint::Fetched);
-        let mut raw = raw_batch(self.uidvalidity, RawEmailSource::Import, &fetched, missing, None);
+        let mut raw = raw_batch(self.uidvalidity, RawEmailSource::Import, &emails, missing, None);
         raw.import_reached_uid = batch.uids.iter().copied().max();
         let stored = scope.store_raw_emails(Fence::Work(work), self.folder.id, raw).await?;
         self.stored += stored.len();
         app.passes(KillPoint::RawStored);
-        if let Err(error) = ingest_arrived(app, scope, pair(&stored, fetched, app.now())).await {
+        if let Err(error) = ingest_arrived(app, scope, pair(&stored, emails, app.now())).await {
             warn!(channel.id = %self.channel.id, %error, "imported mail is left to the queue");
         }
         self.count_done(batch.uids.len());

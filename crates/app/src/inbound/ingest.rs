@@ -10,7 +10,7 @@ use crate::{App, Hint};
 use bytes::Bytes;
 use domain::failure::backoff;
 use domain::inbox::Inbox;
-use domain::{BlobId, RawEmailId, Secret, Timestamp};
+use domain::{RawEmailId, Secret, Timestamp};
 use std::time::Duration;
 use store::{AccountScope, ClaimedWork, KillPoint, NewAttachment, RawEmail, RawOutcome, StoreError, Tx};
 use tracing::{error, info, warn};
@@ -281,28 +281,21 @@ async fn read_mail(app: &App, mail: Arrived) -> Result<Read, NotReady> {
 
 /// Stores the files of all the mails at once, before the transaction that files them: a blob is durable before a row refers to it.
 async fn keep_files(scope: &AccountScope, mut read: Vec<Read>) -> Result<Vec<Prepared>, StoreError> {
-    let attachments: Vec<_> = read.iter_mut().map(|mail| std::mem::take(&mut mail.reading.attachments)).collect();
-    let mut all = Vec::new();
-    let mut files: Vec<Vec<NewAttachment>> = Vec::with_capacity(read.len());
-    for of_one in attachments {
-        let mut known = Vec::with_capacity(of_one.len());
-        for file in of_one {
-            known.push(NewAttachment {
-                blob_id: BlobId(0),
-                size_bytes: file.bytes.len() as u64,
-                file_name: file.file_name,
-                content_type: file.content_type,
-                content_id: file.content_id,
-                inline: file.inline,
-            });
-            all.push(Bytes::from(file.bytes));
-        }
-        files.push(known);
-    }
-    let ids = scope.put_all(all).await?;
-    files.iter_mut().flatten().zip(ids).for_each(|(file, id)| file.blob_id = id);
-    let with_files = read.into_iter().zip(files);
-    Ok(with_files
-        .map(|(Read { id, arrived_at, reading }, files)| Prepared { id, arrived_at, reading, files })
-        .collect())
+    let files = read.iter_mut().flat_map(|mail| &mut mail.reading.attachments);
+    let all: Vec<Bytes> = files.map(|file| std::mem::take(&mut file.bytes).into()).collect();
+    let sizes: Vec<u64> = all.iter().map(|bytes| bytes.len() as u64).collect();
+    let mut stored = scope.put_all(all).await?.into_iter().zip(sizes);
+    let prepared = read.into_iter().map(|Read { id, arrived_at, mut reading }| {
+        let attachments = std::mem::take(&mut reading.attachments);
+        let files = attachments.into_iter().zip(&mut stored).map(|(file, (blob_id, size_bytes))| NewAttachment {
+            blob_id,
+            size_bytes,
+            file_name: file.file_name,
+            content_type: file.content_type,
+            content_id: file.content_id,
+            inline: file.inline,
+        });
+        Prepared { id, arrived_at, files: files.collect(), reading }
+    });
+    Ok(prepared.collect())
 }

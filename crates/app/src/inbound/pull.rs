@@ -3,7 +3,7 @@
 //! The cursor never runs ahead of what is stored or noted as pending, so a connection that dies anywhere loses nothing. A mail that
 //! kills the connection whenever it is fetched is soon fetched alone and ever more rarely: it holds up nobody.
 
-use super::fetching::{Whose, fetch, not_in, still_there};
+use super::fetching::{Fetched, Whose, fetch, not_in, still_there, unplanned};
 use super::ingest::{Arrived, ingest_arrived};
 use super::reading::Arrival;
 use super::{MailboxError, OpenMailbox, PullError};
@@ -84,9 +84,8 @@ pub async fn pull(app: &App, lease: &ChannelLease, mailbox: &mut OpenMailbox) ->
     while let Some(new) = mailbox.session.walk(&mut walk).await? {
         for uids in new.chunks(BATCH_MAILS) {
             let batches = mailbox.session.plan(uids).await?;
-            // A UID without a size is in no batch. It is noted before the cursor passes it.
-            let planned = batches.iter().flat_map(|batch| batch.uids.iter().copied());
-            let unplanned = still_there(&mut mailbox.session, not_in(uids, planned)).await?;
+            // It is noted before the cursor passes it.
+            let unplanned = still_there(&mut mailbox.session, unplanned(uids, &batches)).await?;
             if !unplanned.is_empty() {
                 pulled.pending += count(unplanned.len());
                 let missing = missing_of_batch(&Batch::default(), unplanned, mailbox.last_read);
@@ -117,8 +116,9 @@ async fn pull_new(
     pulled: &mut Pulled,
 ) -> Result<(), PullError> {
     let up_to = batch.uids.iter().copied().max();
-    let (fetched, mut missing, _room) = match fetch(app, whose(lease), &mut mailbox.session, batch).await {
-        Ok(fetched) => (fetched.emails, fetched.missing, fetched.room),
+    let Fetched { emails, mut missing, room: _room } = match fetch(app, whose(lease), &mut mailbox.session, batch).await
+    {
+        Ok(fetched) => fetched,
         Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
             if blames_mail(&failure) {
                 // Perhaps one of these mails did it. They become pending, so that the next session is not stuck before them.
@@ -135,7 +135,7 @@ async fn pull_new(
         }
         Err(error) => return Err(error),
     };
-    let (fetched, placeholders) = without_placeholders(fetched, |_| true);
+    let (fetched, placeholders) = without_placeholders(emails, |_| true);
     missing.extend(placeholders);
     let missing = missing_of_batch(batch, missing, mailbox.last_read);
     Ok(store_and_ingest(app, lease, mailbox, RawEmailSource::Live, fetched, missing, up_to, pulled).await?)
@@ -177,28 +177,29 @@ async fn pull_pending(
     let fence = Fence::Lease(lease);
     // Those without a size are asked for all the same; the answer tells whether they are still there.
     let mut batches = mailbox.session.plan(&uids).await?;
-    let unplanned = not_in(&uids, batches.iter().flat_map(|batch| batch.uids.iter().copied()));
+    let unplanned = unplanned(&uids, &batches);
     if !unplanned.is_empty() {
         batches.push(Batch::untold(unplanned));
     }
     let at_any_length = matches!(pending, [alone] if alone.attempts >= AT_ANY_LENGTH_FROM);
     for mut batch in batches {
         batch.at_any_length = at_any_length;
-        let (fetched, mut missing, _room) = match fetch(app, whose(lease), &mut mailbox.session, &batch).await {
-            Ok(fetched) => (fetched.emails, fetched.missing, fetched.room),
-            Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
-                if blames_mail(&failure) {
-                    // The first time round at once, alone: then it is known which one it was.
-                    let wait = if batch.uids.len() > 1 { Duration::ZERO } else { wait };
-                    let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
-                    lease.scope.defer_pending_uids(fence, folder, validity, &batch.uids, wait).await?;
+        let Fetched { emails, mut missing, room: _room } =
+            match fetch(app, whose(lease), &mut mailbox.session, &batch).await {
+                Ok(fetched) => fetched,
+                Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
+                    if blames_mail(&failure) {
+                        // The first time round at once, alone: then it is known which one it was.
+                        let wait = if batch.uids.len() > 1 { Duration::ZERO } else { wait };
+                        let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
+                        lease.scope.defer_pending_uids(fence, folder, validity, &batch.uids, wait).await?;
+                    }
+                    return Err(failure.into());
                 }
-                return Err(failure.into());
-            }
-            Err(error) => return Err(error),
-        };
+                Err(error) => return Err(error),
+            };
         let may_wait = |uid| pending.iter().any(|p| p.uid == uid && p.attempts < PLACEHOLDER_TAKEN_AT);
-        let (fetched, placeholders) = without_placeholders(fetched, may_wait);
+        let (fetched, placeholders) = without_placeholders(emails, may_wait);
         missing.extend(placeholders);
         let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
         let vanished: Vec<u32> =

@@ -158,7 +158,7 @@ impl Bodies {
         let mut kept = |body: String| {
             let mut body = clean(body);
             if body.len() > MAX_BODY_BYTES {
-                body.truncate(cut_bytes(&body, MAX_BODY_BYTES).len());
+                body.truncate(body.floor_char_boundary(MAX_BODY_BYTES));
                 cut = true;
             }
             body
@@ -216,8 +216,6 @@ fn body(
             "number_of_attachments": attachments,
             "auto_reply": email.auto_reply,
             "headers": Value::Null,
-            "text_content": Value::Null,
-            "html_content": Value::Null,
             // Ours, beside Chatwoot's.
             "kind": email.kind.as_str(),
             "reply_to": addresses(&email.reply_to),
@@ -283,11 +281,6 @@ fn cut_chars(text: &str, most: usize) -> String {
         Some((end, _)) => text[..end].to_owned(),
         None => text.to_owned(),
     }
-}
-
-fn cut_bytes(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    &text[..end]
 }
 
 #[cfg(test)]

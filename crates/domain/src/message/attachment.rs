@@ -79,8 +79,8 @@ pub fn safe_file_name(claimed: &str, fallback: &str) -> String {
     }
     let (stem, extension) = clean.rsplit_once('.').filter(|(_, e)| e.len() <= 16).unwrap_or((clean, ""));
     let room = MAX_FILE_NAME_BYTES - extension.len() - usize::from(!extension.is_empty());
-    let end = (0..=room.min(stem.len())).rev().find(|i| stem.is_char_boundary(*i)).unwrap_or(0);
-    if extension.is_empty() { stem[..end].to_owned() } else { format!("{}.{extension}", &stem[..end]) }
+    let stem = &stem[..stem.floor_char_boundary(room)];
+    if extension.is_empty() { stem.to_owned() } else { format!("{stem}.{extension}") }
 }
 
 #[cfg(test)]

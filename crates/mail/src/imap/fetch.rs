@@ -1,8 +1,9 @@
 //! Fetching mails: sizes first, then batches that fit in memory, long mails alone and in parts.
 //!
 //! Sizes are the server's claim (Exchange estimates), so they plan the work and decide nothing else: parts are fetched until one is shorter than
-//! was asked for and the size is reached, or nothing more comes. A UID without an answer is absent from the result; Exchange finds mails by SEARCH that it does not deliver. All that is said
-//! during a fetch, in however many commands, is bounded as a whole, so a server that talks beside the matter comes to an end as well.
+//! was asked for and the size is reached, or nothing more comes. A UID without an answer is absent from the result; Exchange finds mails by
+//! SEARCH that it does not deliver. All that is said during a fetch, in however many commands, is bounded as a whole, so a server that talks
+//! beside the matter comes to an end as well.
 
 use super::answers::{self, During};
 use super::session::{Allowance, Done, SMALL_ANSWER, Session, mails_of};

@@ -1,6 +1,6 @@
 //! Where a blob's bytes are: in rows, or on SQLite in a file when they are long or were written by an earlier version.
 
-use crate::world::{World, each};
+use crate::world::{World, each, on_sqlite};
 use std::path::PathBuf;
 use std::time::Duration;
 use store::*;
@@ -67,10 +67,7 @@ fn beside(w: &World) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_an_earlier_version_is_read_named_again_and_swept() {
-    each(async |w| {
-        if w.store.backend() != Backend::Sqlite {
-            return;
-        }
+    on_sqlite(async |w| {
         let (path, id) = earlier(&w).await;
         let scope = &w.ours.scope;
         assert_eq!(scope.read_blob(id).await.unwrap().unwrap(), EARLIER);
@@ -87,10 +84,7 @@ async fn a_file_of_an_earlier_version_is_read_named_again_and_swept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_lost_is_mended_by_whoever_stores_the_same_bytes() {
-    each(async |w| {
-        if w.store.backend() != Backend::Sqlite {
-            return;
-        }
+    on_sqlite(async |w| {
         let (path, id) = earlier(&w).await;
         let scope = &w.ours.scope;
         std::fs::remove_file(path).unwrap();
@@ -111,10 +105,7 @@ async fn a_file_that_was_lost_is_mended_by_whoever_stores_the_same_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_beside_bytes_that_are_in_rows_is_swept() {
-    each(async |w| {
-        if w.store.backend() != Backend::Sqlite {
-            return;
-        }
+    on_sqlite(async |w| {
         let id = w.ours.scope.put_blob(EARLIER).await.unwrap();
         let path = beside(&w);
         assert_eq!(w.store.purge().sweep_blobs(DAY).await.unwrap(), Swept { blobs: 0, files: 1 });

@@ -1,6 +1,6 @@
 //! Blobs that nothing refers to are swept, and nothing else, whoever stores the same bytes at that moment.
 
-use crate::world::{World, each};
+use crate::world::{World, each, on_sqlite};
 use std::path::PathBuf;
 use std::time::Duration;
 use store::*;
@@ -99,10 +99,7 @@ async fn what_nothing_refers_to_goes_after_its_time_and_the_rest_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_no_row_names_go_and_what_is_not_ours_stays() {
-    each(async |w| {
-        if w.store.backend() != Backend::Sqlite {
-            return;
-        }
+    on_sqlite(async |w| {
         let kept = w.ours.scope.put_blob(&vec![1; 300_000]).await.unwrap();
         let shelf = files(&w)[0].parent().unwrap().to_owned();
         let prefix = shelf.file_name().unwrap().to_string_lossy().into_owned();

@@ -61,11 +61,15 @@ pub struct Tenant {
 
 pub const START: Timestamp = Timestamp::from_seconds(1_795_000_000);
 
-/// Runs the story on SQLite, and on PostgreSQL where there is one.
-pub async fn each(story: impl AsyncFn(World)) {
+pub async fn on_sqlite(story: impl AsyncFn(World)) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/test.db", folder.path().display());
     story(World::make(url, folder).await).await;
+}
+
+/// Runs the story on SQLite, and on PostgreSQL where there is one.
+pub async fn each(story: impl AsyncFn(World)) {
+    on_sqlite(&story).await;
     if let Some(server) = postgres_server() {
         let folder = tempfile::tempdir().unwrap();
         static COUNT: AtomicU64 = AtomicU64::new(0);

@@ -92,14 +92,7 @@ impl Tx {
     /// As [`Self::finish_work`], and whatever else of these kinds is owed for the subject is not wanted any more, finished or not.
     pub async fn finish_all_work(&mut self, work: &ClaimedWork, kinds: &[OwedKind], subject_id: i64) -> Result<()> {
         let work = self.own(work)?;
-        let ended: Vec<EndedRow> = self
-            .sql(
-                "DELETE FROM owed_work WHERE account_id = :account AND kind IN (??) AND subject_id = ? RETURNING id, lease_token",
-            )
-            .list(kinds.iter().map(|kind| kind.as_str()))
-            .bind(subject_id)
-            .all(&self.tx)
-            .await?;
+        let ended = self.delete_owed(kinds, subject_id).await?;
         held(ended.iter().any(|row| row.id == work.owed_id.0 && row.lease_token.as_deref() == Some(&work.token)))
     }
 
@@ -138,20 +131,22 @@ impl Tx {
 
     /// Work that is not wanted any more (a deleted message's delivery), finished or not. How many rows.
     pub async fn cancel_owed(&mut self, kind: OwedKind, subject_id: i64) -> Result<u64> {
-        self.sql("DELETE FROM owed_work WHERE account_id = :account AND kind = ? AND subject_id = ?")
-            .bind(kind.as_str())
-            .bind(subject_id)
-            .run(&self.tx)
-            .await
+        self.cancel_all_owed(&[kind], subject_id).await
     }
 
     /// All of these kinds, as [`Self::cancel_owed`].
     pub async fn cancel_all_owed(&mut self, kinds: &[OwedKind], subject_id: i64) -> Result<u64> {
-        self.sql("DELETE FROM owed_work WHERE account_id = :account AND kind IN (??) AND subject_id = ?")
-            .list(kinds.iter().map(|kind| kind.as_str()))
-            .bind(subject_id)
-            .run(&self.tx)
-            .await
+        Ok(self.delete_owed(kinds, subject_id).await?.len() as u64)
+    }
+
+    async fn delete_owed(&mut self, kinds: &[OwedKind], subject_id: i64) -> Result<Vec<EndedRow>> {
+        self.sql(
+            "DELETE FROM owed_work WHERE account_id = :account AND kind IN (??) AND subject_id = ? RETURNING id, lease_token",
+        )
+        .list(kinds.iter().map(|kind| kind.as_str()))
+        .bind(subject_id)
+        .all(&self.tx)
+        .await
     }
 
     /// Numbered by `commit`. The payload is the event's own snapshot.
