@@ -7,8 +7,8 @@
 //! send: one that does not loses its place ([`crate::inbound`]'s fetching), and its mailbox waits in the slow lines for an hour after
 //! ([`MailMemory::is_slow`]), where it keeps only its like waiting; no process tells another, and none remembers it.
 //!
-//! Two imports at most stand in the lines of the quick, so that new mail waits for two of them. A mail that needs more than its line has takes all
-//! of it, alone, and so still comes: by as much as two such mails are longer, one of the quick and one of the slow, the budget is exceeded.
+//! Two imports at most stand in the lines of the quick, so that new mail waits for two of them; of one account only one of them stands there, or
+//! waits for the account's half, while another may hold room already. A mail that needs more than its line has takes all of it, alone, and so still comes: by as much as two such mails are longer, one of the quick and one of the slow, the budget is exceeded.
 //! Nobody asks for room while they hold some.
 
 use domain::{AccountId, ChannelId};
@@ -39,6 +39,8 @@ pub struct MailMemory {
     quick: Lines,
     slow: Lines,
     imports: Arc<Semaphore>,
+    /// Of each account one import at a time may have a turn and no room yet.
+    waiting_imports: Shares,
     found_slow: Mutex<HashMap<ChannelId, Instant>>,
     parse_limit_bytes: u64,
 }
@@ -67,8 +69,14 @@ struct Lines {
 struct Queue {
     room: Arc<Semaphore>,
     pieces: u32,
-    /// Of each account that holds some of it, or waits for it.
-    shares: Mutex<HashMap<AccountId, Arc<Semaphore>>>,
+    shares: Shares,
+}
+
+/// So much for each account; known of those that hold some of it, or wait for it.
+#[derive(Debug)]
+struct Shares {
+    each: u32,
+    known: Mutex<HashMap<AccountId, Arc<Semaphore>>>,
 }
 
 /// Whose turn it is to be.
@@ -100,6 +108,7 @@ impl MailMemory {
             quick: Lines { usual: Queue::new(sixteenth * 5), long: Queue::new(bytes - sixteenth * 7) },
             slow: Lines { usual: Queue::new(sixteenth), long: Queue::new(sixteenth) },
             imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE)),
+            waiting_imports: Shares::of(1),
             found_slow: Mutex::new(HashMap::new()),
             parse_limit_bytes: parse_limit_bytes as u64,
         }
@@ -145,22 +154,28 @@ impl MailMemory {
 
     /// Waits until there is room for mail of this account.
     pub async fn room(&self, account: AccountId, line: Line, needed: Needed) -> Room {
-        let turn = match line {
-            Line::Import => Some(Arc::clone(&self.imports).acquire_owned().await.expect("nobody closes it")),
-            Line::New | Line::Slow => None,
-        };
         let lines = self.lines(line);
-        let held = match needed {
+        let (queue, bytes) = match needed {
             Needed::Batch { mails, bytes } => {
                 let beside = (mails as u64).saturating_mul(EACH_MAIL_BYTES);
-                lines.usual.take(account, self.at_its_most(bytes).saturating_add(beside)).await
+                (&lines.usual, self.at_its_most(bytes).saturating_add(beside))
             }
-            Needed::Long { bytes } => {
-                lines.long.take(account, self.at_its_most(bytes).saturating_add(EACH_MAIL_BYTES)).await
-            }
-            Needed::Unknown => lines.long.take(account, u64::MAX).await,
+            Needed::Long { bytes } => (&lines.long, self.at_its_most(bytes).saturating_add(EACH_MAIL_BYTES)),
+            Needed::Unknown => (&lines.long, u64::MAX),
         };
-        Room { _held: held, _turn: turn }
+        match line {
+            Line::Import => self.room_for_import(account, queue, bytes).await,
+            Line::New | Line::Slow => Room { _held: queue.take(account, bytes).await, _turn: None },
+        }
+    }
+
+    /// An account whose new mail takes all that it may have keeps its imports waiting, and no other's: what it may not have yet is waited for
+    /// without a turn, and once more, where new mail was quicker, with one turn only.
+    async fn room_for_import(&self, account: AccountId, queue: &Queue, bytes: u64) -> Room {
+        let _alone = self.waiting_imports.take(account, 1).await;
+        drop(queue.take_share(account, bytes).await);
+        let turn = Arc::clone(&self.imports).acquire_owned().await.expect("nobody closes it");
+        Room { _held: queue.take(account, bytes).await, _turn: Some(turn) }
     }
 
     fn lines(&self, line: Line) -> &Lines {
@@ -180,7 +195,8 @@ impl MailMemory {
 impl Queue {
     fn new(bytes: u64) -> Self {
         let pieces = u32::try_from(bytes / PIECE_BYTES).unwrap_or(u32::MAX).max(1);
-        Self { room: Arc::new(Semaphore::new(pieces as usize)), pieces, shares: Mutex::default() }
+        let room = Arc::new(Semaphore::new(pieces as usize));
+        Self { room, pieces, shares: Shares::of((pieces / 2).max(1)) }
     }
 
     fn bytes(&self) -> u64 {
@@ -188,22 +204,38 @@ impl Queue {
     }
 
     async fn take(&self, account: AccountId, bytes: u64) -> Held {
-        let pieces = u32::try_from(bytes.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX).min(self.pieces);
         // Before the line, so that what an account may not have yet stands in nobody's way.
-        let of_share = self.share(account).acquire_many_owned(pieces.min(self.half())).await.expect("nobody closes it");
-        let of_line = Arc::clone(&self.room).acquire_many_owned(pieces).await.expect("nobody closes it");
+        let of_share = self.take_share(account, bytes).await;
+        let of_line =
+            Arc::clone(&self.room).acquire_many_owned(self.pieces_for(bytes)).await.expect("nobody closes it");
         Held { _of_line: of_line, _of_share: of_share }
     }
 
-    fn half(&self) -> u32 {
-        (self.pieces / 2).max(1)
+    async fn take_share(&self, account: AccountId, bytes: u64) -> OwnedSemaphorePermit {
+        self.shares.take(account, self.pieces_for(bytes)).await
+    }
+
+    fn pieces_for(&self, bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX).min(self.pieces)
+    }
+}
+
+impl Shares {
+    fn of(each: u32) -> Self {
+        Self { each, known: Mutex::default() }
+    }
+
+    /// So much of the account's share, or all of it where that is less.
+    async fn take(&self, account: AccountId, pieces: u32) -> OwnedSemaphorePermit {
+        let share = self.share(account);
+        share.acquire_many_owned(pieces.min(self.each)).await.expect("nobody closes it")
     }
 
     fn share(&self, account: AccountId) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever holds some or waits has it too.
-        shares.retain(|_, share| Arc::strong_count(share) > 1);
-        Arc::clone(shares.entry(account).or_insert_with(|| Arc::new(Semaphore::new(self.half() as usize))))
+        known.retain(|_, share| Arc::strong_count(share) > 1);
+        Arc::clone(known.entry(account).or_insert_with(|| Arc::new(Semaphore::new(self.each as usize))))
     }
 }
 
@@ -272,6 +304,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn imports_that_wait_for_what_their_account_may_have_keep_no_other_accounts_waiting() {
+        let memory = MailMemory::new(64 * MB, 32 << 20);
+        let (busy, other) = (AccountId(1), AccountId(2));
+        let batch = Needed::Batch { mails: 1, bytes: memory.batch_bytes(Line::New) };
+        let mut new_mail: Vec<_> = (0..3).map(|_| Box::pin(memory.room(busy, Line::New, batch))).collect();
+        let mut held: Vec<Room> = new_mail.iter_mut().filter_map(FutureExt::now_or_never).collect();
+        assert_eq!(held.len(), 2, "the third waits for the account's share");
+        let mut imports: Vec<_> = (0..3).map(|_| Box::pin(memory.room(busy, Line::Import, batch))).collect();
+        assert!(imports.iter_mut().all(|import| import.now_or_never().is_none()));
+        let others: Vec<Room> =
+            (0..2).map(|_| memory.room(other, Line::Import, batch).now_or_never().expect("a turn")).collect();
+        // New mail takes what came free before the import has its turn.
+        held.pop();
+        held.extend(new_mail[2].as_mut().now_or_never());
+        held.pop();
+        assert!(imports.iter_mut().all(|import| import.now_or_never().is_none()), "both turns are the other's");
+        let later = memory.room(busy, Line::New, batch).now_or_never().expect("no import holds it while it waits");
+        drop(others);
+        assert!(imports.iter_mut().all(|import| import.now_or_never().is_none()), "the share is taken again");
+        drop(memory.room(other, Line::Import, batch).now_or_never().expect("one turn is left to others"));
+        drop((later, held));
+        assert_eq!(imports.iter_mut().filter_map(FutureExt::now_or_never).count(), 3, "each comes in its turn");
+    }
+
+    #[tokio::test]
     async fn an_account_holds_half_of_a_line_at_most_and_the_rest_of_it_stands_in_nobodys_way() {
         let memory = MailMemory::new(64 * MB, 32 << 20);
         let (many, others) = (AccountId(1), [AccountId(2), AccountId(3)]);
@@ -303,8 +360,12 @@ mod tests {
             drop(at_once(&memory, Line::New, long(MB)).expect("there is room"));
         }
         let _held = at_once(&memory, Line::New, long(MB));
-        let shares = memory.quick.long.shares.lock().expect("nobody panicked");
-        assert_eq!(shares.len(), 1);
+        for _ in 0..3 {
+            drop(at_once(&memory, Line::Import, long(MB)).expect("there is room"));
+        }
+        let known = |shares: &Shares| shares.known.lock().expect("nobody panicked").len();
+        // The last that is gone stays until the next comes.
+        assert_eq!((known(&memory.quick.long.shares), known(&memory.waiting_imports)), (2, 1));
     }
 
     /// What docs/OPERATIONS.md says of the worst that there can be.
