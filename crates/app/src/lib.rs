@@ -3,6 +3,7 @@
 //! - [`context`]: what every use case is given: store, clock, entropy, connector, Microsoft, settings, and the [`context::Wake`] port.
 //! - `memory`: how much of this process's memory mail may have at once.
 //! - [`shared_clock`]: the one clock by which all processes go.
+//! - [`stopwatch`]: how long something took.
 //! - [`system`]: the real clock and the real randomness, which only the server hands in.
 //! - [`accounts`]: who is asking: sign-in, sessions, members, agents.
 //! - [`channels`]: a mailbox is connected, proved, kept alive, and says how it is doing.
@@ -17,6 +18,7 @@
 pub mod context;
 mod memory;
 pub mod shared_clock;
+pub mod stopwatch;
 pub mod system;
 
 pub mod accounts;

@@ -66,8 +66,8 @@ pub(crate) enum End {
 enum Ended {
     Stopped,
     NotOurs,
-    /// Its server held memory for which others wait, and did not send.
-    TooSlow,
+    /// Its server held memory for which others wait, and did not send; or it was left while the mailbox waited for memory.
+    Left,
     Trouble(MailboxError),
 }
 
@@ -115,8 +115,8 @@ impl Actor {
             let error = match ended {
                 Ended::Stopped => return End::Stopped,
                 Ended::NotOurs => return End::NotOurs,
-                // No failure: it is read again at once, in the line of the slow. Who is too slow there has failed.
-                Ended::TooSlow => continue,
+                // No failure: it is read again at once, the slow in a line of their own. Who is too slow there has failed.
+                Ended::Left => continue,
                 Ended::Trouble(error) => error,
             };
             failures = failures.saturating_add(1);
@@ -208,7 +208,7 @@ impl Actor {
     async fn connection(&self, is_failing: bool, read: &mut bool) -> Ended {
         tokio::select! {
             ended = self.connected(is_failing, read) => ended.unwrap_or_else(|error| match error {
-                PullError::TooSlow => Ended::TooSlow,
+                PullError::TooSlow | PullError::StoodIdle => Ended::Left,
                 PullError::Mailbox(error) => Ended::Trouble(error),
             }),
             // A month of mail, or a server that does not even answer our goodbye.

@@ -4,10 +4,14 @@
 //! is. That holds from the first word to the last, so everything that is asked while room is held is asked here. The mailbox is read again at once,
 //! in the line of the slow ([`crate::memory`]), with more patience; who is too slow even there has failed as any server that does not answer. It
 //! decides nothing about mails: a fetch that was left is as if it had not been begun.
+//!
+//! A session says nothing while its mailbox waits for room, for minutes if need be, and may be gone by then. So it is asked whether it is there
+//! before a mail is asked for: what breaks afterwards broke under the mails, and what broke before says nothing of them ([`NotFetched`]).
 
 use super::PullError;
 use crate::App;
 use crate::memory::{Line, Needed, Room};
+use crate::stopwatch::Stopwatch;
 use domain::{AccountId, ChannelId, Failure, FailureClass};
 use mail::imap::{Batch, FetchedEmail, Session};
 use std::collections::HashSet;
@@ -26,6 +30,9 @@ const PACE: Pace = Pace { every: Duration::from_secs(10), least_bytes: 10 * 256 
 /// 24 kbit/s on average: 64 kbit/s, although the server was silent for as long as a session lets it be ([`mail::imap::Limits::silence`]).
 const SLOW_PACE: Pace = Pace { every: Duration::from_secs(180), least_bytes: 180 * 3 * 1024 };
 
+/// A session over which the server has said nothing for so long is asked whether it is there. It costs one exchange.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// The mails of a batch, and the room they are in: to be kept as long as anything of them.
 pub(super) struct Fetched {
     pub emails: Vec<FetchedEmail>,
@@ -42,19 +49,47 @@ pub(super) struct Whose {
     pub is_import: bool,
 }
 
+/// Why a batch did not come.
+pub(super) enum NotFetched {
+    /// The session broke when its mails were asked for: perhaps one of them did it.
+    Under(Failure),
+    /// No mail was asked for, or none can have been the reason.
+    Otherwise(PullError),
+}
+
+impl From<NotFetched> for PullError {
+    fn from(not: NotFetched) -> Self {
+        match not {
+            NotFetched::Under(failure) => failure.into(),
+            NotFetched::Otherwise(error) => error,
+        }
+    }
+}
+
 /// Waits for room, fetches, and asks for what did not come.
-pub(super) async fn fetch(app: &App, whose: Whose, session: &mut Session, batch: &Batch) -> Result<Fetched, PullError> {
+pub(super) async fn fetch(
+    app: &App,
+    whose: Whose,
+    session: &mut Session,
+    batch: &Batch,
+) -> Result<Fetched, NotFetched> {
     let memory = app.mail_memory();
     let line = memory.line(whose.channel, whose.is_import);
+    let waiting = Stopwatch::start(app);
     let room = memory.room(whose.account, line, needed(app, batch)).await;
+    let was_quiet = session.quiet_for().max(waiting.elapsed(app)) >= QUIET;
     let pace = if line == Line::Slow { SLOW_PACE } else { PACE };
     let received = session.received();
     let fetching = async {
-        let emails = session.fetch_batch(batch).await?;
+        if was_quiet {
+            session.still_answers().await.map_err(gone_before)?;
+        }
+        let emails = session.fetch_batch(batch).await.map_err(blames_mail)?;
         let missing = not_in(&batch.uids, emails.iter().map(|mail| mail.uid));
         // An import looks through everything once more, and the mailbox's actor asks for what is missing.
-        let missing = if whose.is_import { missing } else { still_there(session, missing).await? };
-        Ok::<_, Failure>((emails, missing))
+        let missing =
+            if whose.is_import { missing } else { still_there(session, missing).await.map_err(blames_mail)? };
+        Ok((emails, missing))
     };
     match at_a_pace(&pace, &received, fetching).await {
         Ok(fetched) => {
@@ -65,11 +100,30 @@ pub(super) async fn fetch(app: &App, whose: Whose, session: &mut Session, batch:
             memory.found_slow(whose.channel);
             if line == Line::Slow {
                 let detail = format!("the server sent {sent} bytes of mail in {} s", pace.every.as_secs());
-                return Err(Failure::new(FailureClass::TimedOut).detail(detail).into());
+                return Err(NotFetched::Under(Failure::new(FailureClass::TimedOut).detail(detail)));
             }
             info!(channel.id = %whose.channel, bytes = sent, "a mail server sends too slowly; its mailbox waits with the slow ones");
-            Err(PullError::TooSlow)
+            Err(NotFetched::Otherwise(PullError::TooSlow))
         }
+    }
+}
+
+/// The session did not survive the wait for room, which is nobody's failure, or the server says something of us or of itself.
+fn gone_before(failure: Failure) -> NotFetched {
+    match failure.class {
+        FailureClass::ConnectionLost => NotFetched::Otherwise(PullError::StoodIdle),
+        _ => NotFetched::Otherwise(failure.into()),
+    }
+}
+
+/// What the server says about us or itself is no mail's fault.
+fn blames_mail(failure: Failure) -> NotFetched {
+    match failure.class {
+        FailureClass::ConnectionLost
+        | FailureClass::ProtocolError
+        | FailureClass::TimedOut
+        | FailureClass::ServerUnavailable => NotFetched::Under(failure),
+        _ => NotFetched::Otherwise(failure.into()),
     }
 }
 

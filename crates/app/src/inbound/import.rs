@@ -4,10 +4,10 @@
 //! what is stored: a mail whose UID is stored or pending is not fetched again, so it can stop anywhere and go on. One run imports a
 //! slice and asks for the next, so that many imports share the workers.
 
-use super::fetching::{Fetched, Whose, fetch, unplanned};
+use super::fetching::{Fetched, NotFetched, Whose, fetch, unplanned};
 use super::ingest::ingest_arrived;
 use super::mailbox::{INBOX, sign_in};
-use super::pull::{asked_for_alone, blames_mail, missing_of_batch, pair, raw_batch};
+use super::pull::{asked_for_alone, missing_of_batch, pair, raw_batch};
 use super::{MailboxError, PullError};
 use crate::{App, Hint, jobs, tending};
 use domain::account::AccountStatus;
@@ -62,8 +62,8 @@ pub async fn run(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
             relay.release(work, app.now().since(since).clamp(least, most)).await?
         }
         Ok(Imported::AskedToWait { left }) => relay.release(work, left).await?,
-        // Again at once, in the line of the slow.
-        Err(PullError::TooSlow) => relay.go_on(work).await?,
+        // Again at once: the slow in a line of their own.
+        Err(PullError::TooSlow | PullError::StoodIdle) => relay.go_on(work).await?,
         Err(PullError::Mailbox(MailboxError::LeaseLost)) => return Err(StoreError::LeaseLost),
         Err(PullError::Mailbox(MailboxError::Store(error))) => return Err(error),
         Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
@@ -237,16 +237,16 @@ impl Slice<'_> {
         let whose = Whose { account: scope.account_id(), channel: self.channel.id, is_import: true };
         let Fetched { emails, missing, room: _room } = match fetch(app, whose, self.session, batch).await {
             Ok(fetched) => fetched,
-            Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
+            Err(NotFetched::Under(failure)) => {
                 // Perhaps one of these mails breaks the session whenever it is fetched: the actor tries them one by one.
                 let overran = self.session.overran();
-                if blames_mail(&failure) && (overran || work.attempts >= ATTEMPTS_BEFORE_BLAME) {
+                if overran || work.attempts >= ATTEMPTS_BEFORE_BLAME {
                     let missing = missing_of_batch(batch, batch.uids.clone(), self.since);
                     self.leave_to_the_actor(asked_for_alone(missing, overran)).await?;
                 }
                 return Err(failure.into());
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         // What the server announces and does not deliver becomes pending: the mailbox's actor asks for it again.
         let missing = missing_of_batch(batch, missing, self.since);

@@ -62,6 +62,10 @@ pub enum PullError {
     /// anew, and the mailbox waits where it holds up nobody.
     #[error("the mail server sends too slowly to hold memory that other mailboxes wait for")]
     TooSlow,
+    /// The session ended while it stood idle, because its mailbox waited for memory that others had. Nothing is wrong with the mailbox or its
+    /// mails: whoever reads this signs in anew.
+    #[error("the session ended while its mailbox waited for memory")]
+    StoodIdle,
 }
 
 impl PullError {
@@ -69,7 +73,7 @@ impl PullError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Mailbox(error) => error.failure(),
-            Self::TooSlow => None,
+            Self::TooSlow | Self::StoodIdle => None,
         }
     }
 }

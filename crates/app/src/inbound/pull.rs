@@ -3,13 +3,13 @@
 //! The cursor never runs ahead of what is stored or noted as pending, so a connection that dies anywhere loses nothing. A mail that
 //! kills the connection whenever it is fetched is soon fetched alone and ever more rarely: it holds up nobody.
 
-use super::fetching::{Fetched, Whose, fetch, not_in, still_there, unplanned};
+use super::fetching::{Fetched, NotFetched, Whose, fetch, not_in, still_there, unplanned};
 use super::ingest::{Arrived, ingest_arrived};
 use super::reading::Arrival;
 use super::{MailboxError, OpenMailbox, PullError};
 use crate::App;
+use domain::Timestamp;
 use domain::failure::backoff;
-use domain::{Failure, FailureClass, Timestamp};
 use mail::imap::{Batch, FetchedEmail, UidWalk};
 use mail::parse::{Defect, parse};
 use std::time::Duration;
@@ -119,21 +119,19 @@ async fn pull_new(
     let Fetched { emails, mut missing, room: _room } = match fetch(app, whose(lease), &mut mailbox.session, batch).await
     {
         Ok(fetched) => fetched,
-        Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
-            if blames_mail(&failure) {
-                // Perhaps one of these mails did it. They become pending, so that the next session is not stuck before them.
-                warn!(channel.id = %lease.channel_id, mails = batch.uids.len(), %failure, "a fetch failed; its mails are pending");
-                let missing = missing_of_batch(batch, batch.uids.clone(), mailbox.last_read);
-                let missing = asked_for_alone(missing, mailbox.session.overran());
-                note_missing(lease, mailbox, missing, up_to).await?;
-                if mailbox.session.overran() && mailbox.session.is_usable() {
-                    pulled.more = true;
-                    return Ok(());
-                }
+        Err(NotFetched::Under(failure)) => {
+            // They become pending, so that the next session is not stuck before them.
+            warn!(channel.id = %lease.channel_id, mails = batch.uids.len(), %failure, "a fetch failed; its mails are pending");
+            let missing = missing_of_batch(batch, batch.uids.clone(), mailbox.last_read);
+            let missing = asked_for_alone(missing, mailbox.session.overran());
+            note_missing(lease, mailbox, missing, up_to).await?;
+            if mailbox.session.overran() && mailbox.session.is_usable() {
+                pulled.more = true;
+                return Ok(());
             }
             return Err(failure.into());
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let (fetched, placeholders) = without_placeholders(emails, |_| true);
     missing.extend(placeholders);
@@ -187,16 +185,14 @@ async fn pull_pending(
         let Fetched { emails, mut missing, room: _room } =
             match fetch(app, whose(lease), &mut mailbox.session, &batch).await {
                 Ok(fetched) => fetched,
-                Err(PullError::Mailbox(MailboxError::Failure(failure))) => {
-                    if blames_mail(&failure) {
-                        // The first time round at once, alone: then it is known which one it was.
-                        let wait = if batch.uids.len() > 1 { Duration::ZERO } else { wait };
-                        let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
-                        lease.scope.defer_pending_uids(fence, folder, validity, &batch.uids, wait).await?;
-                    }
+                Err(NotFetched::Under(failure)) => {
+                    // The first time round at once, alone: then it is known which one it was.
+                    let wait = if batch.uids.len() > 1 { Duration::ZERO } else { wait };
+                    let (folder, validity) = (mailbox.folder.id, mailbox.uidvalidity);
+                    lease.scope.defer_pending_uids(fence, folder, validity, &batch.uids, wait).await?;
                     return Err(failure.into());
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
         let may_wait = |uid| pending.iter().any(|p| p.uid == uid && p.attempts < PLACEHOLDER_TAKEN_AT);
         let (fetched, placeholders) = without_placeholders(emails, may_wait);
@@ -225,17 +221,6 @@ async fn pull_pending(
         }
     }
     Ok(())
-}
-
-/// Whether a mail could be to blame for a session that broke while it was fetched. What the server says about us or itself is not.
-pub(super) fn blames_mail(failure: &Failure) -> bool {
-    matches!(
-        failure.class,
-        FailureClass::ConnectionLost
-            | FailureClass::ProtocolError
-            | FailureClass::TimedOut
-            | FailureClass::ServerUnavailable
-    )
 }
 
 /// Sets Exchange's notes that a mail could not be retrieved apart (docs/COMPATIBILITY.md): the mail itself may come later.

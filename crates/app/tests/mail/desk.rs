@@ -44,18 +44,31 @@ impl Wake for Said {
 
 /// The computer's clock, and what a test has added to it.
 #[derive(Debug, Default)]
-pub struct MovedClock(AtomicI64);
+pub struct MovedClock {
+    ahead_micros: AtomicI64,
+    each_look_micros: AtomicI64,
+}
 
 impl MovedClock {
     pub fn forward(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).expect("not for ever"), Ordering::Relaxed);
+        self.ahead_micros.fetch_add(micros(by), Ordering::Relaxed);
+    }
+
+    /// As if whoever looks at the clock had stood still for so long since they looked at it last.
+    pub fn forward_with_each_look(&self, by: Duration) {
+        self.each_look_micros.store(micros(by), Ordering::Relaxed);
     }
 }
 
 impl Clock for MovedClock {
     fn now(&self) -> Timestamp {
-        Timestamp(SystemClock.now().0 + self.0.load(Ordering::Relaxed))
+        let each_look = self.each_look_micros.load(Ordering::Relaxed);
+        Timestamp(SystemClock.now().0 + self.ahead_micros.fetch_add(each_look, Ordering::Relaxed) + each_look)
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).expect("not for ever")
 }
 
 pub struct Desk {

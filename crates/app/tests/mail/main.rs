@@ -31,3 +31,4 @@ mod sessions;
 mod statements;
 mod stopping;
 mod unwritten;
+mod waiting_for_room;

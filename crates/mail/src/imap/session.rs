@@ -181,8 +181,18 @@ impl Session {
 
     /// Whether the folder has grown since it was last searched.
     pub async fn noop(&mut self) -> Result<bool, Failure> {
-        self.command("NOOP", During::Command, SMALL_ANSWER, |_| {}).await?;
+        self.still_answers().await?;
         Ok(std::mem::take(&mut self.grew))
+    }
+
+    /// Whether the server still answers. What it says of the folder meanwhile is kept for whoever looks for news.
+    pub async fn still_answers(&mut self) -> Result<(), Failure> {
+        self.command("NOOP", During::Command, SMALL_ANSWER, |_| {}).await.map(|_| ())
+    }
+
+    /// How long the server has said nothing, by this computer's timers.
+    pub fn quiet_for(&self) -> Duration {
+        self.inner.get_ref().quiet_for()
     }
 
     /// Says goodbye, but does not wait long for an answer.

@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 /// What a session runs over: TLS, or a plain connection in development.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
@@ -23,6 +25,8 @@ pub(super) struct Tap {
     refused: Option<TooMuch>,
     /// Shared with whoever watches that it grows.
     received: Arc<AtomicU64>,
+    /// When something came last, or when it began.
+    heard_at: Instant,
     last_words: Vec<u8>,
 }
 
@@ -41,6 +45,7 @@ impl Tap {
             gauge,
             refused: None,
             received: Arc::default(),
+            heard_at: Instant::now(),
             last_words: Vec::new(),
         }
     }
@@ -57,6 +62,10 @@ impl Tap {
     /// Bytes received since the beginning.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
+    }
+
+    pub fn quiet_for(&self) -> Duration {
+        self.heard_at.elapsed()
     }
 
     /// The same count, for somebody who watches while the session is used.
@@ -87,6 +96,9 @@ impl AsyncRead for Tap {
         let new = &buf.filled()[before..];
         let count = new.len() as u64;
         tap.received.fetch_add(count, Ordering::Relaxed);
+        if count > 0 {
+            tap.heard_at = Instant::now();
+        }
         let within = if count > tap.allowance.bytes {
             Err(TooMuch::Bytes)
         } else {
