@@ -70,8 +70,12 @@ pub(super) async fn attempt(
     if matches!(&handed, Handed::NotAddressed(NotAddressed { named: false, .. }) | Handed::Withdrawn) {
         uncount(work, &counted).await;
     }
-    let taken = matches!(&handed, Handed::To(_, SendOutcome::Accepted { .. } | SendOutcome::Duplicate { .. }));
+    let (taken, broken) = (handed.is_taken(), matches!(&handed, Handed::Broken(..)));
     let written = ended(app, work, channel, &record, handed).await;
+    // Here the database had failed. Where what became of the mail is written, it is there again.
+    if broken && written.is_ok() {
+        uncount(work, &counted).await;
+    }
     if taken && written.is_ok() && signed_in.took_a_mail() {
         return Ok(Some(signed_in));
     }
@@ -122,7 +126,7 @@ async fn uncount(work: &ClaimedWork, counted: &Submission) {
         tx.commit().await
     };
     if let Err(error) = uncounted.await {
-        warn!(delivery.id = work.subject_id, %error, "a sending that the server did not hear of stays counted");
+        warn!(delivery.id = work.subject_id, %error, "a sending of which nothing left stays counted");
     }
 }
 

@@ -36,6 +36,13 @@ pub(super) enum Handed {
     To(Vec<EmailAddress>, SendOutcome),
 }
 
+impl Handed {
+    /// The server has it.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self, Self::To(_, SendOutcome::Accepted { .. } | SendOutcome::Duplicate { .. }))
+    }
+}
+
 /// What has the server heard of a mail whose end was not said.
 enum Unsaid<'s> {
     Written(Vec<EmailAddress>, Written<'s>),

@@ -6,6 +6,7 @@ use app::outbound::{self, Draft};
 use domain::message::{Delivery, DeliveryState};
 use domain::{DisplayId, FailureClass, MessageId};
 use sandbox::{INBOX, SmtpFault, SmtpPoint};
+use sqlx::{Connection as _, PgConnection};
 
 const GRACE: &str = "grace@customer.example";
 
@@ -23,6 +24,13 @@ async fn to_two(desk: &Desk) -> (DisplayId, MessageId) {
 
 async fn delivery(desk: &Desk, (id, message): (DisplayId, MessageId)) -> Delivery {
     desk.message(id, message).await.delivery.expect("a delivery")
+}
+
+/// Mails that left, as the mailbox's pace counts them.
+async fn counted(desk: &Desk) -> i64 {
+    let mut outside = PgConnection::connect(&desk.database_url()).await.expect("opens");
+    let sum = "SELECT SUM(messages)::bigint FROM channel_submissions WHERE span = (SELECT MIN(span) FROM channel_submissions)";
+    sqlx::query_scalar(sum).fetch_one(&mut outside).await.expect("counted")
 }
 
 fn received(desk: &Desk, address: &str) -> usize {
@@ -56,11 +64,13 @@ async fn a_mail_whose_refused_recipients_cannot_be_written_is_not_handed_over_an
         assert_eq!(waiting.failure.map(|failure| failure.class), Some(FailureClass::Internal));
         assert_eq!(waiting.recipients.refused[0].address, GRACE, "what the server said is not forgotten");
         assert_eq!(received(desk, ADA), 0);
+        assert_eq!(counted(desk).await, 0, "nothing left, so that the mailbox's pace knows of nothing");
         desk.outside("DROP TRIGGER conflicts ON deliveries").await;
         desk.make_due(sent.1).await;
         desk.work().await;
         assert_eq!(delivery(desk, sent).await.state, DeliveryState::Sent);
         assert_eq!((received(desk, ADA), received(desk, GRACE)), (1, 0));
+        assert_eq!(counted(desk).await, 1);
     })
     .await;
 }
