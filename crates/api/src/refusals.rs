@@ -30,7 +30,9 @@ refused_with! {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::ReadOnly(_) => Self::unavailable(&error),
+            StoreError::Unavailable(_) | StoreError::TakenBack(_) | StoreError::ReadOnly(_) => {
+                Self::unavailable(&error)
+            }
             StoreError::Full(_) => Self::full(&error),
             // The second net behind `no_nul`; what it was is in the log alone.
             StoreError::Unstorable(_) => {

@@ -5,9 +5,12 @@ use crate::condition::{FULL, SHAPED_ANEW};
 /// The texts are for logs; none reaches a client.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database does not answer, is locked, is full, or gave up a transaction: the same call may work later.
+    /// The database does not answer, or is locked: the same call may work later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// Two transactions were in each other's way, and this one was taken back. The same call works at once.
+    #[error("the database took a transaction back: {0}")]
+    TakenBack(String),
     /// There is no room left: a full disk, or a quota. The same call works when somebody has made room.
     #[error("the database has no room left: {0}")]
     Full(String),
@@ -51,13 +54,14 @@ pub enum StoreError {
 impl StoreError {
     /// The same call may work if it is made again a little later.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Full(_) | Self::ReadOnly(_))
+        matches!(self, Self::Unavailable(_) | Self::TakenBack(_) | Self::Full(_) | Self::ReadOnly(_))
     }
 
     /// The same for everybody whose ask was in the statement that failed.
     pub(crate) fn for_another(&self) -> Self {
         match self {
             Self::Unavailable(why) => Self::Unavailable(why.clone()),
+            Self::TakenBack(why) => Self::TakenBack(why.clone()),
             Self::Full(why) => Self::Full(why.clone()),
             Self::ReadOnly(why) => Self::ReadOnly(why.clone()),
             // Nothing of the sort comes of a claim.
@@ -89,7 +93,9 @@ impl From<sea_orm::DbErr> for StoreError {
                 if code == SHAPED_ANEW_CODE {
                     SHAPED_ANEW.now();
                 }
-                if passes(sqlx) {
+                if TAKEN_BACK_CODES.contains(&code) {
+                    Self::TakenBack(error.to_string())
+                } else if passes(sqlx) {
                     Self::Unavailable(error.to_string())
                 } else if unstorable_code(code) {
                     Self::Unstorable(error.to_string())
@@ -115,6 +121,9 @@ fn passes(error: &sqlx::Error) -> bool {
         _ => false,
     }
 }
+
+/// serialization_failure and deadlock_detected.
+const TAKEN_BACK_CODES: [&str; 2] = ["40001", "40P01"];
 
 /// "cached plan must not change result type": a column was added to a table while we had a statement prepared for it.
 const SHAPED_ANEW_CODE: &str = "0A000";

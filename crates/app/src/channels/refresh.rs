@@ -250,6 +250,7 @@ fn store_failure(error: &StoreError) -> Failure {
     match error {
         StoreError::SecretUnreadable(_) => FailureClass::SecretUnreadable.into(),
         StoreError::Unavailable(_)
+        | StoreError::TakenBack(_)
         | StoreError::Full(_)
         | StoreError::ReadOnly(_)
         | StoreError::Conflict(_)

@@ -19,6 +19,8 @@ use tracing::{error, info, warn};
 pub const MAX_ATTEMPTS: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(6 * 3600);
+/// Two batches that were in each other's way are filed again up to so far apart.
+const MOST_APART: Duration = Duration::from_millis(200);
 /// Mails longer than this are read on a thread of their own.
 const LONG_MAIL_BYTES: usize = 64 * 1024;
 
@@ -97,26 +99,40 @@ pub async fn ingest_arrived(app: &App, scope: &AccountScope, arrived: Vec<Arrive
     let Some(raw) = scope.raw_email(first.id).await? else { return Ok(ingested) };
     let Some(inbox) = scope.inbox(raw.inbox_id).await? else { return Ok(ingested) };
     let keys = scope.message_id_keys().await?;
-    // Nearly always all of them can be filed: the savepoints are only made when one could not.
-    let tx = match file_together(app, scope, &inbox, &keys, &prepared).await {
-        Ok((tx, together)) => {
-            ingested = together.beside(ingested);
-            tx
+    let filed = match file(app, scope, &inbox, &keys, &prepared).await {
+        // Whoever was in the way is done in a moment; the queue would let the mail lie for a minute.
+        Err(StoreError::TakenBack(why)) => {
+            info!(inbox.id = %inbox.id, mails = prepared.len(), %why, "mails are filed once more");
+            tokio::time::sleep(MOST_APART.mul_f64(app.jitter())).await;
+            file(app, scope, &inbox, &keys, &prepared).await
         }
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => {
-            warn!(mails = prepared.len(), %error, "mails could not be ingested together; trying each by itself");
-            let (tx, each) = file_each(app, scope, &inbox, &keys, &prepared).await?;
-            ingested = each.beside(ingested);
-            tx
-        }
+        ended => ended,
     };
-    app.passes(KillPoint::Ingesting);
-    tx.commit().await?;
+    let ingested = filed?.beside(ingested);
     app.wake(Hint::Account(scope.account_id()));
     if ingested.messages > 0 {
         info!(inbox.id = %inbox.id, messages = ingested.messages, left_out = ingested.left_out, "ingested mail");
     }
+    Ok(ingested)
+}
+
+async fn file(
+    app: &App,
+    scope: &AccountScope,
+    inbox: &Inbox,
+    keys: &[(i64, Secret)],
+    mails: &[Prepared],
+) -> Result<Ingested, StoreError> {
+    // Nearly always all of them can be filed: the savepoints are only made when one could not.
+    let (tx, ingested) = match file_together(app, scope, inbox, keys, mails).await {
+        Err(error) if !error.is_transient() => {
+            warn!(mails = mails.len(), %error, "mails could not be ingested together; trying each by itself");
+            file_each(app, scope, inbox, keys, mails).await?
+        }
+        ended => ended?,
+    };
+    app.passes(KillPoint::Ingesting);
+    tx.commit().await?;
     Ok(ingested)
 }
 

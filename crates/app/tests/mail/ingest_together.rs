@@ -1,6 +1,6 @@
 //! Batches that are ingested at the same time and touch the same contacts and conversations: none waits for another in a circle.
 
-use crate::desk::{Desk, SUPPORT, mail};
+use crate::desk::{ADA, Desk, SUPPORT, mail};
 use crate::postgres::{conflicts, on_each, on_postgres};
 use app::inbound::ingest::ingest_batch;
 use domain::RawEmailId;
@@ -53,7 +53,7 @@ async fn batches_with_the_same_senders_in_opposite_order_never_wait_for_each_oth
 }
 
 #[tokio::test]
-async fn mails_whose_transaction_the_database_takes_back_are_filed_again_each_once() {
+async fn mails_whose_transaction_the_database_takes_back_are_filed_again_at_once_and_each_once() {
     on_postgres(async |desk| {
         desk.pull().await.expect("opens");
         // In the middle of the batch, when contacts, conversations and messages of others are written.
@@ -67,11 +67,8 @@ async fn mails_whose_transaction_the_database_takes_back_are_filed_again_each_on
                 &format!("mail {n}"),
             ));
         }
-        let pulled = desk.pull().await.expect("what was stored is stored");
-        assert_eq!((pulled.stored, pulled.ingested, desk.conversations().await.len()), (4, 0, 0), "none by half");
-        // The queue has them when they have lain for a minute.
-        desk.outside("UPDATE raw_emails SET ready_at = 0").await;
-        desk.work().await;
+        let pulled = desk.pull().await.expect("pulls");
+        assert_eq!((pulled.stored, pulled.ingested), (4, 4), "at once");
         let conversations = desk.conversations().await;
         assert_eq!(conversations.len(), 4);
         for view in conversations {
@@ -79,6 +76,27 @@ async fn mails_whose_transaction_the_database_takes_back_are_filed_again_each_on
         }
         let (_, contacts) = desk.scope.contacts(&store::ContactFilter::default()).await.expect("answers");
         assert_eq!(contacts, 4);
+        for row in desk.raw_emails().await {
+            assert_eq!(row.state, store::RawEmailState::Ingested);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn mails_whose_transaction_is_taken_back_again_and_again_wait_for_the_queue() {
+    on_postgres(async |desk| {
+        desk.pull().await.expect("opens");
+        conflicts(desk, 2, "INSERT ON messages", "NEW.content = 'mail 2'").await;
+        for n in 1..=2 {
+            desk.arrives(&mail(ADA, &format!("{n}@x.example"), "s", "", &format!("mail {n}")));
+        }
+        let pulled = desk.pull().await.expect("what was stored is stored");
+        assert_eq!((pulled.stored, pulled.ingested, desk.conversations().await.len()), (2, 0, 0), "none by half");
+        // The queue has them when they have lain for a minute.
+        desk.outside("UPDATE raw_emails SET ready_at = 0").await;
+        desk.work().await;
+        assert_eq!(desk.conversations().await.len(), 2);
         for row in desk.raw_emails().await {
             assert_eq!((row.state, row.attempts), (store::RawEmailState::Ingested, 1), "no mail is to blame");
         }
