@@ -1,4 +1,4 @@
-//! Opening the database: one writer and a pool of readers on SQLite, one pool on PostgreSQL.
+//! The store: opening its database (SQLite's own way is in [`crate::sqlite`]; PostgreSQL is one pool), and what is asked of it as a whole.
 
 use crate::blob::BlobFolder;
 use crate::condition::{Condition, was_full_lately};
@@ -6,6 +6,7 @@ use crate::kill_point::Watch;
 use crate::scope::account::SigningKeys;
 use crate::scope::claims::{ClaimAsk, FinishAsk};
 use crate::scope::schema;
+use crate::sqlite::{connect_sqlite, sqlite_path};
 #[cfg(debug_assertions)]
 use crate::statements::Statements;
 use crate::together::Together;
@@ -15,27 +16,19 @@ use crate::{
 };
 use domain::{AccountId, Clock, Entropy, Timestamp};
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector,
-    TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, SqlxPostgresConnector, TransactionOptions,
+    TransactionTrait,
 };
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::time::Duration;
 
-/// How long a statement waits for its turn before it is "unavailable".
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Pages that the writer keeps in memory, as SQLite counts it: minus KiB. With the 2 MB that it has by itself a batch of mails is written in
-/// the middle of its transaction and read back.
-const WRITER_CACHE: &str = "-32768";
-/// Pages of 4 kB that the WAL holds before they are copied into the file: 16 MB. What several batches change, pages of the indexes above all, is
-/// copied once.
-const WAL_PAGES: &str = "4000";
-/// On PostgreSQL also how long it is tried to connect while the server refuses it. Somebody waits for the answer.
+/// How long a statement waits for its turn before it is "unavailable", and how long it is tried to connect while the server refuses it. Somebody
+/// waits for the answer.
 const POSTGRES_PATIENCE: Duration = Duration::from_secs(8);
 
 /// A database with our schema. Cheap to clone.
@@ -269,70 +262,6 @@ impl Store {
     pub fn sync(&self) -> Sync {
         Sync { inner: Arc::clone(&self.inner) }
     }
-}
-
-fn sqlite_path(url: &str) -> Result<PathBuf> {
-    url.strip_prefix("sqlite://")
-        .or_else(|| url.strip_prefix("sqlite:"))
-        .map(|path| path.split('?').next().unwrap_or_default())
-        .filter(|path| !path.is_empty() && *path != ":memory:")
-        .map(PathBuf::from)
-        .ok_or_else(|| {
-            StoreError::Config("the database's URL must be sqlite://path/to/file or postgres://…".to_owned())
-        })
-}
-
-async fn connect_sqlite(path: &std::path::Path, readers: u32) -> Result<(DatabaseConnection, DatabaseConnection)> {
-    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| StoreError::Unavailable(format!("the folder {}: {e}", folder.display())))?;
-    }
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // NORMAL would be as safe against our own death, and not against a power cut: what was answered with 200 could be gone.
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(15))
-        .statement_cache_capacity(256)
-        // A statement of many rows keeps what it would undo in memory, not in a file.
-        .pragma("temp_store", "MEMORY")
-        .disable_statement_logging();
-    let unavailable = |e: sqlx::Error| StoreError::Unavailable(format!("SQLite at {}: {e}", path.display()));
-    // WAL is switched on once, before the pools race for it.
-    options.connect().await.map_err(unavailable)?.close().await.map_err(unavailable)?;
-    let write = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(PATIENCE)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        // It is in this process: asking whether it is there costs two switches of threads, and it always is.
-        .test_before_acquire(false)
-        .after_release(|connection, _| Box::pin(has_ended_its_transaction(connection)))
-        .connect_with(options.clone().pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", WAL_PAGES))
-        .await
-        .map_err(unavailable)?;
-    let read = SqlitePoolOptions::new()
-        .max_connections(readers.max(1))
-        .acquire_timeout(PATIENCE)
-        .test_before_acquire(false)
-        .connect_with(options.pragma("query_only", "ON"))
-        .await
-        .map_err(unavailable)?;
-    Ok((SqlxSqliteConnector::from_sqlx_sqlite_pool(write), SqlxSqliteConnector::from_sqlx_sqlite_pool(read)))
-}
-
-/// A transaction that SQLite itself has rolled back, because its COMMIT found no room, is still counted as open by sqlx, and whatever is begun
-/// after it would be a savepoint: written as it seems, and not committed. Such a connection is not used again.
-async fn has_ended_its_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
-    // A rollback may be on its way to the connection's thread; this comes after it.
-    connection.ping().await?;
-    let open = connection.is_in_transaction();
-    if open {
-        tracing::warn!("a transaction could not be ended; its connection is closed");
-    }
-    Ok(!open)
 }
 
 async fn connect_postgres(config: &StoreConfig, condition: &Arc<Condition>) -> Result<DatabaseConnection> {

@@ -17,6 +17,7 @@ mod hash;
 mod kill_point;
 mod scope;
 mod secret;
+mod sqlite;
 #[cfg(debug_assertions)]
 mod statements;
 mod together;
