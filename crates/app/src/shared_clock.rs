@@ -76,7 +76,9 @@ pub async fn compare(store: &Store, clock: &SharedClock) {
     let (asked_at, begun) = (clock.uncorrected(), Instant::now());
     // A database that is away is told of by whoever needs it.
     let Ok(theirs) = store.sync().time().await else { return };
-    if clock.compare(asked_at, begun.elapsed(), theirs) {
+    // A computer that was suspended meanwhile does not know it by its timers.
+    let took = begun.elapsed().max(clock.uncorrected().since(asked_at));
+    if clock.compare(asked_at, took, theirs) {
         match clock.ahead_micros() {
             0 => info!("this computer's clock and the database's agree again"),
             ahead => warn!(

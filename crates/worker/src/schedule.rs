@@ -11,6 +11,7 @@ use crate::mailbox::{Actor, End};
 use crate::turns::Turns;
 use crate::wake::Hints;
 use app::outbound::orphans;
+use app::stopwatch::Stopwatch;
 use app::tending::{self, ChannelLease};
 use app::{App, owed};
 use domain::{ChannelId, WorkerSessionId};
@@ -55,7 +56,7 @@ pub(crate) struct Schedule {
     session_stop: CancellationToken,
     database_failures: u32,
     /// When the heart last beat.
-    beaten_at: Instant,
+    beaten_at: Stopwatch,
 }
 
 struct Held {
@@ -67,6 +68,7 @@ struct Held {
 
 impl Schedule {
     pub(crate) fn new(app: App, config: &WorkerConfig) -> Self {
+        let beaten_at = Stopwatch::start(&app);
         Self {
             app,
             name: config.name.clone(),
@@ -79,7 +81,7 @@ impl Schedule {
             actors: JoinSet::new(),
             session_stop: CancellationToken::new(),
             database_failures: 0,
-            beaten_at: Instant::now(),
+            beaten_at,
         }
     }
 
@@ -110,7 +112,7 @@ impl Schedule {
     }
 
     async fn beat(&mut self) {
-        let away = self.beaten_at.elapsed();
+        let away = self.beaten_at.elapsed(&self.app);
         let held: Vec<ChannelId> = self.held.keys().copied().collect();
         let alive = match self.session {
             None => self.begin().await,
@@ -131,7 +133,7 @@ impl Schedule {
                     info!("the database answers again");
                     self.database_failures = 0;
                 }
-                self.beaten_at = Instant::now();
+                self.beaten_at = Stopwatch::start(&self.app);
                 self.lease().await;
                 self.compare().await;
                 if away >= THOUGHT_DEAD_AFTER {

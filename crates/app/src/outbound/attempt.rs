@@ -11,6 +11,7 @@ use super::patience::{is_too_old, wait_after};
 use super::sessions::{self, SignedIn};
 use super::settle::{self, Settled};
 use super::{ids, line, reconcile};
+use crate::stopwatch::Stopwatch;
 use crate::{App, channels, jobs};
 use domain::channel::EmailChannel;
 use domain::inbox::Inbox;
@@ -19,7 +20,6 @@ use domain::{ChannelId, EmailAddress, Failure, FailureClass, Retry};
 use mail::smtp::{NotAddressed, SendOutcome};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError, Submission};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -49,7 +49,7 @@ pub(super) async fn attempt(
             return Ok(None);
         }
     };
-    let begun = Instant::now();
+    let begun = Stopwatch::start(app);
     let (record, counted) = match begin(work, channel.id, &record, &mail).await {
         Ok(Begun::Sending(record, counted)) => (record, counted),
         // A person cancelled it while we signed in.

@@ -4,13 +4,13 @@
 
 use super::deliver::unknown;
 use super::settle::Insisting;
+use crate::stopwatch::Stopwatch;
 use crate::{App, jobs};
 use domain::message::{DeliveryState, RefusedRecipient};
 use domain::{EmailAddress, Failure, FailureClass};
 use mail::smtp::{Addressed, Envelope, NotAddressed, SendOutcome, Session, Written};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -22,7 +22,8 @@ const SAID_WITHIN: Duration = Duration::from_secs(2);
 
 /// After so long, it is asked whose the mail is before its end is said. Whoever stood still in between for longer than a claim holds has lost it
 /// to somebody who looked in Sent, sent it, or asked a person, and may have sent it under another id since: then no server would find out
-/// that there are two. Most mails are handed over in a fraction of this.
+/// that there are two. Most mails are handed over in a fraction of this. A suspended computer's timers stand still with it, hence
+/// [`Stopwatch`].
 const OURS_FOR_SURE: Duration = Duration::from_secs(2);
 
 /// What became of one sending.
@@ -58,7 +59,7 @@ pub(super) async fn hand_over(
     from: &EmailAddress,
     record: &DeliveryRecord,
     bytes: &[u8],
-    begun: Instant,
+    begun: Stopwatch,
     stop: &CancellationToken,
 ) -> Result<Handed, StoreError> {
     let envelope = Envelope { from: from.clone(), to: record.delivery.recipients.round() };
@@ -104,7 +105,7 @@ async fn before_its_end<'s>(
     envelope: Envelope,
     record: &DeliveryRecord,
     bytes: &[u8],
-    begun: Instant,
+    begun: Stopwatch,
 ) -> Result<Unsaid<'s>, StoreError> {
     let addressed = match tokio::time::timeout(ATTEMPT_TIMEOUT, session.address(&envelope, bytes)).await {
         Ok(Ok(addressed)) => addressed,
@@ -136,7 +137,7 @@ async fn before_its_end<'s>(
         Ok(written) => written,
         Err(failure) => return Ok(Unsaid::Over(Handed::To(taken, SendOutcome::Rejected { failure }))),
     };
-    if begun.elapsed() >= OURS_FOR_SURE {
+    if begun.elapsed(app) >= OURS_FOR_SURE {
         match keep(app, work, &mut insisting).await {
             Ok(()) => {}
             Err(StoreError::LeaseLost) => return Err(StoreError::LeaseLost),

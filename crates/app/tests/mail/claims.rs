@@ -12,7 +12,7 @@ use std::time::Duration;
 use store::{ClaimedWork, OwedKind, Rooms, StoreError};
 use tokio_util::sync::CancellationToken;
 
-const LEASE: Duration = Duration::from_secs(45);
+pub const LEASE: Duration = Duration::from_secs(45);
 
 async fn written_to() -> (Desk, DisplayId) {
     let desk = Desk::new().await;
@@ -20,16 +20,16 @@ async fn written_to() -> (Desk, DisplayId) {
     (desk, id)
 }
 
-async fn begun(desk: &Desk) -> DisplayId {
+pub async fn begun(desk: &Desk) -> DisplayId {
     desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
     desk.conversation().await.conversation.display_id
 }
 
-fn received(desk: &Desk) -> usize {
+pub fn received(desk: &Desk) -> usize {
     desk.sandbox.mailbox(ADA).messages(INBOX).len()
 }
 
-async fn claim(desk: &Desk, owed: domain::OwedId, lease: Duration) -> Option<ClaimedWork> {
+pub async fn claim(desk: &Desk, owed: domain::OwedId, lease: Duration) -> Option<ClaimedWork> {
     let relay = desk.app.store().relay();
     let account = desk.scope.account_id();
     relay.claim(account, OwedKind::DeliverMessage, owed, "test", lease).await.expect("answers")

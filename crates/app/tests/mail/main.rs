@@ -30,5 +30,6 @@ mod sending;
 mod sessions;
 mod statements;
 mod stopping;
+mod suspended;
 mod unwritten;
 mod waiting_for_room;
