@@ -5,6 +5,7 @@ mod bad_mail;
 mod clocks;
 mod conformance;
 mod crash_between;
+mod crowded;
 mod delivery_failures;
 mod demo;
 mod dependencies;

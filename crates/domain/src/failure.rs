@@ -83,6 +83,7 @@ failure_classes! {
     ServerUnavailable = "server_unavailable", Nobody, Later, "The server says that it is unavailable at the moment.", "Nothing to do: we keep trying.";
     Throttled = "throttled", Nobody, Later, "The server asked us to slow down.", "Nothing to do: we wait as long as it asked.";
     TooManyConnections = "too_many_connections", Nobody, Later, "The mailbox has too many connections open.", "Nothing to do: we wait for a free place. If it stays, close other programs that read this mailbox.";
+    HostBusy = "host_busy", Operator, Later, "All the connections that this installation allows itself to the mail server are in use.", "Nothing to do: it is tried again by itself. If it stays, raise MAIL_HOST_CONNECTIONS as far as the mail server allows, or read fewer mailboxes here.";
     ProtocolError = "protocol_error", Nobody, Later, "The server answered something that is not understood.", "Nothing to do: we start a new session. If it stays, send us the server's words below.";
     SessionExpired = "session_expired", Nobody, Later, "The session's access token ran out.", "Nothing to do: we sign in with a fresh one.";
     FolderMissing = "folder_missing", Owner, Later, "A folder that is watched does not exist on the server.", "Check in the mailbox that the folder is still there.";

@@ -2,12 +2,14 @@
 //!
 //! Never speaks a word of IMAP, SMTP or HTTP: STARTTLS is asked for by whoever knows the protocol, then [`Connector::upgrade`] follows.
 
+use crate::slots::{Slot, Slots};
 use crate::{Http, NetError, resolve::Resolver, trust};
 use rustls_pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
     sync::Arc,
     time::Duration,
 };
@@ -95,6 +97,11 @@ pub struct ConnectorConfig {
     pub http_body_limit_bytes: usize,
     /// Whether `http://` URLs may be asked. Development only.
     pub plain_http: bool,
+    /// Sessions with one mail server that may be open at a time ([`Connector::slot`]); `None`: as many as anybody wants.
+    pub host_connections: Option<NonZeroU32>,
+    /// How long a job waits for one of them. Mailboxes that wait for nothing but news give theirs up when they are asked, so it takes long only
+    /// where all of them are at work.
+    pub slot_timeout: Duration,
     /// Names answered from here instead of by the system's resolver (lower case).
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
 }
@@ -107,6 +114,8 @@ impl Default for ConnectorConfig {
             http_timeout: Duration::from_secs(30),
             http_body_limit_bytes: 1024 * 1024,
             plain_http: false,
+            host_connections: None,
+            slot_timeout: Duration::from_secs(20),
             hosts: BTreeMap::new(),
         }
     }
@@ -122,6 +131,8 @@ pub struct Connector {
     connect_timeout: Duration,
     http: Http,
     http_tenant: Http,
+    slots: Arc<Slots>,
+    slot_timeout: Duration,
 }
 
 impl std::fmt::Debug for Connector {
@@ -139,8 +150,20 @@ impl Connector {
             http_tenant: Http::new(&config, resolver.clone(), tls.clone(), Trust::Tenant)?,
             tls: TlsConnector::from(Arc::new(tls)),
             connect_timeout: config.connect_timeout,
+            slots: Arc::new(Slots::new(config.host_connections)),
+            slot_timeout: config.slot_timeout,
             resolver,
         })
+    }
+
+    /// The right to one session with a mail server, when it is there; whoever opens one holds it as long as that lasts.
+    pub async fn slot(&self, endpoint: &Endpoint) -> Slot {
+        self.slots.take(endpoint).await
+    }
+
+    /// The same, for whoever has something better to do than to wait for long.
+    pub async fn slot_in_time(&self, endpoint: &Endpoint) -> Result<Slot, NetError> {
+        self.slots.take_within(endpoint, self.slot_timeout).await
     }
 
     /// A plain connection: for STARTTLS, and for development.

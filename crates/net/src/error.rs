@@ -28,6 +28,8 @@ pub enum NetError {
     NoTls { host: String, reason: String },
     #[error("the connection to {host} was lost: {reason}")]
     ConnectionLost { host: String, reason: String },
+    #[error("all {most} connections that are allowed to {host} are in use")]
+    NoSlot { host: String, most: u32 },
     #[error("the answer of {host} is larger than {limit_bytes} bytes")]
     BodyTooLarge { host: String, limit_bytes: usize },
 }
@@ -45,6 +47,7 @@ impl NetError {
             Self::Tls { .. } => Failure::new(FailureClass::TlsFailed).detail(said),
             Self::NoTls { .. } => Failure::new(FailureClass::TlsUnavailable).detail(said),
             Self::ConnectionLost { .. } => Failure::new(FailureClass::ConnectionLost).detail(said),
+            Self::NoSlot { .. } => Failure::new(FailureClass::HostBusy).detail(said),
             Self::BodyTooLarge { .. } => Failure::new(FailureClass::ProtocolError).detail(said),
         }
     }

@@ -1,7 +1,8 @@
 //! The only way out: every byte that leaves the process for another host goes through a [`Connector`].
 //!
 //! In this order: [`resolve`] a name to all its addresses, ask [`policy`] about each of them, [`connect`] to one that was asked about
-//! (the name is never resolved a second time), and speak TLS with the name verified. [`http`] is the one HTTP client, on the same path.
+//! (the name is never resolved a second time), and speak TLS with the name verified. Sessions with mail servers hold a slot of their host
+//! meanwhile ([`slots`]). [`http`] is the one HTTP client, on the same path.
 //!
 //! This crate never follows a redirect, never uses a proxy, never reads the environment, and never skips a certificate check.
 
@@ -10,8 +11,10 @@ pub mod error;
 pub mod http;
 pub mod policy;
 pub mod resolve;
+mod slots;
 mod trust;
 
 pub use connect::{Connector, ConnectorConfig, Endpoint, TcpStream, TlsMode, TlsStream, Trust};
 pub use error::NetError;
 pub use http::{Http, HttpAnswer, HttpRequest};
+pub use slots::Slot;

@@ -278,6 +278,11 @@ impl Sandbox {
         self.state.most_connections_of(Server::Smtp, user)
     }
 
+    /// How many IMAP and SMTP connections were signed in at once, as anybody, at the most that there ever were.
+    pub fn most_connections(&self) -> (usize, usize) {
+        (self.state.most_connections(Server::Imap), self.state.most_connections(Server::Smtp))
+    }
+
     /// How many of them had a mail under way at once, at the most that there ever were.
     pub fn most_mails_at_once(&self, user: &str) -> usize {
         self.state.most_connections_of(Server::Handing, user)

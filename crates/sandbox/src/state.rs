@@ -40,8 +40,8 @@ pub(crate) struct State {
     redirect_uris: Mutex<Vec<String>>,
     /// Open connections by server and user, against the limits.
     connections: Mutex<HashMap<(Server, String), usize>>,
-    /// The most that each of them ever was.
-    peaks: Mutex<HashMap<(Server, String), usize>>,
+    /// The most that each of them ever was, and that all users of a server together were.
+    peaks: Mutex<HashMap<(Server, Option<String>), usize>>,
     /// Changes when something about tokens did, so that IDLE looks again.
     kicks: watch::Sender<u64>,
     /// Cancelled and replaced to cut the mail connections.
@@ -177,7 +177,11 @@ impl State {
     }
 
     pub(crate) fn most_connections_of(&self, server: Server, user: &str) -> usize {
-        lock(&self.peaks).get(&(server, user.to_ascii_lowercase())).copied().unwrap_or(0)
+        lock(&self.peaks).get(&(server, Some(user.to_ascii_lowercase()))).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn most_connections(&self, server: Server) -> usize {
+        lock(&self.peaks).get(&(server, None)).copied().unwrap_or(0)
     }
 
     /// Counts one more connection of a user, unless the limit is reached. Dropping the place gives it back.
@@ -189,9 +193,13 @@ impl State {
             return None;
         }
         *count += 1;
+        let of_user = *count;
+        let of_all = connections.iter().filter(|((of, _), _)| *of == server).map(|(_, count)| count).sum();
         let mut peaks = lock(&self.peaks);
-        let peak = peaks.entry(key.clone()).or_default();
-        *peak = (*peak).max(*count);
+        for (whose, count) in [(Some(key.1.clone()), of_user), (None, of_all)] {
+            let peak = peaks.entry((server, whose)).or_default();
+            *peak = (*peak).max(count);
+        }
         Some(Place { state: Arc::clone(self), key })
     }
 }

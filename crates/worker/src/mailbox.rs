@@ -2,7 +2,8 @@
 //!
 //! It decides when, never what: what a mail becomes is `app::inbound`'s, and what a failure means for the mailbox's health is
 //! `app::channels::health`'s. Everything it writes is fenced by the lease's epoch, so a slow actor whose mailbox was taken over can do no
-//! harm. One actor never waits for another, except for its turn to sign in.
+//! harm. One actor never waits for another, except for its turn to sign in, and for a connection where its host allows fewer than there are
+//! mailboxes: then those that have read theirs give it up to those that wait, and look again when it is time to.
 //!
 //! A signal asks for a look, and the row says what it was about. While the mailbox works, a signal is a look at once. While it is left
 //! alone after a failure, a signal alone changes nothing: neither our own growing wait nor the time that the server asked for is cut
@@ -13,7 +14,8 @@
 
 use crate::turns::Turns;
 use app::App;
-use app::inbound::{MailboxError, OpenMailbox, PullError, mailbox, pull};
+use app::inbound::mailbox::{self, Slot};
+use app::inbound::{MailboxError, OpenMailbox, PullError, pull};
 use app::tending::{self, ChannelLease, Standing};
 use domain::failure::backoff;
 use domain::{Failure, FailureClass};
@@ -66,6 +68,10 @@ pub(crate) enum End {
 enum Ended {
     Stopped,
     NotOurs,
+    /// Another mailbox waits for the connection. Whether there was more to read.
+    GaveWay {
+        more: bool,
+    },
     /// Its server held memory for which others wait, and did not send; or it was left while the mailbox waited for memory.
     Left,
     Trouble(MailboxError),
@@ -105,9 +111,11 @@ impl Actor {
             return end;
         }
         loop {
+            let Some(slot) = self.slot().await else { return End::Stopped };
             let begun = Instant::now();
             let mut read = false;
-            let ended = self.connection(failures > 0, &mut read).await;
+            let ended = self.connection(failures > 0, &slot, &mut read).await;
+            drop(slot);
             let lived = read && begun.elapsed() >= LIVED;
             if lived {
                 failures = 0;
@@ -117,6 +125,14 @@ impl Actor {
                 Ended::NotOurs => return End::NotOurs,
                 // No failure: it is read again at once, the slow in a line of their own. Who is too slow there has failed.
                 Ended::Left => continue,
+                // It was read well, and ended by us.
+                Ended::GaveWay { more } => {
+                    failures = 0;
+                    if !more && let Some(end) = self.rest(Rest::unrecorded(self.until_next_look())).await {
+                        return end;
+                    }
+                    continue;
+                }
                 Ended::Trouble(error) => error,
             };
             failures = failures.saturating_add(1);
@@ -162,6 +178,19 @@ impl Actor {
         }
     }
 
+    /// The right to a connection to the mailbox's host; `None`: stopped.
+    async fn slot(&self) -> Option<Slot> {
+        tokio::select! {
+            () = self.stop.cancelled() => None,
+            slot = mailbox::slot(&self.app) => Some(slot),
+        }
+    }
+
+    /// Spread, so that mailboxes that came together do not look together.
+    fn until_next_look(&self) -> Duration {
+        self.app.settings().poll_interval.mul_f64(0.9 + 0.1 * self.app.jitter())
+    }
+
     /// Whoever read the mailbox before us may have been told to leave it alone for a while.
     async fn obey_what_was_asked(&self) -> Option<End> {
         let mut failures = 0u32;
@@ -205,9 +234,9 @@ impl Actor {
     }
 
     /// One connection from opening to its end. `read` tells whether the mailbox was read over it.
-    async fn connection(&self, is_failing: bool, read: &mut bool) -> Ended {
+    async fn connection(&self, is_failing: bool, slot: &Slot, read: &mut bool) -> Ended {
         tokio::select! {
-            ended = self.connected(is_failing, read) => ended.unwrap_or_else(|error| match error {
+            ended = self.connected(is_failing, slot, read) => ended.unwrap_or_else(|error| match error {
                 PullError::TooSlow | PullError::StoodIdle => Ended::Left,
                 PullError::Mailbox(error) => Ended::Trouble(error),
             }),
@@ -216,10 +245,11 @@ impl Actor {
         }
     }
 
-    async fn connected(&self, is_failing: bool, read: &mut bool) -> Result<Ended, PullError> {
+    async fn connected(&self, is_failing: bool, slot: &Slot, read: &mut bool) -> Result<Ended, PullError> {
+        let since = Instant::now();
         let mut open = tokio::select! {
             () = self.stop.cancelled() => return Ok(Ended::Stopped),
-            opened = self.turns.take(is_failing, Box::pin(mailbox::open(&self.app, &self.lease))) => opened?,
+            opened = self.turns.take(is_failing, Box::pin(mailbox::open_in(slot, &self.app, &self.lease))) => opened?,
         };
         // What was asked for until now is answered by the look that follows.
         let _ = self.signal.notified().now_or_never();
@@ -238,9 +268,16 @@ impl Actor {
                 break Ended::Stopped;
             }
             if pulled.more {
+                if slot.is_wanted() && since.elapsed() >= self.app.settings().poll_interval {
+                    break Ended::GaveWay { more: true };
+                }
                 continue;
             }
-            if self.news(&mut open).await? == News::Signal {
+            let news = self.news(&mut open, slot).await?;
+            if news == News::GiveWay {
+                break Ended::GaveWay { more: false };
+            }
+            if news == News::Signal {
                 if !tending::holds(&self.app, &self.lease).await? {
                     break Ended::NotOurs;
                 }
@@ -262,23 +299,23 @@ impl Actor {
         tokio::time::sleep(long).await;
     }
 
-    /// Waits until there may be news: the server says so, somebody says so, or it is time to look.
-    async fn news(&self, open: &mut OpenMailbox) -> Result<News, MailboxError> {
+    /// Waits until there may be news: the server says so, somebody says so, or it is time to look; or until the connection is wanted.
+    async fn news(&self, open: &mut OpenMailbox, slot: &Slot) -> Result<News, MailboxError> {
         let poll = self.app.settings().poll_interval;
-        let (mut signalled, stop) = (false, &self.stop);
+        let (mut news, stop) = (News::Look, &self.stop);
         let until = async {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.signal.notified() => signalled = true,
+                () = self.signal.notified() => news = News::Signal,
+                () = slot.wanted() => news = News::GiveWay,
             }
         };
         if open.can_idle() {
             open.idle((poll * IDLE_NET_POLLS).min(LONGEST_IDLE), until).await?;
         } else {
-            // Spread, so that mailboxes that came together do not poll together.
-            let _ = tokio::time::timeout(poll.mul_f64(0.9 + 0.1 * self.app.jitter()), until).await;
+            let _ = tokio::time::timeout(self.until_next_look(), until).await;
         }
-        Ok(if signalled { News::Signal } else { News::Look })
+        Ok(news)
     }
 }
 
@@ -286,6 +323,7 @@ impl Actor {
 enum News {
     Look,
     Signal,
+    GiveWay,
 }
 
 /// What the server asked for, or our own growing wait when that is longer.

@@ -9,6 +9,7 @@ use crate::{App, channels};
 use domain::channel::EmailChannel;
 use domain::{Failure, FailureClass, Retry, Timestamp};
 use mail::imap::{FolderStatus, IdleEnd, ImapLogin, Limits, Session};
+pub use net::Slot;
 use oauth::Resource;
 use std::time::Duration;
 use store::{
@@ -36,11 +37,21 @@ pub struct OpenMailbox {
     pub(super) last_read: Timestamp,
 }
 
+/// The right to one connection to the mailboxes' host, when there is one.
+pub async fn slot(app: &App) -> Slot {
+    app.connector().slot(&app.settings().imap).await
+}
+
 /// Signs in and opens INBOX. A refused sign-in is tried once more with a fresh token. Health is the caller's to record: only the caller
 /// knows when it will try again.
 pub async fn open(app: &App, lease: &ChannelLease) -> Result<OpenMailbox, MailboxError> {
+    open_in(&slot(app).await, app, lease).await
+}
+
+/// The same in a slot that was waited for before.
+pub async fn open_in(slot: &Slot, app: &App, lease: &ChannelLease) -> Result<OpenMailbox, MailboxError> {
     let channel = lease.scope.channel(lease.channel_id).await?.ok_or(FailureClass::ChannelRemoved)?;
-    let (mut session, status) = sign_in(app, &lease.scope, &channel, INBOX).await?;
+    let (mut session, status) = sign_in_at(app, &lease.scope, &channel, INBOX, slot).await?;
     let folder = lease.scope.open_folder(lease.channel_id, FolderRole::Inbox, INBOX).await?;
     let folder = match folder.uidvalidity {
         None => begin(app, lease, folder, &status, &mut session).await?,
@@ -98,28 +109,41 @@ pub(super) fn begin_of_past(app: &App, channel: &EmailChannel) -> Timestamp {
     channel.created_at.minus(DAY * (app.settings().import_days + 1))
 }
 
-/// A session with the folder opened; a refused sign-in is tried once more with a fresh token.
+/// A session with the folder opened, for a job: one that finds no slot at the host comes again.
 pub(crate) async fn sign_in(
     app: &App,
     scope: &AccountScope,
     channel: &EmailChannel,
     folder: &str,
 ) -> Result<(Session, FolderStatus), MailboxError> {
+    let slot = app.connector().slot_in_time(&app.settings().imap).await.map_err(Failure::from)?;
+    sign_in_at(app, scope, channel, folder, &slot).await
+}
+
+/// A session with the folder opened; a refused sign-in is tried once more with a fresh token.
+async fn sign_in_at(
+    app: &App,
+    scope: &AccountScope,
+    channel: &EmailChannel,
+    folder: &str,
+    slot: &Slot,
+) -> Result<(Session, FolderStatus), MailboxError> {
     let grant = channel.grant_id.ok_or(FailureClass::ChannelRemoved)?;
     let token = channels::refresh::access_token(app, scope, grant, Resource::Outlook).await?;
-    let refused = match sign_in_with(app, channel, folder, token).await {
+    let refused = match sign_in_with(app, channel, folder, slot, token).await {
         Err(failure) if failure.class.retry() == Retry::FreshToken => failure,
         ended => return Ok(ended?),
     };
     info!(channel.id = %channel.id, failure = %refused, "the sign-in was refused; trying once with a fresh token");
     let token = channels::refresh::fresh_access_token(app, scope, grant, Resource::Outlook).await?;
-    Ok(sign_in_with(app, channel, folder, token).await?)
+    Ok(sign_in_with(app, channel, folder, slot, token).await?)
 }
 
 async fn sign_in_with(
     app: &App,
     channel: &EmailChannel,
     folder: &str,
+    slot: &Slot,
     token: domain::Secret,
 ) -> Result<(Session, FolderStatus), Failure> {
     let login =
@@ -136,7 +160,7 @@ async fn sign_in_with(
         batch_bytes: memory.batch_bytes(line),
         ..usual
     };
-    let mut session = Session::open_with(app.connector(), &login, limits).await?;
+    let mut session = Session::open_in(slot.clone(), app.connector(), &login, limits).await?;
     let status = session.examine(folder).await?;
     Ok((session, status))
 }

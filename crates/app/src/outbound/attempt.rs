@@ -23,7 +23,17 @@ use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError, Submission};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// Answers the session, where another mail may leave over it.
+/// How soon to ask again for a connection to a host at which all were taken.
+const UNTIL_SLOT: Duration = Duration::from_secs(5);
+
+/// What an attempt leaves to the mailbox's next one.
+pub(super) struct Attempted {
+    /// Another mail may leave over it.
+    pub session: Option<SignedIn>,
+    /// Whoever stands first in line may be tried at once.
+    pub next: bool,
+}
+
 pub(super) async fn attempt(
     app: &App,
     work: &ClaimedWork,
@@ -31,7 +41,7 @@ pub(super) async fn attempt(
     message: &Message,
     record: DeliveryRecord,
     stop: &CancellationToken,
-) -> Result<Option<SignedIn>, StoreError> {
+) -> Result<Attempted, StoreError> {
     let (id, channel) = (record.delivery.id, &inbox.channel);
     let record = ids::unused(app, work, channel, record).await?;
     let mail = match composed(&work.scope, inbox, message, &record).await {
@@ -39,14 +49,20 @@ pub(super) async fn attempt(
         Err(Unbuildable::Store(error)) => return Err(error),
         Err(Unbuildable::Failure(failure)) => {
             settle::settle(app, work, id, Settled::Failed { failure, refused: Vec::new() }).await?;
-            return Ok(None);
+            return Ok(Attempted { session: None, next: true });
         }
     };
     let mut signed_in = match sessions::open(app, work, channel).await {
         Ok(signed_in) => signed_in,
+        Err(failure) if failure.class == FailureClass::HostBusy => {
+            // Nothing is known to be wrong with the mailbox.
+            let in_line = Settled::InLine { failure, wait: UNTIL_SLOT, ask_in: UNTIL_SLOT, pause: None };
+            settle::settle(app, work, id, in_line).await?;
+            return Ok(Attempted { session: None, next: false });
+        }
         Err(failure) => {
             not_begun(app, work, channel, &record, failure).await?;
-            return Ok(None);
+            return Ok(Attempted { session: None, next: true });
         }
     };
     let begun = Stopwatch::start(app);
@@ -56,7 +72,7 @@ pub(super) async fn attempt(
         Ok(Begun::Not(state)) => {
             signed_in.quit().await;
             not_queued(app, work, id, state).await?;
-            return Ok(None);
+            return Ok(Attempted { session: None, next: true });
         }
         Err(error) => {
             signed_in.quit().await;
@@ -77,10 +93,10 @@ pub(super) async fn attempt(
         uncount(work, &counted).await;
     }
     if taken && written.is_ok() && signed_in.took_a_mail() {
-        return Ok(Some(signed_in));
+        return Ok(Attempted { session: Some(signed_in), next: true });
     }
     signed_in.quit().await;
-    written.map(|()| None)
+    written.map(|()| Attempted { session: None, next: true })
 }
 
 enum Begun {

@@ -4,6 +4,7 @@
 //! reason shown, until somebody mends it. A message that was being sent by somebody who is gone is never simply sent again
 //! ([`super::reconcile`]).
 
+use super::attempt::Attempted;
 use super::sessions::{self, SignedIn};
 use super::settle::{self, Settled};
 use super::{attempt, line, reconcile};
@@ -42,13 +43,13 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancell
     }
     let Some(lease) = line::take_turn(app, work, channel, &record, worker).await? else { return Ok(()) };
     let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &inbox, &message, record, stop))).await;
-    let (ended, session) = match ended {
-        Ok(session) => (Ok(()), session),
-        Err(error) => (Err(error), None),
+    let (ended, Attempted { session, next }) = match ended {
+        Ok(attempted) => (Ok(()), attempted),
+        Err(error) => (Err(error), Attempted { session: None, next: true }),
     };
     free(app, work, &lease, session, worker, stop).await?;
     // Whoever stands first in line is next, and need not ask again first.
-    if work.scope.call_next_delivery(channel.id).await? {
+    if next && work.scope.call_next_delivery(channel.id).await? {
         app.wake(Hint::Owed);
     }
     ended
@@ -116,8 +117,8 @@ pub(super) async fn not_queued(
 async fn holding(
     work: &ClaimedWork,
     lease: &SendLease,
-    attempt: impl Future<Output = Result<Option<SignedIn>, StoreError>>,
-) -> Result<Option<SignedIn>, StoreError> {
+    attempt: impl Future<Output = Result<Attempted, StoreError>>,
+) -> Result<Attempted, StoreError> {
     let keep = async {
         loop {
             tokio::time::sleep(jobs::KEEP_EVERY).await;

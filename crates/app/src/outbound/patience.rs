@@ -33,6 +33,9 @@ pub(super) fn is_too_old(app: &App, delivery: &Delivery) -> bool {
 pub(super) fn only_slows(failure: &Failure) -> bool {
     matches!(
         failure.class,
-        FailureClass::SendingPaced | FailureClass::DailyRecipientsReached | FailureClass::TooManyConnections
+        FailureClass::SendingPaced
+            | FailureClass::DailyRecipientsReached
+            | FailureClass::TooManyConnections
+            | FailureClass::HostBusy
     )
 }

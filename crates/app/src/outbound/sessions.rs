@@ -83,7 +83,7 @@ impl Kept {
 }
 
 impl KeptSessions {
-    /// Keeps it until it is taken or has been idle for so long. Given back when there is no room.
+    /// Keeps it until it is taken, has been idle for so long, or its slot is wanted by a mailbox that sends. Given back when there is no room.
     pub(super) fn keep(&self, channel: ChannelId, signed_in: SignedIn, idle: Duration) -> Option<SignedIn> {
         let kept = Arc::clone(&self.0);
         let mut sessions = self.0.lock();
@@ -91,8 +91,12 @@ impl KeptSessions {
             return Some(signed_in);
         }
         let number = self.0.numbers.fetch_add(1, Ordering::Relaxed);
+        let slot = signed_in.session.slot().clone();
         let ends = tokio::spawn(async move {
-            tokio::time::sleep(idle).await;
+            tokio::select! {
+                () = tokio::time::sleep(idle) => {}
+                () = slot.wanted() => {}
+            }
             if let Some(unused) = kept.take(channel, Some(number)) {
                 debug!(channel.id = %channel, "an idle session for sending ends");
                 unused.signed_in.quit().await;

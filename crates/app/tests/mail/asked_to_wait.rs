@@ -16,6 +16,30 @@ async fn run_import(desk: &Desk) {
 }
 
 #[tokio::test]
+async fn an_import_for_which_no_connection_to_the_server_is_free_comes_again_and_again_and_blames_nobody() {
+    let desk = Desk::new().await;
+    desk.arrives(&mail(ADA, "1@x.example", "Number 1", "", "of the past"));
+    desk.open().await.expect("opens").close().await;
+    desk.owe_import().await;
+    let taken = desk.all_slots(&desk.app.settings().imap).await;
+    let import = async || desk.scope.channel(desk.inbox.channel.id).await.expect("answers").expect("there").import;
+    for _ in 0..20 {
+        run_import(&desk).await;
+        assert_eq!(import().await.state, ImportState::Waiting);
+        let next = owed::next_due_in(&desk.app, Duration::from_secs(3600)).await.expect("the store works");
+        assert!(
+            next <= Duration::from_secs(5),
+            "it is no failure, after which it would wait longer each time: {next:?}"
+        );
+        desk.outside("UPDATE owed_work SET due_at = 0, ready_at = 0").await;
+    }
+    drop(taken);
+    run_import(&desk).await;
+    assert_eq!(import().await.state, ImportState::Done);
+    assert_eq!(desk.conversations().await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_import_obeys_the_time_that_the_server_told_the_mailboxs_reader_and_then_goes_on() {
     let desk = Desk::new().await;
     desk.arrives(&mail(ADA, "1@x.example", "Number 1", "", "of the past"));

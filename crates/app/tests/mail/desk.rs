@@ -10,9 +10,10 @@ use app::{App, AppParts, Environment, Hint, Settings, Wake, accounts, job, owed}
 use domain::inbox::Inbox;
 use domain::message::{DeliveryState, Message};
 use domain::{Clock, DisplayId, MessageId, RawEmailId, Secret, Timestamp};
-use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
+use net::{Connector, ConnectorConfig, Endpoint, Slot, TlsMode};
 use sandbox::{INBOX, Sandbox, SandboxConfig};
 use sqlx::Connection as _;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 pub const SUPPORT: &str = "support@contoso.example";
 pub const ADA: &str = "ada@customer.example";
+/// More than any desk needs.
+const HOST_CONNECTIONS: NonZeroU32 = NonZeroU32::new(8).expect("more than none");
 
 /// Nobody is woken; what was said is kept.
 #[derive(Debug, Default)]
@@ -130,7 +133,12 @@ impl Desk {
         tune(&mut settings);
         let said = Arc::<Said>::default();
         let ca = sandbox.ca_pem().into_bytes();
-        let connector = Connector::new(ConnectorConfig { extra_ca_pem: Some(ca), ..ConnectorConfig::default() });
+        let connector = Connector::new(ConnectorConfig {
+            extra_ca_pem: Some(ca),
+            host_connections: Some(HOST_CONNECTIONS),
+            slot_timeout: Duration::from_millis(20),
+            ..ConnectorConfig::default()
+        });
         let app = App::new(AppParts {
             store: store.clone(),
             clock,
@@ -213,6 +221,12 @@ impl Desk {
         };
         let stored = self.scope.store_raw_emails(Fence::Lease(lease), folder.id, batch).await.expect("stored");
         stored.into_iter().map(|row| row.id).collect()
+    }
+
+    /// All the connections that may be open to a host, while nobody uses one.
+    pub async fn all_slots(&self, host: &Endpoint) -> Vec<Slot> {
+        let one = || self.app.connector().slot(host);
+        futures_util::future::join_all((0..HOST_CONNECTIONS.get()).map(|_| one())).await
     }
 
     pub async fn open(&self) -> Result<OpenMailbox, MailboxError> {

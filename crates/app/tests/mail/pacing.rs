@@ -203,6 +203,32 @@ async fn a_mailbox_with_too_many_connections_is_asked_once_after_every_wait_and_
 }
 
 #[tokio::test]
+async fn a_reply_for_which_no_connection_to_the_server_is_free_waits_for_one_as_long_as_it_takes_and_its_mailbox_is_well()
+ {
+    on_each(async |desk| {
+        let id = written_to(desk).await;
+        let taken = desk.all_slots(&desk.app.settings().smtp).await;
+        let sent = desk.reply(id, "number 0.").await;
+        for _ in 0..5 {
+            desk.work().await;
+            let waiting = delivery(desk, id, sent.id).await;
+            assert_eq!(
+                (waiting.state, class(&waiting), waiting.attempts),
+                (DeliveryState::Queued, Some(FailureClass::HostBusy), 0)
+            );
+            let inbox = desk.scope.inbox(desk.inbox.id).await.expect("answers").expect("there");
+            assert!(inbox.channel.send_health.failure.is_none(), "{:?}", inbox.channel.send_health);
+            desk.clock.forward(Duration::from_secs(24 * 3600));
+            desk.mailbox_rests(Duration::from_secs(3600)).await;
+        }
+        drop(taken);
+        desk.work().await;
+        assert_eq!(received(desk), [0]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_wait_that_the_server_states_is_waited_for_by_the_whole_mailbox() {
     for (at, reply) in [
         (SmtpPoint::MailFrom, "432 4.3.2 Concurrent connections limit exceeded; retry after 300 seconds"),

@@ -60,6 +60,19 @@ async fn replies_of_a_mailbox_leave_over_one_connection() {
 }
 
 #[tokio::test]
+async fn a_kept_session_ends_with_a_goodbye_when_another_mailbox_needs_its_connection() {
+    let for_ever = |settings: &mut app::Settings| settings.session_kept = Duration::from_secs(24 * 3600);
+    let desk = Desk::tuned(SandboxConfig::default(), None, for_ever).await;
+    let id = written_to(&desk).await;
+    sent_at_once(&leaves(&desk, id, "one").await);
+    assert_eq!((connections(&desk), goodbyes(&desk)), (1, 0));
+    let all = tokio::time::timeout(Duration::from_secs(60), desk.all_slots(&desk.app.settings().smtp)).await;
+    assert_eq!(goodbyes(&desk), 1);
+    drop(all.expect("the kept one was given up"));
+    sent_at_once(&leaves(&desk, id, "two").await);
+}
+
+#[tokio::test]
 async fn a_session_is_ended_after_twenty_mails() {
     let desk = Desk::new().await;
     let id = written_to(&desk).await;

@@ -11,7 +11,7 @@ use async_imap::Authenticator;
 use async_imap::error::{Error, ParseError};
 use base64::Engine;
 use domain::{Failure, FailureClass};
-use net::{Connector, TlsMode};
+use net::{Connector, Slot, TlsMode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -24,6 +24,17 @@ impl Session {
     }
 
     pub async fn open_with(connector: &Connector, login: &ImapLogin, limits: Limits) -> Result<Self, Failure> {
+        let slot = connector.slot_in_time(&login.endpoint).await?;
+        Self::open_in(slot, connector, login, limits).await
+    }
+
+    /// In a slot that was waited for by whoever can wait longer.
+    pub async fn open_in(
+        slot: Slot,
+        connector: &Connector,
+        login: &ImapLogin,
+        limits: Limits,
+    ) -> Result<Self, Failure> {
         let silence = limits.silence;
         let opening = async {
             match login.endpoint.tls {
@@ -50,7 +61,7 @@ impl Session {
         let offered = in_time(silence, ask(&mut stream, "S2", "CAPABILITY")).await?;
         let initial_response = offered.iter().any(|line| line.to_ascii_uppercase().split(' ').any(|c| c == "SASL-IR"));
         let signed_in = in_time(silence, sign_in(stream, login, initial_response)).await?;
-        let mut session = Session::over(signed_in, limits);
+        let mut session = Session::over(signed_in, limits, slot);
         // Exchange offers more after sign-in than before, and this is the first command it refuses when the mailbox cannot be opened.
         session.learn_capabilities().await?;
         Ok(session)

@@ -8,6 +8,7 @@ use super::{FolderStatus, Limits};
 use async_imap::imap_proto::{MailboxDatum, Outcome, Response, ResponseCode, Status};
 use domain::{Failure, FailureClass};
 use futures_util::FutureExt;
+use net::Slot;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -49,6 +50,7 @@ pub struct Session {
     pub(super) overran: bool,
     /// The server offered IDLE, and refused it when it was asked.
     pub(super) idle_refused: bool,
+    _slot: Slot,
 }
 
 /// A command that was sent, and how long its answer may take.
@@ -90,7 +92,7 @@ pub(super) enum Code {
 }
 
 impl Session {
-    pub(super) fn over(inner: async_imap::Session<Tap>, limits: Limits) -> Self {
+    pub(super) fn over(inner: async_imap::Session<Tap>, limits: Limits, slot: Slot) -> Self {
         Self {
             inner,
             limits,
@@ -102,6 +104,7 @@ impl Session {
             walked: None,
             overran: false,
             idle_refused: false,
+            _slot: slot,
         }
     }
 

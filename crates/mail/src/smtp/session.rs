@@ -7,7 +7,7 @@ use base64::Engine;
 use domain::{EmailAddress, Failure, FailureClass};
 use lettre::transport::smtp::commands::{Ehlo, Quit, Rset, Starttls};
 use lettre::transport::smtp::extension::ClientId;
-use net::{Connector, TlsMode};
+use net::{Connector, Slot, TlsMode};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub struct Session {
     pub(super) timeouts: Timeouts,
     extensions: Vec<String>,
     pub(super) usable: bool,
+    slot: Slot,
 }
 
 impl Session {
@@ -25,13 +26,14 @@ impl Session {
     }
 
     pub async fn open_with(connector: &Connector, login: &SmtpLogin, timeouts: Timeouts) -> Result<Self, Failure> {
+        let slot = connector.slot_in_time(&login.endpoint).await?;
         let stream: Box<dyn Wire> = match login.endpoint.tls {
             TlsMode::Implicit => Box::new(connector.tls(&login.endpoint).await?),
             TlsMode::None => Box::new(connector.tcp(&login.endpoint).await?),
             TlsMode::StartTls => Box::new(secured(connector, login, timeouts).await?),
         };
         let mut session =
-            Self { conversation: Conversation::over(stream), timeouts, extensions: Vec::new(), usable: true };
+            Self { conversation: Conversation::over(stream), timeouts, extensions: Vec::new(), usable: true, slot };
         if login.endpoint.tls != TlsMode::StartTls {
             // After STARTTLS there is no second greeting.
             let greeting = session.conversation.reply(timeouts.command).await?;
@@ -89,6 +91,11 @@ impl Session {
             return Err(failure);
         }
         self.conversation.ask(Rset, self.timeouts.command).await.map(drop)
+    }
+
+    /// The connection's slot at its host.
+    pub fn slot(&self) -> &Slot {
+        &self.slot
     }
 
     /// It may be used for another mail.

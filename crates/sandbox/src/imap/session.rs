@@ -155,6 +155,8 @@ impl Session {
                 return self.done(tag, verb).await;
             }
             "LOGOUT" => {
+                // Whoever reads the answer may open another connection at once.
+                self.place = None;
                 self.wire.line("* BYE Microsoft Exchange Server IMAP4 server signing off.").await?;
                 let _ = self.done(tag, verb).await?;
                 return OVER;

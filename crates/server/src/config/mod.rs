@@ -106,6 +106,7 @@ impl Config {
             extra_ca_pem: self.microsoft.extra_ca_pem.clone(),
             // Only the sign-in host may be plain, and only in development: validated with it.
             plain_http: self.microsoft.login_url.scheme() == "http",
+            host_connections: Some(self.work.host_connections),
             ..ConnectorConfig::default()
         }
     }

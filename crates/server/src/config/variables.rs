@@ -133,6 +133,11 @@ pub const VARIABLES: &[Variable] = &[
         help: "Mailboxes that one worker process looks after at most. Further ones are left to the other worker processes.",
     },
     Variable {
+        name: "MAIL_HOST_CONNECTIONS",
+        default: "10000",
+        help: "Sessions that one process holds with one mail server at a time. Mailboxes beyond take turns: each is read every POLL_INTERVAL_SECONDS, as far as that goes. At least WORKER_BULK_CONCURRENCY and two more.",
+    },
+    Variable {
         name: "RUST_LOG",
         default: "info",
         help: "What is logged, such as info or worker=debug. Libraries that print credentials when asked to stay at warn whatever is set.",

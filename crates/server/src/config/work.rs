@@ -1,6 +1,7 @@
 //! How mail is fetched and jobs are run.
 
 use super::reader::Reader;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -15,12 +16,15 @@ pub struct Work {
     /// Imports at the same time, in places of their own.
     pub bulk_concurrency: u32,
     pub max_mailboxes: usize,
+    /// Sessions with one mail server at the same time.
+    pub host_connections: NonZeroU32,
     /// How long to wait before each look into Sent for a message whose outcome is unknown.
     pub outcome_looks: Vec<Duration>,
 }
 
 impl Work {
     pub fn read(reader: &mut Reader) -> Self {
+        let bulk_concurrency = reader.number("WORKER_BULK_CONCURRENCY", 4, 1, 1000);
         Self {
             poll_interval: Duration::from_secs(reader.number("POLL_INTERVAL_SECONDS", 60, 1, 3600).into()),
             import_days: reader.number("IMPORT_DAYS", 7, 0, 3650),
@@ -28,11 +32,26 @@ impl Work {
             mail_memory_bytes: u64::from(reader.number("MAIL_MEMORY_MB", 256, 16, 65_536)) * 1024 * 1024,
             full_parse_limit_bytes: reader.number("FULL_PARSE_LIMIT_MB", 32, 1, 150) as usize * 1024 * 1024,
             concurrency: reader.number("WORKER_CONCURRENCY", 8, 1, 1000),
-            bulk_concurrency: reader.number("WORKER_BULK_CONCURRENCY", 4, 1, 1000),
+            bulk_concurrency,
             max_mailboxes: reader.number("WORKER_MAILBOXES", 10_000, 1, 1_000_000) as usize,
+            host_connections: host_connections(reader, bulk_concurrency),
             outcome_looks: outcome_looks(reader),
         }
     }
+}
+
+/// Imports hold their connections for as long as they last, and new mail must not wait for them.
+fn host_connections(reader: &mut Reader, bulk_concurrency: u32) -> NonZeroU32 {
+    const NAME: &str = "MAIL_HOST_CONNECTIONS";
+    let number = reader.number(NAME, 10_000, 3, 1_000_000);
+    if number < bulk_concurrency + 2 {
+        reader.problem(
+            NAME,
+            &format!("{number} connections do not leave two for new mail beside {bulk_concurrency} imports"),
+            "Raise it, or lower WORKER_BULK_CONCURRENCY.",
+        );
+    }
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
 fn outcome_looks(reader: &mut Reader) -> Vec<Duration> {
