@@ -17,6 +17,7 @@ mod kill_matrix;
 mod kill_points;
 mod kill_sign_in;
 mod lanes;
+mod limits;
 mod mail_server_trouble;
 mod main_job;
 mod memory;

@@ -8,6 +8,8 @@ use testkit::builders::{Mail, header};
 use testkit::post::ADA;
 use testkit::world::{SUPPORT, Setup, World};
 
+const SALES: &str = "sales@contoso.example";
+
 async fn inboxes(w: &World) -> Result<usize> {
     Ok(w.api.get(&w.path("/inboxes")).await?["payload"].as_array().context("payload")?.len())
 }
@@ -102,6 +104,34 @@ async fn an_id_token_without_an_email_claim_connects() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_email_of_another_tenant_does_not_become_the_mailbox() -> Result<()> {
     a_sound_id_token_connects(IdTokenFault::EmailOfAnotherTenant).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_all_the_inboxes_it_may_have_gets_no_other_and_signs_in_again_as_ever() -> Result<()> {
+    World::run(Setup::default().with("ACCOUNT_INBOXES_LIMIT", "1"), async |w| {
+        let inbox = w.connect_and_watch(SUPPORT).await?;
+        let mut browser = w.admin_browser().await?;
+        let (page, connection) = w.callback_page(&mut browser, SALES).await?;
+        let path = w.path(&format!("/connections/{connection}"));
+        w.eventually("the attempt has ended", async |w| Ok(w.api.get(&path).await?["status"] == json!("failed")))
+            .await?;
+        let failure = failed(w, connection).await?;
+        assert_eq!((&failure["code"], &failure["who_must_act"]), (&json!("inbox_limit_reached"), &json!("operator")));
+        assert!(failure["cure"].as_str().is_some_and(|cure| cure.contains("ACCOUNT_INBOXES_LIMIT")), "{failure}");
+        let shown = browser.open(page.url.as_str()).await?;
+        assert_eq!(shown.status, 409, "{}", shown.text());
+        assert!(shown.text().contains("as many inboxes as it may have"), "{}", shown.text());
+        assert_eq!(inboxes(w).await?, 1);
+
+        // Whether or not it says which inbox it is for.
+        assert_eq!(w.connect(SUPPORT).await?, inbox);
+        let (url, connection) = w.authorization(&json!({"inbox_id": inbox})).await?;
+        let callback = w.sign_in_at_microsoft(&mut browser, &url, SUPPORT).await?;
+        assert!(browser.open(&callback).await?.status < 400);
+        assert_eq!(w.connected(connection).await?, inbox);
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,16 +3,19 @@
 //! Four ways in, as Chatwoot's clients use them: `api_access_token`, `Authorization: Bearer`, the mobile app's `access-token` with
 //! `client` and `uid`, and the dashboard's session cookie. A cookie changes things only from a page of ours. Headers win over cookies.
 
+use crate::call_limit;
 use crate::cookies::{self, CookieRules};
 use crate::error::Problem;
 use crate::same_origin::may_use_cookie;
 use app::App;
 use app::accounts::{Caller, Credential, Member, authenticate, enter};
+use app::calls::Admitted;
 use domain::AccountId;
 use poem::http::{StatusCode, header};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use std::sync::Arc;
 
 /// A caller whose credential was believed.
 #[derive(Debug)]
@@ -108,29 +111,74 @@ pub fn app_of(request: &Request) -> Result<App, Problem> {
     request.data::<App>().cloned().ok_or_else(|| Problem::internal(&"the routes were built without App"))
 }
 
-async fn caller(app: &App, request: &Request) -> Result<Caller, Problem> {
+/// What a request carries to say whose it is, as it stands there.
+pub enum Presented<'a> {
+    Api(&'a str),
+    Headers { access_token: &'a str, client: &'a str, uid: &'a str },
+    Session(String),
+}
+
+impl Presented<'_> {
+    pub fn token(&self) -> &str {
+        match self {
+            Self::Api(token) => token,
+            Self::Headers { access_token, .. } => access_token,
+            Self::Session(session) => session,
+        }
+    }
+
+    fn credential(&self) -> Credential<'_> {
+        match self {
+            Self::Api(token) => Credential::Api(token),
+            Self::Headers { access_token, client, uid } => Credential::Headers { access_token, client, uid },
+            Self::Session(session) => Credential::Session(session),
+        }
+    }
+}
+
+pub fn presented<'a>(app: &App, request: &'a Request) -> Option<Presented<'a>> {
     let header = |name: &str| request.header(name).map(str::trim).filter(|value| !value.is_empty());
     let bearer = header(header::AUTHORIZATION.as_str()).and_then(bearer_token);
-    let credential = if let Some(token) = header("api_access_token").or(bearer) {
-        Credential::Api(token)
-    } else if let Some(access_token) = header("access-token") {
-        Credential::Headers {
-            access_token,
-            client: header("client").unwrap_or_default(),
-            uid: header("uid").unwrap_or_default(),
-        }
-    } else {
-        let session = session_cookie(app, request).ok_or_else(Problem::not_signed_in)?;
-        if !may_use_cookie(request, &app.settings().frontend_url) {
+    if let Some(token) = header("api_access_token").or(bearer) {
+        return Some(Presented::Api(token));
+    }
+    if let Some(access_token) = header("access-token") {
+        let (client, uid) = (header("client").unwrap_or_default(), header("uid").unwrap_or_default());
+        return Some(Presented::Headers { access_token, client, uid });
+    }
+    session_cookie(app, request).map(Presented::Session)
+}
+
+async fn caller(app: &App, request: &Request) -> Result<Caller, Problem> {
+    let presented = presented(app, request).ok_or_else(Problem::not_signed_in)?;
+    let unknown = match presented {
+        Presented::Api(_) | Presented::Headers { .. } => Problem::bad_token(),
+        Presented::Session(_) if !may_use_cookie(request, &app.settings().frontend_url) => {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "cross_site",
                 "This request did not come from a page of this server",
             ));
         }
-        return authenticate(app, Credential::Session(&session)).await?.ok_or_else(Problem::not_signed_in);
+        Presented::Session(_) => Problem::not_signed_in(),
     };
-    authenticate(app, credential).await?.ok_or_else(Problem::bad_token)
+    recognised(app, request, &presented).await?.ok_or(unknown)
+}
+
+/// Whose credential it is, by whom the call is counted from now on.
+async fn recognised(app: &App, request: &Request, presented: &Presented<'_>) -> Result<Option<Caller>, Problem> {
+    let limits = app.call_limits();
+    let caller = authenticate(app, presented.credential()).await?;
+    let admitted = request.data::<Arc<Admitted>>();
+    match (&caller, admitted) {
+        (Some(caller), Some(admitted)) => limits
+            .recognised(admitted, presented.token(), caller.user.id)
+            .await
+            .map_err(|too_many| call_limit::problem(&too_many))?,
+        (Some(_), None) => {}
+        (None, _) => limits.not_recognised(presented.token()),
+    }
+    Ok(caller)
 }
 
 /// The scheme's name is compared without case (RFC 9110 §11.1).
@@ -145,11 +193,11 @@ fn session_cookie(app: &App, request: &Request) -> Option<String> {
 
 /// Who sits at this browser, if anybody: for pages that work for strangers too.
 pub async fn caller_by_session(app: &App, request: &Request) -> Option<Caller> {
-    let session = session_cookie(app, request)?;
-    match authenticate(app, Credential::Session(&session)).await {
+    let session = Presented::Session(session_cookie(app, request)?);
+    match recognised(app, request, &session).await {
         Ok(caller) => caller,
-        Err(error) => {
-            tracing::warn!(%error, "a session could not be looked up; the page is shown as to a stranger");
+        Err(problem) => {
+            tracing::warn!(problem.code, "a session could not be looked up; the page is shown as to a stranger");
             None
         }
     }

@@ -17,7 +17,7 @@ pub const JSON_BYTES: u64 = 1024 * 1024;
 /// So much of a body that is too long is read and thrown away, so that its sender gets to read the refusal.
 const MOST_DISCARDED_BYTES: u64 = 16 * 1024 * 1024;
 
-async fn discard(body: Body) {
+pub async fn discard(body: Body) {
     let mut stream = body.into_bytes_stream();
     while let Some(Ok(_)) = stream.next().await {}
 }

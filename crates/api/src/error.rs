@@ -187,13 +187,16 @@ impl Problem {
         let body = self.body(request_id).to_json().unwrap_or_default().to_string();
         let mut response =
             Response::builder().status(self.status).content_type("application/json; charset=utf-8").body(body);
-        if let Some(after) = self.retry_after {
-            let seconds = after.as_millis().div_ceil(1000).max(1);
-            if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
-                response.headers_mut().insert(header::RETRY_AFTER, value);
-            }
+        if let Some(value) = self.retry_after_header() {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
         }
         response
+    }
+
+    /// In whole seconds, never too few.
+    pub fn retry_after_header(&self) -> Option<HeaderValue> {
+        let seconds = self.retry_after?.as_millis().div_ceil(1000).max(1);
+        HeaderValue::from_str(&seconds.to_string()).ok()
     }
 }
 
@@ -216,35 +219,42 @@ pub trait Answers: Send + Sync + 'static {
     const STATUSES: &'static [u16];
 }
 
+/// Asking who answers, which anybody may.
+#[derive(Debug)]
+pub struct Asking;
+impl Answers for Asking {
+    const STATUSES: &'static [u16] = &[429];
+}
+
 /// Reading something of an account.
 #[derive(Debug)]
 pub struct Reading;
 impl Answers for Reading {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 429, 500, 503];
 }
 
 /// Changing something, without a body.
 #[derive(Debug)]
 pub struct Acting;
 impl Answers for Acting {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
 }
 
 /// Deciding about something that goes on at the same time, without a body.
 #[derive(Debug)]
 pub struct Deciding;
 impl Answers for Deciding {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 422, 429, 500, 503];
 }
 
 /// Changing something, with a body.
 #[derive(Debug)]
 pub struct Writing;
 impl Answers for Writing {
-    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 413, 415, 422, 500, 503];
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 413, 415, 422, 429, 500, 503];
 }
 
-/// Signing in: nobody is known yet, and it is throttled.
+/// Signing in: nobody is known yet.
 #[derive(Debug)]
 pub struct SigningIn;
 impl Answers for SigningIn {
@@ -255,10 +265,10 @@ impl Answers for SigningIn {
 #[derive(Debug)]
 pub struct Oneself;
 impl Answers for Oneself {
-    const STATUSES: &'static [u16] = &[401, 403, 500, 503];
+    const STATUSES: &'static [u16] = &[401, 403, 429, 500, 503];
 }
 
-/// Changing something about the caller; where a password is asked for, it is throttled.
+/// Changing something about the caller.
 #[derive(Debug)]
 pub struct WritingOneself;
 impl Answers for WritingOneself {
@@ -319,7 +329,9 @@ const fn description(status: u16) -> &'static str {
         413 => "Larger than is accepted.",
         415 => "The Content-Type is not understood.",
         422 => "Understood, but it cannot be done with these values or in this state.",
-        429 => "Too many attempts; `Retry-After` says when to come back.",
+        429 => {
+            "Too many requests, sign-ins or guesses at a password; `Retry-After` says in how many seconds to come back."
+        }
         503 => "A part that is needed is down; try again.",
         _ => "Something failed on our side; `request_id` finds it in the log.",
     }

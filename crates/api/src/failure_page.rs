@@ -58,7 +58,7 @@ const fn status(class: FailureClass) -> StatusCode {
         | FailureClass::OtherPrincipal
         | FailureClass::WrongAccount
         | FailureClass::AccountSuspended => StatusCode::FORBIDDEN,
-        FailureClass::MailboxAlreadyConnected => StatusCode::CONFLICT,
+        FailureClass::MailboxAlreadyConnected | FailureClass::InboxLimitReached => StatusCode::CONFLICT,
         _ => match class.actor() {
             Actor::Nobody => StatusCode::SERVICE_UNAVAILABLE,
             Actor::Owner | Actor::TenantAdmin | Actor::Agent => StatusCode::UNPROCESSABLE_ENTITY,

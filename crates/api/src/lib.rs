@@ -6,6 +6,8 @@
 mod agents;
 mod auth;
 mod body_limit;
+mod call_limit;
+mod client_address;
 mod connect;
 mod connection_pages;
 mod connections;
@@ -38,6 +40,7 @@ mod tags;
 
 use app::App;
 use body_limit::BodyLimit;
+use call_limit::CallLimit;
 use envelope::Envelope;
 use methods::{Methods, Pages};
 use no_nul::NoNul;
@@ -92,7 +95,7 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
     let service = service();
     let documents = Arc::new(docs::Documents { json: openapi_json(), page: service.swagger_ui_html() });
     let upload_bytes = u64::try_from(app.settings().max_upload_bytes).unwrap_or(u64::MAX);
-    let entropy_of = app.clone();
+    let (counting, entropy_of) = (app.clone(), app.clone());
     let ready = health::of(app.clone());
     let (pages, methods) = Pages::default()
         .get("/", landing::landing)
@@ -117,5 +120,6 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .data(app)
         .data(documents)
         .data(ready);
-    Envelope::new(BodyLimit::new(NoNul(routes), upload_bytes), entropy_of, methods).boxed()
+    let limited = CallLimit::new(BodyLimit::new(NoNul(routes), upload_bytes), counting);
+    Envelope::new(limited, entropy_of, methods).boxed()
 }

@@ -1,7 +1,7 @@
 //! The signed-in user, and what they change about themselves.
 
 use crate::auth::Auth;
-use crate::error::{Oneself, Problem, Refusal, WritingOneself};
+use crate::error::{Asking, Oneself, Problem, Refusal, WritingOneself};
 use crate::form_text::FormText;
 use crate::health::{DATABASE, Missing, Readiness};
 use crate::tags::Tag;
@@ -154,16 +154,16 @@ impl ProfileApi {
     ///
     /// Clients call this to see that a compatible server answers.
     #[oai(path = "/api", method = "get", operation_id = "get_service", tag = "Tag::Session")]
-    async fn service(&self, app: Data<&App>, readiness: Data<&Readiness>) -> Json<Service> {
+    async fn service(&self, app: Data<&App>, readiness: Data<&Readiness>) -> Result<Json<Service>, Refusal<Asking>> {
         let missing = readiness.0().await;
         let (data, queue): (Vec<_>, Vec<_>) = missing.iter().partition(|missing| missing.part == DATABASE);
         let words = |missing: &[&Missing]| if missing.is_empty() { "ok" } else { "failing" }.to_owned();
-        Json(Service {
+        Ok(Json(Service {
             version: crate::VERSION.to_owned(),
             timestamp: app.now().to_iso(),
             queue_services: words(&queue),
             data_services: words(&data),
-        })
+        }))
     }
 }
 

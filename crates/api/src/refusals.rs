@@ -5,12 +5,13 @@ use app::StoreError;
 use app::accounts::{AgentError, EnterError, ProfileError, SignInError};
 use app::attachments::OpenError;
 use app::channels::ConnectionStatusError;
-use app::channels::connect::BeginError;
+use app::channels::connect::{BeginError, MAX_OPEN_CONNECTIONS};
 use app::channels::health::TryAgainError;
 use app::channels::inboxes::InboxError;
 use app::conversations::{AssignError, ReadError, StatusError};
 use app::outbound::{DecideError, Invalid, ReplyError, RetryError};
 use poem::http::StatusCode;
+use std::time::Duration;
 
 macro_rules! refused_with {
     ($($error:ty),* $(,)?) => {$(
@@ -40,6 +41,7 @@ impl From<StoreError> for Problem {
                 Self::unprocessable("text_not_storable", "A text holds a character that cannot be kept")
             }
             StoreError::Conflict(_)
+            | StoreError::LimitReached(_)
             | StoreError::NotFound(_)
             | StoreError::LeaseLost
             | StoreError::SchemaTooOld { .. }
@@ -84,6 +86,12 @@ impl From<AgentError> for Problem {
             AgentError::PasswordTooShort => {
                 Self::invalid("password", "Password is too short (minimum is 8 characters)")
             }
+            AgentError::AccountFull { limit } => Self::unprocessable(
+                "agents_limit_reached",
+                format!(
+                    "The account has the {limit} agents it may have: remove one who is no longer needed, or have the operator raise ACCOUNT_AGENTS_LIMIT"
+                ),
+            ),
             AgentError::AlreadyMember => Self::invalid("email", "Email has already been taken"),
             AgentError::LastAdministrator => {
                 Self::unprocessable("last_administrator", "The last administrator cannot be removed or made an agent")
@@ -162,6 +170,15 @@ impl From<BeginError> for Problem {
             BeginError::Forbidden => Self::forbidden(),
             BeginError::InboxNotFound => Self::not_found(),
             BeginError::EmailInvalid => Self::invalid("email", "Email is invalid"),
+            // They end by themselves within a quarter of an hour; a minute frees some of them where somebody makes them without end.
+            BeginError::TooManyOpen => Self {
+                words: format!(
+                    "{MAX_OPEN_CONNECTIONS} sign-ins of this account are open: finish one, or wait until they have expired"
+                )
+                .into(),
+                code: "too_many_open_connections",
+                ..Self::too_many(Duration::from_secs(60))
+            },
             BeginError::NotConfigured => Self::unprocessable(
                 "microsoft_not_configured",
                 "Signing in with Microsoft is not configured on this installation: AZURE_APP_ID and AZURE_APP_SECRET are missing",

@@ -4,6 +4,7 @@
 //! devise-token-auth hands them out. Neither can stand in for the other.
 
 use crate::auth::Auth;
+use crate::client_address;
 use crate::cookies::CookieRules;
 use crate::error::{Oneself, Refusal, SigningIn};
 use crate::same_origin::may_use_cookie;
@@ -67,10 +68,7 @@ impl SessionApi {
         let ask = SignIn {
             email: body.0.email,
             password: Secret::new(body.0.password.0),
-            ip: request
-                .remote_addr()
-                .as_socket_addr()
-                .map_or_else(|| "unknown".to_owned(), |addr| addr.ip().to_string()),
+            from: client_address::of(request, app.0),
             kind,
         };
         let signed_in = accounts::sign_in(app.0, ask).await?;

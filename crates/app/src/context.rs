@@ -3,9 +3,11 @@
 //! Nothing here is ambient: a test hands in its own clock, entropy and servers. The [`Wake`] port is the only way this crate speaks to
 //! the machinery that runs it, and what it says is a hint: losing one costs a second, never a mail.
 
-use crate::accounts::{LoginThrottle, MemoryThrottle};
+use crate::accounts::LoginThrottle;
+use crate::calls::{CallLimits, TrustedProxies};
 use crate::memory::MailMemory;
 use crate::outbound::KeptSessions;
+use crate::shared_counts::SharedCounts;
 use domain::{AccountId, ChannelId, Clock, Entropy, Timestamp};
 use oauth::Microsoft;
 use std::sync::Arc;
@@ -25,8 +27,8 @@ pub struct AppParts {
     pub microsoft: Option<Microsoft>,
     pub settings: Settings,
     pub wake: Arc<dyn Wake>,
-    /// `None`: in memory, for one process.
-    pub login_throttle: Option<Arc<dyn LoginThrottle>>,
+    /// Where processes count together who tries to sign in and who calls. `None`: in memory, for one process.
+    pub shared_counts: Option<Arc<dyn SharedCounts>>,
 }
 
 /// Everything a use case needs; cheap to clone.
@@ -36,7 +38,8 @@ pub struct App(Arc<Inside>);
 #[derive(Debug)]
 struct Inside {
     parts: AppParts,
-    login_throttle: Arc<dyn LoginThrottle>,
+    login_throttle: LoginThrottle,
+    call_limits: CallLimits,
     mail_memory: MailMemory,
     kept_sessions: KeptSessions,
     /// Something that somebody in this process may be waiting for has changed: a connection, a grant's token. A hint, like [`Wake`].
@@ -44,11 +47,13 @@ struct Inside {
 }
 
 impl App {
-    pub fn new(mut parts: AppParts) -> Self {
-        let login_throttle = parts.login_throttle.take().unwrap_or_else(|| Arc::new(MemoryThrottle::default()));
+    pub fn new(parts: AppParts) -> Self {
+        let login_throttle = LoginThrottle::new(parts.shared_counts.clone());
+        let call_limits = CallLimits::new(parts.settings.calls_per_minute, &parts.clock, parts.shared_counts.as_ref());
         let mail_memory = MailMemory::new(parts.settings.mail_memory_bytes, parts.settings.full_parse_limit_bytes);
         let kept_sessions = KeptSessions::default();
-        Self(Arc::new(Inside { parts, login_throttle, mail_memory, kept_sessions, changed: Notify::new() }))
+        let changed = Notify::new();
+        Self(Arc::new(Inside { parts, login_throttle, call_limits, mail_memory, kept_sessions, changed }))
     }
 
     pub fn store(&self) -> &Store {
@@ -99,8 +104,13 @@ impl App {
         &self.0.kept_sessions
     }
 
-    pub(crate) fn login_throttle(&self) -> &dyn LoginThrottle {
-        self.0.login_throttle.as_ref()
+    pub(crate) fn login_throttle(&self) -> &LoginThrottle {
+        &self.0.login_throttle
+    }
+
+    /// How often this installation may be called, and by whom.
+    pub fn call_limits(&self) -> &CallLimits {
+        &self.0.call_limits
     }
 
     /// Marks a moment at which a test may let this process end.
@@ -152,6 +162,14 @@ pub struct Settings {
     pub proof_lifetime: Duration,
     /// The largest body of a reply with its attachments.
     pub max_upload_bytes: usize,
+    /// What one person may call the API in a minute; strangers much less.
+    pub calls_per_minute: u32,
+    /// Whose word is believed on who asks.
+    pub trusted_proxies: TrustedProxies,
+    /// Inboxes of one account at most.
+    pub account_inboxes_limit: u32,
+    /// People of one account at most.
+    pub account_agents_limit: u32,
     /// How long a session for sending is kept, idle, for the mailbox's next message. Servers hang up on those that are idle for long.
     pub session_kept: Duration,
     /// How long to wait before each look into Sent for a message whose outcome is unknown; after the last it is decided.
@@ -175,6 +193,10 @@ impl Settings {
             connection_lifetime: Duration::from_secs(15 * 60),
             proof_lifetime: Duration::from_secs(15 * 60),
             max_upload_bytes: 40 * 1024 * 1024,
+            calls_per_minute: 3000,
+            trusted_proxies: TrustedProxies::default(),
+            account_inboxes_limit: 1000,
+            account_agents_limit: 1000,
             session_kept: Duration::from_secs(15),
             reconcile_looks: [10, 60, 300].map(Duration::from_secs).to_vec(),
         }

@@ -5,6 +5,7 @@
 //! - [`shared_clock`]: the one clock by which all processes go.
 //! - [`stopwatch`]: how long something took.
 //! - [`system`]: the real clock and the real randomness, which only the server hands in.
+//! - [`calls`]: how often the API may be called. [`shared_counts`]: the port by which processes count together.
 //! - [`accounts`]: who is asking: sign-in, sessions, members, agents.
 //! - [`channels`]: a mailbox is connected, proved, kept alive, and says how it is doing.
 //! - [`inbound`]: a mail ENTERS (pull), and BECOMES a message in a conversation (ingest).
@@ -15,9 +16,11 @@
 //!
 //! This crate never names poem, apalis or Redis, and no network call is made while a transaction is open.
 
+pub mod calls;
 pub mod context;
 mod memory;
 pub mod shared_clock;
+pub mod shared_counts;
 pub mod stopwatch;
 pub mod system;
 

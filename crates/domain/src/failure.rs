@@ -120,6 +120,7 @@ failure_classes! {
     OtherPrincipal = "other_principal", Owner, Never, "Another Microsoft account signed in than the one this inbox was connected with.", "Sign in with the account that connected the inbox before.";
     AddressUnknown = "address_unknown", Owner, Never, "None of the sign-in names of this account is an e-mail address.", "Type the mailbox's address on the page that asks for it. The mail server then says whether it may be opened.";
     MailboxAlreadyConnected = "mailbox_already_connected", Owner, Never, "This mailbox is already connected in this account.", "Use the inbox that exists, or sign in again from its settings.";
+    InboxLimitReached = "inbox_limit_reached", Operator, Never, "The account has as many inboxes as it may have.", "An administrator of the account deletes an inbox that is no longer needed, or the operator raises ACCOUNT_INBOXES_LIMIT; then connect the mailbox again.";
     // Sending.
     SenderNotAllowed = "sender_not_allowed", TenantAdmin, Never, "The mailbox may not send as this address.", "A Microsoft 365 administrator grants Send As for the From address, then press Try again.";
     SenderBlocked = "sender_blocked", TenantAdmin, Never, "The mailbox is blocked from sending.", "A Microsoft 365 administrator removes the mailbox from Restricted entities, then press Try again.";

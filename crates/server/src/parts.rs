@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use anyhow::{Context, Result};
-use app::accounts::LoginThrottle;
 use app::shared_clock::{self, SharedClock};
+use app::shared_counts::SharedCounts;
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts};
 use domain::{Clock, Entropy};
@@ -17,7 +17,7 @@ use std::time::Duration;
 use store::{KillAt, Store, StoreConfig};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use worker::{Hints, RedisThrottle, RunningWorker, Worker, WorkerConfig};
+use worker::{Hints, RedisCounts, RunningWorker, Worker, WorkerConfig};
 
 /// How long a stop waits for requests that are being answered.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,8 +45,8 @@ impl Parts {
             Some(settings) => Some(Microsoft::new(settings, connector.clone(), clock.clone())?),
             None => None,
         };
-        let login_throttle: Option<Arc<dyn LoginThrottle>> = match &config.database.redis_url {
-            Some(url) => Some(Arc::new(RedisThrottle::new(url.expose())?)),
+        let shared_counts: Option<Arc<dyn SharedCounts>> = match &config.database.redis_url {
+            Some(url) => Some(Arc::new(RedisCounts::new(url.expose())?)),
             None => None,
         };
         let settings = config.settings();
@@ -58,7 +58,7 @@ impl Parts {
             microsoft,
             settings,
             wake: Arc::new(hints.clone()),
-            login_throttle,
+            shared_counts,
         });
         Ok(Self { config, app, hints, name, clock })
     }

@@ -20,6 +20,9 @@ pub enum StoreError {
     /// Somebody else has it: a unique value is taken, or a row that is still referred to cannot go.
     #[error("conflict: {0}")]
     Conflict(String),
+    /// There are as many of these as there may be; nothing was written.
+    #[error("there are as many {0} as there may be")]
+    LimitReached(&'static str),
     /// The row is not there (any more), or belongs to another account.
     #[error("not found: {0}")]
     NotFound(&'static str),

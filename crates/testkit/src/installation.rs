@@ -244,7 +244,7 @@ async fn open(url: &str, dir: &TempDir, sandbox: &Sandbox, parts: ProcessParts) 
         microsoft: None,
         settings,
         wake: parts.wake,
-        login_throttle: None,
+        shared_counts: None,
     }))
 }
 

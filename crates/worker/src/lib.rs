@@ -7,7 +7,7 @@
 //! - `schedule`: this process's session, its heartbeat, and which mailboxes it looks after. `mailbox`: one mailbox, as long as it is ours.
 //! - `installation`: whom Redis carries for.
 //! - `turns`: who may sign in to a mail server now.
-//! - `throttle`: attempts to sign in, counted for all processes.
+//! - `shared_counts`: attempts to sign in and calls of the API, counted for all processes.
 
 mod installation;
 mod mailbox;
@@ -16,16 +16,16 @@ pub mod queue;
 mod relay;
 mod runner;
 mod schedule;
+mod shared_counts;
 #[cfg(test)]
 mod tests;
-mod throttle;
 mod turns;
 pub mod wake;
 
 pub use installation::{INSTALLATION_KEY, known_installation, remember_installation};
 pub use queue::{Queue, QueueError, ping};
 pub use schedule::REST_AFTER_BREAKDOWN;
-pub use throttle::RedisThrottle;
+pub use shared_counts::RedisCounts;
 pub use wake::Hints;
 
 use app::job::{self, JobEnd, JobEnvelope};

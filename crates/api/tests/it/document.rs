@@ -32,6 +32,7 @@ fn every_operation_has_a_stable_name_a_chapter_and_its_refusals() {
             assert!(operation["summary"].is_string(), "{name} has no summary");
             let answers = operation["responses"].as_object().expect("responses");
             let has = |status: &str| answers.contains_key(status);
+            assert!(has("429"), "{name}: every operation is limited");
             if path.contains("{account_id}") {
                 assert!(["401", "403", "404", "500"].into_iter().all(has), "{name}");
                 assert!(operation["security"].as_array().is_some_and(|s| s.len() == 4), "{name}");

@@ -6,6 +6,7 @@ mod conversation;
 mod desk;
 mod document;
 mod inboxes;
+mod limits;
 mod pages;
 mod permissions;
 mod profile;

@@ -3,7 +3,7 @@
 use app::accounts::{CreatedAccount, NewAccount, create_account};
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts, Environment, Hint, Settings, TlsMode, Wake};
-use domain::{Clock, Secret};
+use domain::{Clock, Secret, Timestamp};
 use oauth::{Microsoft, MicrosoftSettings};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
@@ -18,6 +18,15 @@ struct Nobody;
 
 impl Wake for Nobody {
     fn wake(&self, _hint: Hint) {}
+}
+
+#[derive(Debug)]
+struct StillClock(Timestamp);
+
+impl Clock for StillClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
 }
 
 pub struct World {
@@ -55,8 +64,16 @@ impl World {
     }
 
     pub async fn under(frontend_url: &str) -> Self {
+        Self::with(frontend_url, Arc::new(SystemClock), |_| {}).await
+    }
+
+    /// Where time stands still, so that no minute ends.
+    pub async fn in_one_minute(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with("http://desk.example:3000/", Arc::new(StillClock(SystemClock.now())), change).await
+    }
+
+    async fn with(frontend_url: &str, clock: Arc<dyn Clock>, change: impl FnOnce(&mut Settings)) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy = Arc::new(SystemEntropy::new());
         let store = Store::connect(StoreConfig {
             url: format!("sqlite://{}", data.path().join("postroom.db").display()),
@@ -72,7 +89,7 @@ impl World {
         store.migrate().await.expect("a schema");
         let connector = net::Connector::new(net::ConnectorConfig::default()).expect("a connector");
         let frontend_url = Url::parse(frontend_url).expect("a URL");
-        let settings = MicrosoftSettings {
+        let microsoft = MicrosoftSettings {
             // Nothing listens there: these tests go no further than being sent to it.
             login_url: Url::parse("http://127.0.0.1:9/").expect("a URL"),
             authority: "common".into(),
@@ -81,21 +98,23 @@ impl World {
             redirect_uri: frontend_url.join("/microsoft/callback").expect("a URL"),
             production: false,
         };
-        let microsoft = Microsoft::new(settings, connector.clone(), clock.clone()).expect("settings");
+        let microsoft = Microsoft::new(microsoft, connector.clone(), clock.clone()).expect("settings");
+        let mut settings = Settings::new(
+            Environment::Development,
+            frontend_url,
+            net::Endpoint::new("imap.example", 993, TlsMode::Implicit),
+            net::Endpoint::new("smtp.example", 587, TlsMode::StartTls),
+        );
+        change(&mut settings);
         let app = App::new(AppParts {
             store,
             clock,
             entropy,
             connector,
             microsoft: Some(microsoft),
-            settings: Settings::new(
-                Environment::Development,
-                frontend_url,
-                net::Endpoint::new("imap.example", 993, TlsMode::Implicit),
-                net::Endpoint::new("smtp.example", 587, TlsMode::StartTls),
-            ),
+            settings,
             wake: Arc::new(Nobody),
-            login_throttle: None,
+            shared_counts: None,
         });
         let ours = account(&app, "Contoso", "admin@contoso.example").await;
         let theirs = account(&app, "Fabrikam", "admin@fabrikam.example").await;

@@ -41,6 +41,8 @@ pub enum AgentError {
     PasswordTooShort,
     #[error("this person is in the account already")]
     AlreadyMember,
+    #[error("the account has as many agents as it may have")]
+    AccountFull { limit: u32 },
     /// An account without an administrator could never be managed again.
     #[error("the last administrator cannot be removed or made an agent")]
     LastAdministrator,
@@ -78,7 +80,9 @@ pub async fn create_agent(app: &App, member: &Member, new: NewAgent) -> Result<A
         auto_offline: new.auto_offline,
         ..store::AgentChange::default()
     };
-    match member.scope.create_agent(&user, new.role, &place).await {
+    let limit = app.settings().account_agents_limit;
+    match member.scope.create_agent(&user, new.role, &place, limit).await {
+        Err(StoreError::LimitReached(_)) => Err(AgentError::AccountFull { limit }),
         Err(StoreError::Conflict(_)) => Err(AgentError::AlreadyMember),
         created => Ok(created?),
     }

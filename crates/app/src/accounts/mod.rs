@@ -18,7 +18,7 @@ use sign_in::throttle_key;
 pub use sign_in::{
     Credential, SESSION_LIFETIME, SessionKind, SignIn, SignInError, SignedIn, authenticate, sign_in, sign_out,
 };
-pub use throttle::{ATTEMPTS as LOGIN_ATTEMPTS, LoginThrottle, MemoryThrottle, WINDOW as LOGIN_WINDOW};
+pub use throttle::{ATTEMPTS as LOGIN_ATTEMPTS, LoginThrottle, WINDOW as LOGIN_WINDOW};
 pub(crate) use token::base64url;
 pub use token::{create_api_token, list_tokens, revoke_token};
 

@@ -5,6 +5,7 @@
 
 use super::{Caller, password};
 use crate::App;
+use crate::calls::{Address, MAX_TOKEN_BYTES};
 use domain::user::{Membership, User};
 use domain::{EmailAddress, Secret, Timestamp};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use store::{NewToken, StoreError, TokenHash, TokenKind};
 
 /// devise-token-auth's two months, which Chatwoot's clients expect.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(61 * 24 * 3600);
+
+/// Sessions of one person; whoever signs in once more ends the oldest. Chatwoot's number.
+pub const MAX_SESSIONS: u32 = 25;
 
 /// How the session will be carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +31,7 @@ pub struct SignIn {
     pub email: String,
     pub password: Secret,
     /// Where the attempt comes from, for the throttle.
-    pub ip: String,
+    pub from: Address,
     pub kind: SessionKind,
 }
 
@@ -57,7 +61,7 @@ pub enum SignInError {
 
 pub async fn sign_in(app: &App, ask: SignIn) -> Result<SignedIn, SignInError> {
     let key = EmailAddress::parse(&ask.email).map(|address| address.key());
-    let throttle_key = throttle_key(key.as_deref().unwrap_or(&ask.email), &ask.ip);
+    let throttle_key = throttle_key(key.as_deref().unwrap_or(&ask.email), &ask.from.to_string());
     app.login_throttle()
         .attempt(&throttle_key, app.now())
         .await
@@ -79,15 +83,18 @@ pub async fn sign_in(app: &App, ask: SignIn) -> Result<SignedIn, SignInError> {
     };
     let sign_in = app.store().sign_in();
     sign_in
-        .create_token(&NewToken {
-            user_id: user.id,
-            kind,
-            hash: TokenHash::of(&token),
-            account_id: None,
-            client_id: Some(client.clone()),
-            name: None,
-            expires_at: Some(expires_at),
-        })
+        .create_token(
+            &NewToken {
+                user_id: user.id,
+                kind,
+                hash: TokenHash::of(&token),
+                account_id: None,
+                client_id: Some(client.clone()),
+                name: None,
+                expires_at: Some(expires_at),
+            },
+            MAX_SESSIONS,
+        )
         .await?;
     let memberships = sign_in.memberships(user.id).await?;
     let uid = user.email.clone();
@@ -128,8 +135,7 @@ pub async fn authenticate(app: &App, credential: Credential<'_>) -> Result<Optio
         Credential::Session(token) => (token, TokenKind::Session),
         Credential::Headers { access_token, .. } => (access_token, TokenKind::Client),
     };
-    // Ours have 43 characters; a megabyte of header is not hashed.
-    if token.is_empty() || token.len() > 512 {
+    if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
         return Ok(None);
     }
     let Some(found) = app.store().sign_in().authenticate_token(&TokenHash::of(token), app.now()).await? else {

@@ -1,11 +1,12 @@
 //! How often one may try to sign in.
 //!
-//! In memory, for one process; with several, the server hands in one that they share. Keys are hashed before they get here, so that
-//! neither addresses nor e-mails are kept.
+//! Counted by all processes together where there is something they share, and by each alone where that does not answer: nobody is locked
+//! out for it, and nobody may guess without limit. Keys are hashed before they get here, so that neither addresses nor e-mails are kept.
 
+use crate::shared_counts::{Lot, SharedCounts};
 use domain::Timestamp;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Attempts per key and window; Chatwoot's number.
@@ -13,16 +14,10 @@ pub const ATTEMPTS: u32 = 5;
 pub const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts attempts to sign in.
-#[async_trait::async_trait]
-pub trait LoginThrottle: Send + Sync + std::fmt::Debug {
-    /// Counts one attempt; `Err` says how long to wait, and the attempt is not made.
-    async fn attempt(&self, key: &str, now: Timestamp) -> Result<(), Duration>;
-    /// They signed in: their attempts are forgotten.
-    async fn forget(&self, key: &str);
-}
-
 #[derive(Debug, Default)]
-pub struct MemoryThrottle {
+pub struct LoginThrottle {
+    shared: Option<Arc<dyn SharedCounts>>,
+    /// This process's own count, for when nothing is shared.
     windows: Mutex<HashMap<String, Window>>,
 }
 
@@ -35,9 +30,27 @@ struct Window {
 /// Above this many keys, the windows that have passed are thrown away; above twice as many, all of them.
 const MANY: usize = 10_000;
 
-#[async_trait::async_trait]
-impl LoginThrottle for MemoryThrottle {
-    async fn attempt(&self, key: &str, now: Timestamp) -> Result<(), Duration> {
+fn name(key: &str) -> String {
+    format!("login:{key}")
+}
+
+impl LoginThrottle {
+    pub fn new(shared: Option<Arc<dyn SharedCounts>>) -> Self {
+        Self { shared, windows: Mutex::default() }
+    }
+
+    /// Counts one attempt; `Err` says how long to wait, and the attempt is not made.
+    pub async fn attempt(&self, key: &str, now: Timestamp) -> Result<(), Duration> {
+        if let Some(shared) = &self.shared {
+            let lot = Lot { name: name(key), calls: 1, lasts: WINDOW };
+            if let Some(total) = shared.add(&[lot]).await.and_then(|totals| totals.first().copied()) {
+                return if total.calls <= i64::from(ATTEMPTS) { Ok(()) } else { Err(total.left) };
+            }
+        }
+        self.attempt_here(key, now)
+    }
+
+    fn attempt_here(&self, key: &str, now: Timestamp) -> Result<(), Duration> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= MANY {
             windows.retain(|_, window| now.since(window.began) < WINDOW);
@@ -56,8 +69,12 @@ impl LoginThrottle for MemoryThrottle {
         Ok(())
     }
 
-    async fn forget(&self, key: &str) {
+    /// They signed in: their attempts are forgotten.
+    pub async fn forget(&self, key: &str) {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        if let Some(shared) = &self.shared {
+            shared.forget(&name(key)).await;
+        }
     }
 }
 
@@ -69,7 +86,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_sixth_attempt_within_a_minute_waits_for_the_rest_of_it() {
-        let throttle = MemoryThrottle::default();
+        let throttle = LoginThrottle::default();
         for _ in 0..5 {
             assert_eq!(throttle.attempt("ada", NOW).await, Ok(()));
         }
@@ -81,7 +98,7 @@ mod tests {
 
     #[tokio::test]
     async fn signing_in_forgets_the_attempts_before_it() {
-        let throttle = MemoryThrottle::default();
+        let throttle = LoginThrottle::default();
         for _ in 0..20 {
             assert_eq!(throttle.attempt("ada", NOW).await, Ok(()));
             throttle.forget("ada").await;

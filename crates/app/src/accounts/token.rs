@@ -7,6 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{Secret, TokenId, UserId};
 use store::{NewToken, StoreError, TokenHash, TokenInfo, TokenKind};
 
+/// API tokens of one person for one account, or for all of theirs. None ends for a new one: a program goes by each.
+const MAX_API_TOKENS: u32 = 100;
+
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -36,7 +39,7 @@ pub(super) async fn mint(
         name,
         expires_at: None,
     };
-    let id = app.store().sign_in().create_token(&new).await?;
+    let id = app.store().sign_in().create_token(&new, MAX_API_TOKENS).await?;
     Ok((id, Secret::new(token)))
 }
 

@@ -45,9 +45,23 @@ pub enum BeginError {
     /// AZURE_APP_ID and AZURE_APP_SECRET are missing.
     #[error("signing in with Microsoft is not configured on this installation")]
     NotConfigured,
+    #[error("too many sign-ins of this account are open")]
+    TooManyOpen,
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
 }
+
+impl From<StoreError> for BeginError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::LimitReached(_) => Self::TooManyOpen,
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// Attempts of one account that are under way at the same time. Each is over within a quarter of an hour.
+pub const MAX_OPEN_CONNECTIONS: u32 = 100;
 
 pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, BeginError> {
     if !member.may_manage_inboxes() {
@@ -73,19 +87,22 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
     };
     let connection = member
         .scope
-        .create_connection(&NewConnection {
-            purpose: match ask.inbox_id {
-                Some(_) => ConnectionPurpose::Reauthorise,
-                None => ConnectionPurpose::Connect,
+        .create_connection(
+            &NewConnection {
+                purpose: match ask.inbox_id {
+                    Some(_) => ConnectionPurpose::Reauthorise,
+                    None => ConnectionPurpose::Connect,
+                },
+                provider: Provider::Microsoft,
+                inbox_id: ask.inbox_id,
+                created_by: member.agent.user.id,
+                email,
+                handshake,
+                link_hash: TokenHash::of(&link_token),
+                expires_at: app.now().plus(app.settings().connection_lifetime),
             },
-            provider: Provider::Microsoft,
-            inbox_id: ask.inbox_id,
-            created_by: member.agent.user.id,
-            email,
-            handshake,
-            link_hash: TokenHash::of(&link_token),
-            expires_at: app.now().plus(app.settings().connection_lifetime),
-        })
+            MAX_OPEN_CONNECTIONS,
+        )
         .await?;
     Ok(Begun { url: app.settings().link(&format!("/microsoft/connect/{link_token}")), connection_id: connection.id })
 }

@@ -259,6 +259,7 @@ fn store_failure(error: &StoreError) -> Failure {
         | StoreError::SchemaTooOld { .. }
         | StoreError::SchemaTooNew { .. }
         | StoreError::Unstorable(_)
+        | StoreError::LimitReached(_)
         | StoreError::AlreadyServing
         | StoreError::Corrupt(_)
         | StoreError::Config(_) => {

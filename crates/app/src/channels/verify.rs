@@ -45,6 +45,12 @@ pub async fn prove(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
         Ok(proved) => {
             let name = identity.name.clone();
             match conclude(app, work, &connection, proved, name).await {
+                // The attempt ends here, and whoever follows it reads why.
+                Err(StoreError::LimitReached(_)) => {
+                    let failure = Failure::new(FailureClass::InboxLimitReached)
+                        .detail(format!("{} inboxes", app.settings().account_inboxes_limit));
+                    again_or_never(app, work, &connection, identity, failure).await
+                }
                 // Another attempt has just connected the same mailbox: looked at again, it is an inbox that signs in again.
                 Err(StoreError::Conflict(_)) => {
                     let failure = Failure::new(FailureClass::Internal).detail("connected twice at once");
@@ -81,6 +87,7 @@ async fn conclude(
             (channel.inbox_id, channel.id)
         }
         None => {
+            tx.room_for_an_inbox(app.settings().account_inboxes_limit).await?;
             let inbox = make_inbox(&mut tx, connection, &proved, name, fetch_health, send_health).await?;
             (inbox.id, inbox.channel.id)
         }

@@ -81,20 +81,23 @@ impl Subjects {
         installation.sql("UPDATE raw_emails SET state = 'waiting', ready_at = 0 WHERE uid = 2").await?;
         let connection = installation
             .scope
-            .create_connection(&NewConnection {
-                purpose: ConnectionPurpose::Connect,
-                provider: Provider::Microsoft,
-                inbox_id: None,
-                created_by: installation.member.agent.user.id,
-                email: None,
-                handshake: Handshake {
-                    state: Secret::new("state"),
-                    nonce: Secret::new("nonce"),
-                    pkce_verifier: Secret::new("verifier"),
+            .create_connection(
+                &NewConnection {
+                    purpose: ConnectionPurpose::Connect,
+                    provider: Provider::Microsoft,
+                    inbox_id: None,
+                    created_by: installation.member.agent.user.id,
+                    email: None,
+                    handshake: Handshake {
+                        state: Secret::new("state"),
+                        nonce: Secret::new("nonce"),
+                        pkce_verifier: Secret::new("verifier"),
+                    },
+                    link_hash: TokenHash::of("link"),
+                    expires_at: app.now(),
                 },
-                link_hash: TokenHash::of("link"),
-                expires_at: app.now(),
-            })
+                1000,
+            )
             .await?
             .id;
         installation.sql("UPDATE connections SET status = 'proving'").await?;

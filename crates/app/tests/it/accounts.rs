@@ -10,7 +10,12 @@ use domain::account::Role;
 const ADMIN: &str = "admin@contoso.example";
 
 fn ask(email: &str, password: &str, kind: SessionKind) -> SignIn {
-    SignIn { email: email.to_owned(), password: Secret::new(password), ip: "192.0.2.7".to_owned(), kind }
+    SignIn {
+        email: email.to_owned(),
+        password: Secret::new(password),
+        from: std::net::IpAddr::from([192, 0, 2, 7]).into(),
+        kind,
+    }
 }
 
 async fn refused(world: &World, credential: Credential<'_>) -> bool {

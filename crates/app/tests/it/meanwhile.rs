@@ -88,7 +88,7 @@ impl SlowRefusal {
             microsoft: Some(microsoft.expect("settings that fit")),
             settings: world.app.settings().clone(),
             wake: Arc::new(NobodyListens),
-            login_throttle: None,
+            shared_counts: None,
         })
     }
 }

@@ -115,7 +115,7 @@ pub async fn world() -> World {
         microsoft: Some(microsoft),
         settings: Settings::new(Environment::Development, frontend, imap, smtp),
         wake: wake.clone(),
-        login_throttle: None,
+        shared_counts: None,
     });
     let account = new_account(&app, "Contoso", "admin@contoso.example").await;
     let prover = tokio::spawn(prove_whatever_is_owed(app.clone(), wake));
@@ -152,7 +152,7 @@ pub async fn signed_in(app: &App, email: &str) -> Caller {
     let ask = SignIn {
         email: email.to_owned(),
         password: Secret::new(PASSWORD),
-        ip: "192.0.2.1".to_owned(),
+        from: std::net::IpAddr::from([192, 0, 2, 1]).into(),
         kind: SessionKind::Browser,
     };
     let session = accounts::sign_in(app, ask).await.expect("the right password");

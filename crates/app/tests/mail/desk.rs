@@ -147,7 +147,7 @@ impl Desk {
             microsoft: None,
             settings,
             wake: said.clone(),
-            login_throttle: None,
+            shared_counts: None,
         });
         let created = accounts::create_account(
             &app,

@@ -3,6 +3,7 @@
 //! Whatever is wrong is said together, each with what to do about it. No value of a secret appears in a message.
 
 mod database;
+mod limits;
 mod logging;
 mod microsoft;
 mod reader;
@@ -14,6 +15,7 @@ mod web;
 mod work;
 
 pub use database::Database;
+pub use limits::Limits;
 pub use logging::{LogFormat, Logging};
 pub use microsoft::{MicrosoftConfig, redirect_uri};
 pub use reader::Reader;
@@ -34,6 +36,7 @@ pub struct Config {
     pub keys: KeyRing,
     pub microsoft: MicrosoftConfig,
     pub work: Work,
+    pub limits: Limits,
     pub logging: Logging,
     /// What a person should know, to be logged once logging has begun.
     pub notes: Vec<String>,
@@ -78,9 +81,12 @@ impl Config {
         let keys = secrets::read(&mut reader, web.environment, &database.data_dir, entropy);
         let microsoft = MicrosoftConfig::read(&mut reader, &web);
         let work = Work::read(&mut reader);
+        let limits = Limits::read(&mut reader);
         let (problems, notes) = reader.finish();
         match keys {
-            Some(keys) if problems.is_empty() => Ok(Self { web, database, keys, microsoft, work, logging, notes }),
+            Some(keys) if problems.is_empty() => {
+                Ok(Self { web, database, keys, microsoft, work, limits, logging, notes })
+            }
             _ => Err(Problems(problems)),
         }
     }
@@ -98,6 +104,10 @@ impl Config {
         settings.fetch_limit_bytes = self.work.fetch_limit_bytes;
         settings.mail_memory_bytes = self.work.mail_memory_bytes;
         settings.full_parse_limit_bytes = self.work.full_parse_limit_bytes;
+        settings.calls_per_minute = self.limits.calls_per_minute;
+        settings.trusted_proxies.clone_from(&self.limits.trusted_proxies);
+        settings.account_inboxes_limit = self.limits.account_inboxes;
+        settings.account_agents_limit = self.limits.account_agents;
         settings
     }
 

@@ -42,6 +42,10 @@ fn everything_that_is_wrong_is_said_at_once_with_its_cure() {
         ("POLL_INTERVAL_SECONDS", "soon"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "loud=very"),
+        ("TRUSTED_PROXIES", "127.0.0.1, proxy.example"),
+        ("RACK_ATTACK_LIMIT", "0"),
+        ("ACCOUNT_INBOXES_LIMIT", "none"),
+        ("ACCOUNT_AGENTS_LIMIT", "0"),
     ];
     let problems = problems(&values);
     for (name, _) in values {

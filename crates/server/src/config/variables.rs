@@ -28,6 +28,26 @@ pub const VARIABLES: &[Variable] = &[
         help: "Where people and Microsoft reach this installation, such as https://desk.example.com. Required in production, and https there.",
     },
     Variable {
+        name: "TRUSTED_PROXIES",
+        default: "",
+        help: "Addresses and networks of the proxies in front, such as 127.0.0.1, 10.0.0.0/8: their X-Forwarded-For is believed. Without it all who come through a proxy are one address.",
+    },
+    Variable {
+        name: "RACK_ATTACK_LIMIT",
+        default: "3000",
+        help: "Calls of the API within a minute that one person may make, with all their tokens and sessions together. Strangers may make a tenth of it from one address. 10 to 1000000.",
+    },
+    Variable {
+        name: "ACCOUNT_INBOXES_LIMIT",
+        default: "1000",
+        help: "Inboxes that one account may have. Lowering it takes none away, and signing in again is always possible. 1 to 1000000.",
+    },
+    Variable {
+        name: "ACCOUNT_AGENTS_LIMIT",
+        default: "1000",
+        help: "People that one account may have. Lowering it takes nobody away. 1 to 1000000.",
+    },
+    Variable {
         name: "POSTROOM_DATA_DIR",
         default: "./data",
         help: "Folder for the SQLite database, its attachments and raw mails, and a development key. Must survive restarts; back it up.",

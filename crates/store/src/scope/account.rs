@@ -93,11 +93,19 @@ impl AccountScope {
     }
 
     /// Adds a user (found by e-mail, or made) to the account, with what `place` says of them there. `Conflict` when they are a member
-    /// already.
-    pub async fn create_agent(&self, new: &NewUser, role: Role, place: &AgentChange) -> Result<Agent> {
+    /// already, `LimitReached` when there are `most` people in it.
+    pub async fn create_agent(&self, new: &NewUser, role: Role, place: &AgentChange, most: u32) -> Result<Agent> {
         let tx = self.inner.begin().await?;
+        self.stand_in_line(&tx).await?;
         let user = people::find_or_create_user(&self.inner, &tx, new).await?;
         people::add_member(&self.inner, &tx, self.id, user.id, role).await?;
+        let people: Option<i64> = self
+            .sql("SELECT COUNT(*) FROM account_users WHERE account_id = :account AND removed_at IS NULL")
+            .value(&tx)
+            .await?;
+        if people.unwrap_or(0) > i64::from(most) {
+            return Err(StoreError::LimitReached("agents"));
+        }
         self.change_agent(&tx, user.id, place).await?;
         let agent = load_agent(&tx, self.id, user.id).await?;
         tx.commit().await?;
@@ -133,12 +141,18 @@ impl AccountScope {
         Ok(())
     }
 
+    /// Who counts something of the account and then adds to it, or takes of it, waits here for another who does.
+    pub(crate) async fn stand_in_line<C: ConnectionTrait>(&self, on: &C) -> Result<()> {
+        // Changed to what it was, which locks the row against this same statement. FOR UPDATE would also stop every message that is being
+        // inserted, for its foreign key, and wait in a circle with one that holds a conversation of somebody who is removed.
+        self.sql("UPDATE accounts SET updated_at = updated_at WHERE id = :account").run(on).await?;
+        Ok(())
+    }
+
     /// `Conflict` when `user` is the only administrator. Two who take each other's place away at once wait for each other here: an
     /// account without an administrator could never be managed again.
     async fn keep_an_administrator<C: ConnectionTrait>(&self, on: &C, user: UserId) -> Result<()> {
-        // Changed to what it was, which locks the row against this same statement. FOR UPDATE would also stop every message that is being
-        // inserted, for its foreign key, and wait in a circle with one that holds a conversation of `user`.
-        self.sql("UPDATE accounts SET updated_at = updated_at WHERE id = :account").run(on).await?;
+        self.stand_in_line(on).await?;
         let administrators: Vec<i64> = self
             .sql("SELECT user_id FROM account_users WHERE account_id = :account AND role = ? AND removed_at IS NULL")
             .bind(Role::Administrator.as_str())

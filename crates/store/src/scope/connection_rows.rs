@@ -29,7 +29,7 @@ pub(crate) async fn load<C: ConnectionTrait>(
     row.as_ref().map(convert::connection).transpose()
 }
 
-pub(crate) async fn create(scope: &AccountScope, new: &NewConnection) -> Result<Connection> {
+pub(crate) async fn create(scope: &AccountScope, new: &NewConnection, most: u32) -> Result<Connection> {
     let inner = &scope.inner;
     let now = inner.now().0;
     let uid = inner.random_name();
@@ -52,7 +52,22 @@ pub(crate) async fn create(scope: &AccountScope, new: &NewConnection) -> Result<
         updated_at: Set(now),
         ..Default::default()
     };
-    convert::connection(&insert_in(&inner.write, scope.id, row).await?)
+    let tx = inner.begin().await?;
+    scope.stand_in_line(&tx).await?;
+    let open: Option<i64> = scope
+        .sql(
+            "SELECT COUNT(*) FROM connections WHERE account_id = :account AND (status = 'proving' \
+             OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?))",
+        )
+        .bind(now)
+        .value(&tx)
+        .await?;
+    if open.unwrap_or(0) >= i64::from(most) {
+        return Err(StoreError::LimitReached("open connections"));
+    }
+    let row = insert_in(&tx, scope.id, row).await?;
+    tx.commit().await?;
+    convert::connection(&row)
 }
 
 pub(crate) async fn update<C: ConnectionTrait>(

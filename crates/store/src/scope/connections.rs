@@ -229,8 +229,9 @@ impl AccountScope {
         connection_rows::load(&self.inner.read, self.id, connection).await
     }
 
-    pub async fn create_connection(&self, new: &NewConnection) -> Result<Connection> {
-        connection_rows::create(self, new).await
+    /// `LimitReached` when `most` attempts of the account are open.
+    pub async fn create_connection(&self, new: &NewConnection, most: u32) -> Result<Connection> {
+        connection_rows::create(self, new, most).await
     }
 
     pub async fn update_connection(&self, connection: ConnectionId, change: &ConnectionChange) -> Result<Connection> {

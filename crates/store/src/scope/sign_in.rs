@@ -11,6 +11,7 @@ use domain::account::Role;
 use domain::user::{Membership, User};
 use domain::{AccountId, EmailAddress, InboxId, Timestamp, TokenId, UserId};
 use sea_orm::ActiveValue::Set;
+use sea_orm::ConnectionTrait;
 use std::sync::Arc;
 
 /// The scope of signing in.
@@ -97,7 +98,9 @@ impl SignIn {
             .collect()
     }
 
-    pub async fn create_token(&self, token: &NewToken) -> Result<TokenId> {
+    /// Of sessions the oldest end where there are more than `most`; of API tokens, which programs rely on, there are no more than `most`
+    /// for one account, or for all (`LimitReached`).
+    pub async fn create_token(&self, token: &NewToken, most: u32) -> Result<TokenId> {
         let row = api_token::ActiveModel {
             user_id: Set(token.user_id.0),
             account_id: Set(token.account_id.map(|a| a.0)),
@@ -109,7 +112,47 @@ impl SignIn {
             expires_at: Set(token.expires_at.map(|t| t.0)),
             ..Default::default()
         };
-        Ok(TokenId(tenant::insert_global(&self.inner.write, row).await?.id))
+        let tx = self.inner.begin().await?;
+        // Two who sign in as the same person at once are counted one after the other.
+        system("UPDATE users SET updated_at = updated_at WHERE id = ?").bind(token.user_id.0).run(&tx).await?;
+        let id = tenant::insert_global(&tx, row).await?.id;
+        match token.kind {
+            TokenKind::Session | TokenKind::Client => self.end_oldest_sessions(&tx, token.user_id, most).await?,
+            TokenKind::Api => self.no_more_tokens_than(&tx, token, most).await?,
+        }
+        tx.commit().await?;
+        Ok(TokenId(id))
+    }
+
+    async fn end_oldest_sessions<C: ConnectionTrait>(&self, on: &C, user: UserId, most: u32) -> Result<()> {
+        let now = self.inner.now().0;
+        system(
+            "UPDATE api_tokens SET revoked_at = ? WHERE user_id = ? AND kind IN ('session', 'client') AND revoked_at IS NULL \
+             AND id NOT IN (SELECT id FROM api_tokens WHERE user_id = ? AND kind IN ('session', 'client') \
+             AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?) ORDER BY id DESC LIMIT ?)",
+        )
+        .bind(now)
+        .bind(user.0)
+        .bind(user.0)
+        .bind(now)
+        .bind(i64::from(most))
+        .run(on)
+        .await?;
+        Ok(())
+    }
+
+    async fn no_more_tokens_than<C: ConnectionTrait>(&self, on: &C, token: &NewToken, most: u32) -> Result<()> {
+        let account = token.account_id.map(|account| account.0);
+        let tokens: Option<i64> = system(
+            "SELECT COUNT(*) FROM api_tokens WHERE user_id = ? AND kind = 'api' AND revoked_at IS NULL \
+             AND COALESCE(account_id, 0) = COALESCE(?, 0) AND (expires_at IS NULL OR expires_at > ?)",
+        )
+        .bind(token.user_id.0)
+        .bind(account)
+        .bind(self.inner.now().0)
+        .value(on)
+        .await?;
+        if tokens.unwrap_or(0) > i64::from(most) { Err(StoreError::LimitReached("API tokens")) } else { Ok(()) }
     }
 
     /// The user's tokens that are valid now, newest first.

@@ -23,7 +23,7 @@ async fn attempt(tenant: &Tenant, state: &str) -> Connection {
         link_hash: TokenHash::of(&format!("link-{state}")),
         expires_at: Timestamp(START.0 + 900_000_000),
     };
-    tenant.scope.create_connection(&new).await.unwrap()
+    tenant.scope.create_connection(&new, 1000).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

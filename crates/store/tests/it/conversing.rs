@@ -278,7 +278,7 @@ async fn a_reply_its_delivery_and_its_work_live_and_die_together() {
             name: None,
             expires_at: None,
         };
-        let token = w.store.sign_in().create_token(&token).await.unwrap();
+        let token = w.store.sign_in().create_token(&token, 1000).await.unwrap();
         let mut tx = scope.begin().await.unwrap();
         assert_eq!(tx.claim_idempotency_key(token, "k", &request, START).await.unwrap(), IdempotencyCheck::New);
         let sender = NewSender::User(w.ours.admin.id);

@@ -9,6 +9,8 @@ mod fetching;
 #[cfg(test)]
 mod keeping;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod owing;
 #[cfg(test)]
 mod pending;

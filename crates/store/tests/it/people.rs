@@ -21,8 +21,8 @@ async fn a_token_opens_what_its_user_may_enter_until_it_expires_or_is_revoked() 
             name: None,
             expires_at: Some(Timestamp(START.0 + 1_000_000_000)),
         };
-        let id = sign_in.create_token(&new).await.unwrap();
-        assert!(matches!(sign_in.create_token(&new).await, Err(StoreError::Conflict(_))));
+        let id = sign_in.create_token(&new, 1000).await.unwrap();
+        assert!(matches!(sign_in.create_token(&new, 1000).await, Err(StoreError::Conflict(_))));
         let known = sign_in.authenticate_token(&hash, START).await.unwrap().unwrap();
         assert_eq!((known.user.id, known.token_id, known.kind), (user.id, id, TokenKind::Client));
         assert_eq!(known.client_id.as_deref(), Some("client"));
@@ -58,7 +58,7 @@ async fn a_member_sees_the_inboxes_they_belong_to_and_an_administrator_all() {
         assert_eq!(w.ours.scope.inbox_members(second.id).await.unwrap().len(), 1);
 
         let bob = NewUser { email: address("bob@ours.example"), name: "Bob".to_owned(), password: None };
-        let again = w.ours.scope.create_agent(&bob, Role::Agent, &AgentChange::default()).await;
+        let again = w.ours.scope.create_agent(&bob, Role::Agent, &AgentChange::default(), 1000).await;
         assert!(matches!(again, Err(StoreError::Conflict(_))));
         let change =
             AgentChange { availability: Some(Availability::Busy), auto_offline: Some(false), ..AgentChange::default() };
@@ -128,7 +128,7 @@ async fn a_new_password_or_address_ends_every_session_but_one_and_no_api_token()
                 name: None,
                 expires_at: None,
             };
-            sign_in.create_token(&new).await.unwrap()
+            sign_in.create_token(&new, 1000).await.unwrap()
         };
         let kept = token("kept", TokenKind::Session).await;
         for (name, kind) in [("browser", TokenKind::Session), ("phone", TokenKind::Client), ("api", TokenKind::Api)] {
@@ -157,7 +157,7 @@ async fn a_new_password_or_address_ends_every_session_but_one_and_no_api_token()
 async fn a_text_that_postgresql_cannot_keep_is_told_apart_from_a_broken_database() {
     each(async |w| {
         let new = NewUser { email: address("nul@ours.example"), name: "a\0b".to_owned(), password: None };
-        match w.ours.scope.create_agent(&new, Role::Agent, &AgentChange::default()).await {
+        match w.ours.scope.create_agent(&new, Role::Agent, &AgentChange::default(), 1000).await {
             Err(StoreError::Unstorable(_)) => assert!(w.url.starts_with("postgres")),
             Ok(_) => assert!(!w.url.starts_with("postgres"), "SQLite keeps it"),
             Err(other) => panic!("{other}"),
@@ -174,7 +174,8 @@ async fn two_administrators_who_take_each_others_place_at_once_leave_one() {
         for round in 0..10 {
             let name = format!("admin{round}@ours.example");
             let new = NewUser { email: address(&name), name: name.clone(), password: None };
-            let second = scope.create_agent(&new, Role::Administrator, &AgentChange::default()).await.unwrap().user.id;
+            let second =
+                scope.create_agent(&new, Role::Administrator, &AgentChange::default(), 1000).await.unwrap().user.id;
             let one = scope
                 .agents()
                 .await

@@ -162,7 +162,7 @@ async fn tenant(store: &Store, name: &str, admin: &str) -> Tenant {
 impl Tenant {
     pub async fn agent(&self, email: &str) -> User {
         let new = NewUser { email: address(email), name: email.to_owned(), password: None };
-        self.scope.create_agent(&new, Role::Agent, &AgentChange::default()).await.unwrap().user
+        self.scope.create_agent(&new, Role::Agent, &AgentChange::default(), 1000).await.unwrap().user
     }
 
     pub async fn grant(&self, oid: &str) -> Grant {

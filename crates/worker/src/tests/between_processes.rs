@@ -4,6 +4,7 @@ use super::LONG;
 use crate::wake::Hints;
 use app::{Hint, Wake};
 use domain::{AccountId, ChannelId};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use testkit::redis::Redis;
 
@@ -70,7 +71,7 @@ async fn attempts_to_sign_in_are_counted_for_all_processes_and_without_redis_for
     let mut redis = Redis::start().unwrap();
     let now = domain::Timestamp::from_seconds(1_760_000_000);
     let throttles =
-        [crate::RedisThrottle::new(&redis.url()).unwrap(), crate::RedisThrottle::new(&redis.url()).unwrap()];
+        [(); 2].map(|()| LoginThrottle::new(Some(Arc::new(crate::RedisCounts::new(&redis.url()).unwrap()))));
     for attempt in 0..LOGIN_ATTEMPTS as usize {
         assert_eq!(throttles[attempt % 2].attempt("ada", now).await, Ok(()));
     }

@@ -14,6 +14,14 @@ impl Tx {
         inboxes::create_inbox(&self.tx, &self.scope, new).await
     }
 
+    /// `LimitReached` when the account has `most` inboxes. Until the end of this transaction nobody else adds one who asks first.
+    pub async fn room_for_an_inbox(&mut self, most: u32) -> Result<()> {
+        self.scope.stand_in_line(&self.tx).await?;
+        let inboxes: Option<i64> =
+            self.sql("SELECT COUNT(*) FROM inboxes WHERE account_id = :account").value(&self.tx).await?;
+        if inboxes.unwrap_or(0) < i64::from(most) { Ok(()) } else { Err(StoreError::LimitReached("inboxes")) }
+    }
+
     /// With everything in it: conversations, messages, raw mail, deliveries, attempts, and the work owed for them. Contacts stay.
     pub async fn delete_inbox(&mut self, inbox: InboxId) -> Result<bool> {
         inboxes::delete_inbox(&self.tx, self.scope.id, inbox).await
