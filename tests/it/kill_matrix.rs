@@ -50,8 +50,7 @@ async fn mail_arrives(point: &str, ways: &[Way]) -> Result<()> {
                 w.deliver(SUPPORT, &numbered(count)).await?;
                 count += 1;
                 w.conversations_are(count).await?;
-                w.stop_all("work")?;
-                w.start_processes().await?;
+                w.workers_begin_anew().await?;
                 w.holds().await
             };
             in_round(round.await, point, *way)?;
@@ -90,14 +89,11 @@ async fn a_mailbox_that_is_numbered_anew_is_read_once_whatever_happens_between_n
                     count += 1;
                 }
                 w.renumber(SUPPORT).await?;
-                w.start_towards("work", "uids_noted", way)?;
-                w.meets_its_point("work", way).await?;
-                w.befalls("work", way, async |w| w.conversations_are(count).await.map(drop)).await?;
+                w.worker_meets("uids_noted", way, async |w| w.conversations_are(count).await.map(drop)).await?;
                 w.deliver(SUPPORT, &numbered(count)).await?;
                 count += 1;
                 w.conversations_are(count).await?;
-                w.stop_all("work")?;
-                w.start_processes().await?;
+                w.workers_begin_anew().await?;
                 w.holds().await
             };
             in_round(round.await, "uids_noted", way)?;
@@ -121,8 +117,7 @@ async fn a_reply_leaves(point: &str, ways: &[Way]) -> Result<()> {
                 w.befalls("work", *way, async |w| is_sent(w, conversation, reply).await).await?;
                 let next = w.reply(conversation, &format!("after {n}")).await?["id"].as_i64().context("id")?;
                 is_sent(w, conversation, next).await?;
-                w.stop_all("work")?;
-                w.start_processes().await?;
+                w.workers_begin_anew().await?;
                 is_sent(w, conversation, reply).await?;
                 w.inbox_has(ADA, 2 * n + 2).await?;
                 w.holds().await
@@ -182,11 +177,8 @@ async fn whoever_was_refused_is_named_whatever_happens_before_the_mail_is_handed
                 });
                 let body = json!({"content": format!("reply {n}"), "cc_emails": GONE});
                 let reply = w.api.post(&path, &body).await?["id"].as_i64().context("id")?;
-                w.start_towards("work", "refusals_written", way)?;
-                w.meets_its_point("work", way).await?;
-                w.befalls("work", way, async |w| is_sent(w, conversation, reply).await).await?;
-                w.stop_all("work")?;
-                w.start_processes().await?;
+                w.worker_meets("refusals_written", way, async |w| is_sent(w, conversation, reply).await).await?;
+                w.workers_begin_anew().await?;
                 let delivery = w.message(conversation, reply).await?["delivery"].clone();
                 assert_eq!(delivery["refused_recipients"][0]["address"], json!(GONE), "{delivery}");
                 w.inbox_has(ADA, n + 1).await?;
@@ -250,27 +242,29 @@ async fn a_reply_that_was_committed_is_sent_once_whatever_happens_to_the_api() -
     .await
 }
 
+/// No worker is there, and whoever comes needs a new access token to read it.
+async fn mail_comes_when_tokens_have_ended(w: &mut World, n: usize) -> Result<()> {
+    w.stop_all("work")?;
+    w.minutes_pass().await?;
+    w.sandbox.expire_access_tokens(SUPPORT);
+    w.deliver(SUPPORT, &numbered(n)).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_whose_tokens_came_asks_nobody_to_sign_in_whatever_happens_to_its_worker() -> Result<()> {
     World::run(setup(), async |w| {
         let inbox = w.connect_and_watch(SUPPORT).await?;
         for (n, way) in [Dies, Stalls, IsCut(&[Database])].into_iter().enumerate() {
             let round = async {
-                w.stop_all("work")?;
-                w.minutes_pass().await?;
-                w.sandbox.expire_access_tokens(SUPPORT);
-                w.deliver(SUPPORT, &numbered(n)).await?;
-                w.start_towards("work", "token_answered", way)?;
-                w.meets_its_point("work", way).await?;
-                w.befalls("work", way, async |w| w.conversations_are(n + 1).await.map(drop)).await?;
+                mail_comes_when_tokens_have_ended(w, n).await?;
+                w.worker_meets("token_answered", way, async |w| w.conversations_are(n + 1).await.map(drop)).await?;
                 if way == Stalls {
                     // What the first one brought is older than what is kept, and Microsoft would take either.
                     let kept = w.number("SELECT version FROM grants").await?;
                     w.says("work", "newer tokens were stored during a refresh", 1).await?;
                     assert_eq!(w.number("SELECT version FROM grants").await?, kept, "older tokens were stored");
                 }
-                w.stop_all("work")?;
-                w.start_processes().await?;
+                w.workers_begin_anew().await?;
                 let health = w.api.get(&w.path(&format!("/inboxes/{inbox}/health"))).await?;
                 assert_eq!(health["fetch"]["state"], json!("connected"), "nobody has to sign in again: {health}");
                 w.holds().await
@@ -289,22 +283,16 @@ async fn a_permission_that_is_gone_is_said_whatever_happens_to_the_worker_that_l
         let path = w.path(&format!("/inboxes/{inbox}/health"));
         for (n, way) in [Dies, Stalls, IsCut(&[Database])].into_iter().enumerate() {
             let round = async {
-                w.stop_all("work")?;
-                w.minutes_pass().await?;
-                w.sandbox.expire_access_tokens(SUPPORT);
+                mail_comes_when_tokens_have_ended(w, n).await?;
                 w.sandbox.revoke_refresh_tokens(SUPPORT);
-                w.deliver(SUPPORT, &numbered(n)).await?;
-                w.start_towards("work", "grant_refused", way)?;
-                w.meets_its_point("work", way).await?;
-                w.befalls("work", way, async |w| {
+                w.worker_meets("grant_refused", way, async |w| {
                     w.eventually("somebody is asked to sign in again", async |w| {
                         Ok(w.api.get(&path).await?["fetch"]["state"] == json!("needs_reauth"))
                     })
                     .await
                 })
                 .await?;
-                w.stop_all("work")?;
-                w.start_processes().await?;
+                w.workers_begin_anew().await?;
                 // They do, and the mail that waited is there.
                 sign_in_again(w, inbox).await?;
                 w.conversations_are(n + 1).await?;

@@ -136,6 +136,24 @@ impl World {
         Ok(())
     }
 
+    /// A worker begins, meets its point, and what `way` says befalls it. `others`: as in [`World::befalls`].
+    pub async fn worker_meets(
+        &mut self,
+        point: &str,
+        way: Way,
+        others: impl AsyncFnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.start_towards("work", point, way)?;
+        self.meets_its_point("work", way).await?;
+        self.befalls("work", way, others).await
+    }
+
+    /// Every worker ends as it should, and one that meets nothing begins.
+    pub async fn workers_begin_anew(&mut self) -> Result<()> {
+        self.stop_all("work")?;
+        self.start_processes().await
+    }
+
     /// Waits until the API answers reads again; meanwhile it refuses plainly.
     pub async fn reads_again(&mut self) -> Result<()> {
         self.eventually("the API answers again", async |w| {
