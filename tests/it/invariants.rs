@@ -67,10 +67,7 @@ const SENT_ANEW: &[&str] = &[
 
 async fn what_is_broken_is_found(setup: Setup) -> Result<()> {
     World::run(setup, async |w| {
-        w.connect(SUPPORT).await?;
-        // What comes before is the past.
-        let opened = "SELECT COUNT(*) FROM channel_folders WHERE uidvalidity IS NOT NULL";
-        w.eventually("it is known where new mail begins", async |w| Ok(w.number(opened).await? == 1)).await?;
+        w.connect_and_watch(SUPPORT).await?;
         w.deliver(SUPPORT, &numbered(0)).await?;
         let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
         let reply = w.reply(conversation, "hello").await?["id"].as_i64().context("id")?;

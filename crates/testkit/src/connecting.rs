@@ -72,13 +72,19 @@ impl World {
         Ok((browser.open(&callback).await?, connection))
     }
 
-    /// The inbox has read its mailbox once, so that a mail delivered now is "new mail".
+    /// The inbox's mailbox is read, and it is known where new mail begins: what is delivered now is new mail, and the import has nothing of it.
     pub async fn watched(&mut self, inbox: i64) -> Result<()> {
         let path = self.path(&format!("/inboxes/{inbox}/health"));
         self.eventually("the mailbox is being watched", async |w| {
             Ok(w.api.get(&path).await?["fetch"]["state"] == json!("connected"))
         })
-        .await
+        .await?;
+        // Connecting has seen that the mailbox can be read, before its folder was opened.
+        let opened = format!(
+            "SELECT COUNT(*) FROM channel_folders f JOIN email_channels c ON c.account_id = f.account_id AND c.id = f.channel_id \
+             WHERE c.inbox_id = {inbox} AND f.role = 'inbox' AND f.uidvalidity IS NOT NULL"
+        );
+        self.eventually("it is known where new mail begins", async |w| Ok(w.number(&opened).await? == 1)).await
     }
 
     /// Connects a mailbox and waits until it is watched; answers the inbox's id.
