@@ -4,6 +4,7 @@
 
 mod commands;
 mod config;
+mod connections;
 mod database;
 mod folder;
 mod open_files;

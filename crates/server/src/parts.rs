@@ -1,6 +1,7 @@
 //! Puts the parts together from the configuration: store, ways out, Microsoft, hints, app, worker, HTTP server.
 
 use crate::config::Config;
+use crate::connections::{self, Places};
 use anyhow::{Context, Result};
 use app::shared_clock::{self, SharedClock};
 use app::shared_counts::SharedCounts;
@@ -107,7 +108,7 @@ impl Listening {
     /// Serves until `stop`, then answers what was asked already.
     pub async fn serve(self, stop: CancellationToken) -> Result<()> {
         info!(address = %self.addr, "serving");
-        Server::new_with_acceptor(self.acceptor)
+        Server::new_with_acceptor(Places::new(self.acceptor, connections::MOST, connections::IDLE))
             .run_with_graceful_shutdown(
                 api::routes(api::ApiConfig::new(self.app)),
                 async move { stop.cancelled().await },

@@ -5,6 +5,9 @@ use crate::shared_counts::Total;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+/// Nothing here takes so long.
+const LONG: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 struct StillClock(AtomicI64);
 
@@ -65,9 +68,12 @@ impl Place {
 impl Shared {
     /// Until all that was told comes to so much.
     async fn comes_to(&self, calls: i64) {
-        while self.counts.lock().expect("not poisoned").values().sum::<i64>() != calls {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let waiting = async {
+            while self.counts.lock().expect("not poisoned").values().sum::<i64>() != calls {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LONG, waiting).await.expect("what was told comes to another number");
     }
 }
 
