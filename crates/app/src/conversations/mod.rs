@@ -36,12 +36,29 @@ pub enum ReadError {
     Store(#[from] StoreError),
 }
 
-/// A random (version 4) UUID: what names a conversation for ever.
-pub(crate) fn new_uuid(entropy: &dyn domain::Entropy) -> String {
-    let mut bytes = [0u8; 16];
-    entropy.fill(&mut bytes);
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+/// What names a conversation for ever: a UUID that begins with the time (version 7, RFC 9562 §5.7), so that new ones stand together in the
+/// database's index, and ends with 74 random bits.
+pub(crate) fn new_uuid(entropy: &dyn domain::Entropy, now: domain::Timestamp) -> String {
+    let mut random = [0u8; 10];
+    entropy.fill(&mut random);
+    let milliseconds = u64::try_from(now.micros() / 1000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::SystemEntropy;
+    use domain::Timestamp;
+    use std::time::Duration;
+
+    #[test]
+    fn a_conversations_uuid_stands_behind_those_made_before_it_and_cannot_be_guessed_from_the_time() {
+        let (entropy, now) = (SystemEntropy::new(), Timestamp::from_seconds(1_700_000_000));
+        let first = new_uuid(&entropy, now);
+        // RFC 9562 §5.7: 48 bits of milliseconds, then the version.
+        assert_eq!((&first[..13], &first[13..15], first.len()), ("018bcfe5-6800", "-7", 36));
+        assert_ne!(first, new_uuid(&entropy, now));
+        assert!(first < new_uuid(&entropy, now.plus(Duration::from_millis(1))));
+    }
 }

@@ -217,7 +217,7 @@ impl<'a> Filing<'a> {
         let quiet = contact.blocked || looks_old;
         let waits = !quiet && reading.kind != MailKind::Bounce && !reading.auto_reply;
         NewConversation {
-            uuid: new_uuid(self.app.entropy()),
+            uuid: new_uuid(self.app.entropy(), self.app.now()),
             inbox_id: self.inbox.id,
             contact_id: contact.id,
             status: if quiet { ConversationStatus::Resolved } else { ConversationStatus::Open },

@@ -63,7 +63,7 @@ impl Sizes {
             idle_seconds: 15,
             huge_bytes: 150 * 1024 * 1024,
             backlog: 100_000,
-            backlog_read: 5_000,
+            backlog_read: 100_000,
         }
     }
 
