@@ -22,6 +22,7 @@ mod m0012_installation;
 mod m0013_pace;
 mod m0014_kept_sessions;
 mod m0015_small_blobs;
+mod m0016_blob_chunks_by_row;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_pace::Migration),
             Box::new(m0014_kept_sessions::Migration),
             Box::new(m0015_small_blobs::Migration),
+            Box::new(m0016_blob_chunks_by_row::Migration),
         ]
     }
 }

@@ -48,6 +48,39 @@ async fn bytes_of_any_length_come_back_and_only_long_ones_are_files() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_were_rows_before_m0016_are_rows_after_it_and_go_with_their_blob() {
+    on_sqlite(async |w| {
+        let scope = &w.ours.scope;
+        let texts = ["one", "two", "three"];
+        let mut ids = Vec::new();
+        for text in texts {
+            ids.push(scope.put_blob(text.as_bytes()).await.unwrap());
+        }
+        for statement in [
+            "CREATE TABLE before (account_id BIGINT NOT NULL, blob_id BIGINT NOT NULL, seq BIGINT NOT NULL, bytes BLOB NOT NULL, \
+             PRIMARY KEY (account_id, blob_id, seq), \
+             FOREIGN KEY (account_id, blob_id) REFERENCES blobs (account_id, id) ON DELETE CASCADE) WITHOUT ROWID",
+            "INSERT INTO before SELECT account_id, blob_id, seq, bytes FROM blob_chunks",
+            "DROP TABLE blob_chunks",
+            "ALTER TABLE before RENAME TO blob_chunks",
+            "DELETE FROM seaql_migrations WHERE version = 'm0016_blob_chunks_by_row'",
+        ] {
+            w.sql(statement).await;
+        }
+        let store = w.another_store().await;
+        assert!(matches!(store.schema().await.unwrap(), SchemaState::TooOld { .. }));
+        store.migrate().await.unwrap();
+        for (id, text) in ids.iter().zip(texts) {
+            assert_eq!(scope.read_blob(*id).await.unwrap().unwrap(), text.as_bytes());
+        }
+        assert_eq!(chunks(&w).await, 3);
+        w.sql(&format!("DELETE FROM blobs WHERE id = {}", ids[0])).await;
+        assert_eq!(chunks(&w).await, 2);
+    })
+    .await;
+}
+
 /// A blob of a version that wrote every blob as a file.
 async fn earlier(w: &World) -> (PathBuf, domain::BlobId) {
     let id = w.ours.scope.put_blob(EARLIER).await.unwrap();
