@@ -233,7 +233,11 @@ fn without_placeholders(fetched: Vec<FetchedEmail>, may_wait: impl Fn(u32) -> bo
 fn is_placeholder(mail: &[u8]) -> bool {
     // Looked for before the mail is parsed, because nearly none is one.
     let begin = &mail[..mail.len().min(PLACEHOLDER_BYTES)];
-    begin.windows(PLACEHOLDER_SENDER.len()).any(|at| at.eq_ignore_ascii_case(PLACEHOLDER_SENDER))
+    let user = PLACEHOLDER_SENDER.iter().take_while(|byte| **byte != b'@').count();
+    let sender_around = |at: usize| begin.get(at.checked_sub(user)?..at - user + PLACEHOLDER_SENDER.len());
+    memchr::memchr_iter(b'@', begin)
+        .filter_map(sender_around)
+        .any(|sender| sender.eq_ignore_ascii_case(PLACEHOLDER_SENDER))
         // Whatever breaks the reader is no such note, and must not end the mailbox's session: it is looked into later, alone.
         && std::panic::catch_unwind(|| parse(begin, PLACEHOLDER_BYTES).defects.contains(&Defect::Placeholder))
             .unwrap_or(false)
