@@ -12,15 +12,16 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {
     by_timer: Instant,
+    /// This computer's own: what the database's clock has corrected in ours since is no time that passed.
     by_clock: Timestamp,
 }
 
 impl Stopwatch {
     pub fn start(app: &App) -> Self {
-        Self { by_timer: Instant::now(), by_clock: app.now() }
+        Self { by_timer: Instant::now(), by_clock: app.clock().uncorrected() }
     }
 
     pub fn elapsed(&self, app: &App) -> Duration {
-        self.by_timer.elapsed().max(app.now().since(self.by_clock))
+        self.by_timer.elapsed().max(app.clock().uncorrected().since(self.by_clock))
     }
 }
