@@ -156,12 +156,12 @@ impl Connector {
         })
     }
 
-    /// The right to one session with a mail server, when it is there; whoever opens one holds it as long as that lasts.
+    /// The right to one session with a mail server, for a mailbox that waits as long as it takes; whoever opens one holds it as long as that lasts.
     pub async fn slot(&self, endpoint: &Endpoint) -> Slot {
         self.slots.take(endpoint).await
     }
 
-    /// The same, for whoever has something better to do than to wait for long.
+    /// The same for a job, which waits for one mailbox at most besides other jobs, and not for long.
     pub async fn slot_in_time(&self, endpoint: &Endpoint) -> Result<Slot, NetError> {
         self.slots.take_within(endpoint, self.slot_timeout).await
     }

@@ -1,7 +1,9 @@
 //! How many connections may be open to one mail server at a time: each holds a slot of its host for as long as it lives.
 //!
-//! Who finds none free waits in line, and those who hold one only in case something happens ([`Slot::wanted`]) are asked, one for each that
-//! waits and the longest idle first, to give theirs up. It closes nothing by itself, and knows nothing of other processes.
+//! Who finds none free waits in line. There may be far more mailboxes in it than jobs, and each of those comes again when it was read; so of
+//! all mailboxes one at a time stands in line with the jobs, and a job waits for one of them at most, besides other jobs. Those who hold a
+//! slot only in case something happens ([`Slot::wanted`]) are asked, one for each that waits and the longest idle first, to give theirs up.
+//! It closes nothing by itself, and knows nothing of other processes.
 
 use crate::{Endpoint, NetError};
 use std::collections::HashMap;
@@ -21,7 +23,11 @@ pub(crate) struct Slots {
 
 #[derive(Debug)]
 struct Host {
+    name: String,
+    most: NonZeroU32,
     free: Arc<Semaphore>,
+    /// Whose turn it is, of those that wait as long as it takes, to stand in line.
+    first: Semaphore,
     waiting: AtomicUsize,
     /// Somebody began to wait.
     asked: Notify,
@@ -45,47 +51,61 @@ impl Slots {
         Self { each, hosts: Mutex::default() }
     }
 
-    /// A slot, when there is one.
+    /// A slot, when there is one, however long it takes.
     pub(crate) async fn take(&self, endpoint: &Endpoint) -> Slot {
-        let Some(each) = self.each else { return Slot(None) };
-        let host = self.host(endpoint, each);
-        let permit = if let Ok(permit) = host.free.clone().try_acquire_owned() {
-            permit
-        } else {
-            if !host.said.swap(true, Ordering::Relaxed) {
-                warn!(host = %endpoint, most = each, "more connections to a mail server are wanted than it is allowed; mailboxes take turns");
-            }
-            let _waiting = Waiting::at(&host);
-            host.free.clone().acquire_owned().await.expect("nobody closes it")
-        };
-        Slot(Some(Arc::new(Held { host, _permit: permit })))
+        let Some(host) = self.host(endpoint) else { return Slot(None) };
+        if let Ok(permit) = host.free.clone().try_acquire_owned() {
+            return Slot::of(host, permit);
+        }
+        let _waiting = Waiting::at(&host);
+        let first = host.first.acquire().await.expect("nobody closes it");
+        let permit = host.free.clone().acquire_owned().await.expect("nobody closes it");
+        drop(first);
+        Slot::of(host.clone(), permit)
     }
 
+    /// A slot for whoever has something better to do than to wait for longer.
     pub(crate) async fn take_within(&self, endpoint: &Endpoint, within: Duration) -> Result<Slot, NetError> {
-        let taken = tokio::time::timeout(within, self.take(endpoint)).await;
-        taken.map_err(|_| NetError::NoSlot { host: endpoint.host.clone(), most: self.each.map_or(0, NonZeroU32::get) })
+        let Some(host) = self.host(endpoint) else { return Ok(Slot(None)) };
+        if let Ok(permit) = host.free.clone().try_acquire_owned() {
+            return Ok(Slot::of(host, permit));
+        }
+        let _waiting = Waiting::at(&host);
+        match tokio::time::timeout(within, host.free.clone().acquire_owned()).await {
+            Ok(permit) => Ok(Slot::of(host.clone(), permit.expect("nobody closes it"))),
+            Err(_) => Err(NetError::NoSlot { host: endpoint.host.clone(), most: host.most.get() }),
+        }
     }
 
-    fn host(&self, endpoint: &Endpoint, each: NonZeroU32) -> Arc<Host> {
+    /// `None`: there is no bound.
+    fn host(&self, endpoint: &Endpoint) -> Option<Arc<Host>> {
+        let most = self.each?;
         // No code panics while it holds this, so a poisoned lock holds a good state.
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let name = (endpoint.host.to_ascii_lowercase(), endpoint.port);
         if let Some(host) = hosts.get(&name).and_then(Weak::upgrade) {
-            return host;
+            return Some(host);
         }
         hosts.retain(|_, host| host.strong_count() > 0);
         let host = Arc::new(Host {
-            free: Arc::new(Semaphore::new(usize::try_from(each.get()).unwrap_or(Semaphore::MAX_PERMITS))),
+            name: endpoint.to_string(),
+            most,
+            free: Arc::new(Semaphore::new(usize::try_from(most.get()).unwrap_or(Semaphore::MAX_PERMITS))),
+            first: Semaphore::new(1),
             waiting: AtomicUsize::new(0),
             asked: Notify::new(),
             said: AtomicBool::new(false),
         });
         hosts.insert(name, Arc::downgrade(&host));
-        host
+        Some(host)
     }
 }
 
 impl Slot {
+    fn of(host: Arc<Host>, permit: OwnedSemaphorePermit) -> Self {
+        Self(Some(Arc::new(Held { host, _permit: permit })))
+    }
+
     /// Somebody waits for a connection to this host.
     pub fn is_wanted(&self) -> bool {
         self.0.as_ref().is_some_and(|held| held.host.waiting.load(Ordering::Acquire) > 0)
@@ -106,6 +126,13 @@ struct Waiting<'h>(&'h Host);
 
 impl<'h> Waiting<'h> {
     fn at(host: &'h Host) -> Self {
+        if !host.said.swap(true, Ordering::Relaxed) {
+            let most = host.most;
+            warn!(
+                host = host.name,
+                most, "more connections to a mail server are wanted than it is allowed; mailboxes take turns"
+            );
+        }
         host.waiting.fetch_add(1, Ordering::AcqRel);
         host.asked.notify_one();
         Self(host)
@@ -177,6 +204,29 @@ mod tests {
         drop(busy);
         let next = next.now_or_never().expect("its slot");
         assert!(next.wanted().now_or_never().is_none(), "nobody waits");
+    }
+
+    #[tokio::test]
+    async fn a_job_waits_for_one_mailbox_at_most_however_many_stand_before_it() {
+        let slots = slots(1);
+        let mail = host("mail.example");
+        let busy = slots.take(&mail).await;
+        let mut mailboxes: Vec<_> = (0..100).map(|_| Box::pin(slots.take(&mail))).collect();
+        for mailbox in &mut mailboxes {
+            assert!(mailbox.now_or_never().is_none());
+        }
+        let mut job = Box::pin(slots.take_within(&mail, Duration::from_secs(3600)));
+        assert!((&mut job).now_or_never().is_none());
+        drop(busy);
+        let first = mailboxes.remove(0).now_or_never().expect("it stood in line before the job");
+        assert!((&mut job).now_or_never().is_none());
+        drop(first);
+        for mailbox in &mut mailboxes {
+            assert!(mailbox.now_or_never().is_none());
+        }
+        let job = job.now_or_never().expect("its slot").expect("in time");
+        drop(job);
+        assert!(mailboxes.remove(0).now_or_never().is_some(), "and the mailboxes go on");
     }
 
     #[tokio::test]

@@ -32,6 +32,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// A connection that stayed this long and read the mailbox lived; only that makes the waits short again. A server that lets us in and
 /// throws us out is not well.
 const LIVED: Duration = Duration::from_secs(60);
+/// So often in a row a session may end while its mailbox waits for memory before that is a failure, and the waits grow.
+const MOST_STOOD_IDLE: u32 = 3;
 /// With IDLE the poll is only a net, and is cast this many times less often. With the default of a minute that is nine minutes, well below
 /// the 29 after which RFC 2177 wants an IDLE renewed.
 const IDLE_NET_POLLS: u32 = 9;
@@ -72,8 +74,10 @@ enum Ended {
     GaveWay {
         more: bool,
     },
-    /// Its server held memory for which others wait, and did not send; or it was left while the mailbox waited for memory.
-    Left,
+    /// Its server held memory for which others wait, and did not send.
+    TooSlow,
+    /// It did not outlive the mailbox's wait for memory.
+    StoodIdle,
     Trouble(MailboxError),
 }
 
@@ -107,15 +111,22 @@ impl Actor {
     pub(crate) async fn run(self) -> End {
         let mut failures = 0u32;
         let mut expired_at: Option<Instant> = None;
+        let mut stood_idle = 0u32;
         if let Some(end) = self.obey_what_was_asked().await {
             return end;
         }
         loop {
-            let Some(slot) = self.slot().await else { return End::Stopped };
+            let slot = match self.slot().await {
+                Ok(slot) => slot,
+                Err(end) => return end,
+            };
             let begun = Instant::now();
             let mut read = false;
             let ended = self.connection(failures > 0, &slot, &mut read).await;
             drop(slot);
+            if read {
+                stood_idle = 0;
+            }
             let lived = read && begun.elapsed() >= LIVED;
             if lived {
                 failures = 0;
@@ -124,7 +135,14 @@ impl Actor {
                 Ended::Stopped => return End::Stopped,
                 Ended::NotOurs => return End::NotOurs,
                 // No failure: it is read again at once, the slow in a line of their own. Who is too slow there has failed.
-                Ended::Left => continue,
+                Ended::TooSlow => continue,
+                Ended::StoodIdle if stood_idle < MOST_STOOD_IDLE => {
+                    stood_idle += 1;
+                    continue;
+                }
+                Ended::StoodIdle => Failure::new(FailureClass::ConnectionLost)
+                    .detail("the server ends its sessions sooner than there is memory for their mail")
+                    .into(),
                 // It was read well, and ended by us.
                 Ended::GaveWay { more } => {
                     failures = 0;
@@ -178,12 +196,26 @@ impl Actor {
         }
     }
 
-    /// The right to a connection to the mailbox's host; `None`: stopped.
-    async fn slot(&self) -> Option<Slot> {
-        tokio::select! {
-            () = self.stop.cancelled() => None,
-            slot = mailbox::slot(&self.app) => Some(slot),
+    /// The right to a connection to the mailbox's host. Whoever waited for it asks whether the mailbox is still ours.
+    async fn slot(&self) -> Result<Slot, End> {
+        let mut waiting = std::pin::pin!(mailbox::slot(&self.app));
+        if let Some(slot) = (&mut waiting).now_or_never() {
+            return Ok(slot);
         }
+        let slot = loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(End::Stopped),
+                slot = &mut waiting => break slot,
+                // The look that follows is the answer to it, unless the mailbox is no longer to be read.
+                () = self.signal.notified() => {
+                    if matches!(tending::standing(&self.app, &self.lease).await, Ok(Standing::NotOurs)) {
+                        return Err(End::NotOurs);
+                    }
+                }
+            }
+        };
+        // Where the database does not answer, opening the mailbox meets the same.
+        if matches!(tending::holds(&self.app, &self.lease).await, Ok(false)) { Err(End::NotOurs) } else { Ok(slot) }
     }
 
     /// Spread, so that mailboxes that came together do not look together.
@@ -237,7 +269,8 @@ impl Actor {
     async fn connection(&self, is_failing: bool, slot: &Slot, read: &mut bool) -> Ended {
         tokio::select! {
             ended = self.connected(is_failing, slot, read) => ended.unwrap_or_else(|error| match error {
-                PullError::TooSlow | PullError::StoodIdle => Ended::Left,
+                PullError::TooSlow => Ended::TooSlow,
+                PullError::StoodIdle => Ended::StoodIdle,
                 PullError::Mailbox(error) => Ended::Trouble(error),
             }),
             // A month of mail, or a server that does not even answer our goodbye.

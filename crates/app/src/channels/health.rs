@@ -215,7 +215,11 @@ pub(super) async fn try_again_in(
         }
         Part::Send => {
             let outcome = Box::pin(probe_sending(app, scope, &channel)).await;
-            record_send(app, scope, channel.id, outcome.as_ref().copied(), None).await?;
+            // Where there was no connection to be had, nothing was asked; what waits to be sent asks soon.
+            let asked = !matches!(&outcome, Err(failure) if failure.class == domain::FailureClass::HostBusy);
+            if asked {
+                record_send(app, scope, channel.id, outcome.as_ref().copied(), None).await?;
+            }
             if outcome.is_ok() {
                 scope.call_next_delivery(channel.id).await?;
             }

@@ -5,7 +5,7 @@
 
 use super::examine::{Proved, Trouble, examine};
 use super::{Part, health, snapshot};
-use crate::jobs::prove_connection;
+use crate::jobs::{UNTIL_SLOT, prove_connection};
 use crate::{App, Hint};
 use domain::account::AccountStatus;
 use domain::channel::{ConnectionStatus, EmailChannel, Health, HealthState};
@@ -60,6 +60,10 @@ pub async fn prove(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
             }
         }
         Err(Trouble::Store(error)) => Err(error),
+        Err(Trouble::Failure(busy)) if busy.class == FailureClass::HostBusy => {
+            app.store().relay().release(work, UNTIL_SLOT).await?;
+            Ok(())
+        }
         Err(Trouble::Failure(failure)) => again_or_never(app, work, &connection, identity, failure).await,
     }
 }

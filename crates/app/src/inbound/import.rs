@@ -36,9 +36,6 @@ const UNTIL_ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// How soon to look again whether somebody has mended the mailbox.
 const UNTIL_MENDED: Duration = Duration::from_secs(60);
 
-/// How soon to ask again for a connection to a host at which all were taken.
-const UNTIL_SLOT: Duration = Duration::from_secs(5);
-
 /// How one slice of an import ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
@@ -69,7 +66,7 @@ pub async fn run(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
         Err(PullError::TooSlow | PullError::StoodIdle) => relay.go_on(work).await?,
         // No trouble of the mailbox.
         Err(PullError::Mailbox(MailboxError::Failure(busy))) if busy.class == FailureClass::HostBusy => {
-            relay.release(work, UNTIL_SLOT).await?
+            relay.release(work, jobs::UNTIL_SLOT).await?
         }
         Err(PullError::Mailbox(MailboxError::LeaseLost)) => return Err(StoreError::LeaseLost),
         Err(PullError::Mailbox(MailboxError::Store(error))) => return Err(error),

@@ -31,6 +31,10 @@ pub const MOST_BREAKDOWNS: u32 = 5;
 pub const FIRST_REST: Duration = Duration::from_secs(5);
 pub const LONGEST_REST: Duration = Duration::from_secs(120);
 
+/// How soon work asks again for a connection to a mail server at which all were taken (`net::Slot`). That is no failure of the mailbox, and no
+/// try of the work.
+pub const UNTIL_SLOT: Duration = Duration::from_secs(5);
+
 /// What most rows hold beside their subject: nothing. What a newer version adds is ignored.
 #[derive(Debug, Deserialize)]
 struct Nothing {}

@@ -23,9 +23,6 @@ use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError, Submission};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How soon to ask again for a connection to a host at which all were taken.
-const UNTIL_SLOT: Duration = Duration::from_secs(5);
-
 /// What an attempt leaves to the mailbox's next one.
 pub(super) struct Attempted {
     /// Another mail may leave over it.
@@ -56,7 +53,7 @@ pub(super) async fn attempt(
         Ok(signed_in) => signed_in,
         Err(failure) if failure.class == FailureClass::HostBusy => {
             // Nothing is known to be wrong with the mailbox.
-            let in_line = Settled::InLine { failure, wait: UNTIL_SLOT, ask_in: UNTIL_SLOT, pause: None };
+            let in_line = Settled::InLine { failure, wait: jobs::UNTIL_SLOT, ask_in: jobs::UNTIL_SLOT, pause: None };
             settle::settle(app, work, id, in_line).await?;
             return Ok(Attempted { session: None, next: false });
         }

@@ -64,6 +64,10 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
         Ok(None) => not_found(app, work, &channel, record, failure).await,
         Err(MailboxError::Store(error)) => Err(error),
         Err(MailboxError::LeaseLost) => Err(StoreError::LeaseLost),
+        Err(MailboxError::Failure(busy)) if busy.class == FailureClass::HostBusy => {
+            relay.release(work, jobs::UNTIL_SLOT).await?;
+            Ok(())
+        }
         Err(MailboxError::Failure(trouble)) => {
             // No look was taken, so none is counted; but nobody waits for ever.
             warn!(delivery.id = %id, failure = %trouble, "Sent could not be looked into");

@@ -1,15 +1,15 @@
 //! Who signed in, under which name: people who are renamed, guests, accounts whose names are no addresses, suspended accounts.
 
 use crate::connect::followed_to_the_end;
-use crate::support::{Attempt, World, connected, failed, query, world};
+use crate::support::{Attempt, HOST_CONNECTIONS, World, connected, failed, query, world};
 use app::channels::callback::{AskAddress, CallbackPage};
 use app::channels::{connection_status, inboxes};
 use domain::FailureClass;
 use domain::account::AccountStatus;
-use domain::channel::ConnectionStatus;
+use domain::channel::{ConnectionStatus, HealthState};
 use sandbox::{Event, IdTokenFault};
 use std::time::Duration;
-use store::Rooms;
+use store::{ClaimedWork, OwedKind, Rooms};
 
 /// What the inbox's channel goes by: principal, mailbox, From, SMTP user.
 async fn names(world: &World, inbox: domain::InboxId) -> [String; 4] {
@@ -65,6 +65,19 @@ async fn a_new_name_counts_only_when_the_mailbox_opens_under_it_and_is_nobody_el
     assert_eq!(names(&world, inbox).await, ["support@contoso.example"; 4]);
 }
 
+/// Work that was put back, when it is due.
+async fn comes_again(claim: impl AsyncFn() -> Option<ClaimedWork>) -> ClaimedWork {
+    let due = async {
+        loop {
+            match claim().await {
+                Some(work) => return work,
+                None => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), due).await.expect("it comes again")
+}
+
 #[tokio::test]
 async fn no_mailbox_of_a_suspended_account_is_signed_in_to_and_it_is_when_the_suspension_ends() {
     let world = world().await;
@@ -91,16 +104,45 @@ async fn no_mailbox_of_a_suspended_account_is_signed_in_to_and_it_is_when_the_su
     assert_eq!(failed(&attempt.follow(&state).await), FailureClass::AccountSuspended);
 
     operator.set_account_status(world.account, AccountStatus::Active).await.expect("resumed");
-    let work = tokio::time::timeout(Duration::from_secs(30), async {
-        loop {
-            match claim().await {
-                Some(work) => return work,
-                None => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
-    });
-    app::channels::verify::prove(&world.app, &work.await.expect("it comes again")).await.expect("the database");
+    app::channels::verify::prove(&world.app, &comes_again(claim).await).await.expect("the database");
     connected(&attempt.follow(&state).await);
+}
+
+#[tokio::test]
+async fn a_sign_in_for_which_no_connection_to_a_mail_server_is_free_waits_for_one_and_its_inbox_is_well() {
+    let world = world().await;
+    let settings = world.app.settings().clone();
+    for (host, address) in [(settings.imap, "support@contoso.example"), (settings.smtp, "sales@contoso.example")] {
+        let attempt = world.begin(None).await;
+        let back = attempt.sign_in(address).await;
+        let state = query(&back).state.expect("a state");
+        let CallbackPage::Confirm { token, .. } = attempt.come_back(&back, None).await else { panic!("not asked") };
+        world.stop_proving();
+        let confirming = tokio::time::timeout(Duration::from_millis(500), attempt.confirm(&token)).await;
+        assert!(confirming.is_err(), "nobody proves it");
+        let one = || world.app.connector().slot(&host);
+        let taken = futures_util::future::join_all((0..HOST_CONNECTIONS.get()).map(|_| one())).await;
+
+        let relay = world.app.store().relay();
+        let due = relay.hand_over(Rooms::of_each(1), &[], Duration::ZERO).await.expect("the relay").remove(0);
+        assert_eq!(due.kind, OwedKind::ProveConnection);
+        let lease = Duration::from_secs(60);
+        let claim = async || relay.claim(due.account_id, due.kind, due.owed_id, "test", lease).await.expect("answers");
+        let work = claim().await.expect("the proof");
+        // Longer than trouble that passes is tried again.
+        world.advance(Duration::from_secs(20 * 60));
+        app::channels::verify::prove(&world.app, &work).await.expect("the database");
+        let status = connection_status(&world.app, &world.admin().await, attempt.id).await.expect("the attempt");
+        assert_eq!((status.status, status.connection.failure), (ConnectionStatus::Proving, None));
+        assert!(claim().await.is_none(), "it is not asked for at once");
+        drop(taken);
+        let work = comes_again(claim).await;
+        app::channels::verify::prove(&world.app, &work).await.expect("the database");
+        let inbox = connected(&attempt.follow(&state).await);
+        let inbox = inboxes::show(&world.app, &world.admin().await, inbox).await.expect("the inbox");
+        assert!(inbox.channel.send_health.failure.is_none() && inbox.channel.fetch_health.failure.is_none());
+        assert_eq!(inbox.channel.send_health.state, HealthState::Connected);
+    }
 }
 
 /// Back from a sign-in whose token names no address: the page that asks for one.

@@ -12,6 +12,7 @@ use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
 use oauth::{Microsoft, MicrosoftSettings};
 use sandbox::{Sandbox, SandboxConfig};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,6 +47,9 @@ impl Wake for WakeProver {
         self.0.notify_one();
     }
 }
+
+/// More than any story here needs.
+pub const HOST_CONNECTIONS: NonZeroU32 = NonZeroU32::new(8).expect("more than none");
 
 pub struct World {
     pub app: App,
@@ -88,6 +92,8 @@ pub async fn world() -> World {
     let connector = Connector::new(ConnectorConfig {
         extra_ca_pem: Some(sandbox.ca_pem().into_bytes()),
         plain_http: true,
+        host_connections: Some(HOST_CONNECTIONS),
+        slot_timeout: Duration::from_millis(20),
         ..ConnectorConfig::default()
     })
     .expect("a connector");

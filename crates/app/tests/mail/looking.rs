@@ -53,6 +53,31 @@ async fn a_list_of_folders_that_is_empty_for_a_moment_is_no_look_and_the_message
 }
 
 #[tokio::test]
+async fn a_look_for_which_no_connection_is_free_is_none_and_comes_again_soon() {
+    let one_look = |settings: &mut app::Settings| settings.reconcile_looks = vec![Duration::ZERO];
+    let desk = Desk::tuned(SandboxConfig::default(), None, one_look).await;
+    desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
+    let id = desk.conversation().await.conversation.display_id;
+    desk.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: true });
+    let taken = desk.all_slots(&desk.app.settings().imap).await;
+    let sent = desk.reply(id, "hello").await;
+    for _ in 0..20 {
+        desk.work().await;
+        is_open(&desk, id, &sent).await;
+        let next = app::owed::next_due_in(&desk.app, A_WHILE).await.expect("the store works");
+        assert!(
+            next <= Duration::from_secs(5),
+            "it is no failure, after which it would wait longer each time: {next:?}"
+        );
+        desk.mailbox_rests(A_WHILE).await;
+    }
+    drop(taken);
+    desk.work().await;
+    assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
+    assert_eq!(desk.sandbox.mailbox(ADA).messages(INBOX).len(), 1);
+}
+
+#[tokio::test]
 async fn where_folders_are_never_listed_nothing_is_sent_again_and_a_person_decides() {
     let (desk, id, sent) = may_have_left(|desk| desk.sandbox.faults().always(ImapFault::EmptyList)).await;
     for looked in 1..=4 {
