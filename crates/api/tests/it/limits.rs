@@ -126,6 +126,35 @@ async fn a_token_that_is_no_longer_good_is_a_strangers() {
 }
 
 #[tokio::test]
+async fn who_shows_a_revoked_token_where_nobody_asks_whose_it_is_does_not_lock_its_user_out() {
+    let (world, pass) = World::where_time_passes(|settings| settings.calls_per_minute = 100).await;
+    let signed_in = world.sign_in("admin@contoso.example", &[]).await;
+    let stolen = [
+        ("access-token", signed_in.header("access-token")),
+        ("client", signed_in.header("client")),
+        ("uid", "admin@contoso.example"),
+    ];
+    assert_eq!(world.send(Method::GET, PROFILE, &stolen, ()).await.status, StatusCode::OK);
+    world.send(Method::DELETE, "/auth/sign_out", &stolen, ()).await;
+    let (victim, paths) = (world.ours.access_token.expose(), ["/api", "/nowhere", "/auth/sign_in"]);
+    // It goes on being shown, so that nothing of it is forgotten for lack of use.
+    for _ in 0..7 {
+        for path in paths {
+            world.send(Method::GET, path, &stolen, ()).await;
+        }
+        assert_eq!(profile(&world, victim).await.status, StatusCode::OK);
+        pass(10);
+    }
+    for path in paths {
+        for _ in 0..200 {
+            world.send(Method::GET, path, &stolen, ()).await;
+        }
+    }
+    assert_told_to_wait(&world.send(Method::GET, "/api", &stolen, ()).await);
+    assert_eq!(profile(&world, victim).await.status, StatusCode::OK, "they are counted apart from the thief");
+}
+
+#[tokio::test]
 async fn a_person_in_front_of_a_page_reads_that_they_should_wait() {
     let world = limited_to(10).await;
     for path in ["/", "/microsoft/connect/x", "/microsoft/callback?state=secret&code=c", "/microsoft/connections/x"] {

@@ -10,6 +10,7 @@ use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Body, Endpoint as _, Request, Response};
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use store::{KeyRing, Store, StoreConfig};
 use url::Url;
 
@@ -20,12 +21,13 @@ impl Wake for Nobody {
     fn wake(&self, _hint: Hint) {}
 }
 
+/// Goes on when a test says so.
 #[derive(Debug)]
-struct StillClock(Timestamp);
+struct StillClock(AtomicI64);
 
 impl Clock for StillClock {
     fn now(&self) -> Timestamp {
-        self.0
+        Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -69,7 +71,16 @@ impl World {
 
     /// Where time stands still, so that no minute ends.
     pub async fn in_one_minute(change: impl FnOnce(&mut Settings)) -> Self {
-        Self::with("http://desk.example:3000/", Arc::new(StillClock(SystemClock.now())), change).await
+        Self::where_time_passes(change).await.0
+    }
+
+    /// Where time stands still but for what the second part makes pass, in seconds.
+    pub async fn where_time_passes(change: impl FnOnce(&mut Settings)) -> (Self, impl Fn(i64)) {
+        let clock = Arc::new(StillClock(AtomicI64::new(SystemClock.now().seconds())));
+        let world = Self::with("http://desk.example:3000/", clock.clone(), change).await;
+        (world, move |seconds| {
+            clock.0.fetch_add(seconds, Ordering::SeqCst);
+        })
     }
 
     async fn with(frontend_url: &str, clock: Arc<dyn Clock>, change: impl FnOnce(&mut Settings)) -> Self {

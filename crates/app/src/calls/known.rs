@@ -2,38 +2,50 @@
 //!
 //! It lets nobody in: the database is asked all the same. It says by whom a call is counted before the database is asked, so that a person
 //! who calls too often costs nothing, and so that strangers at the same address do not use up what a person may do.
+//!
+//! What was shown is not thereby good: only the database's word is remembered, and only for a while. Many calls never ask the database whose
+//! they are, and a token that was revoked would be counted by its former owner for as long as somebody shows it.
 
-use domain::UserId;
+use domain::{Timestamp, UserId};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use store::TokenHash;
 
 /// So many at least are remembered, and twice as many at most.
 const KEPT: usize = 10_000;
+/// How long the database's word is believed.
+const BELIEVED_FOR: Duration = Duration::from_secs(60);
 
-/// Tokens by their hash. Those that nobody used for long go first.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    user: UserId,
+    believed_at: Timestamp,
+}
+
+/// Tokens by their hash. Those that were not good for long go first.
 #[derive(Debug, Default)]
 pub(super) struct KnownTokens(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<TokenHash, UserId>,
-    old: HashMap<TokenHash, UserId>,
+    young: HashMap<TokenHash, Known>,
+    old: HashMap<TokenHash, Known>,
 }
 
 impl KnownTokens {
-    pub(super) fn user(&self, token: &TokenHash) -> Option<UserId> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(user) = known.young.get(token) {
-            return Some(*user);
-        }
-        let user = known.old.remove(token)?;
-        known.keep(*token, user);
-        Some(user)
+    pub(super) fn user(&self, token: &TokenHash, now: Timestamp) -> Option<UserId> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.young.get(token).or_else(|| known.old.get(token))?;
+        // A clock that was set back makes nothing believed for longer.
+        let is_fresh = now >= found.believed_at && now.since(found.believed_at) < BELIEVED_FOR;
+        is_fresh.then_some(found.user)
     }
 
-    pub(super) fn learn(&self, token: TokenHash, user: UserId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(token, user);
+    /// The database says so.
+    pub(super) fn learn(&self, token: TokenHash, user: UserId, now: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.keep(token, Known { user, believed_at: now });
     }
 
     /// It was not believed.
@@ -45,11 +57,11 @@ impl KnownTokens {
 }
 
 impl Generations {
-    fn keep(&mut self, token: TokenHash, user: UserId) {
-        if self.young.len() >= KEPT {
+    fn keep(&mut self, token: TokenHash, known: Known) {
+        if self.young.len() >= KEPT && !self.young.contains_key(&token) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(token, user);
+        self.young.insert(token, known);
     }
 }
 
@@ -57,19 +69,34 @@ impl Generations {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_seconds(1_760_000_000);
+
     #[test]
     fn what_is_in_use_stays_and_no_more_is_kept_than_is_bounded() {
         let known = KnownTokens::default();
         let token = |n: usize| TokenHash::of(&n.to_string());
-        known.learn(token(0), UserId(7));
+        known.learn(token(0), UserId(7), NOW);
         for n in 1..5 * KEPT {
-            known.learn(token(n), UserId(8));
+            known.learn(token(n), UserId(8), NOW);
             if n % 1000 == 0 {
-                assert_eq!(known.user(&token(0)), Some(UserId(7)), "after {n}");
+                assert_eq!(known.user(&token(0), NOW), Some(UserId(7)), "after {n}");
+                known.learn(token(0), UserId(7), NOW);
             }
         }
-        assert_eq!(known.user(&token(1)), None);
+        assert_eq!(known.user(&token(1), NOW), None);
         let kept = known.0.lock().expect("not poisoned");
         assert!(kept.young.len() + kept.old.len() <= 2 * KEPT);
+    }
+
+    #[test]
+    fn a_token_is_believed_for_a_minute_after_the_database_believed_it_however_often_it_is_shown() {
+        let known = KnownTokens::default();
+        let token = TokenHash::of("a token");
+        known.learn(token, UserId(7), NOW);
+        let shown_after = |seconds| known.user(&token, Timestamp::from_seconds(NOW.seconds() + seconds));
+        assert!((0..60).all(|seconds| shown_after(seconds) == Some(UserId(7))));
+        assert_eq!((shown_after(60), shown_after(-1)), (None, None));
+        known.learn(token, UserId(7), Timestamp::from_seconds(NOW.seconds() + 59));
+        assert_eq!(shown_after(118), Some(UserId(7)));
     }
 }

@@ -1,8 +1,8 @@
 //! How often the API may be called, and by whom a call is counted.
 //!
 //! Whoever is known is counted as a person, whichever of their tokens and sessions they call with; everybody else by the address they call
-//! from, and much earlier told to stop. A call with a credential that nobody knows yet is a stranger's until the database has said whose it
-//! is: then the stranger's count is given back. So a flood of made-up tokens asks the database no more often than a stranger may call.
+//! from, and much earlier told to stop. A call with a credential that was not good within the last minute is a stranger's until the database
+//! has said whose it is: then the stranger's count is given back. So a flood of made-up tokens asks the database no more often than a stranger may call.
 
 mod address;
 mod counts;
@@ -54,6 +54,7 @@ pub struct CallLimits {
     strangers: Counts<Address>,
     files: Counts<Address>,
     known: KnownTokens,
+    clock: Arc<dyn Clock>,
 }
 
 impl CallLimits {
@@ -65,12 +66,13 @@ impl CallLimits {
             strangers: Counts::new("address", strangers, clock, shared),
             files: Counts::new("files", per_minute, clock, shared),
             known: KnownTokens::default(),
+            clock: clock.clone(),
         }
     }
 
     /// Before anything is done for a call. `token`: what it shows to say whose it is, believed or not.
     pub async fn admit(&self, token: Option<&str>, from: Address) -> Result<Admitted, TooManyCalls> {
-        let user = hash(token).and_then(|token| self.known.user(&token));
+        let user = hash(token).and_then(|token| self.known.user(&token, self.clock.now()));
         match user {
             Some(user) => self.count_user(user).await?,
             None => self.strangers.take(from).await.map_err(|retry_after| TooManyCalls {
@@ -91,13 +93,13 @@ impl CallLimits {
 
     /// The token that the call came with is this user's: it was no stranger's call.
     pub async fn recognised(&self, admitted: &Admitted, token: &str, user: UserId) -> Result<(), TooManyCalls> {
+        if let Some(token) = hash(Some(token)) {
+            self.known.learn(token, user, self.clock.now());
+        }
         if !admitted.as_stranger.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
         self.strangers.give_back(admitted.from);
-        if let Some(token) = hash(Some(token)) {
-            self.known.learn(token, user);
-        }
         self.count_user(user).await
     }
 
