@@ -3,6 +3,7 @@
 //! A call is counted here, at once. What was counted goes to the shared counts when a lot of a key is full, and at the latest after a second;
 //! no call waits for that, unless more than two lots of its key are on their way: so each process lets through at most two lots beyond the
 //! limit. Where the shared counts do not answer, this process counts alone until they do: nobody is refused for that and nobody has no limit.
+//! What they were told without an answer they are not told again: it may have been added, and told twice it would be counted twice.
 //!
 //! Minutes are the clock's, by which all processes go. Memory is bounded: beyond [`MANY`] keys in a minute, further ones share counts.
 
@@ -78,17 +79,31 @@ struct Count {
     on_the_way: i64,
     /// Ours that nobody was told of.
     untold: i64,
+    /// All of ours, also those of which it is not known whether the shared counts have them.
+    ours: i64,
 }
 
 impl Count {
-    const fn in_all(self) -> i64 {
-        self.known + self.on_the_way + self.untold
+    fn in_all(self) -> i64 {
+        (self.known + self.on_the_way + self.untold).max(self.ours)
+    }
+
+    fn one_more(&mut self) {
+        self.untold += 1;
+        self.ours += 1;
+    }
+
+    fn one_less(&mut self) {
+        self.untold -= 1;
+        // What is given back may have been counted in the minute before.
+        self.ours = (self.ours - 1).max(0);
     }
 }
 
 impl<K> Minute<K> {
+    /// A clock that is set back a little goes on with the minute it had begun: what was counted in it is not to be forgotten.
     fn turn_to(&mut self, number: i64) {
-        if self.number != number {
+        if self.number != number && self.number != number + 1 {
             self.number = number;
             // Not only cleared: a flood's memory is given back.
             self.counts = HashMap::new();
@@ -101,8 +116,8 @@ fn number_of(now: Timestamp) -> i64 {
     now.seconds().div_euclid(60)
 }
 
-fn left_of(now: Timestamp) -> Duration {
-    let end = Timestamp::from_seconds((number_of(now) + 1) * 60);
+fn left_of(number: i64, now: Timestamp) -> Duration {
+    let end = Timestamp::from_seconds((number + 1) * 60);
     end.since(now).min(MINUTE)
 }
 
@@ -135,14 +150,14 @@ impl<K: Key> Counts<K> {
     pub(super) async fn take(&self, key: K) -> Result<(), Duration> {
         let inside = &self.0;
         let limit = i64::from(inside.limit);
-        let now = inside.clock.now();
-        let number = {
-            let mut minute = inside.turned_to(now);
+        let (now, number) = {
+            let (now, mut minute) = inside.turned();
+            let number = minute.number;
             let (is_its_own, count) = inside.count_of(&mut minute, key);
             if count.in_all() >= limit {
-                return Err(left_of(now));
+                return Err(left_of(number, now));
             }
-            count.untold += 1;
+            count.one_more();
             let waiting = count.untold;
             if !is_its_own || inside.shared.is_none() {
                 return Ok(());
@@ -154,7 +169,7 @@ impl<K: Key> Counts<K> {
                 minute.telling = true;
                 tokio::spawn(tell(inside.clone()));
             }
-            minute.number
+            (now, number)
         };
         inside.until_few_are_untold(key, number).await;
         let mut minute = inside.lock();
@@ -162,8 +177,8 @@ impl<K: Key> Counts<K> {
         match minute.counts.get_mut(&key) {
             // Others let in so many meanwhile.
             Some(count) if still && count.in_all() > limit => {
-                count.untold -= 1;
-                Err(left_of(now))
+                count.one_less();
+                Err(left_of(number, now))
             }
             _ => Ok(()),
         }
@@ -171,10 +186,10 @@ impl<K: Key> Counts<K> {
 
     /// One call less: it should not have been counted here.
     pub(super) fn give_back(&self, key: K) {
-        let mut minute = self.0.turned_to(self.0.clock.now());
+        let (_, mut minute) = self.0.turned();
         let (_, count) = self.0.count_of(&mut minute, key);
         if count.in_all() > 0 {
-            count.untold -= 1;
+            count.one_less();
         }
     }
 }
@@ -184,10 +199,12 @@ impl<K: Key> Inside<K> {
         self.minute.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turned_to(&self, now: Timestamp) -> MutexGuard<'_, Minute<K>> {
+    /// The minute that it is. Whoever looked at the clock before waiting for the lock might come with a minute that is over.
+    fn turned(&self) -> (Timestamp, MutexGuard<'_, Minute<K>>) {
         let mut minute = self.lock();
+        let now = self.clock.now();
         minute.turn_to(number_of(now));
-        minute
+        (now, minute)
     }
 
     /// The key's count, and whether it has it for itself.
@@ -225,15 +242,14 @@ impl<K: Key> Inside<K> {
         format!("calls:{}:{}:{number}", self.what, crate::accounts::base64url(digest.as_ref()))
     }
 
-    /// What is untold, which is on its way from now on. Nothing: whoever tells is done.
+    /// All that is untold, which is on its way from now on. Nothing: whoever tells is done.
     fn lots(&self) -> Option<(i64, Vec<(K, Lot)>)> {
-        let mut minute = self.turned_to(self.clock.now());
+        let (_, mut minute) = self.turned();
         let number = minute.number;
         let lots: Vec<_> = minute
             .counts
             .iter_mut()
             .filter(|(_, count)| count.untold != 0)
-            .take(LOTS_AT_ONCE)
             .map(|(key, count)| {
                 let calls = std::mem::take(&mut count.untold);
                 count.on_the_way = calls;
@@ -244,7 +260,8 @@ impl<K: Key> Inside<K> {
         (!lots.is_empty()).then_some((number, lots))
     }
 
-    fn settle(&self, number: i64, keys: &[K], totals: Option<&[i64]>) {
+    /// `totals`: the answer to the first of these lots. Without one, it is not known whether they were added; the others were not told.
+    fn settle(&self, number: i64, lots: &[(K, Lot)], asked: usize, totals: Option<&[i64]>) {
         let mut minute = self.lock();
         if minute.alone != totals.is_none() {
             tracing::debug!(
@@ -255,12 +272,13 @@ impl<K: Key> Inside<K> {
         }
         minute.alone = totals.is_none();
         if minute.number == number {
-            for (n, key) in keys.iter().enumerate() {
+            for (n, (key, _)) in lots.iter().enumerate() {
                 let Some(count) = minute.counts.get_mut(key) else { continue };
-                let sent = std::mem::take(&mut count.on_the_way);
+                let calls = std::mem::take(&mut count.on_the_way);
                 match totals.and_then(|totals| totals.get(n)) {
                     Some(total) => count.known = *total,
-                    None => count.untold += sent,
+                    None if n < asked => {}
+                    None => count.untold += calls,
                 }
             }
         }
@@ -269,18 +287,27 @@ impl<K: Key> Inside<K> {
     }
 }
 
-/// Tells the shared counts until there is nothing more to tell. Without an answer it asks once a second: the minute's end ends it.
+/// Tells the shared counts until there is nothing more to tell. Whatever is untold is told in one round, so that no key stands behind
+/// others that are always busy. Without an answer it asks no more often than once a second.
 async fn tell<K: Key>(inside: Arc<Inside<K>>) {
     let Some(shared) = inside.shared.clone() else { return };
     loop {
         let _ = tokio::time::timeout(TOLD_EVERY, inside.full.notified()).await;
         let Some((number, lots)) = inside.lots() else { return };
-        let (keys, lots): (Vec<K>, Vec<Lot>) = lots.into_iter().unzip();
-        let totals = shared.add(&lots).await.filter(|totals| totals.len() == lots.len());
-        let totals: Option<Vec<i64>> = totals.map(|totals| totals.iter().map(|total| total.calls).collect());
-        inside.settle(number, &keys, totals.as_deref());
-        if totals.is_none() {
-            tokio::time::sleep(TOLD_EVERY).await;
+        let mut rest = lots.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(LOTS_AT_ONCE));
+            let asked: Vec<Lot> = now.iter().map(|(_, lot)| lot.clone()).collect();
+            let totals = shared.add(&asked).await.filter(|totals| totals.len() == asked.len());
+            if let Some(totals) = totals {
+                let totals: Vec<i64> = totals.iter().map(|total| total.calls).collect();
+                inside.settle(number, now, asked.len(), Some(&totals));
+                rest = later;
+            } else {
+                inside.settle(number, rest, asked.len(), None);
+                tokio::time::sleep(TOLD_EVERY).await;
+                break;
+            }
         }
     }
 }

@@ -17,12 +17,14 @@ impl Clock for StillClock {
     }
 }
 
-/// What Redis does, in memory, and how often it was asked.
+/// What Redis does, in memory, and how often it has been asked.
 #[derive(Debug, Default)]
 struct Shared {
     counts: Mutex<BTreeMap<String, i64>>,
     asked: AtomicI64,
     away: AtomicBool,
+    /// Adds what it is told, and its answer comes too late.
+    late: AtomicBool,
     silent: AtomicBool,
 }
 
@@ -42,7 +44,8 @@ impl SharedCounts for Shared {
             *count += lot.calls;
             Total { calls: *count, left: lot.lasts }
         };
-        Some(lots.iter().map(&mut add).collect())
+        let totals = lots.iter().map(&mut add).collect();
+        (!self.late.load(Ordering::SeqCst)).then_some(totals)
     }
 
     async fn forget(&self, _name: &str) {}
@@ -74,6 +77,15 @@ impl Shared {
             }
         };
         tokio::time::timeout(LONG, waiting).await.expect("what was told comes to another number");
+    }
+
+    async fn asked(&self, times: i64) {
+        let waiting = async {
+            while self.asked.load(Ordering::SeqCst) < times {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LONG, waiting).await.expect("nobody asks");
     }
 }
 
@@ -112,7 +124,7 @@ async fn what_a_process_counted_is_known_to_the_others_after_a_second_also_when_
 }
 
 #[tokio::test]
-async fn without_an_answer_each_process_counts_alone_and_the_others_learn_of_it_later() {
+async fn without_an_answer_each_process_counts_alone_and_what_it_may_have_told_is_told_to_nobody_again() {
     let place = Place::new();
     for trouble in [&place.shared.away, &place.shared.silent] {
         trouble.store(true, Ordering::SeqCst);
@@ -123,15 +135,50 @@ async fn without_an_answer_each_process_counts_alone_and_the_others_learn_of_it_
         trouble.store(false, Ordering::SeqCst);
         place.clock.0.fetch_add(60, Ordering::SeqCst);
     }
-    place.shared.away.store(true, Ordering::SeqCst);
-    let (one, other) = (place.process(100), place.process(100));
-    assert_eq!(let_in(&one, 7, 80).await, 80);
-    place.shared.away.store(false, Ordering::SeqCst);
     place.shared.counts.lock().expect("not poisoned").clear();
-    place.shared.comes_to(80).await;
-    assert_eq!(let_in(&other, 7, 1).await, 1);
-    place.shared.comes_to(81).await;
-    assert_eq!(let_in(&other, 7, 100).await, 19);
+    place.shared.late.store(true, Ordering::SeqCst);
+    let (one, other) = (place.process(100), place.process(100));
+    for told in [5, 10, 15] {
+        let asked = place.shared.asked.load(Ordering::SeqCst);
+        assert_eq!(let_in(&one, 7, 5).await, 5);
+        place.shared.asked(asked + 1).await;
+        place.shared.comes_to(told).await;
+    }
+    assert_eq!(let_in(&one, 7, 100).await, 85, "its own calls it has not forgotten");
+    place.shared.late.store(false, Ordering::SeqCst);
+    place.shared.comes_to(100).await;
+    assert_eq!(let_in(&other, 7, 1).await, 1, "it knows of none yet");
+    place.shared.comes_to(101).await;
+    assert_eq!(let_in(&other, 7, 1).await, 0);
+}
+
+#[tokio::test]
+async fn no_key_is_kept_from_being_told_by_others_that_are_always_busy() {
+    let place = Place::new();
+    let process = place.process(3000);
+    for round in 1..=4 {
+        for key in 0..1500 {
+            assert_eq!(let_in(&process, key, 1).await, 1);
+        }
+        place.shared.asked(round).await;
+    }
+    let told = place.shared.counts.lock().expect("not poisoned").len();
+    assert_eq!(told, 1500, "keys that were told of");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_over_a_minutes_beginning_forgets_nothing_of_it() {
+    let place = Place::new();
+    let process = place.process(100);
+    let go = |seconds| place.clock.0.fetch_add(seconds, Ordering::SeqCst);
+    go(40);
+    assert_eq!(let_in(&process, 7, 100).await, 100);
+    go(-1);
+    assert_eq!(process.take(7).await, Err(Duration::from_secs(60)));
+    go(1);
+    assert_eq!(let_in(&process, 7, 1).await, 0);
+    go(-61);
+    assert_eq!(let_in(&process, 7, 1).await, 1, "it was wrong by more");
 }
 
 #[tokio::test]
