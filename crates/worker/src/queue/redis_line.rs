@@ -61,6 +61,18 @@ impl RedisLine {
         }
     }
 
+    /// As [`ask`](Self::ask), but no longer than `patience` with everything: waiting for others who connect, connecting, and the answer.
+    pub(crate) async fn ask_in_time<T: FromRedisValue>(&self, question: &Pipeline) -> Result<T, QueueError> {
+        let Ok(answered) = tokio::time::timeout(self.patience, self.ask(question)).await else {
+            // Whoever holds it is making a new one.
+            if let Ok(mut held) = self.connection.try_lock() {
+                self.let_go(&mut held);
+            }
+            return Err(QueueError::TimedOut);
+        };
+        answered
+    }
+
     async fn connection(&self) -> Result<MultiplexedConnection, QueueError> {
         let mut held = self.connection.lock().await;
         if let Some(connection) = &*held {
@@ -87,7 +99,11 @@ impl RedisLine {
     }
 
     async fn forget(&self) {
-        *self.connection.lock().await = None;
+        self.let_go(&mut *self.connection.lock().await);
+    }
+
+    fn let_go(&self, held: &mut Option<MultiplexedConnection>) {
+        *held = None;
         if let Some(named) = &self.named {
             named.store(0, Ordering::SeqCst);
         }
