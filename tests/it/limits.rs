@@ -1,7 +1,7 @@
 //! How often the API may be called (S7, A4), where processes and addresses matter. What a refusal costs and whom it concerns is told in the
 //! api crate's tests; here processes share the limit over Redis, or have lost it, and a proxy stands in front, or somebody pretends so.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use app::system::SystemClock;
 use domain::Clock as _;
 use testkit::chaos::{ChaosProxy, Mode};
@@ -37,7 +37,7 @@ async fn answered_to_somebody_new(w: &World, processes: &[ApiClient], name: &str
                         refused += 1;
                         assert!(answer.retry_after.is_some_and(|wait| (1..=60).contains(&wait)), "{}", answer.text);
                     }
-                    status => anyhow::bail!("{status}: {}", answer.text),
+                    status => bail!("{status}: {}", answer.text),
                 }
             }
             if refused == processes.len() {
@@ -48,7 +48,20 @@ async fn answered_to_somebody_new(w: &World, processes: &[ApiClient], name: &str
             return Ok(answered);
         }
     }
-    anyhow::bail!("no minute was long enough")
+    bail!("no minute was long enough")
+}
+
+/// Until the processes are seen to share one limit: on a busy machine an answer of Redis that comes late lets them count alone for a while.
+async fn shared(w: &World, processes: &[ApiClient], name: &str) -> Result<()> {
+    let mut seen = Vec::new();
+    while seen.len() < 20 {
+        let answered = answered_to_somebody_new(w, processes, &format!("{name}-{}", seen.len())).await?;
+        if WITH_REDIS.contains(&answered) {
+            return Ok(());
+        }
+        seen.push(answered);
+    }
+    bail!("the limit is not shared, {name}: {seen:?}")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,8 +71,7 @@ async fn processes_share_the_limit_over_redis_and_each_has_its_own_while_redis_i
     World::run(setup, async |w| {
         let other = w.start_another_api(&[]).await?;
         let processes = [w.api.clone(), other];
-        let together = answered_to_somebody_new(w, &processes, "together").await?;
-        assert!(WITH_REDIS.contains(&together), "{together}");
+        shared(w, &processes, "together").await?;
         assert_eq!(w.api.call("GET", "/api/v1/profile", None).await?.status, 200, "another tenant does not wait");
 
         for (mode, name) in [(Mode::Cut, "cut"), (Mode::Stall, "stalled")] {
@@ -69,15 +81,7 @@ async fn processes_share_the_limit_over_redis_and_each_has_its_own_while_redis_i
             assert!(alone > *WITH_REDIS.end(), "{name}: {alone} is the limit of one process");
             redis(w)?.set(Mode::Pass);
             // They find it again by themselves.
-            let mut tries = 0;
-            loop {
-                let again = answered_to_somebody_new(w, &processes, &format!("after-{name}-{tries}")).await?;
-                tries += 1;
-                if WITH_REDIS.contains(&again) {
-                    break;
-                }
-                ensure!(tries < 20, "the limit is not shared again: {again}");
-            }
+            shared(w, &processes, &format!("after-{name}")).await?;
         }
         Ok(())
     })
