@@ -93,13 +93,14 @@ impl Parts {
             .await
             .with_context(|| format!("LISTEN_ADDR: cannot listen on {addr}"))?;
         let addr = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(addr);
+        let acceptor = Places::new(acceptor, connections::BOUNDS, self.config.limits.trusted_proxies.clone());
         Ok(Listening { acceptor, addr, app: self.app.clone() })
     }
 }
 
 /// A port that is taken and not yet served.
 pub struct Listening {
-    acceptor: TcpAcceptor,
+    acceptor: Places<TcpAcceptor>,
     addr: SocketAddr,
     app: App,
 }
@@ -108,7 +109,7 @@ impl Listening {
     /// Serves until `stop`, then answers what was asked already.
     pub async fn serve(self, stop: CancellationToken) -> Result<()> {
         info!(address = %self.addr, "serving");
-        Server::new_with_acceptor(Places::new(self.acceptor, connections::MOST, connections::IDLE))
+        Server::new_with_acceptor(self.acceptor)
             .run_with_graceful_shutdown(
                 api::routes(api::ApiConfig::new(self.app)),
                 async move { stop.cancelled().await },

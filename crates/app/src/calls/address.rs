@@ -57,7 +57,8 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(address))
     }
 
