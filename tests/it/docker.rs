@@ -49,6 +49,16 @@ fn compose_sets_only_variables_that_the_program_reads_and_runs_only_its_commands
         asked.iter().filter(|name| !known.contains(*name) && !COMPOSES_OWN.contains(&name.as_str())).collect();
     assert!(strange.is_empty(), "compose.yml asks for {strange:?}");
 
+    // Who may call how often depends on what stands in front, and how much there may be on whom it is for.
+    for limit in [
+        "TRUSTED_PROXIES",
+        "RACK_ATTACK_LIMIT",
+        "ACCOUNT_INBOXES_LIMIT",
+        "ACCOUNT_AGENTS_LIMIT",
+        "MAIL_HOST_CONNECTIONS",
+    ] {
+        assert!(asked.contains(limit), "{limit} cannot be set");
+    }
     let help = Command::new(binary()?).arg("--help").env_clear().output()?;
     let help = String::from_utf8(help.stdout)?;
     let services = compose["services"].as_mapping().context("services")?;

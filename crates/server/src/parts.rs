@@ -87,6 +87,9 @@ impl Parts {
 
     /// Takes the port, so that whoever asks from now on waits for an answer instead of being refused.
     pub async fn listen(&self) -> Result<Listening> {
+        if let Some(unnamed) = self.config.unnamed_proxy() {
+            warn!("{unnamed}");
+        }
         let addr = self.config.web.listen_addr;
         let acceptor = TcpListener::bind(addr)
             .into_acceptor()

@@ -91,6 +91,41 @@ fn the_doctor_names_what_is_wrong_with_its_cure_and_leaves_nothing_behind() {
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "it changes nothing");
 }
 
+#[test]
+fn a_proxy_that_must_be_there_and_was_not_named_is_said_by_the_doctor_and_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut variables = vec![
+        ("POSTROOM_ENV", "development"),
+        ("LISTEN_ADDR", "127.0.0.1:0"),
+        ("FRONTEND_URL", "https://desk.example"),
+        ("MICROSOFT_LOGIN_URL", "http://127.0.0.1:1"),
+        ("MICROSOFT_IMAP", "127.0.0.1:1"),
+        ("MICROSOFT_SMTP", "127.0.0.1:1"),
+    ];
+    const UNNAMED: &str = "FRONTEND_URL is https and TRUSTED_PROXIES is empty";
+    // Until it serves: it is said before.
+    let start = |variables: &[(&str, &str)]| {
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut running = Running(postroom(folder.path(), &["run"], variables).stderr(log).spawn().unwrap());
+        let read_log = || std::fs::read_to_string(folder.path().join("log")).unwrap();
+        let begun = Instant::now();
+        while !read_log().contains("serving") {
+            let runs = running.0.try_wait().unwrap().is_none();
+            assert!(begun.elapsed() < Duration::from_secs(60) && runs, "{}", read_log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        read_log()
+    };
+    let doctor = |variables: &[(&str, &str)]| output(folder.path(), &["doctor"], variables).1;
+    let (said, log) = (doctor(&variables), start(&variables));
+    assert!(said.contains(&format!("note  proxies        {UNNAMED}")), "{said}");
+    assert!(log.contains(UNNAMED), "{log}");
+    variables.push(("TRUSTED_PROXIES", "127.0.0.1"));
+    let (said, log) = (doctor(&variables), start(&variables));
+    assert!(said.contains("ok    proxies ") && !said.contains(UNNAMED), "{said}");
+    assert!(!log.contains(UNNAMED), "{log}");
+}
+
 struct Running(Child);
 
 impl Drop for Running {

@@ -111,6 +111,14 @@ impl Config {
         settings
     }
 
+    /// What is said of a proxy that is there and was not named: Postroom speaks plain HTTP, so where people reach it by https there is one.
+    pub fn unnamed_proxy(&self) -> Option<&'static str> {
+        let is_there = self.web.frontend_url.scheme() == "https" && self.limits.trusted_proxies.is_empty();
+        is_there.then_some(
+            "FRONTEND_URL is https and TRUSTED_PROXIES is empty: all strangers who come through the proxy are counted as one address, and one of them can lock the others out",
+        )
+    }
+
     pub fn connector(&self) -> ConnectorConfig {
         ConnectorConfig {
             extra_ca_pem: self.microsoft.extra_ca_pem.clone(),

@@ -65,6 +65,7 @@ pub async fn run() -> Result<ExitCode> {
 async fn check(config: &Config, report: &mut Report) {
     data_dir(config, report);
     open_files(config, report);
+    proxies(config, report);
     let connector = match Connector::new(config.connector()) {
         Ok(connector) => connector,
         Err(error) => {
@@ -132,6 +133,15 @@ fn open_files(config: &Config, report: &mut Report) {
             }
         }
         Err(error) => report.note(WHAT, &format!("the limit cannot be read ({error})")),
+    }
+}
+
+fn proxies(config: &Config, report: &mut Report) {
+    const WHAT: &str = "proxies";
+    match config.unnamed_proxy() {
+        Some(unnamed) => report.note(WHAT, &format!("{unnamed}; set the proxy's address")),
+        None if config.limits.trusted_proxies.is_empty() => report.ok(WHAT, "none: people reach it by plain http"),
+        None => report.ok(WHAT, "TRUSTED_PROXIES names them"),
     }
 }
 
