@@ -288,6 +288,7 @@ mod tests {
         let ended = reading.expect("it is closed long before").expect_err("it says no more");
         assert_eq!((ended.kind(), bytes.as_slice()), (io::ErrorKind::TimedOut, b"G".as_slice()));
     }
+
     #[tokio::test]
     async fn a_head_that_comes_byte_by_byte_keeps_no_place() {
         let (mut places, addr) = places(1, |bounds| bounds.head = Duration::from_millis(300)).await;
