@@ -291,7 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_that_comes_byte_by_byte_keeps_no_place() {
-        let (mut places, addr) = places(1, |bounds| bounds.head = Duration::from_millis(300)).await;
+        let (mut places, addr) = places(1, |bounds| bounds.head = Duration::from_secs(2)).await;
         for greeting in ["", "GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n"] {
             let mut caller = call(addr).await;
             let (mut kept, ..) = places.accept().await.expect("a place");
@@ -316,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_body_and_a_pause_between_requests_are_no_head() {
-        let (mut places, addr) = places(1, |bounds| bounds.head = Duration::from_millis(250)).await;
+        let (mut places, addr) = places(1, |bounds| bounds.head = Duration::from_secs(1)).await;
         let mut caller = call(addr).await;
         let (mut kept, ..) = places.accept().await.expect("a place");
         let request = b"POST / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -326,7 +326,7 @@ mod tests {
             kept.read_exact(&mut said).await.expect("a head");
             for answer in ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"] {
                 kept.write_all(answer.as_bytes()).await.expect("an answer");
-                let waits = tokio::time::timeout(Duration::from_millis(500), kept.read_u8()).await;
+                let waits = tokio::time::timeout(Duration::from_millis(1500), kept.read_u8()).await;
                 assert!(waits.is_err(), "it is not closed: {waits:?}");
             }
         }

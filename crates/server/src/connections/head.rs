@@ -1,11 +1,13 @@
 //! Where the head of a request ends, and until when it must.
 //!
-//! It understands nothing of HTTP but the empty line. What follows a head, up to the answer, is not looked at: a body may take its time, and
+//! It understands nothing of HTTP/1 but the empty line, and of HTTP/2 that it begins otherwise: there the idle limit is all. What follows a head, up to the answer, is not looked at: a body may take its time, and
 //! the idle limit is for that.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// What an HTTP/2 connection begins with (RFC 9113 §3.4), as far as no HTTP/1 request does.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 const END: &[u8] = b"\r\n\r\n";
 /// An answer that asks for the body is not yet the answer.
 const CONTINUE: &[u8] = b"HTTP/1.1 100";
@@ -14,29 +16,33 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100";
 pub struct Head {
     patience: Duration,
     state: State,
+    /// So many bytes of the connection were those of the preface, as long as all were.
+    preface: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Of the empty line so many bytes were seen last.
-    Coming { until: Instant, seen: usize },
+    /// Of the empty line so many bytes were seen last. Empty lines before a request are no part of it (RFC 9112 §2.2).
+    Coming { until: Instant, begun: bool, seen: usize },
     /// It is there, and not answered yet.
     There,
     /// The last one was answered.
     Answered,
+    /// HTTP/2.
+    None,
 }
 
 impl Head {
     /// The first one is expected from the beginning on.
     pub fn begins(now: Instant, patience: Duration) -> Self {
-        Self { patience, state: State::Coming { until: now + patience, seen: 0 } }
+        Self { patience, state: State::Coming { until: now + patience, begun: false, seen: 0 }, preface: Some(0) }
     }
 
     /// When it must be there, if it is expected.
     pub fn until(&self) -> Option<Instant> {
         match self.state {
             State::Coming { until, .. } => Some(until),
-            State::There | State::Answered => None,
+            State::There | State::Answered | State::None => None,
         }
     }
 
@@ -45,10 +51,19 @@ impl Head {
             return;
         }
         if matches!(self.state, State::Answered) {
-            self.state = State::Coming { until: now + self.patience, seen: 0 };
+            self.state = State::Coming { until: now + self.patience, begun: false, seen: 0 };
         }
-        let State::Coming { until, mut seen } = self.state else { return };
+        let State::Coming { until, mut begun, mut seen } = self.state else { return };
         for byte in bytes {
+            self.preface = self.preface.filter(|at| PREFACE.get(*at) == Some(byte)).map(|at| at + 1);
+            if self.preface == Some(PREFACE.len()) {
+                self.state = State::None;
+                return;
+            }
+            begun |= !matches!(byte, b'\r' | b'\n');
+            if !begun {
+                continue;
+            }
             // Only its first byte can begin it anew.
             seen = match END.get(seen) {
                 Some(expected) if expected == byte => seen + 1,
@@ -59,11 +74,11 @@ impl Head {
                 return;
             }
         }
-        self.state = State::Coming { until, seen };
+        self.state = State::Coming { until, begun, seen };
     }
 
     pub fn wrote(&mut self, bytes: &[u8]) {
-        if !bytes.starts_with(CONTINUE) {
+        if !bytes.starts_with(CONTINUE) && !matches!(self.state, State::None) {
             self.state = State::Answered;
         }
     }
@@ -91,6 +106,28 @@ mod tests {
             assert!(head.until().is_none(), "nothing of the next one is there");
             head.read(b"G", now);
             assert!(head.until().is_some());
+        }
+    }
+
+    #[test]
+    fn empty_lines_before_a_request_are_no_head_and_http_2_has_none() {
+        let now = Instant::now();
+        let mut head = Head::begins(now, Duration::from_secs(1));
+        for _ in 0..3 {
+            head.read(b"\r\n\r\n", now);
+            assert!(head.until().is_some(), "nothing was asked");
+        }
+        head.read(b"GET / HTTP/1.1\r\n\r\n", now);
+        assert!(head.until().is_none());
+
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        for parted in 0..preface.len() {
+            let mut head = Head::begins(now, Duration::from_secs(1));
+            head.read(&preface[..parted], now);
+            head.read(&preface[parted..], now);
+            head.wrote(b"settings");
+            head.read(b"frames without an empty line", now);
+            assert!(head.until().is_none(), "{parted}");
         }
     }
 }
