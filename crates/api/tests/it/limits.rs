@@ -92,6 +92,22 @@ async fn strangers_do_not_use_up_what_somebody_known_at_the_same_address_may_do(
 }
 
 #[tokio::test]
+async fn who_comes_back_from_a_break_does_not_wait_for_the_strangers_at_their_address() {
+    let (world, pass) = World::where_time_passes(|settings| settings.calls_per_minute = 100).await;
+    let token = world.ours.access_token.expose();
+    assert_eq!(profile(&world, token).await.status, StatusCode::OK);
+    for break_seconds in [61, 3600] {
+        pass(break_seconds);
+        while profile(&world, "made up").await.status != StatusCode::TOO_MANY_REQUESTS {}
+        assert_eq!(profile(&world, token).await.status, StatusCode::OK, "after {break_seconds} s");
+    }
+    // A token that nobody has for a day is a stranger's again, until the database is asked.
+    pass(24 * 3600);
+    while profile(&world, "made up").await.status != StatusCode::TOO_MANY_REQUESTS {}
+    assert_told_to_wait(&profile(&world, token).await);
+}
+
+#[tokio::test]
 async fn who_is_known_uses_up_nothing_of_the_strangers_at_their_address() {
     let world = limited_to(100).await;
     for _ in 0..4 {

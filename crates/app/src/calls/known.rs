@@ -16,6 +16,17 @@ use store::TokenHash;
 const KEPT: usize = 10_000;
 /// How long the database's word is believed.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
+/// How long it is remembered that it was given: whoever comes back from a break is no stranger.
+const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// What is known of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Users(UserId),
+    /// It was somebody's a while ago.
+    SomebodysOnce,
+    Nobodys,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Known {
@@ -34,12 +45,15 @@ struct Generations {
 }
 
 impl KnownTokens {
-    pub(super) fn user(&self, token: &TokenHash, now: Timestamp) -> Option<UserId> {
+    pub(super) fn whose(&self, token: &TokenHash, now: Timestamp) -> Whose {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known.young.get(token).or_else(|| known.old.get(token))?;
+        let Some(found) = known.young.get(token).or_else(|| known.old.get(token)) else { return Whose::Nobodys };
         // A clock that was set back makes nothing believed for longer.
-        let is_fresh = now >= found.believed_at && now.since(found.believed_at) < BELIEVED_FOR;
-        is_fresh.then_some(found.user)
+        match now.since(found.believed_at) {
+            ago if now >= found.believed_at && ago < BELIEVED_FOR => Whose::Users(found.user),
+            ago if ago < REMEMBERED_FOR => Whose::SomebodysOnce,
+            _ => Whose::Nobodys,
+        }
     }
 
     /// The database says so.
@@ -79,11 +93,11 @@ mod tests {
         for n in 1..5 * KEPT {
             known.learn(token(n), UserId(8), NOW);
             if n % 1000 == 0 {
-                assert_eq!(known.user(&token(0), NOW), Some(UserId(7)), "after {n}");
+                assert_eq!(known.whose(&token(0), NOW), Whose::Users(UserId(7)), "after {n}");
                 known.learn(token(0), UserId(7), NOW);
             }
         }
-        assert_eq!(known.user(&token(1), NOW), None);
+        assert_eq!(known.whose(&token(1), NOW), Whose::Nobodys);
         let kept = known.0.lock().expect("not poisoned");
         assert!(kept.young.len() + kept.old.len() <= 2 * KEPT);
     }
@@ -93,10 +107,11 @@ mod tests {
         let known = KnownTokens::default();
         let token = TokenHash::of("a token");
         known.learn(token, UserId(7), NOW);
-        let shown_after = |seconds| known.user(&token, Timestamp::from_seconds(NOW.seconds() + seconds));
-        assert!((0..60).all(|seconds| shown_after(seconds) == Some(UserId(7))));
-        assert_eq!((shown_after(60), shown_after(-1)), (None, None));
+        let shown_after = |seconds| known.whose(&token, Timestamp::from_seconds(NOW.seconds() + seconds));
+        assert!((0..60).all(|seconds| shown_after(seconds) == Whose::Users(UserId(7))));
+        assert_eq!((shown_after(60), shown_after(-1)), (Whose::SomebodysOnce, Whose::SomebodysOnce));
+        assert_eq!((shown_after(86_399), shown_after(86_400)), (Whose::SomebodysOnce, Whose::Nobodys));
         known.learn(token, UserId(7), Timestamp::from_seconds(NOW.seconds() + 59));
-        assert_eq!(shown_after(118), Some(UserId(7)));
+        assert_eq!(shown_after(118), Whose::Users(UserId(7)));
     }
 }

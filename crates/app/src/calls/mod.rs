@@ -1,8 +1,10 @@
 //! How often the API may be called, and by whom a call is counted.
 //!
 //! Whoever is known is counted as a person, whichever of their tokens and sessions they call with; everybody else by the address they call
-//! from, and much earlier told to stop. A call with a credential that was not good within the last minute is a stranger's until the database
-//! has said whose it is: then the stranger's count is given back. So a flood of made-up tokens asks the database no more often than a stranger may call.
+//! from, and much earlier told to stop. A call with a credential that was not good within the last minute is nobody's until the database has said
+//! whose it is: then what it was counted as is given back. Until then it is counted as a stranger's, or, where the credential was good within
+//! the last day, by that alone: whoever comes back from a break does not wait for strangers at the same address, and whoever shows a credential
+//! that was withdrawn takes nothing from its former owner. So a flood of tokens asks the database no more often than a stranger may call.
 
 mod address;
 mod counts;
@@ -13,7 +15,9 @@ pub use address::{Address, TrustedProxies};
 use crate::shared_counts::SharedCounts;
 use counts::Counts;
 use domain::{Clock, UserId};
-use known::KnownTokens;
+use known::{KnownTokens, Whose};
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,14 +48,25 @@ pub struct TooManyCalls {
 /// A call that was let in, and what it was counted as.
 #[derive(Debug)]
 pub struct Admitted {
-    from: Address,
-    as_stranger: AtomicBool,
+    counted: As,
+    is_known: AtomicBool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum As {
+    User,
+    Stranger(Address),
+    Token(u64),
 }
 
 #[derive(Debug)]
 pub struct CallLimits {
     users: Counts<UserId>,
     strangers: Counts<Address>,
+    /// Credentials that were good once, in this process alone.
+    tokens: Counts<u64>,
+    /// Which count a credential has: nobody outside can know.
+    count_of: RandomState,
     files: Counts<Address>,
     known: KnownTokens,
     clock: Arc<dyn Clock>,
@@ -64,6 +79,8 @@ impl CallLimits {
         Self {
             users: Counts::new("user", per_minute, clock, shared),
             strangers: Counts::new("address", strangers, clock, shared),
+            tokens: Counts::new("token", strangers, clock, None),
+            count_of: RandomState::new(),
             files: Counts::new("files", per_minute, clock, shared),
             known: KnownTokens::default(),
             clock: clock.clone(),
@@ -72,23 +89,35 @@ impl CallLimits {
 
     /// Before anything is done for a call. `token`: what it shows to say whose it is, believed or not.
     pub async fn admit(&self, token: Option<&str>, from: Address) -> Result<Admitted, TooManyCalls> {
-        let user = hash(token).and_then(|token| self.known.user(&token, self.clock.now()));
-        match user {
-            Some(user) => self.count_user(user).await?,
-            None => self.strangers.take(from).await.map_err(|retry_after| TooManyCalls {
-                limit: self.strangers.limit(),
-                per: Per::Address,
-                retry_after,
-            })?,
-        }
-        Ok(Admitted { from, as_stranger: AtomicBool::new(user.is_none()) })
+        let token = hash(token);
+        let whose = token.map_or(Whose::Nobodys, |token| self.known.whose(&token, self.clock.now()));
+        let counted = match (whose, token) {
+            (Whose::Users(user), _) => {
+                self.count_user(user).await?;
+                As::User
+            }
+            (Whose::SomebodysOnce, Some(token)) => {
+                let limit = self.tokens.limit();
+                let too_many = |retry_after| TooManyCalls { limit, per: Per::User, retry_after };
+                let token = self.count_of.hash_one(token);
+                self.tokens.take(token).await.map_err(too_many)?;
+                As::Token(token)
+            }
+            (Whose::SomebodysOnce | Whose::Nobodys, _) => {
+                let limit = self.strangers.limit();
+                let too_many = |retry_after| TooManyCalls { limit, per: Per::Address, retry_after };
+                self.strangers.take(from).await.map_err(too_many)?;
+                As::Stranger(from)
+            }
+        };
+        Ok(Admitted { counted, is_known: AtomicBool::new(matches!(counted, As::User)) })
     }
 
     /// A file's signed link shows nothing of who follows it, and one conversation may hold a hundred: they have a count of their own.
     pub async fn admit_file(&self, from: Address) -> Result<Admitted, TooManyCalls> {
         let per_address = |retry_after| TooManyCalls { limit: self.files.limit(), per: Per::Address, retry_after };
         self.files.take(from).await.map_err(per_address)?;
-        Ok(Admitted { from, as_stranger: AtomicBool::new(false) })
+        Ok(Admitted { counted: As::User, is_known: AtomicBool::new(true) })
     }
 
     /// The token that the call came with is this user's: it was no stranger's call.
@@ -96,10 +125,14 @@ impl CallLimits {
         if let Some(token) = hash(Some(token)) {
             self.known.learn(token, user, self.clock.now());
         }
-        if !admitted.as_stranger.swap(false, Ordering::Relaxed) {
+        if admitted.is_known.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        self.strangers.give_back(admitted.from);
+        match admitted.counted {
+            As::User => {}
+            As::Stranger(from) => self.strangers.give_back(from),
+            As::Token(token) => self.tokens.give_back(token),
+        }
         self.count_user(user).await
     }
 
