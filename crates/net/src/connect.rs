@@ -161,7 +161,7 @@ impl Connector {
         self.slots.take(endpoint).await
     }
 
-    /// The same for a job, which waits for one mailbox at most besides other jobs, and not for long.
+    /// The same for a job, which goes before mailboxes and does not wait for long.
     pub async fn slot_in_time(&self, endpoint: &Endpoint) -> Result<Slot, NetError> {
         self.slots.take_within(endpoint, self.slot_timeout).await
     }

@@ -1,9 +1,9 @@
 //! How many connections may be open to one mail server at a time: each holds a slot of its host for as long as it lives.
 //!
-//! Who finds none free waits in line. There may be far more mailboxes in it than jobs, and each of those comes again when it was read; so of
-//! all mailboxes one at a time stands in line with the jobs, and a job waits for one of them at most, besides other jobs. Those who hold a
-//! slot only in case something happens ([`Slot::wanted`]) are asked, one for each that waits and the longest idle first, to give theirs up.
-//! It closes nothing by itself, and knows nothing of other processes.
+//! Who finds none free waits in line. There may be far more mailboxes in it than jobs, and each of those comes again when it was read; so
+//! mailboxes step back while a job waits, of which there are few. Those who hold a slot only in case something happens ([`Slot::wanted`])
+//! are asked, one for each that waits and the longest idle first, to give theirs up. It closes nothing by itself, and knows nothing of other
+//! processes.
 
 use crate::{Endpoint, NetError};
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tracing::warn;
 
 /// The hosts that somebody is connected to, or waits for.
@@ -26,7 +26,9 @@ struct Host {
     name: String,
     most: NonZeroU32,
     free: Arc<Semaphore>,
-    /// Whose turn it is, of those that wait as long as it takes, to stand in line.
+    /// Jobs that wait: mailboxes step back meanwhile.
+    jobs: watch::Sender<u32>,
+    /// Whose turn it is, of the mailboxes.
     first: Semaphore,
     waiting: AtomicUsize,
     /// Somebody began to wait.
@@ -59,7 +61,15 @@ impl Slots {
         }
         let _waiting = Waiting::at(&host);
         let first = host.first.acquire().await.expect("nobody closes it");
-        let permit = host.free.clone().acquire_owned().await.expect("nobody closes it");
+        let (mut none, mut some) = (host.jobs.subscribe(), host.jobs.subscribe());
+        let permit = loop {
+            drop(none.wait_for(|jobs| *jobs == 0).await.expect("it lives as long as the host"));
+            tokio::select! {
+                biased;
+                permit = host.free.clone().acquire_owned() => break permit.expect("nobody closes it"),
+                _ = some.wait_for(|jobs| *jobs > 0) => {}
+            }
+        };
         drop(first);
         Slot::of(host.clone(), permit)
     }
@@ -70,7 +80,7 @@ impl Slots {
         if let Ok(permit) = host.free.clone().try_acquire_owned() {
             return Ok(Slot::of(host, permit));
         }
-        let _waiting = Waiting::at(&host);
+        let (_waiting, _first) = (Waiting::at(&host), WaitingJob::at(&host));
         match tokio::time::timeout(within, host.free.clone().acquire_owned()).await {
             Ok(permit) => Ok(Slot::of(host.clone(), permit.expect("nobody closes it"))),
             Err(_) => Err(NetError::NoSlot { host: endpoint.host.clone(), most: host.most.get() }),
@@ -91,6 +101,7 @@ impl Slots {
             name: endpoint.to_string(),
             most,
             free: Arc::new(Semaphore::new(usize::try_from(most.get()).unwrap_or(Semaphore::MAX_PERMITS))),
+            jobs: watch::Sender::new(0),
             first: Semaphore::new(1),
             waiting: AtomicUsize::new(0),
             asked: Notify::new(),
@@ -145,11 +156,28 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// A job that waits.
+struct WaitingJob<'h>(&'h Host);
+
+impl<'h> WaitingJob<'h> {
+    fn at(host: &'h Host) -> Self {
+        host.jobs.send_modify(|jobs| *jobs += 1);
+        Self(host)
+    }
+}
+
+impl Drop for WaitingJob<'_> {
+    fn drop(&mut self) {
+        self.0.jobs.send_modify(|jobs| *jobs -= 1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::TlsMode;
     use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
 
     fn slots(each: u32) -> Slots {
         Slots::new(NonZeroU32::new(each))
@@ -206,27 +234,33 @@ mod tests {
         assert!(next.wanted().now_or_never().is_none(), "nobody waits");
     }
 
+    fn all_wait(mailboxes: &mut [BoxFuture<'_, Slot>]) -> bool {
+        mailboxes.iter_mut().all(|mailbox| mailbox.now_or_never().is_none())
+    }
+
     #[tokio::test]
-    async fn a_job_waits_for_one_mailbox_at_most_however_many_stand_before_it() {
+    async fn a_job_goes_before_all_mailboxes_that_wait_and_they_go_on_after_it() {
         let slots = slots(1);
         let mail = host("mail.example");
         let busy = slots.take(&mail).await;
-        let mut mailboxes: Vec<_> = (0..100).map(|_| Box::pin(slots.take(&mail))).collect();
-        for mailbox in &mut mailboxes {
-            assert!(mailbox.now_or_never().is_none());
+        let mut mailboxes: Vec<_> = (0..100).map(|_| slots.take(&mail).boxed()).collect();
+        assert!(all_wait(&mut mailboxes));
+        // However often a job gives up and comes again, it is not behind a mailbox that came meanwhile.
+        for _ in 0..3 {
+            let mut job = Box::pin(slots.take_within(&mail, Duration::from_secs(3600)));
+            assert!((&mut job).now_or_never().is_none());
+            assert!(all_wait(&mut mailboxes));
         }
         let mut job = Box::pin(slots.take_within(&mail, Duration::from_secs(3600)));
         assert!((&mut job).now_or_never().is_none());
+        assert!(all_wait(&mut mailboxes));
         drop(busy);
-        let first = mailboxes.remove(0).now_or_never().expect("it stood in line before the job");
-        assert!((&mut job).now_or_never().is_none());
-        drop(first);
-        for mailbox in &mut mailboxes {
-            assert!(mailbox.now_or_never().is_none());
-        }
-        let job = job.now_or_never().expect("its slot").expect("in time");
-        drop(job);
-        assert!(mailboxes.remove(0).now_or_never().is_some(), "and the mailboxes go on");
+        assert!(all_wait(&mut mailboxes));
+        drop(job.now_or_never().expect("its slot").expect("in time"));
+        let taken = mailboxes.remove(0).now_or_never().expect("the mailboxes go on");
+        assert!(all_wait(&mut mailboxes));
+        drop(taken);
+        assert!(mailboxes.remove(0).now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -202,17 +202,19 @@ impl Actor {
         if let Some(slot) = (&mut waiting).now_or_never() {
             return Ok(slot);
         }
-        let slot = loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return Err(End::Stopped),
-                slot = &mut waiting => break slot,
-                // The look that follows is the answer to it, unless the mailbox is no longer to be read.
-                () = self.signal.notified() => {
-                    if matches!(tending::standing(&self.app, &self.lease).await, Ok(Standing::NotOurs)) {
-                        return Err(End::NotOurs);
-                    }
+        // What is signalled is answered by the look that follows, unless the mailbox is no longer to be read.
+        let lost = async {
+            loop {
+                self.signal.notified().await;
+                if matches!(tending::standing(&self.app, &self.lease).await, Ok(Standing::NotOurs)) {
+                    return;
                 }
             }
+        };
+        let slot = tokio::select! {
+            () = self.stop.cancelled() => return Err(End::Stopped),
+            slot = &mut waiting => slot,
+            () = lost => return Err(End::NotOurs),
         };
         // Where the database does not answer, opening the mailbox meets the same.
         if matches!(tending::holds(&self.app, &self.lease).await, Ok(false)) { Err(End::NotOurs) } else { Ok(slot) }

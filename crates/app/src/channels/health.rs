@@ -215,9 +215,14 @@ pub(super) async fn try_again_in(
         }
         Part::Send => {
             let outcome = Box::pin(probe_sending(app, scope, &channel)).await;
-            // Where there was no connection to be had, nothing was asked; what waits to be sent asks soon.
-            let asked = !matches!(&outcome, Err(failure) if failure.class == domain::FailureClass::HostBusy);
-            if asked {
+            if matches!(&outcome, Err(failure) if failure.class == domain::FailureClass::HostBusy) {
+                // There was no connection to be had: nothing was asked, and what was known before is what is known.
+                let known = part.of(&channel);
+                let mut tx = scope.begin().await?;
+                write(&mut tx, &channel, part, known).await?;
+                tx.commit().await?;
+                tell(app, &channel, part, known);
+            } else {
                 record_send(app, scope, channel.id, outcome.as_ref().copied(), None).await?;
             }
             if outcome.is_ok() {
