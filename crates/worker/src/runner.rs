@@ -48,7 +48,7 @@ pub(crate) async fn run(
 ) {
     while !stop.is_cancelled() {
         let context = WorkerContext::new(&config.name);
-        let mut running = work(&context, queue.clone(), places.clone(), &config, handler.clone());
+        let mut running = work(&context, queue.clone(), places.clone(), &config, handler.clone(), &stop);
         let end = tokio::select! {
             // Polled first, so that the worker has started when it is told to stop.
             biased;
@@ -74,11 +74,12 @@ fn work(
     places: Arc<Places>,
     config: &RunnerConfig,
     handler: Handler,
+    stop: &CancellationToken,
 ) -> BoxFuture<'static, Result<(), WorkerError>> {
     let all: u32 = Lane::ALL.into_iter().map(|lane| config.places.of(lane)).sum();
     let all = usize::try_from(all).unwrap_or(usize::MAX);
     WorkerBuilder::new(context)
-        .backend(QueueBackend::start(queue, places, all, config.account_of))
+        .backend(QueueBackend::start(queue, places, all, config.account_of, stop))
         .data(handler)
         // The first layer is the outermost: each job is a task of its own, and its time, its place and its panic are all inside it.
         // (Were the time outside, a job that lost its time would run on, unseen.)

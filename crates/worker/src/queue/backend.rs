@@ -52,14 +52,15 @@ enum State {
 }
 
 impl QueueBackend {
-    /// Starts the pumps. `all` is how many places there are.
+    /// Starts the pumps, which hear of `stop` before the worker does: from then on nothing more is begun. `all` is how many places there are.
     pub(crate) fn start(
         queue: Arc<dyn Queue>,
         places: Arc<Places>,
         all: usize,
         account_of: fn(&Payload) -> Option<AccountId>,
+        stop: &CancellationToken,
     ) -> Self {
-        let stop = CancellationToken::new();
+        let stop = stop.child_token();
         let (sender, jobs) = mpsc::channel(all.max(1));
         let mut pumps = JoinSet::new();
         for lane in places.lanes() {
