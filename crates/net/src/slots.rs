@@ -55,35 +55,43 @@ impl Slots {
 
     /// A slot, when there is one, however long it takes.
     pub(crate) async fn take(&self, endpoint: &Endpoint) -> Slot {
-        let Some(host) = self.host(endpoint) else { return Slot(None) };
-        if let Ok(permit) = host.free.clone().try_acquire_owned() {
-            return Slot::of(host, permit);
-        }
+        let host = match self.at_once(endpoint) {
+            Ok(slot) => return slot,
+            Err(host) => host,
+        };
         let _waiting = Waiting::at(&host);
-        let first = host.first.acquire().await.expect("nobody closes it");
-        let (mut none, mut some) = (host.jobs.subscribe(), host.jobs.subscribe());
+        let _first = host.first.acquire().await.expect("nobody closes it");
+        let mut jobs = host.jobs.subscribe();
         let permit = loop {
-            drop(none.wait_for(|jobs| *jobs == 0).await.expect("it lives as long as the host"));
+            drop(jobs.wait_for(|jobs| *jobs == 0).await.expect("it lives as long as the host"));
             tokio::select! {
                 biased;
                 permit = host.free.clone().acquire_owned() => break permit.expect("nobody closes it"),
-                _ = some.wait_for(|jobs| *jobs > 0) => {}
+                _ = jobs.wait_for(|jobs| *jobs > 0) => {}
             }
         };
-        drop(first);
         Slot::of(host.clone(), permit)
     }
 
     /// A slot for whoever has something better to do than to wait for longer.
     pub(crate) async fn take_within(&self, endpoint: &Endpoint, within: Duration) -> Result<Slot, NetError> {
-        let Some(host) = self.host(endpoint) else { return Ok(Slot(None)) };
-        if let Ok(permit) = host.free.clone().try_acquire_owned() {
-            return Ok(Slot::of(host, permit));
-        }
-        let (_waiting, _first) = (Waiting::at(&host), WaitingJob::at(&host));
+        let host = match self.at_once(endpoint) {
+            Ok(slot) => return Ok(slot),
+            Err(host) => host,
+        };
+        let (_waiting, _job) = (Waiting::at(&host), WaitingJob::at(&host));
         match tokio::time::timeout(within, host.free.clone().acquire_owned()).await {
             Ok(permit) => Ok(Slot::of(host.clone(), permit.expect("nobody closes it"))),
             Err(_) => Err(NetError::NoSlot { host: endpoint.host.clone(), most: host.most.get() }),
+        }
+    }
+
+    /// Where there is no bound, or one is free. `Err`: the host at which to wait.
+    fn at_once(&self, endpoint: &Endpoint) -> Result<Slot, Arc<Host>> {
+        let Some(host) = self.host(endpoint) else { return Ok(Slot(None)) };
+        match host.free.clone().try_acquire_owned() {
+            Ok(permit) => Ok(Slot::of(host, permit)),
+            Err(_) => Err(host),
         }
     }
 
