@@ -3,6 +3,7 @@
 //! Whoever sits behind a proxy is known by what the proxy says of them, and only proxies that the operator named are believed: anybody
 //! can write such a header.
 
+use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -38,19 +39,13 @@ impl fmt::Display for Address {
 
 /// Networks whose word on who asks is believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<Network>);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    prefix_bits: u32,
-}
+pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
     /// Addresses and networks (`10.0.0.0/8`), separated by commas. `Err`: the first that is neither.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(|part| Network::parse(part).ok_or_else(|| part.to_owned())).collect::<Result<_, _>>().map(Self)
+        parts.map(|part| network(part).ok_or_else(|| part.to_owned())).collect::<Result<_, _>>().map(Self)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -59,7 +54,7 @@ impl TrustedProxies {
 
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(address))
+        self.0.iter().any(|network| network.contains(&address))
     }
 
     /// Who asks: `peer`, or, as long as that is a proxy that is believed, whom it names. Each proxy adds at the end of `forwarded` from whom
@@ -77,31 +72,9 @@ impl TrustedProxies {
     }
 }
 
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = bits.unwrap_or(width);
-        (prefix_bits <= width).then_some(Self { address, prefix_bits })
-    }
-
-    fn contains(self, other: IpAddr) -> bool {
-        let (ours, theirs) = match (self.address, other) {
-            // Aligned to the left, so that one shift serves both.
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                (u128::from(ours.to_bits()) << 96, u128::from(theirs.to_bits()) << 96)
-            }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => (ours.to_bits(), theirs.to_bits()),
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
-        };
-        // A shift by all bits is none at all for the machine: /0 is every address.
-        let rest = 128 - self.prefix_bits;
-        ours.checked_shr(rest).unwrap_or(0) == theirs.checked_shr(rest).unwrap_or(0)
-    }
+/// An address is a network of one.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// An address as proxies write it: bare, in brackets, or with a port.

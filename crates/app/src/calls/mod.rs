@@ -13,7 +13,7 @@ mod known;
 pub use address::{Address, TrustedProxies};
 
 use crate::shared_counts::SharedCounts;
-use counts::Counts;
+use counts::{Counts, Key};
 use domain::{Clock, UserId};
 use known::{KnownTokens, Whose};
 use std::collections::hash_map::RandomState;
@@ -89,24 +89,19 @@ impl CallLimits {
 
     /// Before anything is done for a call. `token`: what it shows to say whose it is, believed or not.
     pub async fn admit(&self, token: Option<&str>, from: Address) -> Result<Admitted, TooManyCalls> {
-        let token = hash(token);
-        let whose = token.map_or(Whose::Nobodys, |token| self.known.whose(&token, self.clock.now()));
-        let counted = match (whose, token) {
-            (Whose::Users(user), _) => {
-                self.count_user(user).await?;
+        let known = hash(token).map(|token| (token, self.known.whose(&token, self.clock.now())));
+        let counted = match known {
+            Some((_, Whose::Users(user))) => {
+                count(&self.users, user, Per::User).await?;
                 As::User
             }
-            (Whose::SomebodysOnce, Some(token)) => {
-                let limit = self.tokens.limit();
-                let too_many = |retry_after| TooManyCalls { limit, per: Per::User, retry_after };
+            Some((token, Whose::SomebodysOnce)) => {
                 let token = self.count_of.hash_one(token);
-                self.tokens.take(token).await.map_err(too_many)?;
+                count(&self.tokens, token, Per::User).await?;
                 As::Token(token)
             }
-            (Whose::SomebodysOnce | Whose::Nobodys, _) => {
-                let limit = self.strangers.limit();
-                let too_many = |retry_after| TooManyCalls { limit, per: Per::Address, retry_after };
-                self.strangers.take(from).await.map_err(too_many)?;
+            Some((_, Whose::Nobodys)) | None => {
+                count(&self.strangers, from, Per::Address).await?;
                 As::Stranger(from)
             }
         };
@@ -115,8 +110,7 @@ impl CallLimits {
 
     /// A file's signed link shows nothing of who follows it, and one conversation may hold a hundred: they have a count of their own.
     pub async fn admit_file(&self, from: Address) -> Result<Admitted, TooManyCalls> {
-        let per_address = |retry_after| TooManyCalls { limit: self.files.limit(), per: Per::Address, retry_after };
-        self.files.take(from).await.map_err(per_address)?;
+        count(&self.files, from, Per::Address).await?;
         Ok(Admitted { counted: As::User, is_known: AtomicBool::new(true) })
     }
 
@@ -133,7 +127,7 @@ impl CallLimits {
             As::Stranger(from) => self.strangers.give_back(from),
             As::Token(token) => self.tokens.give_back(token),
         }
-        self.count_user(user).await
+        count(&self.users, user, Per::User).await
     }
 
     /// The token that the call came with is nobody's, or no longer.
@@ -142,14 +136,10 @@ impl CallLimits {
             self.known.forget(&token);
         }
     }
+}
 
-    async fn count_user(&self, user: UserId) -> Result<(), TooManyCalls> {
-        self.users.take(user).await.map_err(|retry_after| TooManyCalls {
-            limit: self.users.limit(),
-            per: Per::User,
-            retry_after,
-        })
-    }
+async fn count<K: Key>(counts: &Counts<K>, key: K, per: Per) -> Result<(), TooManyCalls> {
+    counts.take(key).await.map_err(|retry_after| TooManyCalls { limit: counts.limit(), per, retry_after })
 }
 
 fn hash(token: Option<&str>) -> Option<TokenHash> {
