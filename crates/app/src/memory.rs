@@ -7,8 +7,9 @@
 //! send: one that does not loses its place ([`crate::inbound`]'s fetching), and its mailbox waits in the slow lines for an hour after
 //! ([`MailMemory::is_slow`]), where it keeps only its like waiting; no process tells another, and none remembers it.
 //!
-//! Two imports at most stand in the lines of the quick, so that new mail waits for two of them; of one account only one of them stands there, or
-//! waits for the account's half, while another may hold room already. A mail that needs more than its line has takes all of it, alone, and so still comes: by as much as two such mails are longer, one of the quick and one of the slow, the budget is exceeded.
+//! Two imports at most stand in the lines of the quick, so that new mail waits for two of them; of one account only one of them stands there,
+//! or waits for the account's half, while another may hold room already. A mail that needs more than its line has takes all of it, alone, and
+//! so still comes: by as much as two such mails are longer, one of the quick and one of the slow, the budget is exceeded.
 //! Nobody asks for room while they hold some.
 
 use domain::{AccountId, ChannelId};

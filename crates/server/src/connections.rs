@@ -189,15 +189,20 @@ impl<Io> Kept<Io> {
     fn new(io: Io, bounds: Bounds, place: OwnedSemaphorePermit, at_address: Option<AtAddress>) -> Self {
         let now = Instant::now();
         let head = Head::begins(now, bounds.head);
-        let until =
-            Box::pin(tokio::time::sleep_until(head.until().unwrap_or(now + bounds.idle).min(now + bounds.idle)));
+        let until = Box::pin(tokio::time::sleep_until(deadline(&head, bounds.idle, now)));
         Self { io, idle: bounds.idle, head, until, _place: place, _at_address: at_address }
     }
 
     fn something_moved(&mut self, now: Instant) {
-        let idle = now + self.idle;
-        self.until.as_mut().reset(self.head.until().map_or(idle, |until| until.min(idle)));
+        let until = deadline(&self.head, self.idle, now);
+        self.until.as_mut().reset(until);
     }
+}
+
+/// When it is closed unless something moves before.
+fn deadline(head: &Head, idle: Duration, now: Instant) -> Instant {
+    let idle = now + idle;
+    head.until().map_or(idle, |until| until.min(idle))
 }
 
 impl<Io: AsyncRead + Unpin> AsyncRead for Kept<Io> {

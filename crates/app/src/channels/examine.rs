@@ -75,20 +75,21 @@ pub(super) async fn examine(
     );
     reading?;
     let (from, sending) = match sending {
-        // Nothing was asked yet.
-        Err(busy) if busy.class == FailureClass::HostBusy => return Err(busy.into()),
         // The address that was proposed is not the mailbox's after all; the one that signed in may be.
         Err(failure)
             if failure.class == FailureClass::SenderNotAllowed && existing.is_none() && !from.same_as(&signed_in) =>
         {
             let second = within_patience(submit(app, &principal, &signed_in, &token)).await;
-            match second {
-                Err(busy) if busy.class == FailureClass::HostBusy => return Err(busy.into()),
-                second => (signed_in, second),
-            }
+            (signed_in, second)
         }
         sending => (from, sending),
     };
+    if let Err(busy) = &sending
+        && busy.class == FailureClass::HostBusy
+    {
+        // Nothing was asked yet.
+        return Err(busy.clone().into());
+    }
     Ok(Proved { existing: existing.map(Box::new), grant, principal, mailbox, from, sending })
 }
 

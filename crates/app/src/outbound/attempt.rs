@@ -31,6 +31,10 @@ pub(super) struct Attempted {
     pub next: bool,
 }
 
+impl Attempted {
+    pub(super) const OVER: Self = Self { session: None, next: true };
+}
+
 pub(super) async fn attempt(
     app: &App,
     work: &ClaimedWork,
@@ -46,7 +50,7 @@ pub(super) async fn attempt(
         Err(Unbuildable::Store(error)) => return Err(error),
         Err(Unbuildable::Failure(failure)) => {
             settle::settle(app, work, id, Settled::Failed { failure, refused: Vec::new() }).await?;
-            return Ok(Attempted { session: None, next: true });
+            return Ok(Attempted::OVER);
         }
     };
     let mut signed_in = match sessions::open(app, work, channel).await {
@@ -59,7 +63,7 @@ pub(super) async fn attempt(
         }
         Err(failure) => {
             not_begun(app, work, channel, &record, failure).await?;
-            return Ok(Attempted { session: None, next: true });
+            return Ok(Attempted::OVER);
         }
     };
     let begun = Stopwatch::start(app);
@@ -69,7 +73,7 @@ pub(super) async fn attempt(
         Ok(Begun::Not(state)) => {
             signed_in.quit().await;
             not_queued(app, work, id, state).await?;
-            return Ok(Attempted { session: None, next: true });
+            return Ok(Attempted::OVER);
         }
         Err(error) => {
             signed_in.quit().await;
@@ -93,7 +97,7 @@ pub(super) async fn attempt(
         return Ok(Attempted { session: Some(signed_in), next: true });
     }
     signed_in.quit().await;
-    written.map(|()| Attempted { session: None, next: true })
+    written.map(|()| Attempted::OVER)
 }
 
 enum Begun {

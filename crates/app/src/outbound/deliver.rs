@@ -45,7 +45,7 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancell
     let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &inbox, &message, record, stop))).await;
     let (ended, Attempted { session, next }) = match ended {
         Ok(attempted) => (Ok(()), attempted),
-        Err(error) => (Err(error), Attempted { session: None, next: true }),
+        Err(error) => (Err(error), Attempted::OVER),
     };
     free(app, work, &lease, session, worker, stop).await?;
     // Whoever stands first in line is next, and need not ask again first.

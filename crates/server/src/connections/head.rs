@@ -1,7 +1,7 @@
 //! Where the head of a request ends, and until when it must.
 //!
-//! It understands nothing of HTTP/1 but the empty line, and of HTTP/2 that it begins otherwise: there the idle limit is all. What follows a head, up to the answer, is not looked at: a body may take its time, and
-//! the idle limit is for that.
+//! It understands nothing of HTTP/1 but the empty line, and of HTTP/2 that it begins otherwise: there the idle limit is all. What follows a
+//! head, up to the answer, is not looked at: a body may take its time, and the idle limit is for that.
 
 use std::time::Duration;
 use tokio::time::Instant;

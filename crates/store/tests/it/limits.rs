@@ -1,6 +1,6 @@
 //! Counts that are bounded stay so when many add at once: who counts waits for another who does.
 
-use crate::world::{START, Tenant, each, new_inbox};
+use crate::world::{START, Tenant, each, new_inbox, new_token};
 use domain::account::Role;
 use domain::channel::Provider;
 use domain::{EmailAddress, Secret, Timestamp};
@@ -101,29 +101,17 @@ async fn of_many_sign_ins_that_are_begun_at_once_as_many_are_open_as_may_be_and_
     .await;
 }
 
-fn token(tenant: &Tenant, name: &str, kind: TokenKind) -> NewToken {
-    NewToken {
-        user_id: tenant.admin.id,
-        kind,
-        hash: TokenHash::of(name),
-        account_id: None,
-        client_id: None,
-        name: None,
-        expires_at: None,
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_api_tokens_as_many_come_to_be_as_may_be_and_of_sessions_the_newest_live() {
     each(async |w| {
         let made = at_once(|n| {
-            let (sign_in, new) = (w.store.sign_in(), token(&w.ours, &format!("api-{n}"), TokenKind::Api));
+            let (sign_in, new) = (w.store.sign_in(), new_token(&w.ours, &format!("api-{n}"), TokenKind::Api));
             async move { sign_in.create_token(&new, MOST).await }
         });
         assert_as_many_as_may_be(made.await);
         let made = at_once(|n| {
             let kind = if n % 2 == 0 { TokenKind::Session } else { TokenKind::Client };
-            let (sign_in, new) = (w.store.sign_in(), token(&w.ours, &format!("session-{n}"), kind));
+            let (sign_in, new) = (w.store.sign_in(), new_token(&w.ours, &format!("session-{n}"), kind));
             async move { sign_in.create_token(&new, MOST).await }
         });
         let mut ids: Vec<_> = made.await.into_iter().map(|made| made.unwrap()).collect();

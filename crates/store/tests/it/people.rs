@@ -1,6 +1,6 @@
 //! Signing in, agents, inbox members.
 
-use crate::world::{START, address, each};
+use crate::world::{START, address, each, new_token};
 use domain::account::{AccountStatus, Availability, Role};
 use domain::{Timestamp, TokenId};
 use store::*;
@@ -118,18 +118,7 @@ async fn a_new_password_or_address_ends_every_session_but_one_and_no_api_token()
     each(async |w| {
         let sign_in = w.store.sign_in();
         let user = w.ours.admin.id;
-        let token = async |name: &str, kind| {
-            let new = NewToken {
-                user_id: user,
-                kind,
-                hash: TokenHash::of(name),
-                account_id: None,
-                client_id: None,
-                name: None,
-                expires_at: None,
-            };
-            sign_in.create_token(&new, 1000).await.unwrap()
-        };
+        let token = async |name: &str, kind| sign_in.create_token(&new_token(&w.ours, name, kind), 1000).await.unwrap();
         let kept = token("kept", TokenKind::Session).await;
         for (name, kind) in [("browser", TokenKind::Session), ("phone", TokenKind::Client), ("api", TokenKind::Api)] {
             token(name, kind).await;

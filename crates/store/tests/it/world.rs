@@ -207,6 +207,19 @@ pub fn new_grant(oid: &str, refresh_token: &str) -> NewGrant {
     }
 }
 
+/// Its hash is that of its name.
+pub fn new_token(tenant: &Tenant, name: &str, kind: TokenKind) -> NewToken {
+    NewToken {
+        user_id: tenant.admin.id,
+        kind,
+        hash: TokenHash::of(name),
+        account_id: None,
+        client_id: None,
+        name: None,
+        expires_at: None,
+    }
+}
+
 pub fn new_inbox(mailbox: &str, grant: &Grant) -> NewInbox {
     NewInbox {
         name: mailbox.to_owned(),
