@@ -23,6 +23,7 @@ mod m0013_pace;
 mod m0014_kept_sessions;
 mod m0015_small_blobs;
 mod m0016_blob_chunks_by_row;
+mod m0027_waited_since;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_kept_sessions::Migration),
             Box::new(m0015_small_blobs::Migration),
             Box::new(m0016_blob_chunks_by_row::Migration),
+            Box::new(m0027_waited_since::Migration),
         ]
     }
 }

@@ -11,6 +11,7 @@ use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromMultipartField, ParseResult, Type};
 use poem_openapi::{ApiRequest, Multipart};
 use std::borrow::Cow;
+use std::time::Duration;
 use wire::JsonObject;
 use wire::message::{NewMessage, NewMessageType};
 use wire::one_or_many::OneOrMany;
@@ -38,6 +39,9 @@ pub struct NewMessageForm {
     to_emails: Option<FormText>,
     cc_emails: Option<FormText>,
     bcc_emails: Option<FormText>,
+    /// Seconds until it leaves.
+    #[oai(validator(maximum(value = "31536000")))]
+    delay_seconds: Option<u32>,
     #[oai(validator(max_length = 600_000))]
     email_html_content: Option<FormText>,
     /// At most 15 files, 40 MB together with everything else.
@@ -125,6 +129,7 @@ impl MessageBody {
             bcc: list(message.bcc_emails),
             attachments: files,
             content_attributes: message.content_attributes.unwrap_or_default().into_value(),
+            delay: Duration::from_secs(u64::from(message.delay_seconds.unwrap_or(0))),
             html: message.email_html_content.filter(|html| !html.trim().is_empty()),
             echo_id: message.echo_id.clone(),
             idempotency,
@@ -158,6 +163,7 @@ impl NewMessageForm {
             to_emails: addresses(self.to_emails),
             cc_emails: addresses(self.cc_emails),
             bcc_emails: addresses(self.bcc_emails),
+            delay_seconds: self.delay_seconds,
             email_html_content: plain(self.email_html_content),
         };
         Ok((message, self.attachments.0))

@@ -227,6 +227,9 @@ pub struct NewMessage {
     pub to_emails: Option<OneOrMany>,
     pub cc_emails: Option<OneOrMany>,
     pub bcc_emails: Option<OneOrMany>,
+    /// Seconds until it leaves, so that it can be cancelled until then; `queued` with `next_try_at` meanwhile. Nothing for a note.
+    #[oai(validator(maximum(value = "31536000")))]
+    pub delay_seconds: Option<u32>,
     /// HTML to send instead of what `content` renders to.
     #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 600_000))]
     pub email_html_content: Option<String>,

@@ -156,6 +156,35 @@ async fn what_a_mailbox_may_send_is_shown_and_changed() {
 }
 
 #[tokio::test]
+async fn a_reply_with_a_delay_as_json_or_as_a_form_waits_for_it_and_may_be_taken_back() {
+    let Desk { world, .. } = desk().await;
+    let waiting = world.get("~/conversations/1").await.json()["waiting_since"].clone();
+    assert!(waiting.as_i64().is_some_and(|since| since > 0), "{waiting}");
+    let form = "--b\r\nContent-Disposition: form-data; name=\"content\"\r\n\r\nLater.\r\n\
+                --b\r\nContent-Disposition: form-data; name=\"delay_seconds\"\r\n\r\n60\r\n--b--\r\n";
+    let token = world.ours.access_token.expose();
+    let headers = [("api_access_token", token), ("content-type", "multipart/form-data; boundary=b")];
+    let by_form = world.send(Method::POST, MESSAGES, &headers, form).await;
+    let by_json = world.json(Method::POST, MESSAGES, &json!({"content": "Later.", "delay_seconds": 60})).await;
+    for answer in [by_form, by_json] {
+        let message = answer.json();
+        let delivery = &message["delivery"];
+        assert_eq!((&delivery["state"], &delivery["failure"]), (&json!("queued"), &Value::Null), "{message}");
+        let wait = delivery["next_try_at"].as_i64().expect("a time") - message["created_at"].as_i64().expect("a time");
+        assert!((60..=61).contains(&wait), "{message}");
+        let cancel = format!("{MESSAGES}/{}/cancel", message["id"]);
+        let cancelled = world.json(Method::POST, &cancel, &json!({})).await.json();
+        assert_eq!(cancelled["delivery"]["failure"]["code"], "cancelled", "{cancelled}");
+    }
+    assert_eq!(world.get("~/conversations/1").await.json()["waiting_since"], waiting);
+    let never = world.json(Method::POST, MESSAGES, &json!({"content": "Later.", "delay_seconds": 31_536_001})).await;
+    assert_eq!(never.status.as_u16(), 400, "{}", never.text);
+    let note = json!({"content": "Later.", "private": true, "delay_seconds": 1});
+    let note = world.json(Method::POST, MESSAGES, &note).await;
+    assert_eq!((note.status.as_u16(), &note.json()["attributes"]), (422, &json!(["delay_seconds"])), "{}", note.text);
+}
+
+#[tokio::test]
 async fn a_form_with_files_makes_a_message_whose_files_come_back_as_downloads() {
     let Desk { world, .. } = desk().await;
     let token = world.ours.access_token.expose();

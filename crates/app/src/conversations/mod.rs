@@ -18,6 +18,7 @@ pub use assign::{AssignError, assign};
 pub use list::{list, meta, show};
 pub use messages::{MessageList, message_html, messages};
 pub use seen::update_last_seen;
+pub(crate) use status::announce;
 pub use status::{StatusError, toggle_status};
 
 use store::StoreError;

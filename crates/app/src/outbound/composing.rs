@@ -93,7 +93,8 @@ async fn outgoing(
         message_id: record.message_id_header.clone(),
         in_reply_to: text("in_reply_to"),
         references: references.map(str::to_owned).collect(),
-        date: message.sent_at,
+        // One that was written to leave later says when it left.
+        date: message.sent_at.max(record.delivery.queued_at),
         markdown: message.content.clone().unwrap_or_default(),
         html: email.pointer("/html_content/full").and_then(Value::as_str).map(str::to_owned),
         attachments,

@@ -4,12 +4,13 @@
 //! person is told.
 
 use super::retry::find;
-use super::settle;
+use super::{answering, settle};
 use crate::accounts::Member;
 use crate::conversations::ReadError;
 use crate::{App, Hint};
+use domain::conversation::Conversation;
 use domain::message::{DeliveryState, Message};
-use domain::{DisplayId, FailureClass, MessageId};
+use domain::{DisplayId, FailureClass, MessageId, Timestamp};
 use serde_json::json;
 use store::{DeliveryRecord, OwedKind, OwedPriority, StoreError, Tx};
 
@@ -58,7 +59,8 @@ pub async fn cancel(
     conversation: DisplayId,
     message: MessageId,
 ) -> Result<Message, DecideError> {
-    let (mut tx, mut record) = locked(app, member, conversation, message).await?.ok_or(DecideError::NothingToCancel)?;
+    let Locked { mut tx, conversation, mut record, answered_at } =
+        locked(app, member, conversation, message).await?.ok_or(DecideError::NothingToCancel)?;
     match record.delivery.state {
         DeliveryState::Queued => {}
         DeliveryState::Sending => return Err(DecideError::BeingSent),
@@ -69,7 +71,7 @@ pub async fn cancel(
     }
     // Whoever holds this work and signs in meanwhile finds it gone before they say MAIL FROM.
     tx.cancel_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
-    settle::fail(&mut record.delivery, &FailureClass::Cancelled.into());
+    answering::take_back(&mut tx, conversation, &mut record, answered_at, FailureClass::Cancelled).await?;
     if let Some(channel) = record.channel_id {
         tx.call_next_delivery(channel).await?;
     }
@@ -84,7 +86,7 @@ pub async fn resolve(
     message: MessageId,
     was_sent: bool,
 ) -> Result<Message, DecideError> {
-    let (mut tx, mut record) =
+    let Locked { mut tx, mut record, .. } =
         locked(app, member, conversation, message).await?.ok_or(DecideError::NothingToResolve)?;
     if record.delivery.state != DeliveryState::OutcomeUnknown {
         return Err(DecideError::NothingToResolve);
@@ -111,18 +113,27 @@ pub async fn resolve(
     written(app, member, tx, &record).await
 }
 
+/// A message on its way, and its conversation before it.
+struct Locked {
+    tx: Tx,
+    conversation: Conversation,
+    record: DeliveryRecord,
+    answered_at: Timestamp,
+}
+
 /// `None`: it is no mail.
 async fn locked(
     app: &App,
     member: &Member,
     conversation: DisplayId,
     message: MessageId,
-) -> Result<Option<(Tx, DeliveryRecord)>, DecideError> {
+) -> Result<Option<Locked>, DecideError> {
     let message = find(app, member, conversation, message).await?;
     let Some(record) = member.scope.delivery_of_message(message.id).await? else { return Ok(None) };
     let mut tx = member.scope.begin().await?;
+    let conversation = tx.lock_conversation(message.conversation_id).await?.ok_or(DecideError::NotFound)?;
     let record = tx.lock_delivery(record.delivery.id).await?;
-    Ok(record.map(|record| (tx, record)))
+    Ok(record.map(|record| Locked { tx, conversation, record, answered_at: message.sent_at }))
 }
 
 async fn written(app: &App, member: &Member, mut tx: Tx, record: &DeliveryRecord) -> Result<Message, DecideError> {

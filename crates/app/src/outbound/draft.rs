@@ -6,12 +6,15 @@ use domain::message::{MAX_ATTACHMENTS, MAX_CONTENT_CHARS};
 use domain::{EmailAddress, Mailbox, TokenId};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::time::Duration;
 use store::TokenHash;
 
 /// The longest client-made attributes and the longest HTML kept, in bytes.
 const MAX_ATTRIBUTES_BYTES: usize = 64 * 1024;
 const MAX_HTML_BYTES: usize = 1024 * 1024;
 pub const MAX_KEY_BYTES: usize = 255;
+/// The longest a reply may be told to wait: a year.
+pub const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A reply or note as the agent wrote it.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +32,8 @@ pub struct Draft {
     pub content_attributes: Value,
     /// Replaces the HTML made from `content`; sanitised before it leaves.
     pub html: Option<String>,
+    /// How long it waits before it leaves, so that it can be cancelled until then. A note is there at once.
+    pub delay: Duration,
     /// What the client calls the message until it has an id; echoed in its event, nothing more.
     pub echo_id: Option<String>,
     pub idempotency: Option<IdempotencyKey>,
@@ -92,6 +97,12 @@ impl Draft {
             let most = capabilities.max_message_bytes / 4 * 3 / 1_000_000;
             say("attachments", format!("Attachments are too large for the mail server (about {most} MB in all)"));
         }
+        if self.delay > MAX_DELAY {
+            say("delay_seconds", "A message may wait for a year at most".to_owned());
+        }
+        if self.private && !self.delay.is_zero() {
+            say("delay_seconds", "A note does not leave, so it cannot wait".to_owned());
+        }
         if self.idempotency.as_ref().is_some_and(|key| key.key.is_empty() || key.key.len() > MAX_KEY_BYTES) {
             say("idempotency_key", "The idempotency key must be 1 to 255 bytes long".to_owned());
         }
@@ -131,6 +142,9 @@ impl Draft {
             let _ = write!(text, "\0{list:?}");
         }
         let _ = write!(text, "\0{}\0{:?}", self.content_attributes, self.html);
+        if !self.delay.is_zero() {
+            let _ = write!(text, "\0{}", self.delay.as_secs());
+        }
         let mut bytes = text.into_bytes();
         for file in &self.attachments {
             bytes.extend_from_slice(

@@ -68,6 +68,9 @@ async fn stand_in_line(
     };
     let ask_in = wait.lasts.min(pace::ASKS_EVERY);
     let Some(reason) = reason else {
+        if record.delivery.waits_alone {
+            work.scope.join_line(record.delivery.id).await?;
+        }
         // A moment's wait is nobody's news.
         app.store().relay().release(work, ask_in).await?;
         return Ok(());

@@ -10,8 +10,10 @@
 //! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
 //! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
 //! - [`retry`]: a person asks again, or deletes a message. [`decide`]: they cancel it, or know whether it left.
+//!   [`answering`]: whether the customer waits then.
 //! - [`give_up`]: work on a message that always breaks down.
 
+mod answering;
 mod attempt;
 mod composing;
 pub mod decide;

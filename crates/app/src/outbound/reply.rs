@@ -18,6 +18,7 @@ use domain::{ConversationId, DisplayId, Mailbox, MessageId};
 use mail::compose::{markdown_to_html, markdown_to_text};
 use mail::sanitize::{SanitizeOptions, sanitize};
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 use store::{
     DeliveryEnvelope, IdempotencyCheck, KillPoint, MessageIdOrigin, NewAttachment, NewDelivery, NewMessage, NewSender,
     OwedKind, OwedPriority, StoreError, TokenHash,
@@ -51,6 +52,7 @@ struct Ready {
     files: Vec<NewAttachment>,
     /// `None`: a note.
     leaves: Option<(DeliveryEnvelope, String)>,
+    delay: Duration,
     echo_id: Option<String>,
     key: Option<(IdempotencyKey, TokenHash)>,
 }
@@ -153,7 +155,7 @@ async fn prepare(
         sender: NewSender::User(member.agent.user.id),
         sent_at: app.now(),
     };
-    Ok(Ready { new, files, leaves, echo_id: draft.echo_id, key })
+    Ok(Ready { new, files, leaves, delay: draft.delay, echo_id: draft.echo_id, key })
 }
 
 /// Chatwoot's names, and what the composer needs so that a retry sends the same mail.
@@ -228,12 +230,17 @@ async fn write(
                 channel_id: Some(inbox.channel.id),
                 envelope: sent.clone(),
                 message_id_header: id.clone(),
-                queued_at: now,
+                queued_at: now.plus(ready.delay),
+                is_delayed: !ready.delay.is_zero(),
+                waited_since: conversation.waiting_since,
             })
             .await?;
         tx.remember_message_id(inbox.id, conversation.id, message, id, MessageIdOrigin::Outgoing, None).await?;
         let owed = delivery.delivery.id.0;
         tx.owe(OwedKind::DeliverMessage, owed, json!({}), OwedPriority::Human, None).await?;
+        if !ready.delay.is_zero() {
+            tx.delay_owed(OwedKind::DeliverMessage, owed, ready.delay).await?;
+        }
     }
     let message = tx.message(message).await?.ok_or(ReplyError::MessageGone)?;
     let payload = snapshot::message(&message, ready.echo_id.as_deref());

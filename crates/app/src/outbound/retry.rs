@@ -1,6 +1,6 @@
 //! A person asks for another try, at once or once more, or deletes a message. What else they may decide: [`super::decide`].
 
-use super::settle;
+use super::answering;
 use crate::accounts::Member;
 use crate::conversations::{self, ReadError, snapshot};
 use crate::{App, Hint};
@@ -55,9 +55,13 @@ pub async fn retry(
         return try_now(app, member, &record, regardless).await;
     }
     let mut tx = member.scope.begin().await?;
+    let conversation = tx.lock_conversation(message.conversation_id).await?.ok_or(RetryError::NotFound)?;
     let mut record = tx.lock_delivery(record.delivery.id).await?.ok_or(RetryError::NothingToRetry)?;
     if !record.delivery.may_be_retried() {
         return Err(RetryError::NothingToRetry);
+    }
+    if record.delivery.state == DeliveryState::Failed {
+        answering::give_again(&mut tx, conversation, &mut record, message.sent_at).await?;
     }
     // Nobody looks for it any more.
     tx.cancel_owed(OwedKind::ReconcileDelivery, record.delivery.id.0).await?;
@@ -138,16 +142,15 @@ pub async fn delete_message(
     }
     let delivery = member.scope.delivery_of_message(message.id).await?;
     let mut tx = member.scope.begin().await?;
-    if tx.lock_conversation(message.conversation_id).await?.is_none() {
-        return Err(RetryError::NotFound);
-    }
+    let conversation = tx.lock_conversation(message.conversation_id).await?.ok_or(RetryError::NotFound)?;
     if let Some(record) = delivery
         && let Some(mut record) = tx.lock_delivery(record.delivery.id).await?
     {
         match record.delivery.state {
             DeliveryState::Queued => {
                 tx.cancel_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
-                settle::fail(&mut record.delivery, &FailureClass::MessageDeleted.into());
+                let why = FailureClass::MessageDeleted;
+                answering::take_back(&mut tx, conversation, &mut record, message.sent_at, why).await?;
             }
             // It is not known whether it left; it is not sent again.
             DeliveryState::OutcomeUnknown => {

@@ -4,6 +4,7 @@ mod asked_to_wait;
 mod backlog;
 mod cancelling;
 mod claims;
+mod delayed;
 mod deleted_and_blocked;
 mod desk;
 mod drafts;

@@ -26,6 +26,7 @@ pub struct Model {
     pub queued_at: i64,
     pub sent_at: Option<i64>,
     pub next_try_at: Option<i64>,
+    pub waited_since: Option<i64>,
     pub updated_at: i64,
 }
 

@@ -261,6 +261,7 @@ pub(crate) fn delivery_record(row: entity::delivery::Model) -> Result<DeliveryRe
         rewritten_message_id: row.rewritten_message_id,
         composed_blob_id: row.composed_blob_id.map(BlobId),
         looks: number("looks", row.looks)?,
+        waited_since: time(row.waited_since),
     })
 }
 

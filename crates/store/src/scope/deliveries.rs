@@ -66,6 +66,15 @@ impl AccountScope {
         row.map(convert::delivery_record).transpose()
     }
 
+    /// What a delivery waited for has come: from now on it stands in the mailbox's line, where those behind it wait for it.
+    pub async fn join_line(&self, delivery: DeliveryId) -> Result<()> {
+        self.sql("UPDATE deliveries SET waits_alone = 0 WHERE account_id = :account AND id = ? AND state = 'queued'")
+            .bind(delivery.0)
+            .run(&self.inner.write)
+            .await?;
+        Ok(())
+    }
+
     /// When a delivery that waits is tried next, as people are shown it.
     pub async fn expect_delivery_at(&self, delivery: DeliveryId, at: Timestamp) -> Result<()> {
         self.sql("UPDATE deliveries SET next_try_at = ? WHERE account_id = :account AND id = ? AND state = 'queued'")
@@ -93,7 +102,9 @@ pub(crate) async fn insert_delivery<C: ConnectionTrait>(
         message_id_header: Set(new.message_id_header.clone()),
         recipients: Set(to_json(&Recipients::default())),
         looks: Set(0),
-        waits_alone: Set(0),
+        waits_alone: Set(i64::from(new.is_delayed)),
+        next_try_at: Set(new.is_delayed.then_some(new.queued_at.0)),
+        waited_since: Set(new.waited_since.map(|t| t.0)),
         queued_at: Set(new.queued_at.0),
         updated_at: Set(scope.inner.now().0),
         ..Default::default()
@@ -155,7 +166,7 @@ pub(crate) async fn update_delivery<C: ConnectionTrait>(
         .sql(
             "UPDATE deliveries SET state = ?, attempts = ?, channel_id = ?, envelope = ?, message_id_header = ?, \
              rewritten_message_id = ?, composed_blob_id = ?, failure = ?, failing_since = ?, waits_alone = ?, recipients = ?, looks = ?, queued_at = ?, sent_at = ?, \
-             next_try_at = ?, updated_at = ? \
+             next_try_at = ?, waited_since = ?, updated_at = ? \
              WHERE account_id = :account AND id = ?",
         )
         .bind(delivery.state.as_str())
@@ -173,6 +184,7 @@ pub(crate) async fn update_delivery<C: ConnectionTrait>(
         .bind(delivery.queued_at.0)
         .bind(delivery.sent_at.map(|t| t.0))
         .bind(delivery.next_try_at.map(|t| t.0))
+        .bind(record.waited_since.map(|t| t.0))
         .bind(scope.inner.now().0)
         .bind(delivery.id.0)
         .run(on)

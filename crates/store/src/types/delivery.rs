@@ -35,7 +35,12 @@ pub struct NewDelivery {
     pub envelope: DeliveryEnvelope,
     /// Our Message-ID without angle brackets.
     pub message_id_header: String,
+    /// When it may leave, for the first time.
     pub queued_at: Timestamp,
+    /// It is still to come, so the delivery stands in nobody's way until then.
+    pub is_delayed: bool,
+    /// Since when the customer has waited for this answer.
+    pub waited_since: Option<Timestamp>,
 }
 
 /// A delivery with everything that sending it needs.
@@ -53,6 +58,8 @@ pub struct DeliveryRecord {
     pub composed_blob_id: Option<BlobId>,
     /// Looks taken into Sent for a delivery whose outcome is unknown.
     pub looks: u32,
+    /// Since when the customer had waited when this answer was given; they wait again when it is taken back.
+    pub waited_since: Option<Timestamp>,
 }
 
 /// A delivery that is under way, and no work is owed for it.

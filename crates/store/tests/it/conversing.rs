@@ -308,6 +308,8 @@ async fn a_reply_its_delivery_and_its_work_live_and_die_together() {
             envelope: envelope.clone(),
             message_id_header: "out@us".to_owned(),
             queued_at: START,
+            is_delayed: false,
+            waited_since: None,
         };
         let record = tx.insert_delivery(&new).await.unwrap();
         let id = record.delivery.id;

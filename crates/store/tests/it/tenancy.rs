@@ -130,6 +130,8 @@ async fn deleting_an_inbox_takes_everything_in_it_and_nothing_else() {
             envelope: DeliveryEnvelope::default(),
             message_id_header: "a@x".to_owned(),
             queued_at: Timestamp(5),
+            is_delayed: false,
+            waited_since: None,
         };
         let delivery = tx.insert_delivery(&delivery).await.unwrap();
         let payload = serde_json::Value::Null;

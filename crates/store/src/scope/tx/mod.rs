@@ -1,5 +1,6 @@
 //! One transaction of one account: begin, savepoints, and a commit that numbers what happened, last.
 
+mod answers;
 mod channels;
 mod contacts;
 mod conversations;

@@ -89,6 +89,22 @@ impl Tx {
         sending::call_next(&self.tx, &self.scope, channel).await
     }
 
+    /// What waits is due when so much time has passed by the database's clock. `false`: somebody is at it, or nothing is owed.
+    pub async fn delay_owed(&mut self, kind: OwedKind, subject_id: i64, wait: Duration) -> Result<bool> {
+        let delayed = self
+            .sql(
+                "UPDATE owed_work SET due_at = {now} + ?, ready_at = {now} + ? WHERE account_id = :account AND kind = ? AND subject_id = ? \
+                 AND state = 'waiting' AND lease_until <= {now}",
+            )
+            .bind(micros(wait))
+            .bind(micros(wait))
+            .bind(kind.as_str())
+            .bind(subject_id)
+            .run(&self.tx)
+            .await?;
+        Ok(delayed > 0)
+    }
+
     /// What waits is due now. `false`: somebody is at it, or nothing is owed.
     pub async fn hasten_owed(&mut self, kind: OwedKind, subject_id: i64) -> Result<bool> {
         let hastened = self
