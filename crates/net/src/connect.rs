@@ -166,6 +166,11 @@ impl Connector {
         self.slots.take_within(endpoint, self.slot_timeout).await
     }
 
+    /// How long [`Self::slot_in_time`] waits at most.
+    pub fn slot_timeout(&self) -> Duration {
+        self.slot_timeout
+    }
+
     /// A plain connection: for STARTTLS, and for development.
     pub async fn tcp(&self, endpoint: &Endpoint) -> Result<TcpStream, NetError> {
         let host = &endpoint.host;

@@ -290,8 +290,11 @@ impl Actor {
         let _ = self.signal.notified().now_or_never();
         let mut said_well: Option<Instant> = None;
         let ended = loop {
-            let pulled = pull::pull(&self.app, &self.lease, &mut open).await?;
-            *read = true;
+            let begins_after = open.last_uid();
+            let pulled = pull::pull(&self.app, &self.lease, &mut open).await;
+            // Also a session that ended on the way has read what came over it.
+            *read |= pulled.is_ok() || open.last_uid() > begins_after;
+            let pulled = pulled?;
             debug!(channel.id = %self.lease.channel_id, ?pulled, "looked into a mailbox");
             if said_well.is_none_or(|at| at.elapsed() >= WELL_EVERY) {
                 if !tending::fetching_works(&self.app, &self.lease).await? {

@@ -175,7 +175,7 @@ pub enum TryAgainError {
     Store(#[from] StoreError),
 }
 
-/// How long a person looks at the button before they are told that it is still being tried.
+/// How long the mail server has. Waiting for a connection that we may open is none of its doing, and comes before.
 const PROBE_FOR: Duration = Duration::from_secs(30);
 
 /// The button. Fetching goes back to the mailbox's actor, and an import that was given up is taken up again; sending is probed here and
@@ -238,7 +238,12 @@ async fn probe_sending(app: &App, scope: &AccountScope, channel: &EmailChannel) 
     let grant = channel.grant_id.ok_or(domain::FailureClass::ChannelRemoved)?;
     let token = refresh::fresh_access_token(app, scope, grant, Resource::Outlook).await?;
     let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: channel.smtp_user.clone(), token };
-    match tokio::time::timeout(PROBE_FOR, probe(app.connector(), &login, Some(&channel.from_address))).await {
+    match tokio::time::timeout(
+        app.connector().slot_timeout() + PROBE_FOR,
+        probe(app.connector(), &login, Some(&channel.from_address)),
+    )
+    .await
+    {
         Ok(outcome) => outcome,
         Err(_) => Err(domain::FailureClass::TimedOut.into()),
     }

@@ -279,6 +279,11 @@ fn import_below(uidvalidity: u32, next: u32) -> FolderImport {
 }
 
 impl OpenMailbox {
+    /// New mail is read up to this UID.
+    pub fn last_uid(&self) -> u32 {
+        self.folder.last_uid
+    }
+
     /// The server offers IDLE.
     pub fn can_idle(&self) -> bool {
         self.session.can_idle()
