@@ -23,7 +23,16 @@ mod m0013_pace;
 mod m0014_kept_sessions;
 mod m0015_small_blobs;
 mod m0016_blob_chunks_by_row;
+mod m0017_events_for_one;
+mod m0018_desk;
+mod m0019_search;
+mod m0020_contacts;
+mod m0021_tokens_and_settings;
+mod m0022_left_behind;
+mod m0023_notifications;
+mod m0026_invitations;
 mod m0027_waited_since;
+mod m0028_webhooks;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -50,7 +59,16 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_kept_sessions::Migration),
             Box::new(m0015_small_blobs::Migration),
             Box::new(m0016_blob_chunks_by_row::Migration),
+            Box::new(m0017_events_for_one::Migration),
+            Box::new(m0018_desk::Migration),
+            Box::new(m0019_search::Migration),
+            Box::new(m0020_contacts::Migration),
+            Box::new(m0021_tokens_and_settings::Migration),
+            Box::new(m0022_left_behind::Migration),
+            Box::new(m0023_notifications::Migration),
+            Box::new(m0026_invitations::Migration),
             Box::new(m0027_waited_since::Migration),
+            Box::new(m0028_webhooks::Migration),
         ]
     }
 }

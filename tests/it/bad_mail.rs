@@ -170,6 +170,12 @@ async fn the_past_week_is_imported_beside_new_mail_and_what_is_older_stays_out()
         let meta = w.path("/conversations/meta?status=all");
         w.eventually("all 41 are there", async |w| Ok(w.api.get(&meta).await?["meta"]["all_count"] == json!(41)))
             .await?;
+        // Whatever came before the last mail is in the index when that is.
+        let last = w.path("/search/messages?q=99");
+        w.eventually("the last mail is found", async |w| {
+            Ok(w.api.get(&last).await?["payload"]["messages"].as_array().is_some_and(|found| !found.is_empty()))
+        })
+        .await?;
         let found = w.api.get(&w.path("/conversations?status=all&assignee_type=all&q=Ancient")).await?;
         assert_eq!(found["data"]["payload"], json!([]), "what is older than a week was imported");
         Ok(())

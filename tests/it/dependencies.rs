@@ -169,3 +169,37 @@ fn nothing_that_deny_toml_bans_is_in_the_tree_and_everything_comes_from_crates_i
     assert!(packages.len() > 100, "Cargo.lock was not read");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// What npm brings for the agents' page, by its path in `node_modules`.
+fn npm_packages() -> serde_json::Map<String, serde_json::Value> {
+    let lock =
+        std::fs::read_to_string(root().join("dashboard/package-lock.json")).expect("dashboard/package-lock.json");
+    let mut lock: serde_json::Value = serde_json::from_str(&lock).expect("the lock is JSON");
+    let serde_json::Value::Object(mut packages) = lock["packages"].take() else { panic!("packages") };
+    packages.remove("");
+    packages
+}
+
+#[test]
+fn every_npm_package_has_a_licence_that_deny_toml_allows_and_is_held_by_its_checksum() {
+    let allowed = listed(&deny()["licenses"]["allow"]);
+    let mut wrong = Vec::new();
+    let packages = npm_packages();
+    for (path, package) in &packages {
+        match package["license"].as_str().map(|expression| is_met(expression, &allowed)) {
+            Some(Ok(true)) => {}
+            _ => wrong.push(format!("{path} is under {}", package["license"])),
+        }
+        if !package["integrity"].as_str().is_some_and(|sum| sum.starts_with("sha512-")) {
+            wrong.push(format!("{path} has no checksum"));
+        }
+        // A lock may name where a package comes from; then it is npm's own registry.
+        if let Some(from) = package["resolved"].as_str()
+            && !from.starts_with("https://registry.npmjs.org/")
+        {
+            wrong.push(format!("{path} comes from {from}"));
+        }
+    }
+    assert!(packages.len() > 50, "the lock was not read");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -82,7 +82,12 @@ async fn a_mail_of_150_mb_comes_with_its_beginning_shown_and_holds_up_no_other_m
             w.sandbox.deliver(SALES, &numbered(n));
         }
         are(w, 21).await?;
-        let list = w.api.get(&w.path("/conversations?status=all&assignee_type=all&q=Big")).await?;
+        let big = w.path("/conversations?status=all&assignee_type=all&q=Big");
+        w.eventually("the huge mail is found by its subject", async |w| {
+            Ok(w.api.get(&big).await?["data"]["payload"].as_array().is_some_and(|found| !found.is_empty()))
+        })
+        .await?;
+        let list = w.api.get(&big).await?;
         let id = list["data"]["payload"][0]["id"].as_i64().context("the huge mail's conversation")?;
         let said = w.said_are(id, 1).await?;
         assert_eq!(said[0]["content"], json!("see the file"));

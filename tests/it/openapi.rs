@@ -93,6 +93,20 @@ impl Named {
             ("inbox", self.inbox),
             ("agent", self.user),
             ("connection", self.connection),
+            // There are none: nobody finds one under these.
+            ("note", 1),
+            ("definition", 1),
+            ("label", 1),
+            ("team", 1),
+            ("canned_response", 1),
+            ("custom_filter", 1),
+            ("webhook", 1),
+            ("delivery", 1),
+            ("raw_email", 1),
+            ("session", 1),
+            ("token", 1),
+            // Nobody has one: whatever is wrong with a request is found before it is looked for.
+            ("notification", 1),
         ];
         let filled = parameters
             .iter()
@@ -211,6 +225,10 @@ async fn wrong_types_in_every_body_are_the_clients_error() -> Result<()> {
                 if is_message && body.get("content").is_none() && body.is_object() {
                     body["content"] = json!("x");
                 }
+                // Words for which, as the document says, a number does as well.
+                if ["attribute_display_type", "attribute_model"].iter().any(|field| body[field].is_i64()) {
+                    continue;
+                }
                 let answer = w.api.call(&method, &path, Some(&body)).await?;
                 assert_refused(&answer, &format!("{method} {path} {body}"));
                 tried += 1;
@@ -242,7 +260,7 @@ async fn wrong_values_in_every_parameter_are_the_clients_error() -> Result<()> {
                     Some("integer") => values.extend(["twelve", "99999999999999999999", "1.5"].map(str::to_owned)),
                     Some("boolean") => values.push("perhaps".to_owned()),
                     // Any label may be asked for; there are no bounds but the address's.
-                    _ if name == "labels[]" => values.truncate(1),
+                    _ if name == "labels[]" || name == "labels" => values.truncate(1),
                     _ => values.extend(schema["maxLength"].as_u64().map(|bound| long(bound + 1))),
                 }
                 if let Some(most) = schema["maximum"].as_f64() {

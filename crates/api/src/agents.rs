@@ -1,14 +1,14 @@
 //! The people of an account.
 
 use crate::auth::Auth;
-use crate::error::{Acting, Reading, Refusal, Writing};
+use crate::error::{Acting, Problem, Reading, Refusal, Writing};
 use crate::tags::Tag;
 use app::accounts::{self, AgentChange, NewAgent};
 use domain::{Secret, UserId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
-use wire::agent::{self, Agent};
+use wire::agent::{self, Agent, InvitedAgents, RefusedAgent};
 
 pub struct AgentsApi;
 
@@ -24,7 +24,9 @@ impl AgentsApi {
 
     /// Add a person
     ///
-    /// Administrators only. Somebody who has a user already, in another account, keeps their password.
+    /// Administrators only. Without `password` they are sent a mail with a link to choose one, where this installation sends mail; else the
+    /// answer holds the link. Somebody who has a password already, in another account, keeps it and is told by mail. They are `confirmed`
+    /// once they have a password and have shown, where that is needed, that the address is theirs.
     #[oai(path = "/api/v1/accounts/:account_id/agents", method = "post", operation_id = "create_agent")]
     async fn create(
         &self,
@@ -41,8 +43,47 @@ impl AgentsApi {
             auto_offline: body.0.auto_offline,
             password: body.0.password.map(|password| Secret::new(password.0)),
         };
-        let agent = accounts::create_agent(auth.app(), &member, new).await?;
-        Ok(Json((&agent).into()))
+        let invited = accounts::invite(auth.app(), &member, new).await?;
+        Ok(Json(shown(&invited)))
+    }
+
+    /// Add many people
+    ///
+    /// Administrators only. Each address is invited as an agent; one that cannot be keeps out no other.
+    #[oai(path = "/api/v1/accounts/:account_id/agents/bulk_create", method = "post", operation_id = "create_agents")]
+    async fn create_many(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        body: Json<agent::NewAgents>,
+    ) -> Result<Json<InvitedAgents>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let (invited, refused) = accounts::invite_many(auth.app(), &member, body.0.emails).await?;
+        let refused = refused.into_iter().map(|refused| {
+            let problem = Problem::from(refused.error);
+            let email = refused.email.chars().take(320).collect();
+            RefusedAgent { email, code: problem.code.to_owned(), message: problem.words.into_owned() }
+        });
+        Ok(Json(InvitedAgents { payload: invited.iter().map(shown).collect(), refused: refused.collect() }))
+    }
+
+    /// Invite a person again
+    ///
+    /// Administrators only, of somebody who is not `confirmed`. The links before it go on working until one is used.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/agents/:agent_id/resend_invitation",
+        method = "post",
+        operation_id = "resend_invitation"
+    )]
+    async fn invite_again(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        agent_id: Path<i64>,
+    ) -> Result<Json<Agent>, Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        let invited = accounts::invite_again(auth.app(), &member, UserId(agent_id.0)).await?;
+        Ok(Json(shown(&invited)))
     }
 
     /// Change a person's role or availability
@@ -73,4 +114,8 @@ impl AgentsApi {
         accounts::remove_agent(auth.app(), &member, UserId(agent_id.0)).await?;
         Ok(())
     }
+}
+
+fn shown(invited: &accounts::Invitation) -> Agent {
+    Agent::from(&invited.agent).with_invitation(invited.link.as_ref().map(|link| link.expose().to_owned()))
 }

@@ -61,7 +61,9 @@ impl<E> CallLimit<E> {
 }
 
 fn is_not_counted(path: &str) -> bool {
-    matches!(path, "/docs" | "/swagger" | "/openapi.json" | "/health/live" | "/health/ready")
+    path == "/app"
+        || path.starts_with("/app/")
+        || matches!(path, "/docs" | "/swagger" | "/openapi.json" | "/health/live" | "/health/ready")
 }
 
 /// Whose count it was is said, because a person who is told "too many" and did nothing wants to know.

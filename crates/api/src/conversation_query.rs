@@ -1,6 +1,6 @@
 //! The words a client may filter and sort conversations with, Chatwoot's older names among them.
 
-use app::conversations::{AssigneeFilter, ConversationSort};
+use app::conversations::{AssigneeFilter, ConversationKind, ConversationSort};
 use domain::conversation::ConversationStatus;
 use poem_openapi::Enum;
 
@@ -23,6 +23,27 @@ impl StatusWord {
             Self::Pending => Some(ConversationStatus::Pending),
             Self::Snoozed => Some(ConversationStatus::Snoozed),
             Self::All => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum TypeWord {
+    /// A note speaks to the caller.
+    Mention,
+    /// The caller takes part.
+    Participating,
+    /// Nobody has answered yet, or the customer waits again.
+    Unattended,
+}
+
+impl From<TypeWord> for ConversationKind {
+    fn from(word: TypeWord) -> Self {
+        match word {
+            TypeWord::Mention => Self::Mention,
+            TypeWord::Participating => Self::Participating,
+            TypeWord::Unattended => Self::Unattended,
         }
     }
 }

@@ -1,20 +1,27 @@
 //! Threads with contacts: list, show, and what agents do with one.
 
 use crate::auth::Auth;
-use crate::conversation_query::{AssigneeWord, SortWord, StatusWord};
+use crate::conversation_query::{AssigneeWord, SortWord, StatusWord, TypeWord};
+use crate::conversations_many::or_nobody;
 use crate::error::{Acting, Problem, Reading, Refusal, Writing};
+use crate::message_body::MessageBody;
 use crate::optional_json::OptionalJson;
 use crate::shape;
 use crate::tags::Tag;
-use app::conversations::{self, ConversationFilter};
-use domain::{DisplayId, InboxId, Timestamp, UserId};
+use app::conversations::{self, BulkChange, ConversationFilter};
+use app::organising::teams;
+use app::outbound::{self, Beginning, IdempotencyKey};
+use domain::conversation::ConversationStatus;
+use domain::{ContactId, DisplayId, InboxId, TeamId, Timestamp, UserId};
 use poem_openapi::OpenApi;
-use poem_openapi::param::{Path, Query};
+use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::MaybeUndefined;
 use std::time::Duration;
-use wire::agent::Agent;
 use wire::attachment::{Attachment, AttachmentList, AttachmentMeta};
+use wire::conversation_change::{Assigned, AssignedOrNobody, ConversationChange};
+use wire::conversation_many::NewConversation;
+use wire::organising::Team;
 
 use wire::conversation::{
     Assignment, Conversation, ConversationList, ConversationMetaAnswer, ConversationPage, StatusToggled,
@@ -32,6 +39,9 @@ struct Asked {
     status: Option<StatusWord>,
     assignee: Option<AssigneeWord>,
     inbox_id: Option<i64>,
+    team_id: Option<i64>,
+    kind: Option<TypeWord>,
+    source_id: Option<String>,
     labels: Option<Vec<String>>,
     q: Option<String>,
     updated_within: Option<u64>,
@@ -49,6 +59,9 @@ impl Asked {
             status: self.status.map_or(default.status, StatusWord::status),
             assignee: self.assignee.map_or(default.assignee, Into::into),
             inbox_id: self.inbox_id.filter(|id| *id != 0).map(InboxId),
+            team_id: self.team_id.filter(|id| *id != 0).map(TeamId),
+            kind: self.kind.map(Into::into),
+            source_id: self.source_id.filter(|id| !id.is_empty()),
             labels: self.labels.unwrap_or_default(),
             q: self.q,
             updated_since: self
@@ -57,8 +70,14 @@ impl Asked {
             sort: self.sort.map_or(default.sort, Into::into),
             page: self.page.unwrap_or(1).max(1),
             contact_id: default.contact_id,
+            terms: default.terms,
         })
     }
+}
+
+/// A list that clients name with brackets or without.
+fn either(bracketed: Option<Vec<String>>, bare: Option<Vec<String>>) -> Option<Vec<String>> {
+    (bracketed.is_some() || bare.is_some()).then(|| bracketed.into_iter().chain(bare).flatten().collect())
 }
 
 #[OpenApi(tag = "Tag::Conversations")]
@@ -76,10 +95,18 @@ impl ConversationsApi {
         status: Query<Option<StatusWord>>,
         assignee_type: Query<Option<AssigneeWord>>,
         inbox_id: Query<Option<i64>>,
+        team_id: Query<Option<i64>>,
+        conversation_type: Query<Option<TypeWord>>,
+        /// The contact's address, for conversations of the inbox in which they are known by it.
+        #[oai(validator(max_length = 320))]
+        source_id: Query<Option<String>>,
         /// Any of them.
         #[oai(name = "labels[]", validator(max_items = 50))]
         labels: Query<Option<Vec<String>>>,
-        /// Words in the subject, the contact or a message.
+        /// As `labels[]`.
+        #[oai(name = "labels", validator(max_items = 50))]
+        bare_labels: Query<Option<Vec<String>>>,
+        /// All words must stand in one message (with its subject, sender and files) or in the contact; of the last one the beginning is enough.
         q: Query<Option<String>>,
         /// Only those that changed within so many seconds.
         updated_within: Query<Option<u64>>,
@@ -93,7 +120,10 @@ impl ConversationsApi {
             status: status.0,
             assignee: assignee_type.0,
             inbox_id: inbox_id.0,
-            labels: labels.0,
+            team_id: team_id.0,
+            kind: conversation_type.0,
+            source_id: source_id.0,
+            labels: either(labels.0, bare_labels.0),
             q: q.0,
             updated_within: updated_within.0,
             sort: sort_by.0,
@@ -103,6 +133,47 @@ impl ConversationsApi {
         let links = shape::links(auth.app(), &member).await?;
         let payload = found.items.iter().map(|view| shape::conversation(view, &links)).collect();
         Ok(Json(ConversationList { data: ConversationPage { meta: shape::counts(found.counts), payload } }))
+    }
+
+    /// Begin a conversation
+    ///
+    /// With a message that is no note the mail leaves like any reply. With an `Idempotency-Key` the same request, sent again within 24 hours,
+    /// gives the same conversation, where it has a message.
+    #[oai(path = "/api/v1/accounts/:account_id/conversations", method = "post", operation_id = "create_conversation")]
+    async fn create(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        #[oai(name = "Idempotency-Key", validator(min_length = 1, max_length = 255))] idempotency_key: Header<
+            Option<String>,
+        >,
+        body: Json<NewConversation>,
+    ) -> Result<Json<Conversation>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let idempotency = idempotency_key.0.map(|key| IdempotencyKey { token_id: auth.caller.token_id, key });
+        let new = body.0;
+        let mut attributes = new.additional_attributes.unwrap_or_default().0;
+        let subject = match attributes.remove("mail_subject") {
+            None | Some(serde_json::Value::Null) => None,
+            Some(serde_json::Value::String(subject)) => Some(subject),
+            Some(_) => return Err(Problem::invalid("mail_subject", "The subject must be a text").into()),
+        };
+        let message = new.message.map(|message| MessageBody::Json(Json(message)).asked(idempotency)).transpose()?;
+        let beginning = Beginning {
+            inbox_id: InboxId(new.inbox_id),
+            contact_id: new.contact_id.map(ContactId),
+            source_id: new.source_id,
+            subject,
+            status: new.status.map_or(ConversationStatus::Open, Into::into),
+            snoozed_until: new.snoozed_until.map(Timestamp::from_seconds),
+            assignee_id: new.assignee_id.filter(|id| *id != 0).map(UserId),
+            team_id: new.team_id.filter(|id| *id != 0).map(TeamId),
+            additional_attributes: attributes,
+            custom_attributes: new.custom_attributes.unwrap_or_default().0,
+            message: message.map(|asked| asked.draft),
+        };
+        let view = outbound::start(auth.app(), &member, beginning).await?;
+        Ok(Json(shape::conversation(&view, &shape::links(auth.app(), &member).await?)))
     }
 
     /// Count conversations
@@ -117,7 +188,12 @@ impl ConversationsApi {
         account_id: Path<i64>,
         status: Query<Option<StatusWord>>,
         inbox_id: Query<Option<i64>>,
+        team_id: Query<Option<i64>>,
+        conversation_type: Query<Option<TypeWord>>,
         #[oai(name = "labels[]", validator(max_items = 50))] labels: Query<Option<Vec<String>>>,
+        /// As `labels[]`.
+        #[oai(name = "labels", validator(max_items = 50))]
+        bare_labels: Query<Option<Vec<String>>>,
         q: Query<Option<String>>,
     ) -> Result<Json<ConversationMetaAnswer>, Refusal<Reading>> {
         let member = auth.enter(account_id.0).await?;
@@ -125,7 +201,10 @@ impl ConversationsApi {
             status: status.0,
             assignee: None,
             inbox_id: inbox_id.0,
-            labels: labels.0,
+            team_id: team_id.0,
+            kind: conversation_type.0,
+            source_id: None,
+            labels: either(labels.0, bare_labels.0),
             q: q.0,
             updated_within: None,
             sort: None,
@@ -151,6 +230,63 @@ impl ConversationsApi {
         let member = auth.enter(account_id.0).await?;
         let view = conversations::show(auth.app(), &member, DisplayId(conversation_id.0)).await?;
         Ok(Json(shape::conversation(&view, &shape::links(auth.app(), &member).await?)))
+    }
+
+    /// Change a conversation's priority, status, assignee or team
+    ///
+    /// What is absent stays as it is. Chatwoot changes the priority alone here, while its Python SDK sends the others too.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id",
+        method = "patch",
+        operation_id = "update_conversation"
+    )]
+    async fn update(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+        body: Json<ConversationChange>,
+    ) -> Result<Json<Conversation>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let id = DisplayId(conversation_id.0);
+        let ConversationChange { priority, status, snoozed_until, assignee_id, team_id } = body.0;
+        let change = BulkChange {
+            status: status.map(Into::into),
+            snoozed_until: snoozed_until.map(Timestamp::from_seconds),
+            priority: match priority {
+                MaybeUndefined::Undefined => None,
+                MaybeUndefined::Null => Some(None),
+                MaybeUndefined::Value(priority) => Some(Some(priority.into())),
+            },
+            assignee: or_nobody(assignee_id).map(|id| id.map(UserId)),
+            team: or_nobody(team_id).map(|id| id.map(TeamId)),
+            ..BulkChange::default()
+        };
+        // What is not seen is passed over among many; alone it is not there.
+        let mut view = conversations::show(auth.app(), &member, id).await?;
+        if change != BulkChange::default() {
+            conversations::change_many(auth.app(), &member, &[id], &change).await?;
+            view = conversations::show(auth.app(), &member, id).await?;
+        }
+        Ok(Json(shape::conversation(&view, &shape::links(auth.app(), &member).await?)))
+    }
+
+    /// Delete a conversation with all that is in it
+    ///
+    /// Administrators only. Its mails stay deleted when the mail server hands them out again.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/conversations/:conversation_id",
+        method = "delete",
+        operation_id = "delete_conversation"
+    )]
+    async fn delete(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        conversation_id: Path<i64>,
+    ) -> Result<(), Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        Ok(conversations::delete(auth.app(), &member, DisplayId(conversation_id.0)).await?)
     }
 
     /// Open, resolve, snooze or set pending
@@ -186,9 +322,10 @@ impl ConversationsApi {
         }))
     }
 
-    /// Assign to an agent, or to nobody
+    /// Assign to an agent, to a team, or to nobody
     ///
-    /// Answers the agent, or null. A body without `assignee_id` changes nothing.
+    /// Answers the agent or the team, or null. A body with neither changes nothing. Who has a conversation that is given to a team they
+    /// are not in has it no longer.
     #[oai(
         path = "/api/v1/accounts/:account_id/conversations/:conversation_id/assignments",
         method = "post",
@@ -199,10 +336,10 @@ impl ConversationsApi {
         auth: Auth,
         account_id: Path<i64>,
         conversation_id: Path<i64>,
-        /// Refused: there are no teams yet.
+        /// As in the body.
         team_id: Query<Option<i64>>,
         body: OptionalJson<Assignment>,
-    ) -> Result<Json<Option<Agent>>, Refusal<Writing>> {
+    ) -> Result<Json<AssignedOrNobody>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
         let conversation = DisplayId(conversation_id.0);
         let assignee = match body.0.assignee_id {
@@ -210,15 +347,22 @@ impl ConversationsApi {
             MaybeUndefined::Value(id) => (id != 0).then_some(UserId(id)),
             MaybeUndefined::Null => None,
             MaybeUndefined::Undefined => {
-                conversations::show(auth.app(), &member, conversation).await?;
-                return match team_id.0.or(body.0.team_id) {
-                    Some(_) => Err(Problem::invalid("team_id", "There are no teams here yet").into()),
-                    None => Ok(Json(None)),
+                let team = match (body.0.team_id, team_id.0) {
+                    (MaybeUndefined::Value(id), _) | (_, Some(id)) => (id != 0).then_some(TeamId(id)),
+                    (MaybeUndefined::Null, None) => None,
+                    (MaybeUndefined::Undefined, None) => {
+                        conversations::show(auth.app(), &member, conversation).await?;
+                        return Ok(Json(AssignedOrNobody(None)));
+                    }
                 };
+                let team = conversations::assign_team(auth.app(), &member, conversation, team).await?;
+                let own = teams::of_member(&member).await?;
+                let team = team.map(|team| Assigned::Team(Team::new(&team, own.contains(&team.id))));
+                return Ok(Json(AssignedOrNobody(team)));
             }
         };
         let agent = conversations::assign(auth.app(), &member, conversation, assignee).await?;
-        Ok(Json(agent.as_ref().map(Agent::from)))
+        Ok(Json(AssignedOrNobody(agent.as_ref().map(|agent| Assigned::Agent(agent.into())))))
     }
 
     /// Say that the conversation was looked at

@@ -7,7 +7,13 @@ use crate::error::Problem;
 use app::{App, attachments};
 use poem::http::{HeaderValue, header};
 use poem::web::{Data, Path};
-use poem::{Response, handler};
+use poem::{IntoResponse, Response, handler};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+
+const BYTES: &str = "application/octet-stream";
+/// Should a browser show a file all the same, then as nothing.
+const NOT_SHOWN: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
 
 #[handler]
 pub async fn download(Data(app): Data<&App>, Path(token): Path<String>) -> Result<Response, poem::Error> {
@@ -31,10 +37,7 @@ async fn serve(app: &App, token: &str) -> Result<Response, poem::Error> {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; sandbox; frame-ancestors 'none'"),
-    );
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOT_SHOWN));
     // The link's own life bounds this; a file never changes under its link.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=3600"));
     headers.insert(
@@ -42,6 +45,42 @@ async fn serve(app: &App, token: &str) -> Result<Response, poem::Error> {
         HeaderValue::from_static("same-site"),
     );
     Ok(response)
+}
+
+/// Bytes of an operation's answer that are to be saved and never shown.
+#[derive(Debug)]
+pub struct RawDownload {
+    pub file_name: String,
+    pub bytes: Vec<u8>,
+}
+
+impl IntoResponse for RawDownload {
+    fn into_response(self) -> Response {
+        let mut response = Response::builder().content_type(BYTES).body(self.bytes);
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&disposition(&self.file_name)) {
+            headers.insert(header::CONTENT_DISPOSITION, value);
+        }
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOT_SHOWN));
+        response
+    }
+}
+
+impl ApiResponse for RawDownload {
+    fn meta() -> MetaResponses {
+        let schema = MetaSchema { format: Some("binary"), ..MetaSchema::new("string") };
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The bytes, as a file to be saved.",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType { content_type: BYTES, schema: MetaSchemaRef::Inline(Box::new(schema)) }],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
 }
 
 /// The sender's claim where a browser can do no harm with it; else plain bytes.

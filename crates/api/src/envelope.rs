@@ -3,11 +3,11 @@
 //! This is the outermost layer, so that nothing leaves in another shape. It never logs a query string, a header or a body: sign-in
 //! codes, states and tokens travel there.
 
-use crate::error::Problem;
+use crate::error::{Problem, Reader};
 use crate::methods::Methods;
 use app::App;
 use futures_util::FutureExt;
-use poem::http::{HeaderName, HeaderValue, StatusCode, header};
+use poem::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use poem::{Endpoint, IntoResponse, Request, Response};
 use std::panic::AssertUnwindSafe;
 use tracing::Instrument;
@@ -47,6 +47,9 @@ impl<E: Endpoint> Endpoint for Envelope<E> {
     async fn call(&self, request: Request) -> Result<Response, poem::Error> {
         let id = self.request_id(&request);
         let path = request.uri().path().to_owned();
+        let reader = reader(&request);
+        let is_form = request.version() <= Version::HTTP_11
+            && request.content_type().is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/"));
         let span = tracing::info_span!("request", id = %id, method = %request.method());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind().instrument(span.clone()).await;
         let _entered = span.enter();
@@ -57,9 +60,9 @@ impl<E: Endpoint> Endpoint for Envelope<E> {
             Err(_panic) => Problem::internal(&"a handler panicked").into_response(),
         };
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            response = problem.render(&id);
+            response = problem.render(&id, reader);
         } else if response.status().is_server_error() && response.data::<Deliberate>().is_none() {
-            response = Problem::internal(&"an answer with a bare status").render(&id);
+            response = Problem::internal(&"an answer with a bare status").render(&id, reader);
         }
         if response.status() == StatusCode::METHOD_NOT_ALLOWED
             && let Some(allowed) = self.methods.allowed(&path)
@@ -67,8 +70,22 @@ impl<E: Endpoint> Endpoint for Envelope<E> {
         {
             response.headers_mut().insert(header::ALLOW, value);
         }
+        // A form that was refused is left unread, and the connection then ends: whoever sent it must not send more over it.
+        if is_form && response.status().is_client_error() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         finish(&mut response, &id);
         Ok(response)
+    }
+}
+
+/// An API token is sent in two ways (auth.rs); whether it is a good one does not matter here.
+fn reader(request: &Request) -> Reader {
+    let headers = request.headers();
+    if headers.contains_key("api_access_token") || headers.contains_key(header::AUTHORIZATION) {
+        Reader::Program
+    } else {
+        Reader::Person
     }
 }
 

@@ -169,13 +169,13 @@ impl Problem {
         Self::new(status, code, status.canonical_reason().unwrap_or("The request cannot be served"))
     }
 
-    pub fn body(&self, request_id: &str) -> ErrorBody {
+    fn body(&self, request_id: &str, reader: Reader) -> ErrorBody {
         let words = self.words.to_string();
         let is_validation = !self.attributes.is_empty();
         ErrorBody {
             error: (!is_validation).then(|| words.clone()),
             message: is_validation.then(|| words.clone()),
-            errors: vec![words],
+            errors: (reader == Reader::Person).then(|| vec![words]),
             code: self.code.to_owned(),
             attributes: is_validation.then(|| self.attributes.clone()),
             request_id: request_id.to_owned(),
@@ -183,8 +183,8 @@ impl Problem {
     }
 
     /// The answer itself; made at the very outside, where the request id is known.
-    pub fn render(&self, request_id: &str) -> Response {
-        let body = self.body(request_id).to_json().unwrap_or_default().to_string();
+    pub fn render(&self, request_id: &str, reader: Reader) -> Response {
+        let body = self.body(request_id, reader).to_json().unwrap_or_default().to_string();
         let mut response =
             Response::builder().status(self.status).content_type("application/json; charset=utf-8").body(body);
         if let Some(value) = self.retry_after_header() {
@@ -198,6 +198,15 @@ impl Problem {
         let seconds = self.retry_after?.as_millis().div_ceil(1000).max(1);
         HeaderValue::from_str(&seconds.to_string()).ok()
     }
+}
+
+/// Who reads a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A page or the mobile app, which shows `errors[0]`.
+    Person,
+    /// A program with an API token: Chatwoot's Python SDK breaks down over texts in `errors`, where Chatwoot sends none.
+    Program,
 }
 
 fn shortened(text: &str) -> String {
@@ -261,11 +270,25 @@ impl Answers for SigningIn {
     const STATUSES: &'static [u16] = &[400, 401, 413, 415, 429, 500, 503];
 }
 
+/// Setting a password with a link: nobody is known yet.
+#[derive(Debug)]
+pub struct SettingPassword;
+impl Answers for SettingPassword {
+    const STATUSES: &'static [u16] = &[400, 413, 415, 422, 429, 500, 503];
+}
+
 /// Something about the caller, outside any account.
 #[derive(Debug)]
 pub struct Oneself;
 impl Answers for Oneself {
     const STATUSES: &'static [u16] = &[401, 403, 429, 500, 503];
+}
+
+/// Changing something about the caller, without a body.
+#[derive(Debug)]
+pub struct ActingOnOneself;
+impl Answers for ActingOnOneself {
+    const STATUSES: &'static [u16] = &[401, 403, 404, 422, 429, 500, 503];
 }
 
 /// Changing something about the caller.

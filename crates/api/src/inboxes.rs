@@ -169,6 +169,25 @@ impl InboxesApi {
         Ok(Json(list(&agents)))
     }
 
+    /// Take members out of an inbox
+    ///
+    /// Administrators only.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/inbox_members",
+        method = "delete",
+        operation_id = "remove_inbox_members"
+    )]
+    async fn remove_members(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        body: Json<InboxMembers>,
+    ) -> Result<(), Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let users: Vec<UserId> = body.0.user_ids.into_iter().map(UserId).collect();
+        Ok(inboxes::remove_members(auth.app(), &member, InboxId(body.0.inbox_id), &users).await?)
+    }
+
     /// List who can be assigned in all of these inboxes
     #[oai(
         path = "/api/v1/accounts/:account_id/assignable_agents",

@@ -3,40 +3,62 @@
 //! Every operation takes [`auth::Auth`] first, enters the account with it, calls one use case of `app`, and shows the result in a shape
 //! of `wire`. Refusals are [`error::Problem`]s in one body. This crate holds no business rule and no SQL.
 
+mod accounts;
 mod agents;
+mod attention;
 mod auth;
 mod body_limit;
 mod call_limit;
+mod canned_responses;
 mod client_address;
 mod connect;
 mod connection_pages;
 mod connections;
+mod contact_details;
 mod contacts;
+mod conversation_marks;
+mod conversation_people;
 mod conversation_query;
 mod conversations;
+mod conversations_many;
 mod cookies;
+mod custom_attributes;
+mod custom_filters;
+mod dashboard;
+mod desk_refusals;
 mod docs;
 mod download;
 mod envelope;
 mod error;
+mod events;
 mod failure_page;
 mod form_text;
 mod health;
 mod html;
 mod inboxes;
+mod labels;
 mod landing;
+mod left_behind;
 mod message_body;
 mod messages;
 mod methods;
 mod microsoft_callback;
 mod no_nul;
+mod notifications;
 mod optional_json;
+mod password;
 mod profile;
 mod refusals;
 mod same_origin;
+mod search;
 mod session;
 mod shape;
 mod tags;
+mod teams;
+mod tokens;
+mod trailing_slash;
+mod webhook_bodies;
+mod webhooks;
 
 use app::App;
 use body_limit::BodyLimit;
@@ -48,6 +70,8 @@ use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response};
 use poem_openapi::{OpenApi, OpenApiService};
 use std::sync::Arc;
+use trailing_slash::TrailingSlash;
+pub use webhook_bodies::WebhookBodies;
 
 /// What is shown as the version, in the API and in its document.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -65,15 +89,33 @@ impl ApiConfig {
 }
 
 fn service() -> OpenApiService<impl OpenApi, ()> {
-    let apis = (
+    let people = (
         session::SessionApi,
+        password::PasswordApi,
         profile::ProfileApi,
+        tokens::TokensApi,
+        accounts::AccountsApi,
         agents::AgentsApi,
+    );
+    let apis = (
+        people,
         inboxes::InboxesApi,
         connections::ConnectionsApi,
         conversations::ConversationsApi,
         messages::MessagesApi,
         contacts::ContactsApi,
+        left_behind::LeftBehindApi,
+        (contact_details::ContactDetailsApi, custom_attributes::CustomAttributesApi),
+        search::SearchApi,
+        events::EventsApi,
+        (
+            conversation_marks::ConversationMarksApi,
+            conversation_people::ConversationPeopleApi,
+            conversations_many::ConversationsManyApi,
+        ),
+        (labels::LabelsApi, teams::TeamsApi, canned_responses::CannedResponsesApi, custom_filters::CustomFiltersApi),
+        webhooks::WebhooksApi,
+        (attention::AttentionApi, notifications::NotificationsApi),
     );
     OpenApiService::new(apis, "Postroom", VERSION).description(include_str!("description.md")).server("/")
 }
@@ -99,6 +141,10 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
     let ready = health::of(app.clone());
     let (pages, methods) = Pages::default()
         .get("/", landing::landing)
+        .get("/app", dashboard::page)
+        .get("/app/mail-frame", dashboard::frame)
+        .get("/app/mail-frame/remote-images", dashboard::frame_with_remote_images)
+        .get("/app/*path", dashboard::below)
         .get("/docs", docs::page)
         .get("/swagger", docs::page)
         .get("/openapi.json", docs::document)
@@ -121,5 +167,5 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .data(documents)
         .data(ready);
     let limited = CallLimit::new(BodyLimit::new(NoNul(routes), upload_bytes), counting);
-    Envelope::new(limited, entropy_of, methods).boxed()
+    TrailingSlash(Envelope::new(limited, entropy_of, methods)).boxed()
 }

@@ -13,6 +13,8 @@ use serde_json::Value;
 struct Taken {
     /// `None`: anything.
     segments: Vec<Option<String>>,
+    /// The last segment takes everything that follows, too.
+    open_ended: bool,
     methods: Vec<Method>,
 }
 
@@ -37,10 +39,11 @@ impl Methods {
 
     fn add(&mut self, path: &str, method: Method) {
         let segments: Vec<Option<String>> =
-            path.split('/').map(|part| (!part.starts_with([':', '{'])).then(|| part.to_owned())).collect();
+            path.split('/').map(|part| (!part.starts_with([':', '{', '*'])).then(|| part.to_owned())).collect();
+        let open_ended = path.contains("/*");
         match self.0.iter_mut().find(|taken| taken.segments == segments) {
             Some(taken) => taken.methods.push(method),
-            None => self.0.push(Taken { segments, methods: vec![method] }),
+            None => self.0.push(Taken { segments, open_ended, methods: vec![method] }),
         }
     }
 
@@ -54,7 +57,7 @@ impl Methods {
         let parts: Vec<&str> = path.split('/').collect();
         let fits = |taken: &&Taken| {
             let segments = &taken.segments;
-            segments.len() == parts.len()
+            (segments.len() == parts.len() || taken.open_ended && segments.len() < parts.len())
                 && segments.iter().zip(&parts).all(|(known, part)| known.as_ref().is_none_or(|known| known == part))
         };
         // A path that names its segments goes before one that takes anything there, as in the router.
@@ -137,5 +140,8 @@ mod tests {
         assert_eq!(methods.allowed("/a/meta").as_deref(), Some("POST"));
         assert_eq!(methods.allowed("/a"), None);
         assert_eq!(methods.allowed("/a/7/"), None);
+        methods.add("/app/*path", Method::GET);
+        assert_eq!(methods.allowed("/app/a/b").as_deref(), Some("GET, HEAD"));
+        assert_eq!(methods.allowed("/app"), None);
     }
 }

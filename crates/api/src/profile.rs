@@ -12,6 +12,7 @@ use poem::web::Data;
 use poem_openapi::payload::Json;
 use poem_openapi::types::{MaybeUndefined, Password};
 use poem_openapi::{ApiRequest, Multipart, OpenApi};
+use wire::JsonObject;
 use wire::profile::{self, ActiveAccountUpdate, AutoOfflineUpdate, AvailabilityUpdate, Profile, ProfileUpdate};
 use wire::service::Service;
 
@@ -53,6 +54,7 @@ impl From<ProfileForm> for profile::ProfileChange {
             email: plain(form.email),
             display_name: text(form.display_name),
             message_signature: text(form.message_signature),
+            ui_settings: None,
             password: secret(form.password),
             password_confirmation: secret(form.password_confirmation),
             current_password: secret(form.current_password),
@@ -78,6 +80,7 @@ impl ProfileBody {
             email: asked.email,
             display_name: text(asked.display_name),
             message_signature: text(asked.message_signature),
+            ui_settings: asked.ui_settings.map(JsonObject::into_value),
             password: secret(asked.password),
             password_confirmation: secret(asked.password_confirmation),
             current_password: secret(asked.current_password),
@@ -172,6 +175,6 @@ async fn changed(auth: &Auth, account: i64, change: PlaceChange) -> Result<Json<
     Ok(shown(&profile))
 }
 
-fn shown(profile: &accounts::Profile) -> Json<Profile> {
-    Json(Profile::new(&profile.user, &profile.memberships))
+pub(crate) fn shown(profile: &accounts::Profile) -> Json<Profile> {
+    Json(Profile::new(&profile.user, &profile.memberships).remembering(&profile.ui_settings))
 }

@@ -2,16 +2,24 @@
 
 use crate::error::{Problem, Refusal};
 use app::StoreError;
-use app::accounts::{AgentError, EnterError, ProfileError, SignInError};
+use app::accounts::{
+    AccountError, AgentError, EnterError, MAX_UI_SETTINGS_BYTES, ProfileError, ResetError, SetPasswordError,
+    SignInError, TokenError,
+};
 use app::attachments::OpenError;
 use app::channels::ConnectionStatusError;
 use app::channels::connect::{BeginError, MAX_OPEN_CONNECTIONS};
 use app::channels::health::TryAgainError;
 use app::channels::inboxes::InboxError;
+use app::contacts::ContactError;
 use app::conversations::{AssignError, ReadError, StatusError};
+use app::inbound::quarantine::QuarantineError;
 use app::outbound::{DecideError, Invalid, ReplyError, RetryError};
+use app::webhooks::{LogError, WebhookError};
 use poem::http::StatusCode;
 use std::time::Duration;
+
+const NO_MAILER: &str = "This installation sends no mail of its own: ask whoever runs it";
 
 macro_rules! refused_with {
     ($($error:ty),* $(,)?) => {$(
@@ -23,9 +31,12 @@ macro_rules! refused_with {
     )*};
 }
 
+pub(crate) use refused_with;
+
 refused_with! {
-    StoreError, EnterError, SignInError, ProfileError, AgentError, ReadError, StatusError, AssignError, InboxError, BeginError,
+    ContactError, StoreError, EnterError, SignInError, ProfileError, AgentError, ReadError, StatusError, AssignError, InboxError, BeginError,
     ConnectionStatusError, TryAgainError, ReplyError, RetryError, DecideError,
+    TokenError, QuarantineError, WebhookError, LogError, ResetError, SetPasswordError, AccountError,
 }
 
 impl From<StoreError> for Problem {
@@ -96,6 +107,12 @@ impl From<AgentError> for Problem {
             AgentError::LastAdministrator => {
                 Self::unprocessable("last_administrator", "The last administrator cannot be removed or made an agent")
             }
+            AgentError::AlreadyConfirmed => Self::unprocessable(
+                "already_confirmed",
+                "This person has a password and is in the account already: there is nothing to invite them to",
+            ),
+            AgentError::NoMailer => Self::unprocessable("no_mailer", NO_MAILER),
+            AgentError::TooManyInvitations { retry_after } => Self::too_many(retry_after),
             AgentError::Store(error) => error.into(),
         }
     }
@@ -104,6 +121,7 @@ impl From<AgentError> for Problem {
 impl From<ProfileError> for Problem {
     fn from(error: ProfileError) -> Self {
         match error {
+            ProfileError::Forbidden => Self::forbidden(),
             ProfileError::NameInvalid => Self::invalid("name", "Name must have 1 to 255 characters"),
             ProfileError::EmailInvalid => Self::invalid("email", "Email is invalid"),
             ProfileError::EmailTaken => Self::invalid("email", "Email has already been taken"),
@@ -113,6 +131,10 @@ impl From<ProfileError> for Problem {
             ProfileError::PasswordsDiffer => {
                 Self::invalid("password_confirmation", "Password confirmation doesn't match Password")
             }
+            ProfileError::UiSettingsTooLarge => Self::invalid(
+                "ui_settings",
+                format!("Ui settings are too long (maximum is {MAX_UI_SETTINGS_BYTES} bytes as JSON)"),
+            ),
             // Chatwoot says this without a field, and so do we.
             ProfileError::CurrentPasswordWrong => {
                 Self::unprocessable("invalid_current_password", "Invalid current password")
@@ -123,11 +145,52 @@ impl From<ProfileError> for Problem {
     }
 }
 
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NameInvalid => Self::invalid("name", "Name must have 1 to 255 characters"),
+            TokenError::AccountInvalid => Self::invalid("account_id", "Account does not exist"),
+            TokenError::ExpiryPast => Self::invalid("expires_at", "Expires at must be in the future"),
+            TokenError::OutlivesAsker => {
+                Self::invalid("expires_at", "Expires at must not be later than that of the token that asks")
+            }
+            TokenError::TooMany { limit } => Self::unprocessable(
+                "access_tokens_limit_reached",
+                format!("There are {limit} API tokens already: revoke one that is no longer needed"),
+            ),
+            TokenError::NotFound => Self::not_found(),
+            TokenError::CurrentSession => {
+                Self::unprocessable("current_session", "This is the session that asks: sign out to end it")
+            }
+            TokenError::Forbidden => Self::forbidden(),
+            TokenError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::NotFound => Self::not_found(),
             ReadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ContactError> for Problem {
+    fn from(error: ContactError) -> Self {
+        match error {
+            ContactError::NotFound => Self::not_found(),
+            ContactError::Forbidden => Self::forbidden(),
+            ContactError::Invalid { field, words } => Self::invalid(field, words),
+            ContactError::Full => {
+                Self::unprocessable("limit_reached", "There are as many of these as there may be: remove one first")
+            }
+            ContactError::TooMuch => Self::unprocessable(
+                "too_much_to_merge",
+                "More than 5,000 conversations or messages would move: merge the other way round",
+            ),
+            ContactError::Store(error) => error.into(),
         }
     }
 }
@@ -147,6 +210,7 @@ impl From<AssignError> for Problem {
         match error {
             AssignError::NotFound => Self::not_found(),
             AssignError::NotAssignable => Self::invalid("assignee_id", "Assignee cannot see this inbox"),
+            AssignError::NoSuchTeam => Self::invalid("team_id", "No such team in this account"),
             AssignError::Store(error) => error.into(),
         }
     }
@@ -274,6 +338,55 @@ impl From<DecideError> for Problem {
                 Self::unprocessable("nothing_to_resolve", "It is not open whether this message was sent")
             }
             DecideError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResetError> for Problem {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::NoMailer => Self::unprocessable("no_mailer", NO_MAILER),
+            ResetError::TooMany { retry_after } => Self::too_many(retry_after),
+            ResetError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SetPasswordError> for Problem {
+    fn from(error: SetPasswordError) -> Self {
+        match error {
+            SetPasswordError::TokenInvalid => Self::invalid("reset_password_token", "Invalid token"),
+            SetPasswordError::PasswordTooShort => {
+                Self::invalid("password", "Password is too short (minimum is 8 characters)")
+            }
+            SetPasswordError::PasswordsDiffer => {
+                Self::invalid("password_confirmation", "Password confirmation doesn't match Password")
+            }
+            SetPasswordError::TooMany { retry_after } => Self::too_many(retry_after),
+            SetPasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Forbidden => Self::forbidden(),
+            AccountError::NameInvalid => Self::invalid("name", "Name must have 1 to 255 characters"),
+            AccountError::LocaleInvalid => Self::invalid("locale", "Locale is not a language, such as en or pt_BR"),
+            AccountError::DomainInvalid => Self::invalid("domain", "Domain is invalid"),
+            AccountError::EmailInvalid => Self::invalid("support_email", "Support email is invalid"),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<QuarantineError> for Problem {
+    fn from(error: QuarantineError) -> Self {
+        match error {
+            QuarantineError::Forbidden => Self::forbidden(),
+            QuarantineError::NotFound | QuarantineError::BytesLost => Self::not_found(),
+            QuarantineError::Store(error) => error.into(),
         }
     }
 }

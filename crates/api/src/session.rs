@@ -12,7 +12,7 @@ use crate::tags::Tag;
 use app::App;
 use app::accounts::{self, SESSION_LIFETIME, SessionKind, SignIn};
 use domain::Secret;
-use poem::http::{HeaderName, HeaderValue};
+use poem::http::{HeaderName, HeaderValue, header};
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response};
 use poem_openapi::payload::{Json, Payload};
@@ -27,8 +27,8 @@ pub struct SessionApi;
 /// A JSON answer with headers of its own beside it.
 #[derive(Debug)]
 pub struct WithHeaders<T> {
-    body: Json<T>,
-    headers: Response,
+    pub(crate) body: Json<T>,
+    pub(crate) headers: Response,
 }
 
 impl<T: ToJSON + Send> IntoResponse for WithHeaders<T> {
@@ -69,31 +69,12 @@ impl SessionApi {
             email: body.0.email,
             password: Secret::new(body.0.password.0),
             from: client_address::of(request, app.0),
+            user_agent: user_agent(request),
             kind,
         };
         let signed_in = accounts::sign_in(app.0, ask).await?;
-        let mut headers = Response::default();
-        match kind {
-            SessionKind::Browser => {
-                let rules = CookieRules::new(frontend);
-                rules.set(&mut headers, rules.session_name(), signed_in.token.expose(), SESSION_LIFETIME);
-            }
-            SessionKind::Headers => {
-                let expiry = signed_in.expires_at.seconds().to_string();
-                for (name, value) in [
-                    ("access-token", signed_in.token.expose()),
-                    ("client", signed_in.client.as_str()),
-                    ("uid", signed_in.uid.as_str()),
-                    ("expiry", expiry.as_str()),
-                    ("token-type", "Bearer"),
-                ] {
-                    if let Ok(value) = HeaderValue::from_str(value) {
-                        headers.headers_mut().insert(HeaderName::from_static(name), value);
-                    }
-                }
-            }
-        }
-        let data = Profile::new(&signed_in.user, &signed_in.memberships);
+        let headers = handed_over(frontend, kind, &signed_in);
+        let data = Profile::new(&signed_in.user, &signed_in.memberships).remembering(&signed_in.ui_settings);
         Ok(WithHeaders { body: Json(sign_in::SignedIn { data }), headers })
     }
 
@@ -101,7 +82,7 @@ impl SessionApi {
     #[oai(path = "/auth/validate_token", method = "get", operation_id = "validate_token")]
     async fn validate_token(&self, auth: Auth) -> Result<Json<sign_in::TokenValidity>, Refusal<Oneself>> {
         let profile = accounts::profile(auth.app(), &auth.caller).await?;
-        let data = Profile::new(&profile.user, &profile.memberships);
+        let data = Profile::new(&profile.user, &profile.memberships).remembering(&profile.ui_settings);
         Ok(Json(sign_in::TokenValidity { payload: sign_in::TokenValid { success: true, data } }))
     }
 
@@ -116,4 +97,35 @@ impl SessionApi {
         rules.clear(&mut headers, rules.session_name());
         Ok(WithHeaders { body: Json(sign_in::SignedOut { success }), headers })
     }
+}
+
+/// The session as its carrier wants it: a cookie, or three headers.
+pub(crate) fn handed_over(frontend: &url::Url, kind: SessionKind, signed_in: &accounts::SignedIn) -> Response {
+    let mut headers = Response::default();
+    match kind {
+        SessionKind::Browser => {
+            let rules = CookieRules::new(frontend);
+            rules.set(&mut headers, rules.session_name(), signed_in.token.expose(), SESSION_LIFETIME);
+        }
+        SessionKind::Headers => {
+            let expiry = signed_in.expires_at.seconds().to_string();
+            for (name, value) in [
+                ("access-token", signed_in.token.expose()),
+                ("client", signed_in.client.as_str()),
+                ("uid", signed_in.uid.as_str()),
+                ("expiry", expiry.as_str()),
+                ("token-type", "Bearer"),
+            ] {
+                if let Ok(value) = HeaderValue::from_str(value) {
+                    headers.headers_mut().insert(HeaderName::from_static(name), value);
+                }
+            }
+        }
+    }
+    headers
+}
+
+/// What the program calls itself.
+pub(crate) fn user_agent(request: &Request) -> Option<String> {
+    request.header(header::USER_AGENT).map(str::to_owned)
 }

@@ -5,23 +5,41 @@ use app::App;
 use app::accounts::Member;
 use app::attachments::{self, Signer};
 use app::conversations::{ConversationCounts, ConversationView};
+use app::organising::teams;
+use domain::TeamId;
 use domain::message::Attachment;
+use std::collections::HashSet;
 use wire::Links;
 use wire::conversation::{self, Conversation, ConversationParts};
 
-/// The account's signed links.
+/// The account's signed links, and what else an answer says of the caller.
 #[derive(Debug)]
-pub struct SignedLinks(pub Signer);
+pub struct SignedLinks {
+    signer: Signer,
+    /// Those that the caller is in.
+    teams: HashSet<TeamId>,
+}
+
+impl SignedLinks {
+    /// For whoever asks nothing about themself.
+    pub fn of(signer: Signer) -> Self {
+        Self { signer, teams: HashSet::new() }
+    }
+}
 
 impl Links for SignedLinks {
     fn attachment(&self, attachment: &Attachment) -> String {
-        self.0.url(attachment)
+        self.signer.url(attachment)
+    }
+
+    fn is_in_team(&self, team: TeamId) -> bool {
+        self.teams.contains(&team)
     }
 }
 
 /// One for a whole answer: it reads the account's key once.
 pub async fn links(app: &App, member: &Member) -> Result<SignedLinks, Problem> {
-    Ok(SignedLinks(attachments::signer(app, &member.scope).await?))
+    Ok(SignedLinks { signer: attachments::signer(app, &member.scope).await?, teams: teams::of_member(member).await? })
 }
 
 pub fn parts(view: &ConversationView) -> ConversationParts<'_> {
@@ -29,6 +47,7 @@ pub fn parts(view: &ConversationView) -> ConversationParts<'_> {
         conversation: &view.conversation,
         contact: &view.contact,
         assignee: view.assignee.as_ref(),
+        team: view.team.as_ref(),
         unread_count: view.unread_count,
         last_message: view.last_message.as_ref(),
         last_non_activity_message: view.last_non_activity_message.as_ref(),

@@ -8,6 +8,8 @@ pub enum Tag {
     Session,
     /// The signed-in user and their accounts.
     Profile,
+    /// The account itself.
+    Accounts,
     /// The people of an account.
     Agents,
     /// Where conversations land, and the mailboxes behind them.
@@ -20,4 +22,20 @@ pub enum Tag {
     Messages,
     /// People outside.
     Contacts,
+    /// Looking for what was said, and for whom.
+    Search,
+    /// What happens, as it happens.
+    Events,
+    /// Words that conversations are marked with.
+    Labels,
+    /// Groups of agents.
+    Teams,
+    /// Answers that are kept for the next time.
+    CannedResponses,
+    /// Views that people saved.
+    CustomFilters,
+    /// Other programs that are told what happens.
+    Webhooks,
+    /// What one is told about.
+    Notifications,
 }

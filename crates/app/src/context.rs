@@ -3,14 +3,16 @@
 //! Nothing here is ambient: a test hands in its own clock, entropy and servers. The [`Wake`] port is the only way this crate speaks to
 //! the machinery that runs it, and what it says is a hint: losing one costs a second, never a mail.
 
-use crate::accounts::LoginThrottle;
+use crate::accounts::{LoginThrottle, TokenUses};
 use crate::calls::{CallLimits, TrustedProxies};
+use crate::live::{Live, Passing};
 use crate::memory::MailMemory;
 use crate::outbound::KeptSessions;
 use crate::shared_counts::SharedCounts;
-use domain::{AccountId, ChannelId, Clock, Entropy, Timestamp};
+use crate::webhooks::{Bodies, NoBodies};
+use domain::{AccountId, ChannelId, Clock, Entropy, Mailbox, Timestamp};
 use oauth::Microsoft;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use store::{KillPoint, Store};
 use tokio::sync::Notify;
@@ -35,25 +37,56 @@ pub struct AppParts {
 #[derive(Clone, Debug)]
 pub struct App(Arc<Inside>);
 
+/// An [`App`] that is not kept by this.
+#[derive(Debug)]
+pub(crate) struct WeakApp(Weak<Inside>);
+
+impl WeakApp {
+    pub fn upgrade(&self) -> Option<App> {
+        self.0.upgrade().map(App)
+    }
+}
+
 #[derive(Debug)]
 struct Inside {
     parts: AppParts,
+    webhook_bodies: Arc<dyn Bodies>,
     login_throttle: LoginThrottle,
+    token_uses: TokenUses,
     call_limits: CallLimits,
     mail_memory: MailMemory,
     kept_sessions: KeptSessions,
+    live: Live,
     /// Something that somebody in this process may be waiting for has changed: a connection, a grant's token. A hint, like [`Wake`].
     changed: Notify,
 }
 
 impl App {
+    /// Tells no webhook anything: see [`Self::telling`].
     pub fn new(parts: AppParts) -> Self {
+        Self::telling(parts, Arc::new(NoBodies))
+    }
+
+    /// `webhook_bodies`: what webhooks are told.
+    pub fn telling(parts: AppParts, webhook_bodies: Arc<dyn Bodies>) -> Self {
         let login_throttle = LoginThrottle::new(parts.shared_counts.clone());
         let call_limits = CallLimits::new(parts.settings.calls_per_minute, &parts.clock, parts.shared_counts.as_ref());
         let mail_memory = MailMemory::new(parts.settings.mail_memory_bytes, parts.settings.full_parse_limit_bytes);
         let kept_sessions = KeptSessions::default();
+        let live = Live::new(parts.settings.live_streams);
         let changed = Notify::new();
-        Self(Arc::new(Inside { parts, login_throttle, call_limits, mail_memory, kept_sessions, changed }))
+        let token_uses = TokenUses::default();
+        Self(Arc::new(Inside {
+            parts,
+            webhook_bodies,
+            login_throttle,
+            token_uses,
+            call_limits,
+            mail_memory,
+            kept_sessions,
+            live,
+            changed,
+        }))
     }
 
     pub fn store(&self) -> &Store {
@@ -92,7 +125,24 @@ impl App {
     }
 
     pub fn wake(&self, hint: Hint) {
+        // Those who follow the account here need nobody to carry it.
+        if let Hint::Account(account) = hint {
+            self.live().look(account);
+        }
         self.0.parts.wake.wake(hint);
+    }
+
+    /// To the other processes.
+    pub(crate) fn tell(&self, passing: &Passing) {
+        self.0.parts.wake.tell(passing);
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    pub(crate) fn weak(&self) -> WeakApp {
+        WeakApp(Arc::downgrade(&self.0))
     }
 
     /// Room for mail, shared by all mailboxes of this process.
@@ -108,9 +158,17 @@ impl App {
         &self.0.login_throttle
     }
 
+    pub(crate) fn token_uses(&self) -> &TokenUses {
+        &self.0.token_uses
+    }
+
     /// How often this installation may be called, and by whom.
     pub fn call_limits(&self) -> &CallLimits {
         &self.0.call_limits
+    }
+
+    pub(crate) fn webhook_bodies(&self) -> &dyn Bodies {
+        self.0.webhook_bodies.as_ref()
     }
 
     /// Marks a moment at which a test may let this process end.
@@ -136,6 +194,13 @@ pub enum Environment {
     Production,
 }
 
+/// The server that takes the installation's own mails, and in whose name they go.
+#[derive(Clone, Debug)]
+pub struct SystemMailer {
+    pub relay: mail::smtp::Relay,
+    pub from: Mailbox,
+}
+
 /// What the use cases must know of the configuration; read and validated by the server, once.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -144,6 +209,8 @@ pub struct Settings {
     pub frontend_url: Url,
     pub imap: net::Endpoint,
     pub smtp: net::Endpoint,
+    /// `None`: nothing is mailed, and invitations are links that an administrator hands over.
+    pub mailer: Option<SystemMailer>,
     /// How often a mailbox without IDLE is looked into, and the net below one with it.
     pub poll_interval: Duration,
     /// How far into the past the first import goes.
@@ -170,6 +237,14 @@ pub struct Settings {
     pub account_inboxes_limit: u32,
     /// People of one account at most.
     pub account_agents_limit: u32,
+    /// Streams of events that this process has open at most.
+    pub live_streams: u32,
+    /// How long events are kept, and so for how long a stream may be away and miss nothing.
+    pub events_kept: Duration,
+    /// How long a webhook may take to answer.
+    pub webhook_timeout: Duration,
+    /// Whether webhooks may lead into networks that are not public.
+    pub webhook_private_networks: bool,
     /// How long a session for sending is kept, idle, for the mailbox's next message. Servers hang up on those that are idle for long.
     pub session_kept: Duration,
     /// How long to wait before each look into Sent for a message whose outcome is unknown; after the last it is decided.
@@ -183,6 +258,7 @@ impl Settings {
             frontend_url,
             imap,
             smtp,
+            mailer: None,
             poll_interval: Duration::from_secs(60),
             import_days: 7,
             // Above what Exchange takes from anywhere (150 MB).
@@ -197,6 +273,10 @@ impl Settings {
             trusted_proxies: TrustedProxies::default(),
             account_inboxes_limit: 1000,
             account_agents_limit: 1000,
+            live_streams: 3072,
+            events_kept: Duration::from_secs(72 * 60 * 60),
+            webhook_timeout: Duration::from_secs(5),
+            webhook_private_networks: false,
             session_kept: Duration::from_secs(15),
             reconcile_looks: [10, 60, 300].map(Duration::from_secs).to_vec(),
         }
@@ -211,6 +291,9 @@ impl Settings {
 /// Tells whoever runs us that there is something to do now. Never relied upon.
 pub trait Wake: Send + Sync + std::fmt::Debug {
     fn wake(&self, hint: Hint);
+
+    /// Something that passes, for those who follow an account in other processes.
+    fn tell(&self, _passing: &Passing) {}
 }
 
 /// What there is to do.

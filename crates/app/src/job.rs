@@ -146,6 +146,9 @@ async fn kept_up(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancellatio
             OwedKind::ProveConnection => jobs::prove_connection::run(app, work).await,
             OwedKind::ImportWindow => jobs::import_window::run(app, work).await,
             OwedKind::ReconcileDelivery => jobs::reconcile_delivery::run(app, work).await,
+            OwedKind::DeliverWebhook => jobs::deliver_webhook::run(app, work).await,
+            OwedKind::SendSystemMail => jobs::send_system_mail::run(app, work).await,
+            OwedKind::EraseContact => jobs::erase_contact::run(app, work).await,
         }
     });
     let keep = async {
@@ -207,6 +210,9 @@ mod tests {
             (r#"{"name":"prove_connection","account_id":3,"owed_id":11}"#, OwedKind::ProveConnection),
             (r#"{"name":"import_window","account_id":4,"owed_id":13}"#, OwedKind::ImportWindow),
             (r#"{"name":"reconcile_delivery","account_id":5,"owed_id":15}"#, OwedKind::ReconcileDelivery),
+            (r#"{"name":"deliver_webhook","account_id":6,"owed_id":17}"#, OwedKind::DeliverWebhook),
+            (r#"{"name":"send_system_mail","account_id":7,"owed_id":19}"#, OwedKind::SendSystemMail),
+            (r#"{"name":"erase_contact","account_id":8,"owed_id":21}"#, OwedKind::EraseContact),
         ] {
             let envelope = JobEnvelope::decode(text.as_bytes()).expect("decodes");
             assert_eq!((envelope.kind(), envelope.encode().as_str()), (Some(kind), text));

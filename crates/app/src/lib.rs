@@ -6,11 +6,14 @@
 //! - [`stopwatch`]: how long something took.
 //! - [`system`]: the real clock and the real randomness, which only the server hands in.
 //! - [`calls`]: how often the API may be called. [`shared_counts`]: the port by which processes count together.
-//! - [`accounts`]: who is asking: sign-in, sessions, members, agents.
+//! - [`accounts`]: who is asking: sign-in, sessions, members, agents; how they come to a password, and the mails that tell them.
 //! - [`channels`]: a mailbox is connected, proved, kept alive, and says how it is doing.
 //! - [`inbound`]: a mail ENTERS (pull), and BECOMES a message in a conversation (ingest).
-//! - [`conversations`], [`contacts`], [`attachments`]: what agents see and do.
+//! - [`conversations`], [`contacts`], [`attachments`]: what agents see and do. [`search`]: how they find it.
+//! - [`live`]: what happens, told to those who follow an account. [`notifications`]: what one person is told about.
+//! - [`organising`]: what agents sort and share their work with: labels, teams, canned responses, saved views.
 //! - [`outbound`]: a reply LEAVES (reply, deliver, reconcile).
+//! - [`webhooks`]: other programs are told.
 //! - [`tending`]: which mailboxes this process looks after.
 //! - [`owed`]: what is due is named for the queue. [`job`]: what the queue hands back is run.
 //!
@@ -32,15 +35,22 @@ pub mod inbound;
 pub mod attachments;
 pub mod contacts;
 pub mod conversations;
+pub mod live;
+pub mod notifications;
+pub mod organising;
+pub mod search;
 
 pub mod outbound;
+
+pub mod webhooks;
 
 pub mod job;
 pub mod jobs;
 pub mod owed;
 pub mod tending;
 
-pub use context::{App, AppParts, Environment, Hint, Settings, Wake};
+pub use context::{App, AppParts, Environment, Hint, Settings, SystemMailer, Wake};
+pub use mail::smtp::{Mechanism, Password as MailPassword, Relay as MailRelay};
 
 /// What callers of the use cases must be able to name.
 pub use net::TlsMode;

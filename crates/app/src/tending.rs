@@ -3,8 +3,8 @@
 //! The leases are the store's; this is the door through which the worker, which knows no database, reaches them. It decides nothing about
 //! when to try again: it is told, and remembers.
 
-use crate::App;
 use crate::channels::{health, refresh};
+use crate::{App, Hint};
 use domain::channel::{Health, HealthState};
 use domain::{Failure, Timestamp, WorkerSessionId};
 use std::time::Duration;
@@ -136,9 +136,19 @@ pub async fn fetching_failed(
 const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 /// What failed work was about says so itself; its row is kept this long for whoever looks why.
 const FAILED_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// What a webhook was told stands in its log for so long.
+const TELLINGS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// What ended is shown, or asked for, a while longer.
+const ENDED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Chatwoot's.
+const NOTIFICATIONS_KEPT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+const NOTIFICATIONS_OF_A_PERSON: u32 = 300;
+const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Once a day, in whichever process asks first: stored bytes that nothing refers to any more go, and so do rows of work that failed long ago.
+/// In whichever process asks first: once a day stored bytes that nothing refers to any more go, and rows of work that failed long ago, and what
+/// is left of deleted contacts is owed again where it was given up;
+/// once an hour events and notifications that are older than they are kept.
 pub async fn sweep(app: &App) -> Result<(), StoreError> {
     let purge = app.store().purge();
     if purge.begin_chore("sweep_blobs", SWEEP_EVERY).await? {
@@ -148,6 +158,29 @@ pub async fn sweep(app: &App) -> Result<(), StoreError> {
     if purge.begin_chore("sweep_failed_work", SWEEP_EVERY).await? {
         let count = purge.sweep_failed_work(FAILED_KEPT).await?;
         tracing::info!(count, "forgot work that failed long ago");
+    }
+    if purge.begin_chore("owe_erasures", SWEEP_EVERY).await? {
+        let count = purge.owe_erasures(SWEEP_EVERY).await?;
+        if count > 0 {
+            tracing::warn!(count, "contacts that were deleted are not erased yet; it is tried again");
+            app.wake(Hint::Owed);
+        }
+    }
+    if purge.begin_chore("sweep_notifications", PRUNE_EVERY).await? {
+        let count = purge.sweep_notifications(NOTIFICATIONS_KEPT, NOTIFICATIONS_OF_A_PERSON).await?;
+        tracing::info!(count, "forgot old notifications");
+    }
+    if purge.begin_chore("sweep_events", PRUNE_EVERY).await? {
+        let count = purge.sweep_events(app.settings().events_kept).await?;
+        tracing::info!(count, "pruned events that nobody can ask for any more");
+    }
+    if purge.begin_chore("sweep_webhook_deliveries", SWEEP_EVERY).await? {
+        let count = purge.sweep_webhook_deliveries(TELLINGS_KEPT).await?;
+        tracing::info!(count, "forgot what webhooks were told long ago");
+    }
+    if purge.begin_chore("sweep_ended", SWEEP_EVERY).await? {
+        let count = purge.sweep_ended(ENDED_KEPT).await?;
+        tracing::info!(count, "forgot tokens, links and sign-ins that ended long ago");
     }
     Ok(())
 }

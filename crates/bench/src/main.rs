@@ -20,7 +20,7 @@ struct Arguments {
 enum Command {
     /// Measures and prints tables.
     Run {
-        /// What to measure: intake, growth, latency, replies, push, blobs, memory. Everything without a name.
+        /// What to measure: intake, growth, latency, replies, push, blobs, reading, memory. Everything without a name.
         names: Vec<String>,
         /// The same seed makes the same mails.
         #[arg(long, default_value_t = 3)]

@@ -35,6 +35,9 @@ async fn every_part_of_the_bench_does_its_work_on_a_few_of_everything() {
         assert_eq!(counted("mails stored"), 3 * before_the_copies + third);
         assert_eq!(counted("mails seen"), sizes.latency);
         assert_eq!(counted("replies taken by the server"), 2 * sizes.replies);
+        assert_eq!(counted("messages"), 3 * sizes.read_mails);
+        assert!(counted("open conversations") > 0 && counted("open conversations") < counted("conversations"));
+        assert!(counted("requests answered") > 0);
         assert_eq!(counted("jobs run"), sizes.pushes);
         assert_eq!(counted("mailboxes idling"), 2);
         assert!(counted("mails read of the backlog") >= sizes.backlog_read);

@@ -39,6 +39,12 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The beginning of a day in UTC, written as `2026-11-21`.
+    pub fn from_iso_day(text: &str) -> Option<Self> {
+        let day = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        Some(Self(day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros()))
+    }
+
     /// RFC 3339 in UTC with milliseconds, as Chatwoot writes its ISO times.
     pub fn to_iso(self) -> String {
         chrono::DateTime::from_timestamp_micros(self.0)

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 macro_rules! events {
-    ($($name:ident = $text:literal),* $(,)?) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
         /// Chatwoot's event names, and ours for what Chatwoot does not tell.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum EventKind {
-            $(#[serde(rename = $text)] $name,)*
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
         }
 
         impl EventKind {
@@ -26,14 +26,23 @@ events! {
     ConversationCreated = "conversation_created",
     ConversationUpdated = "conversation_updated",
     ConversationStatusChanged = "conversation_status_changed",
+    ConversationDeleted = "conversation_deleted",
     AssigneeChanged = "assignee_changed",
+    TeamChanged = "team_changed",
     MessageCreated = "message_created",
     MessageUpdated = "message_updated",
     ContactCreated = "contact_created",
     ContactUpdated = "contact_updated",
+    /// What clients keep a copy of is not what it was: labels, teams, canned responses.
+    AccountCacheInvalidated = "account_cache_invalidated",
+    ContactMerged = "contact_merged",
+    ContactDeleted = "contact_deleted",
     InboxCreated = "inbox_created",
     InboxUpdated = "inbox_updated",
     InboxDeleted = "inbox_deleted",
     InboxHealthChanged = "inbox_health_changed",
     DeliveryUpdated = "delivery_updated",
+    NotificationCreated = "notification_created",
+    NotificationUpdated = "notification_updated",
+    NotificationDeleted = "notification_deleted",
 }

@@ -58,14 +58,30 @@ ids! {
     DisplayId,
     /// Something said in a conversation.
     MessageId,
+    /// What one person is told of a conversation.
+    NotificationId,
     /// A file that belongs to a message.
     AttachmentId,
     /// A mail's bytes as received.
     RawEmailId,
     /// One outgoing message on its way.
     DeliveryId,
+    /// A word that conversations are marked with.
+    LabelId,
+    /// A group of agents.
+    TeamId,
+    /// An answer that is kept for the next time.
+    CannedResponseId,
+    /// A view of conversations or contacts that somebody saved.
+    CustomFilterId,
+    /// A mail of the installation's own.
+    SystemMailId,
     /// A row of owed work.
     OwedId,
+    /// Whom an account tells what happens in it.
+    WebhookId,
+    /// One event on its way to a webhook.
+    WebhookDeliveryId,
     /// Stored bytes.
     BlobId,
     /// A worker process's session.

@@ -11,8 +11,11 @@
 //! - [`contact`]: a person outside.
 //! - [`conversation`]: a thread with a contact; which mail belongs to which.
 //! - [`message`]: what was said, its attachments, and its delivery.
+//! - [`search`]: the words of a text, and those somebody looks for.
+//! - [`organising`]: what agents sort and share their work with: labels, teams, canned responses, saved views.
 //! - [`failure`]: what went wrong, who must act, and whether to try again.
 //! - [`secret`]: text that must never be shown, and where randomness comes from.
+//! - [`notification`]: what a person is told about.
 //! - [`event`]: what happened, in the order it happened.
 //!
 //! This crate never does I/O, reads no clock, draws no random number, and knows neither web nor database.
@@ -28,8 +31,12 @@ pub mod failure;
 pub mod id;
 pub mod inbox;
 pub mod message;
+pub mod notification;
+pub mod organising;
+pub mod search;
 pub mod secret;
 pub mod user;
+pub mod webhook;
 
 pub use clock::{Clock, Timestamp};
 pub use email_address::{EmailAddress, Mailbox};

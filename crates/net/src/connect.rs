@@ -133,6 +133,7 @@ pub struct Connector {
     http_tenant: Http,
     slots: Arc<Slots>,
     slot_timeout: Duration,
+    plain_http: bool,
 }
 
 impl std::fmt::Debug for Connector {
@@ -152,6 +153,7 @@ impl Connector {
             connect_timeout: config.connect_timeout,
             slots: Arc::new(Slots::new(config.host_connections)),
             slot_timeout: config.slot_timeout,
+            plain_http: config.plain_http,
             resolver,
         })
     }
@@ -202,6 +204,11 @@ impl Connector {
     /// The HTTP client for hosts that the operator or a provider's own documents name.
     pub fn http(&self) -> &Http {
         &self.http
+    }
+
+    /// Whether `http://` URLs may be asked at all.
+    pub fn may_ask_plain_http(&self) -> bool {
+        self.plain_http
     }
 
     /// The HTTP client for URLs that a tenant gave.

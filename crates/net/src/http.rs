@@ -25,15 +25,25 @@ pub struct HttpRequest {
     pub url: Url,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Of the answer's body no more is read; `None`: a longer one than the connector's limit is an error.
+    pub read_bytes: Option<usize>,
 }
 
 impl HttpRequest {
     pub fn get(url: Url) -> Self {
-        Self { method: Method::GET, url, headers: Vec::new(), body: Vec::new() }
+        Self { method: Method::GET, url, headers: Vec::new(), body: Vec::new(), read_bytes: None }
     }
 
     pub fn post(url: Url, content_type: &str, body: Vec<u8>) -> Self {
-        Self { method: Method::POST, url, headers: Vec::new(), body }.header("content-type", content_type)
+        Self { method: Method::POST, url, headers: Vec::new(), body, read_bytes: None }
+            .header("content-type", content_type)
+    }
+
+    /// For whoever wants to know that it was taken, and what the answer begins with.
+    #[must_use]
+    pub fn read_at_most(mut self, bytes: usize) -> Self {
+        self.read_bytes = Some(bytes);
+        self
     }
 
     #[must_use]
@@ -144,6 +154,13 @@ impl Http {
         let mut answer = sent.map_err(|error| exchange_error(&host, &error))?;
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| exchange_error(&host, &error))? {
+            if let Some(most) = request.read_bytes {
+                body.extend_from_slice(&piece[..piece.len().min(most - body.len())]);
+                if body.len() == most {
+                    break;
+                }
+                continue;
+            }
             if body.len() + piece.len() > self.body_limit_bytes {
                 return Err(NetError::BodyTooLarge { host, limit_bytes: self.body_limit_bytes });
             }

@@ -34,8 +34,11 @@ pub struct Bounds {
     pub head: Duration,
 }
 
-pub const BOUNDS: Bounds =
-    Bounds { most: 4096, of_one_address: 1024, idle: Duration::from_secs(120), head: Duration::from_secs(30) };
+/// An address has a quarter of them.
+pub const fn bounds(most: u32) -> Bounds {
+    let most = most as usize;
+    Bounds { most, of_one_address: most / 4, idle: Duration::from_secs(120), head: Duration::from_secs(30) }
+}
 
 /// How long to wait when none can be taken: the system has no open file left, and asking at once would only keep a processor busy.
 const REST: Duration = Duration::from_millis(100);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use app::shared_clock::{self, SharedClock};
 use app::shared_counts::SharedCounts;
 use app::system::{SystemClock, SystemEntropy};
-use app::{App, AppParts};
+use app::{App, AppParts, live};
 use domain::{Clock, Entropy};
 use net::Connector;
 use oauth::Microsoft;
@@ -16,7 +16,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{KillAt, Store, StoreConfig};
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 use worker::{Hints, RedisCounts, RunningWorker, Worker, WorkerConfig};
 
@@ -51,7 +53,7 @@ impl Parts {
             None => None,
         };
         let settings = config.settings();
-        let app = App::new(AppParts {
+        let parts = AppParts {
             store,
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy::new()),
@@ -60,7 +62,8 @@ impl Parts {
             settings,
             wake: Arc::new(hints.clone()),
             shared_counts,
-        });
+        };
+        let app = App::telling(parts, Arc::new(api::WebhookBodies));
         Ok(Self { config, app, hints, name, clock })
     }
 
@@ -96,8 +99,9 @@ impl Parts {
             .await
             .with_context(|| format!("LISTEN_ADDR: cannot listen on {addr}"))?;
         let addr = acceptor.local_addr().first().and_then(|addr| addr.as_socket_addr().copied()).unwrap_or(addr);
-        let acceptor = Places::new(acceptor, connections::BOUNDS, self.config.limits.trusted_proxies.clone());
-        Ok(Listening { acceptor, addr, app: self.app.clone() })
+        let bounds = connections::bounds(self.config.limits.connections);
+        let acceptor = Places::new(acceptor, bounds, self.config.limits.trusted_proxies.clone());
+        Ok(Listening { acceptor, addr, app: self.app.clone(), hints: self.hints.clone() })
     }
 }
 
@@ -106,20 +110,46 @@ pub struct Listening {
     acceptor: Places<TcpAcceptor>,
     addr: SocketAddr,
     app: App,
+    hints: Hints,
 }
 
 impl Listening {
     /// Serves until `stop`, then answers what was asked already.
     pub async fn serve(self, stop: CancellationToken) -> Result<()> {
         info!(address = %self.addr, "serving");
+        let _hearing = AbortOnDropHandle::new(tokio::spawn(hear(self.app.clone(), self.hints.clone())));
+        let streams = self.app.clone();
         Server::new_with_acceptor(self.acceptor)
             .run_with_graceful_shutdown(
                 api::routes(api::ApiConfig::new(self.app)),
-                async move { stop.cancelled().await },
+                async move {
+                    stop.cancelled().await;
+                    // They have no end of their own, and would be waited for.
+                    live::close(&streams);
+                },
                 Some(DRAIN_TIMEOUT),
             )
             .await?;
         Ok(())
+    }
+}
+
+/// What happened in other processes is told to those who follow it here, and what passes there.
+async fn hear(app: App, hints: Hints) {
+    let (mut accounts, mut passing) = (hints.accounts(), hints.passing());
+    loop {
+        tokio::select! {
+            account = accounts.recv() => match account {
+                Ok(account) => live::look(&app, account),
+                Err(RecvError::Lagged(_)) => live::look_everywhere(&app),
+                Err(RecvError::Closed) => return,
+            },
+            passing = passing.recv() => match passing {
+                Ok(passing) => live::hear(&app, passing),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use crate::sqlite::{connect_sqlite, sqlite_path};
 use crate::statements::Statements;
 use crate::together::Together;
 use crate::{
-    AccountScope, AttachmentLinks, Backend, ClaimedWork, Connections, KeyRing, Operator, Purge, Relay, Result,
-    SchemaState, SignIn, StoreConfig, StoreError, Sync,
+    AccountScope, AttachmentLinks, Backend, ClaimedWork, Connections, KeyRing, Live, Operator, Purge, Relay, Result,
+    SchemaState, SearchIndex, SignIn, StoreConfig, StoreError, Sync,
 };
 use domain::{AccountId, Clock, Entropy, Timestamp};
 use sea_orm::{
@@ -257,6 +257,14 @@ impl Store {
 
     pub fn purge(&self) -> Purge {
         Purge { inner: Arc::clone(&self.inner) }
+    }
+
+    pub fn live(&self) -> Live {
+        Live { inner: Arc::clone(&self.inner) }
+    }
+
+    pub fn search_index(&self) -> SearchIndex {
+        SearchIndex { inner: Arc::clone(&self.inner) }
     }
 
     pub fn sync(&self) -> Sync {

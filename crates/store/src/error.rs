@@ -90,6 +90,9 @@ impl From<sea_orm::DbErr> for StoreError {
                     FULL.now();
                     return Self::Full(error.to_string());
                 }
+                if code == TRIGGER_CODE {
+                    return Self::Conflict(error.to_string());
+                }
                 if code == READ_ONLY_CODE {
                     return Self::ReadOnly(error.to_string());
                 }
@@ -130,6 +133,9 @@ const TAKEN_BACK_CODES: [&str; 2] = ["40001", "40P01"];
 
 /// "cached plan must not change result type": a column was added to a table while we had a statement prepared for it.
 const SHAPED_ANEW_CODE: &str = "0A000";
+
+/// SQLite's CONSTRAINT_TRIGGER: a trigger of ours that stands for a foreign key.
+const TRIGGER_CODE: &str = "1811";
 
 /// read_only_sql_transaction.
 const READ_ONLY_CODE: &str = "25006";

@@ -19,6 +19,17 @@ pub struct Agent {
     pub name: String,
     pub role: Role,
     pub thumbnail: String,
+    /// Where no mail is sent, in the answer to adding or inviting somebody who has no password: the link with which they set one, to be
+    /// handed to them. It is shown here and never again.
+    #[oai(skip_serializing_if_is_none)]
+    pub invitation_url: Option<String>,
+}
+
+impl Agent {
+    #[must_use]
+    pub fn with_invitation(self, invitation_url: Option<String>) -> Self {
+        Self { invitation_url, ..self }
+    }
 }
 
 impl From<&domain::user::Agent> for Agent {
@@ -36,6 +47,7 @@ impl From<&domain::user::Agent> for Agent {
             name: agent.user.name.clone(),
             role: agent.role.into(),
             thumbnail: String::new(),
+            invitation_url: None,
         }
     }
 }
@@ -57,6 +69,28 @@ pub struct NewAgent {
     pub auto_offline: Option<bool>,
     #[oai(validator(min_length = 8, max_length = 128))]
     pub password: Option<Password>,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct NewAgents {
+    /// Addresses; each is invited as an agent, by the name before the @.
+    #[oai(validator(min_items = 1, max_items = 100))]
+    pub emails: Vec<String>,
+}
+
+/// What became of many who were invited. Chatwoot answers nothing.
+#[derive(Clone, Debug, Object)]
+pub struct InvitedAgents {
+    pub payload: Vec<Agent>,
+    pub refused: Vec<RefusedAgent>,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct RefusedAgent {
+    pub email: String,
+    /// A stable word, as in a refusal.
+    pub code: String,
+    pub message: String,
 }
 
 #[derive(Clone, Debug, Object)]

@@ -4,6 +4,7 @@ use crate::agent::Agent;
 use crate::contact::Contact;
 use crate::message::{ContactInboxSource, MessageConversation, MessagePush};
 use crate::moment::{float_seconds, iso, seconds_or_zero};
+use crate::organising::Team;
 use crate::words::{ConversationStatus, Priority};
 use crate::{JsonObject, Links};
 use poem_openapi::Object;
@@ -17,6 +18,7 @@ pub struct ConversationParts<'a> {
     pub conversation: &'a domain::conversation::Conversation,
     pub contact: &'a domain::contact::Contact,
     pub assignee: Option<&'a domain::user::Agent>,
+    pub team: Option<&'a domain::organising::Team>,
     pub unread_count: u32,
     pub last_message: Option<&'a domain::message::Message>,
     pub last_non_activity_message: Option<&'a domain::message::Message>,
@@ -52,6 +54,9 @@ pub struct ConversationMeta {
     pub assignee: Option<Agent>,
     #[oai(skip_serializing_if_is_none)]
     pub assignee_type: Option<String>,
+    /// Absent, not null, when it is no team's.
+    #[oai(skip_serializing_if_is_none)]
+    pub team: Option<Team>,
     pub hmac_verified: bool,
 }
 
@@ -101,6 +106,7 @@ impl Conversation {
                 channel: CHANNEL_TYPE.to_owned(),
                 assignee: parts.assignee.map(Agent::from),
                 assignee_type: parts.assignee.map(|_| "User".to_owned()),
+                team: parts.team.map(|team| Team::new(team, links.is_in_team(team.id))),
                 hmac_verified: false,
             },
             id: conversation.display_id.0,
@@ -115,7 +121,8 @@ impl Conversation {
             custom_attributes: (&conversation.custom_attributes).into(),
             inbox_id: conversation.inbox_id.0,
             labels: parts.labels.to_vec(),
-            muted: conversation.muted,
+            // Chatwoot's meaning: whoever writes is blocked.
+            muted: parts.contact.blocked,
             snoozed_until: iso(conversation.snoozed_until),
             status: conversation.status.into(),
             created_at: conversation.created_at.seconds(),
@@ -186,7 +193,7 @@ pub struct Assignment {
     /// The agent; null or 0 for nobody. Absent changes nothing.
     #[oai(nullable)]
     pub assignee_id: MaybeUndefined<i64>,
-    /// Refused: there are no teams yet.
+    /// The team; null or 0 for none. Looked at only when there is no `assignee_id`.
     #[oai(nullable)]
-    pub team_id: Option<i64>,
+    pub team_id: MaybeUndefined<i64>,
 }

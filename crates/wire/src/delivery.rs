@@ -3,6 +3,8 @@
 use crate::failure::Failure;
 use crate::moment::seconds;
 use crate::words::DeliveryState;
+use domain::Mailbox;
+use domain::message::{Message, Sender};
 use poem_openapi::Object;
 
 #[derive(Clone, Debug, Object)]
@@ -60,6 +62,72 @@ impl From<&domain::message::Delivery> for Delivery {
             waiting_recipients: waiting(delivery),
             refused_recipients: delivery.recipients.refused.iter().map(RefusedRecipient::from).collect(),
         }
+    }
+}
+
+/// A message that did not leave, or not to everybody.
+#[derive(Clone, Debug, Object)]
+pub struct UnsentMessage {
+    pub message_id: i64,
+    /// The number under which the account knows the conversation.
+    pub conversation_id: i64,
+    pub inbox_id: i64,
+    #[oai(nullable)]
+    pub subject: Option<String>,
+    /// The beginning of the text.
+    pub excerpt: String,
+    pub to_emails: Vec<String>,
+    pub cc_emails: Vec<String>,
+    pub bcc_emails: Vec<String>,
+    /// Who wrote it.
+    #[oai(nullable)]
+    pub sender: Option<UnsentSender>,
+    pub created_at: i64,
+    pub delivery: Delivery,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct UnsentSender {
+    pub id: i64,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct UnsentMeta {
+    pub count: i64,
+    pub current_page: i64,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct UnsentList {
+    pub meta: UnsentMeta,
+    pub payload: Vec<UnsentMessage>,
+}
+
+const EXCERPT_CHARS: usize = 200;
+
+impl UnsentMessage {
+    /// To, Cc and Bcc as the delivery has them; `None` for what is no outgoing message.
+    pub fn new(message: &Message, [to, cc, bcc]: [&[Mailbox]; 3]) -> Option<Self> {
+        let addresses = |people: &[Mailbox]| people.iter().map(|one| one.address.to_string()).collect();
+        let text = message.content.as_deref().unwrap_or_default();
+        let sender = match &message.sender {
+            Sender::User(user) => Some(UnsentSender { id: user.id.0, name: user.available_name().to_owned() }),
+            Sender::Contact(_) | Sender::System => None,
+        };
+        Some(Self {
+            message_id: message.id.0,
+            conversation_id: message.display_id.0,
+            inbox_id: message.inbox_id.0,
+            subject: message.content_attributes.pointer("/email/subject").and_then(|s| s.as_str()).map(str::to_owned),
+            excerpt: text.chars().take(EXCERPT_CHARS).collect(),
+            to_emails: addresses(to),
+            cc_emails: addresses(cc),
+            bcc_emails: addresses(bcc),
+            sender,
+            created_at: message.sent_at.seconds(),
+            delivery: message.delivery.as_ref()?.into(),
+        })
     }
 }
 

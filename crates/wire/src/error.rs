@@ -1,7 +1,8 @@
 //! The one error body.
 //!
-//! Chatwoot says `error` for most refusals and `message` with `attributes` for failed validations; its mobile app reads `errors[0]`.
-//! All of these are here, beside a stable `code` and the `request_id` under which the operator finds the log lines.
+//! Chatwoot says `error` for most refusals and `message` with `attributes` for failed validations; its mobile app reads `errors[0]`, and its
+//! Python SDK takes `errors` for objects. All of these are here, beside a stable `code` and the `request_id` under which the operator finds the
+//! log lines.
 
 use poem_openapi::Object;
 
@@ -12,8 +13,8 @@ pub struct ErrorBody {
     pub error: Option<String>,
     /// What is wrong with the values that were sent.
     pub message: Option<String>,
-    /// The same words, as a list.
-    pub errors: Vec<String>,
+    /// The same words, as a list. Absent when the request came with an API token.
+    pub errors: Option<Vec<String>>,
     /// A stable word for programs.
     pub code: String,
     /// The fields that `message` is about.

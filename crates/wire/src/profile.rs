@@ -1,6 +1,7 @@
 //! The signed-in user, with the accounts they belong to.
 //!
-//! Chatwoot returns the API token in clear with every profile. Ours are stored hashed, so `access_token` and `pubsub_token` are null.
+//! Chatwoot returns the API token in clear with every profile. Ours are stored hashed, so `access_token` and `pubsub_token` are null, but
+//! that a token which was made this moment is shown.
 
 use crate::JsonObject;
 use crate::moment::iso;
@@ -11,7 +12,7 @@ use poem_openapi::types::{MaybeUndefined, Password};
 
 #[derive(Clone, Debug, Object)]
 pub struct Profile {
-    /// Always null: a token is shown once, when it is made.
+    /// Null but in the answer of `reset_access_token`: a token is shown once, when it is made.
     #[oai(nullable)]
     pub access_token: Option<String>,
     /// The account used last, else the first.
@@ -104,6 +105,12 @@ impl Profile {
             uid: user.email.clone(),
         }
     }
+
+    /// With what their page remembers for them.
+    #[must_use]
+    pub fn remembering(self, ui_settings: &serde_json::Value) -> Self {
+        Self { ui_settings: ui_settings.into(), ..self }
+    }
 }
 
 /// What people change about themselves. Absent leaves as it is; null clears where that makes sense.
@@ -118,6 +125,8 @@ pub struct ProfileChange {
     pub display_name: MaybeUndefined<String>,
     #[oai(deserialize_with = "crate::json::changed_text", nullable, validator(max_length = 10_000))]
     pub message_signature: MaybeUndefined<String>,
+    /// Whatever a page wants to remember for the person; it replaces what was remembered. At most 16 kB as JSON.
+    pub ui_settings: Option<JsonObject>,
     /// The new password. Wants `current_password`, and ends every other session.
     #[oai(validator(max_length = 1024))]
     pub password: Option<Password>,

@@ -13,6 +13,23 @@ pub struct SignIn {
 }
 
 #[derive(Clone, Debug, Object)]
+pub struct PasswordAsked {
+    #[oai(deserialize_with = "crate::json::text", validator(max_length = 320))]
+    pub email: String,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct PasswordSet {
+    /// From the link that was mailed.
+    #[oai(validator(max_length = 256))]
+    pub reset_password_token: Password,
+    #[oai(validator(max_length = 1024))]
+    pub password: Password,
+    #[oai(validator(max_length = 1024))]
+    pub password_confirmation: Option<Password>,
+}
+
+#[derive(Clone, Debug, Object)]
 pub struct SignedIn {
     pub data: Profile,
 }

@@ -43,6 +43,10 @@ mirror! {
     }
     /// Who can mend it.
     WhoMustAct = domain::Actor { Nobody, Owner, TenantAdmin, Operator, Agent }
+    /// Why one is told.
+    NotificationType = domain::notification::NotificationKind {
+        ConversationMention, ConversationAssignment, AssignedConversationNewMessage, ParticipatingConversationNewMessage, ConversationCreation,
+    }
     MessageContentType = domain::message::ContentType { Text, IncomingEmail }
 }
 

@@ -5,10 +5,13 @@
 //! - `relay`: rows that are due → the queue. `places`: how many jobs of each lane and account run here. `runner`: the queue →
 //!   `app::job::run`, on apalis.
 //! - `schedule`: this process's session, its heartbeat, and which mailboxes it looks after. `mailbox`: one mailbox, as long as it is ours.
+//! - `indexing`: what was said becomes findable.
 //! - `installation`: whom Redis carries for.
+//! - `webhooks`: events → tellings that are owed.
 //! - `turns`: who may sign in to a mail server now.
 //! - `shared_counts`: attempts to sign in and calls of the API, counted for all processes.
 
+mod indexing;
 mod installation;
 mod mailbox;
 mod places;
@@ -21,6 +24,7 @@ mod shared_counts;
 mod tests;
 mod turns;
 pub mod wake;
+mod webhooks;
 
 pub use installation::{INSTALLATION_KEY, known_installation, remember_installation};
 pub use queue::{Queue, QueueError, ping};
@@ -129,6 +133,20 @@ impl Worker {
             parts.spawn(async move {
                 schedule.run(stop).await;
                 "schedule"
+            });
+        }
+        {
+            let (app, stop) = (app.clone(), stop.clone());
+            parts.spawn(async move {
+                indexing::run(app, stop).await;
+                "indexing"
+            });
+        }
+        {
+            let (telling, hints, stop) = (app.clone(), config.hints.clone(), stop.clone());
+            parts.spawn(async move {
+                webhooks::run(telling, hints, stop).await;
+                "webhooks"
             });
         }
         Ok(RunningWorker { app, name: config.name.clone(), stop, parts })

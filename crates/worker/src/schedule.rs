@@ -32,6 +32,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Mailboxes taken at once; the next ones follow with the next beat, or at once when another process takes its share meanwhile.
 const LEASES_AT_ONCE: u32 = 200;
 const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// So much later at most comes back what was snoozed.
+const LOOK_FOR_SNOOZED_EVERY: Duration = Duration::from_secs(15);
 /// A stop waits this long for the actors, which end sooner by themselves, and then drops them: there must be time left to give their
 /// mailboxes back.
 const ACTORS_END_WITHIN: Duration = Duration::from_secs(14);
@@ -91,6 +93,7 @@ impl Schedule {
         let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut keep_house_at = Instant::now();
+        let mut look_for_snoozed_at = Instant::now();
         loop {
             tokio::select! {
                 // Whoever stood still first finds out what happened meanwhile.
@@ -102,6 +105,10 @@ impl Schedule {
                     if Instant::now() >= keep_house_at {
                         keep_house_at = Instant::now() + KEEP_HOUSE_EVERY;
                         tokio::spawn(keep_house(self.app.clone()));
+                    }
+                    if Instant::now() >= look_for_snoozed_at {
+                        look_for_snoozed_at = Instant::now() + LOOK_FOR_SNOOZED_EVERY;
+                        tokio::spawn(wake_snoozed(self.app.clone()));
                     }
                 }
                 Some(ended) = self.actors.join_next() => self.ended(ended).await,
@@ -304,6 +311,13 @@ impl Schedule {
             }
             Err(_) => warn!("the worker's session does not end; its mailboxes are free in half a minute"),
         }
+    }
+}
+
+/// Conversations whose time has come. Two looks at once open none twice.
+async fn wake_snoozed(app: App) {
+    if let Err(error) = app::conversations::wake_snoozed(&app).await {
+        debug!(%error, "snoozed conversations could not be looked for; trying again in a moment");
     }
 }
 

@@ -3,9 +3,12 @@
 //! A hint is never relied upon: each is thrown away when nobody listens and when Redis is not there. Whoever waits for one also looks by
 //! itself now and then. Those of work and of mailboxes are kept once each however often they are said, so nobody who listens for them can
 //! fall behind; those of accounts are a stream, and a listener that falls behind is told so and looks at everything.
+//!
+//! What passes (who types, who is there) goes the same way, and is lost as easily.
 
 use crate::queue::QueueError;
 use crate::queue::redis_line::RedisLine;
+use app::live::Passing;
 use app::{Hint, Wake};
 use domain::failure::backoff;
 use domain::{AccountId, ChannelId};
@@ -30,9 +33,18 @@ pub struct Hints(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     ears: Arc<Ears>,
-    to_others: Option<mpsc::Sender<Hint>>,
+    to_others: Option<mpsc::Sender<Said>>,
     _tasks: Vec<AbortOnDropHandle<()>>,
 }
+
+/// What is said to the others.
+enum Said {
+    Hint(Hint),
+    Passing(Box<Passing>),
+}
+
+/// Before what passes, which is JSON.
+const PASSING: &str = "passing:";
 
 /// Where hints arrive in this process, whoever said them.
 #[derive(Debug)]
@@ -42,6 +54,8 @@ struct Ears {
     /// The mailboxes that were named since somebody last asked.
     channels: watch::Sender<BTreeSet<ChannelId>>,
     accounts: broadcast::Sender<AccountId>,
+    /// What other processes told.
+    passing: broadcast::Sender<Passing>,
 }
 
 impl Ears {
@@ -50,6 +64,7 @@ impl Ears {
             owed: Notify::new(),
             channels: watch::Sender::new(BTreeSet::new()),
             accounts: broadcast::Sender::new(WAITING_HINTS),
+            passing: broadcast::Sender::new(WAITING_HINTS),
         })
     }
 
@@ -65,6 +80,18 @@ impl Ears {
             Hint::Channel(_) => {}
             // An error means that nobody listens.
             Hint::Account(account) => drop(self.accounts.send(account)),
+        }
+    }
+}
+
+impl Ears {
+    /// What is not understood comes from a newer version: its own processes understand it.
+    fn hear_others(&self, said: &str) {
+        if let Some(json) = said.strip_prefix(PASSING) {
+            // An error means that nobody listens.
+            let _ = serde_json::from_str(json).map(|passing| self.passing.send(passing));
+        } else if let Some(hint) = read(said) {
+            self.hear(hint);
         }
     }
 }
@@ -130,6 +157,11 @@ impl Hints {
         self.0.ears.accounts.subscribe()
     }
 
+    /// What other processes tell from now on. A listener that falls behind loses the oldest.
+    pub fn passing(&self) -> broadcast::Receiver<Passing> {
+        self.0.ears.passing.subscribe()
+    }
+
     /// Waits until work is said to be owed; at once when it was said since the last wait.
     pub(crate) async fn owed(&self) {
         self.0.ears.owed.notified().await;
@@ -141,14 +173,27 @@ impl Wake for Hints {
         self.0.ears.hear(hint);
         if let Some(to_others) = &self.0.to_others {
             // Full means that Redis is slow or away; the others look by themselves.
-            let _ = to_others.try_send(hint);
+            let _ = to_others.try_send(Said::Hint(hint));
+        }
+    }
+
+    fn tell(&self, passing: &Passing) {
+        if let Some(to_others) = &self.0.to_others {
+            let _ = to_others.try_send(Said::Passing(Box::new(passing.clone())));
         }
     }
 }
 
-async fn publish(line: RedisLine, origin: String, mut waiting: mpsc::Receiver<Hint>) {
-    while let Some(hint) = waiting.recv().await {
-        let text = format!("{origin} {}", write(hint));
+async fn publish(line: RedisLine, origin: String, mut waiting: mpsc::Receiver<Said>) {
+    while let Some(said) = waiting.recv().await {
+        let said = match said {
+            Said::Hint(hint) => write(hint),
+            Said::Passing(passing) => match serde_json::to_string(&passing) {
+                Ok(json) => format!("{PASSING}{json}"),
+                Err(_) => continue,
+            },
+        };
+        let text = format!("{origin} {said}");
         if let Err(error) = line.ask::<()>(redis::pipe().publish(WAKE_CHANNEL, text).ignore()).await {
             debug!(%error, "a hint was not passed on");
         }
@@ -172,9 +217,8 @@ async fn listen(client: redis::Client, origin: String, ears: Arc<Ears>) {
                         let text: String = message.get_payload().unwrap_or_default();
                         if let Some((from, said)) = text.split_once(' ')
                             && from != origin
-                            && let Some(hint) = read(said)
                         {
-                            ears.hear(hint);
+                            ears.hear_others(said);
                         }
                     }
                     warn!("no longer hearing the other processes; polling until Redis is back");

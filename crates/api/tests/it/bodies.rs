@@ -74,8 +74,8 @@ fn wrong(document: &Value, schema: &Value) -> Vec<Value> {
         if schema["oneOf"].is_array() {
             return value.is_string() || value == &json!([]);
         }
-        if schema["enum"].is_array() {
-            return false;
+        if let Some(words) = schema["enum"].as_array() {
+            return words.contains(value);
         }
         match schema["type"].as_str() {
             Some("integer") => value.is_i64(),
@@ -97,9 +97,23 @@ fn there(desk: &Desk, path: &str) -> String {
         .replace("{inbox_id}", &desk.inbox.to_string())
         .replace("{agent_id}", &ours.user_id.to_string());
     // The first of each kind, in a database in which nothing else was made.
-    ["{conversation_id}", "{message_id}", "{contact_id}", "{connection_id}"]
-        .iter()
-        .fold(path, |path, name| path.replace(name, "1"))
+    [
+        "{conversation_id}",
+        "{message_id}",
+        "{contact_id}",
+        "{connection_id}",
+        "{label_id}",
+        "{team_id}",
+        "{canned_response_id}",
+        "{custom_filter_id}",
+        "{note_id}",
+        "{definition_id}",
+        "{webhook_id}",
+        "{delivery_id}",
+        "{notification_id}",
+    ]
+    .iter()
+    .fold(path, |path, name| path.replace(name, "1"))
 }
 
 type Fields = Map<String, Value>;
@@ -140,6 +154,9 @@ fn document() -> Value {
     serde_json::from_str(&api::openapi_json()).expect("the document")
 }
 
+/// Words for which, as the document says, a number does as well.
+const NUMBERS_DO: [&str; 2] = ["attribute_display_type", "attribute_model"];
+
 fn is_text(schema: &Value) -> bool {
     schema["type"] == "string" || schema["oneOf"].is_array()
 }
@@ -153,6 +170,9 @@ async fn a_wrong_type_in_any_field_of_any_body_is_a_clear_refusal() {
         let path = there(&desk, &operation.path);
         let send = async |body: &Value| desk.world.json(operation.method.clone(), &path, body).await;
         for (field, body) in each_field(&document, &operation.schema, &|schema| wrong(&document, schema)) {
+            if NUMBERS_DO.contains(&field.as_str()) && body[&field].is_i64() {
+                continue;
+            }
             let answer = send(&body).await;
             let status = answer.status.as_u16();
             assert_eq!(status, 400, "{} {path} {field} in {body}: {}", operation.method, answer.text);

@@ -1,11 +1,12 @@
 //! The people of an account. Everybody in it may see the list; administrators change it.
 
-use super::{Member, password};
-use crate::App;
+use super::{Member, invite};
+use crate::{App, Hint, live};
 use domain::account::{Availability, Role};
 use domain::user::Agent;
-use domain::{EmailAddress, Secret, UserId};
-use store::{NewUser, StoreError};
+use domain::{Secret, UserId};
+use std::time::Duration;
+use store::StoreError;
 
 #[derive(Clone, Debug)]
 pub struct NewAgent {
@@ -46,6 +47,14 @@ pub enum AgentError {
     /// An account without an administrator could never be managed again.
     #[error("the last administrator cannot be removed or made an agent")]
     LastAdministrator,
+    /// There is nothing left to invite them to.
+    #[error("this person has a password and is in the account already")]
+    AlreadyConfirmed,
+    /// Only a mail to their address could show that it is theirs.
+    #[error("this installation sends no mail")]
+    NoMailer,
+    #[error("too many invitations; try again in {} seconds", .retry_after.as_secs())]
+    TooManyInvitations { retry_after: Duration },
     #[error(transparent)]
     Store(StoreError),
 }
@@ -60,36 +69,13 @@ pub async fn list_agents(_app: &App, member: &Member) -> Result<Vec<Agent>, Stor
     member.scope.agents().await
 }
 
+/// For whoever needs no link.
 pub async fn create_agent(app: &App, member: &Member, new: NewAgent) -> Result<Agent, AgentError> {
-    if !member.may_manage_people() {
-        return Err(AgentError::Forbidden);
-    }
-    let email = EmailAddress::parse(&new.email).ok_or(AgentError::EmailInvalid)?;
-    let name = new.name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > 255 {
-        return Err(AgentError::NameInvalid);
-    }
-    let password = match new.password {
-        Some(text) if !password::is_acceptable(&text) => return Err(AgentError::PasswordTooShort),
-        Some(text) => Some(password::hash(app.entropy(), text).await),
-        None => None,
-    };
-    let user = NewUser { email, name, password };
-    let place = store::AgentChange {
-        availability: new.availability,
-        auto_offline: new.auto_offline,
-        ..store::AgentChange::default()
-    };
-    let limit = app.settings().account_agents_limit;
-    match member.scope.create_agent(&user, new.role, &place, limit).await {
-        Err(StoreError::LimitReached(_)) => Err(AgentError::AccountFull { limit }),
-        Err(StoreError::Conflict(_)) => Err(AgentError::AlreadyMember),
-        created => Ok(created?),
-    }
+    Ok(invite(app, member, new).await?.agent)
 }
 
 /// Administrators change anybody; everybody changes their own availability.
-pub async fn update_agent(_app: &App, member: &Member, user: UserId, change: AgentChange) -> Result<Agent, AgentError> {
+pub async fn update_agent(app: &App, member: &Member, user: UserId, change: AgentChange) -> Result<Agent, AgentError> {
     let own_availability = user == member.agent.user.id && change.role.is_none();
     if !member.may_manage_people() && !own_availability {
         return Err(AgentError::Forbidden);
@@ -102,16 +88,27 @@ pub async fn update_agent(_app: &App, member: &Member, user: UserId, change: Age
     };
     match member.scope.update_agent(user, &change).await {
         Err(StoreError::Conflict(_)) => Err(AgentError::LastAdministrator),
-        updated => updated?.ok_or(AgentError::NotFound),
+        updated => {
+            let agent = updated?.ok_or(AgentError::NotFound)?;
+            // What they may see on a stream that is open may be another thing now.
+            app.wake(Hint::Account(agent.account_id));
+            live::availability_changed(app, agent.account_id);
+            Ok(agent)
+        }
     }
 }
 
-pub async fn remove_agent(_app: &App, member: &Member, user: UserId) -> Result<(), AgentError> {
+pub async fn remove_agent(app: &App, member: &Member, user: UserId) -> Result<(), AgentError> {
     if !member.may_manage_people() {
         return Err(AgentError::Forbidden);
     }
     match member.scope.remove_agent(user).await {
         Err(StoreError::Conflict(_)) => Err(AgentError::LastAdministrator),
-        removed => removed?.then_some(()).ok_or(AgentError::NotFound),
+        removed => {
+            removed?.then_some(()).ok_or(AgentError::NotFound)?;
+            app.wake(Hint::Account(member.scope.account_id()));
+            live::availability_changed(app, member.scope.account_id());
+            Ok(())
+        }
     }
 }

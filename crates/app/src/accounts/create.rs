@@ -30,8 +30,26 @@ pub enum CreateAccountError {
     EmailInvalid,
     #[error("the password needs at least 8 characters")]
     PasswordTooShort,
+    /// Some tenant made this user up, and may have given them their password.
+    #[error(
+        "an account of this installation added somebody under this e-mail address already, and nobody has shown yet that it is theirs: whoever added \
+         them may know their password. Let them set a new one with a link that is mailed to them (\"forgot password\"), or vouch for them (--vouch): \
+         then they have the password that you give, and every session and token of theirs ends"
+    )]
+    AdminUnproved,
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Whoever runs the installation says that this address belongs to whom they hand this password. Of a user whom some tenant made up, and who has
+/// not shown that the address is theirs, everything that others may know ends; of anybody else nothing changes (`false`).
+pub async fn vouch_for(app: &App, email: &str, password: Secret) -> Result<bool, CreateAccountError> {
+    let email = EmailAddress::parse(email).ok_or(CreateAccountError::EmailInvalid)?;
+    if !password::is_acceptable(&password) {
+        return Err(CreateAccountError::PasswordTooShort);
+    }
+    let hash = password::hash(app.entropy(), password).await;
+    Ok(app.store().operator().vouch_for(&email.key(), &hash).await?)
 }
 
 pub async fn create_account(app: &App, new: NewAccount) -> Result<CreatedAccount, CreateAccountError> {
@@ -53,9 +71,14 @@ pub async fn create_account(app: &App, new: NewAccount) -> Result<CreatedAccount
             locale: "en".to_owned(),
             admin: Some(NewUser { email, name: admin_name, password: Some(hash) }),
         })
-        .await?;
+        .await
+        .map_err(|error| match error {
+            StoreError::Conflict(_) => CreateAccountError::AdminUnproved,
+            other => other.into(),
+        })?;
     let user_id = created.admin.expect("an administrator was asked for").id;
     let account_id = created.account.id;
-    let (_, access_token) = token::mint(app, user_id, Some(account_id), Some("account create".to_owned())).await?;
+    let (_, access_token) =
+        token::mint(app, user_id, Some(account_id), Some("account create".to_owned()), None).await?;
     Ok(CreatedAccount { account_id, user_id, access_token })
 }

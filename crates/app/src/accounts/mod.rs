@@ -3,30 +3,46 @@
 //! A credential is turned into a [`Caller`], and a caller who enters an account into a [`Member`]: the proof that every other use case
 //! takes. An account one does not belong to is answered like one that does not exist.
 
+mod account;
 mod agents;
 mod create;
+mod invitations;
+mod letters;
+mod links;
+pub(crate) mod notices;
 mod password;
 mod profile;
 mod sign_in;
 mod throttle;
 mod token;
+mod uses;
 
+pub use account::{AccountChange, AccountDetails, AccountError, show_account, update_account};
 pub use agents::{AgentChange, AgentError, NewAgent, create_agent, list_agents, remove_agent, update_agent};
-pub use create::{CreateAccountError, CreatedAccount, NewAccount, create_account};
-pub use profile::{PlaceChange, ProfileChange, ProfileError, update_place, update_profile};
+pub use create::{CreateAccountError, CreatedAccount, NewAccount, create_account, vouch_for};
+pub use invitations::{Invitation, MAX_BULK, Refused, invite, invite_again, invite_many};
+pub use links::{
+    INVITATION_LASTS, NewPassword, RESET_LASTS, ResetError, SetPasswordError, ask_for_reset, set_password,
+};
+pub use profile::{MAX_UI_SETTINGS_BYTES, PlaceChange, ProfileChange, ProfileError, update_place, update_profile};
 use sign_in::throttle_key;
 pub use sign_in::{
     Credential, SESSION_LIFETIME, SessionKind, SignIn, SignInError, SignedIn, authenticate, sign_in, sign_out,
 };
+pub use store::{TokenInfo, TokenKind};
 pub use throttle::{ATTEMPTS as LOGIN_ATTEMPTS, LoginThrottle, WINDOW as LOGIN_WINDOW};
 pub(crate) use token::base64url;
-pub use token::{create_api_token, list_tokens, revoke_token};
+pub use token::{
+    MAX_API_TOKENS, TokenAsked, TokenError, create_api_token, end_session, list_sessions, list_tokens,
+    reset_access_token, revoke_token,
+};
+pub use uses::TokenUses;
 
 use crate::App;
 use domain::account::{Account, AccountStatus};
 use domain::user::{Agent, Membership, User};
 use domain::{AccountId, TokenId};
-use store::{AccountScope, StoreError, TokenKind, Visibility};
+use store::{AccountScope, StoreError, Visibility};
 
 /// A person whose credential was believed.
 #[derive(Clone, Debug)]
@@ -93,6 +109,8 @@ pub async fn enter(app: &App, caller: &Caller, account: AccountId) -> Result<Mem
 pub struct Profile {
     pub user: User,
     pub memberships: Vec<Membership>,
+    /// What their page remembers for them: an object.
+    pub ui_settings: serde_json::Value,
 }
 
 pub async fn profile(app: &App, caller: &Caller) -> Result<Profile, StoreError> {
@@ -100,5 +118,6 @@ pub async fn profile(app: &App, caller: &Caller) -> Result<Profile, StoreError> 
     if let Some(only) = caller.account_id {
         memberships.retain(|m| m.account.id == only);
     }
-    Ok(Profile { user: caller.user.clone(), memberships })
+    let ui_settings = app.store().sign_in().ui_settings(caller.user.id).await?;
+    Ok(Profile { user: caller.user.clone(), memberships, ui_settings })
 }

@@ -7,8 +7,12 @@ use super::{Caller, EnterError, Profile, enter, password, profile, throttle_key}
 use crate::App;
 use domain::account::Availability;
 use domain::{AccountId, EmailAddress, Secret};
+use serde_json::Value;
 use std::time::Duration;
 use store::{AgentChange, StoreError, UserChange};
+
+/// What a page may remember for somebody, as JSON.
+pub const MAX_UI_SETTINGS_BYTES: usize = 16 * 1024;
 
 /// `None` leaves it.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +21,8 @@ pub struct ProfileChange {
     pub email: Option<String>,
     pub display_name: Option<Option<String>>,
     pub message_signature: Option<Option<String>>,
+    /// Replaces what their page remembers for them; an object.
+    pub ui_settings: Option<Value>,
     pub password: Option<Secret>,
     /// Must be the same, where it is given.
     pub password_confirmation: Option<Secret>,
@@ -25,12 +31,17 @@ pub struct ProfileChange {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
+    /// A token for one account is no key to the person: what it changed would stand in all their accounts.
+    #[error("a token for one account does not change the person")]
+    Forbidden,
     #[error("the name needs 1 to 255 characters")]
     NameInvalid,
     #[error("the e-mail is not an e-mail address")]
     EmailInvalid,
     #[error("somebody else has this e-mail address")]
     EmailTaken,
+    #[error("what the page remembers is too much")]
+    UiSettingsTooLarge,
     #[error("the password needs at least 8 characters")]
     PasswordTooShort,
     #[error("the two passwords differ")]
@@ -50,6 +61,9 @@ impl From<StoreError> for ProfileError {
 }
 
 pub async fn update_profile(app: &App, caller: &Caller, change: ProfileChange) -> Result<Profile, ProfileError> {
+    if caller.account_id.is_some() {
+        return Err(ProfileError::Forbidden);
+    }
     let name = change.name.map(|name| name.trim().to_owned());
     if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > 255) {
         return Err(ProfileError::NameInvalid);
@@ -60,6 +74,10 @@ pub async fn update_profile(app: &App, caller: &Caller, change: ProfileChange) -
     };
     // Clients send the whole form: an address that stays is no change.
     let email = email.filter(|email| email.as_str() != caller.user.email);
+    let ui_settings = change.ui_settings.as_ref().map(Value::to_string);
+    if ui_settings.as_ref().is_some_and(|text| text.len() > MAX_UI_SETTINGS_BYTES) {
+        return Err(ProfileError::UiSettingsTooLarge);
+    }
     if let Some(password) = &change.password {
         if change.password_confirmation.as_ref().is_some_and(|again| again != password) {
             return Err(ProfileError::PasswordsDiffer);
@@ -83,6 +101,7 @@ pub async fn update_profile(app: &App, caller: &Caller, change: ProfileChange) -
         display_name: text(change.display_name),
         message_signature: text(change.message_signature),
         password,
+        ui_settings,
         ends_sessions_but: guarded.then_some(caller.token_id),
     };
     let user = match app.store().sign_in().update_user(caller.user.id, &change).await {
@@ -136,5 +155,6 @@ pub async fn update_place(
         PlaceChange::Active => AgentChange { active_at: Some(app.now()), ..AgentChange::default() },
     };
     member.scope.update_agent(caller.user.id, &change).await?.ok_or(EnterError::NotFound)?;
+    crate::live::availability_changed(app, account);
     Ok(profile(app, caller).await?)
 }

@@ -3,19 +3,20 @@
 //! Tokens are random and shown once; the store keeps SHA-256 of them. A session cookie is believed only as a cookie, a header token
 //! only as a header, so that neither can stand in for the other.
 
-use super::{Caller, password};
+use super::{Caller, password, uses};
 use crate::App;
 use crate::calls::{Address, MAX_TOKEN_BYTES};
 use domain::user::{Membership, User};
 use domain::{EmailAddress, Secret, Timestamp};
 use std::time::Duration;
-use store::{NewToken, StoreError, TokenHash, TokenKind};
+use store::{Device, NewToken, StoreError, TokenHash, TokenKind};
 
 /// devise-token-auth's two months, which Chatwoot's clients expect.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(61 * 24 * 3600);
 
 /// Sessions of one person; whoever signs in once more ends the oldest. Chatwoot's number.
 pub const MAX_SESSIONS: u32 = 25;
+const MAX_USER_AGENT_CHARS: usize = 255;
 
 /// How the session will be carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct SignIn {
     pub password: Secret,
     /// Where the attempt comes from, for the throttle.
     pub from: Address,
+    /// What the program calls itself, for the person's list of sessions.
+    pub user_agent: Option<String>,
     pub kind: SessionKind,
 }
 
@@ -39,6 +42,7 @@ pub struct SignIn {
 pub struct SignedIn {
     pub user: User,
     pub memberships: Vec<Membership>,
+    pub ui_settings: serde_json::Value,
     /// The cookie's value, or `access-token`. Shown here and never again.
     pub token: Secret,
     /// The `client` header.
@@ -74,10 +78,21 @@ pub async fn sign_in(app: &App, ask: SignIn) -> Result<SignedIn, SignInError> {
     let right = password::matches(ask.password, stored).await;
     let user = user.filter(|_| right).ok_or(SignInError::Refused)?;
     app.login_throttle().forget(&throttle_key).await;
+    let device = Device { user_agent: ask.user_agent.map(|text| shortened(&text)), address: ask.from.shown() };
+    begin_session(app, user, ask.kind, device).await
+}
+
+/// A session for somebody who has shown who they are.
+pub(super) async fn begin_session(
+    app: &App,
+    user: User,
+    kind: SessionKind,
+    device: Device,
+) -> Result<SignedIn, SignInError> {
     let token = oauth::random_token(app.entropy(), 32);
     let client = oauth::random_token(app.entropy(), 16);
     let expires_at = app.now().plus(SESSION_LIFETIME);
-    let kind = match ask.kind {
+    let kind = match kind {
         SessionKind::Browser => TokenKind::Session,
         SessionKind::Headers => TokenKind::Client,
     };
@@ -92,13 +107,20 @@ pub async fn sign_in(app: &App, ask: SignIn) -> Result<SignedIn, SignInError> {
                 client_id: Some(client.clone()),
                 name: None,
                 expires_at: Some(expires_at),
+                device,
             },
             MAX_SESSIONS,
         )
         .await?;
     let memberships = sign_in.memberships(user.id).await?;
+    let ui_settings = sign_in.ui_settings(user.id).await?;
     let uid = user.email.clone();
-    Ok(SignedIn { user, memberships, token: Secret::new(token), client, uid, expires_at })
+    Ok(SignedIn { user, memberships, ui_settings, token: Secret::new(token), client, uid, expires_at })
+}
+
+/// What programs call themselves can be any length.
+pub(super) fn shortened(user_agent: &str) -> String {
+    user_agent.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT_CHARS).collect()
 }
 
 /// What is being tried, and by whom, without naming either.
@@ -150,6 +172,7 @@ pub async fn authenticate(app: &App, credential: Credential<'_>) -> Result<Optio
             return Ok(None);
         }
     }
+    uses::remember(app, found.token_id, found.last_used_at).await;
     Ok(Some(Caller { user: found.user, token_id: found.token_id, kind: found.kind, account_id: found.account_id }))
 }
 

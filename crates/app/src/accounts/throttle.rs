@@ -25,6 +25,7 @@ pub struct LoginThrottle {
 struct Window {
     began: Timestamp,
     attempts: u32,
+    lasts: Duration,
 }
 
 /// Above this many keys, the windows that have passed are thrown away; above twice as many, all of them.
@@ -41,29 +42,34 @@ impl LoginThrottle {
 
     /// Counts one attempt; `Err` says how long to wait, and the attempt is not made.
     pub async fn attempt(&self, key: &str, now: Timestamp) -> Result<(), Duration> {
-        if let Some(shared) = &self.shared {
-            let lot = Lot { name: name(key), calls: 1, lasts: WINDOW };
-            if let Some(total) = shared.add(&[lot]).await.and_then(|totals| totals.first().copied()) {
-                return if total.calls <= i64::from(ATTEMPTS) { Ok(()) } else { Err(total.left) };
-            }
-        }
-        self.attempt_here(key, now)
+        self.attempt_within(key, now, ATTEMPTS, WINDOW).await
     }
 
-    fn attempt_here(&self, key: &str, now: Timestamp) -> Result<(), Duration> {
+    /// As [`Self::attempt`], with a number and a window of the caller's own; a key has always the same.
+    pub async fn attempt_within(&self, key: &str, now: Timestamp, most: u32, lasts: Duration) -> Result<(), Duration> {
+        if let Some(shared) = &self.shared {
+            let lot = Lot { name: name(key), calls: 1, lasts };
+            if let Some(total) = shared.add(&[lot]).await.and_then(|totals| totals.first().copied()) {
+                return if total.calls <= i64::from(most) { Ok(()) } else { Err(total.left) };
+            }
+        }
+        self.attempt_here(key, now, most, lasts)
+    }
+
+    fn attempt_here(&self, key: &str, now: Timestamp, most: u32, lasts: Duration) -> Result<(), Duration> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= MANY {
-            windows.retain(|_, window| now.since(window.began) < WINDOW);
+            windows.retain(|_, window| now.since(window.began) < window.lasts);
         }
         if windows.len() >= 2 * MANY {
             windows.clear();
         }
-        let window = windows.entry(key.to_owned()).or_insert(Window { began: now, attempts: 0 });
-        if now.since(window.began) >= WINDOW || now < window.began {
-            *window = Window { began: now, attempts: 0 };
+        let window = windows.entry(key.to_owned()).or_insert(Window { began: now, attempts: 0, lasts });
+        if now.since(window.began) >= lasts || now < window.began {
+            *window = Window { began: now, attempts: 0, lasts };
         }
-        if window.attempts >= ATTEMPTS {
-            return Err(WINDOW.saturating_sub(now.since(window.began)));
+        if window.attempts >= most {
+            return Err(lasts.saturating_sub(now.since(window.began)));
         }
         window.attempts += 1;
         Ok(())

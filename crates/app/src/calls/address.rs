@@ -5,7 +5,7 @@
 
 use ipnet::IpNet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A place that is counted as one. Of IPv6 it is the network of 64 bits: whoever has one address there has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,17 @@ impl From<IpAddr> for Address {
                 let [a, b, c, d, e, f, g, h, ..] = address.octets();
                 Self::V6Network(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
             }
+        }
+    }
+}
+
+impl Address {
+    /// For people; `None` where nothing is known.
+    pub fn shown(self) -> Option<String> {
+        match self {
+            Self::V4(address) => Some(address.to_string()),
+            Self::V6Network(network) => Some(format!("{}/64", Ipv6Addr::from(u128::from(network) << 64))),
+            Self::Unknown => None,
         }
     }
 }

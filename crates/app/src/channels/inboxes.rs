@@ -129,26 +129,37 @@ pub async fn assignable_agents(app: &App, member: &Member, inboxes: &[InboxId]) 
 
 /// The list replaces the one that was.
 pub async fn set_members(
-    _app: &App,
+    app: &App,
     member: &Member,
     inbox: InboxId,
     users: &[UserId],
 ) -> Result<Vec<Agent>, InboxError> {
     let users = members_to_be(member, inbox, users).await?;
     member.scope.set_inbox_members(inbox, &users).await?;
+    // What they may see on a stream that is open is another thing now.
+    app.wake(Hint::Account(member.scope.account_id()));
     Ok(member.scope.inbox_members(inbox).await?)
 }
 
 /// Whoever is a member already stays one, also somebody who became one at the same moment.
 pub async fn add_members(
-    _app: &App,
+    app: &App,
     member: &Member,
     inbox: InboxId,
     users: &[UserId],
 ) -> Result<Vec<Agent>, InboxError> {
     let users = members_to_be(member, inbox, users).await?;
     member.scope.add_inbox_members(inbox, &users).await?;
+    // What they may see on a stream that is open is another thing now.
+    app.wake(Hint::Account(member.scope.account_id()));
     Ok(member.scope.inbox_members(inbox).await?)
+}
+
+/// Whoever is named and is no member stays none.
+pub async fn remove_members(_app: &App, member: &Member, inbox: InboxId, users: &[UserId]) -> Result<(), InboxError> {
+    manage(member, inbox)?;
+    member.scope.inbox(inbox).await?.ok_or(InboxError::NotFound)?;
+    Ok(member.scope.remove_inbox_members(inbox, users).await?)
 }
 
 /// Each once, and only people of the account.

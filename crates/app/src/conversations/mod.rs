@@ -1,30 +1,46 @@
 //! What agents see of conversations and do with them.
 //!
 //! - [`list`]: the list with its four counts, and one conversation.
-//! - [`status`], [`assign`], [`seen`]: what is changed.
+//! - [`status`], [`assign`], [`seen`], [`marks`]: what is changed. `change`: how, and who hears of it.
+//! - [`bulk`]: the same done to many. [`delete`]. [`filter`]: conditions that somebody puts together. [`unread`]: badges.
+//! - [`participants`]: who takes part. [`drafts`]: what somebody has begun to write.
 //! - [`messages`]: what was said, and a mail's HTML made harmless.
 //! - [`activity`]: the lines that say who changed what.
 //! - [`snapshot`]: conversations and messages as events carry them.
 
 pub mod activity;
 pub mod assign;
+pub mod bulk;
+pub(crate) mod change;
+pub mod delete;
+pub mod drafts;
+pub mod filter;
 pub mod list;
+pub mod marks;
 pub mod messages;
+pub mod participants;
 pub mod seen;
 pub mod snapshot;
 pub mod status;
+pub mod unread;
 
-pub use assign::{AssignError, assign};
+pub use assign::{AssignError, assign, assign_team};
+pub use bulk::{BulkChange, BulkError, change_many};
+pub(crate) use change::announce;
+pub use delete::{DeleteError, delete};
 pub use list::{list, meta, show};
+pub use marks::{Attributes, MarkError, labels, mute, set_custom_attributes, set_labels, set_priority, unmute};
 pub use messages::{MessageList, message_html, messages};
-pub use seen::update_last_seen;
-pub(crate) use status::announce;
-pub use status::{StatusError, toggle_status};
+pub use participants::{ParticipantError, People, change_participants, participants};
+pub use seen::{mark_unread, update_last_seen};
+pub use status::{StatusError, toggle_status, wake_snoozed};
+pub use unread::{UnreadCounts, unread_counts};
 
 use store::StoreError;
 // What lists and pages are made of, for whoever shows them.
 pub use store::{
-    AssigneeFilter, ConversationCounts, ConversationFilter, ConversationPage, ConversationSort, ConversationView,
+    AssigneeFilter, ConversationCounts, ConversationFilter, ConversationKind, ConversationPage, ConversationSort,
+    ConversationView,
 };
 
 /// Why a conversation could not be read.

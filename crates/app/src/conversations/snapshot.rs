@@ -7,6 +7,7 @@
 use domain::Timestamp;
 use domain::contact::Contact;
 use domain::message::{Attachment, Delivery, Message, Sender, bodies};
+use domain::organising::Team;
 use domain::user::User;
 use serde_json::{Map, Value, json};
 use store::ConversationView;
@@ -29,7 +30,7 @@ pub fn conversation(view: &ConversationView) -> Value {
             "status": c.status.as_str(),
             "priority": c.priority.map(domain::conversation::Priority::as_str),
             "subject": c.subject,
-            "muted": c.muted,
+            "muted": view.contact.blocked,
             "labels": view.labels,
             "unread_count": view.unread_count,
             "additional_attributes": c.additional_attributes,
@@ -45,6 +46,7 @@ pub fn conversation(view: &ConversationView) -> Value {
             "updated_at": c.updated_at.0,
             "contact": contact(&view.contact),
             "assignee": view.assignee.as_ref().map(|agent| user(&agent.user)),
+            "team": view.team.as_ref().map(team),
             "last_message": view.last_non_activity_message.as_ref().map(|m| message_body(m, None)),
         },
     })
@@ -91,6 +93,7 @@ fn message_body(message: &Message, echo_id: Option<&str>) -> Value {
 
 fn delivery(delivery: &Delivery) -> Value {
     json!({
+        "id": delivery.id.0,
         "state": delivery.state.as_str(),
         "attempts": delivery.attempts,
         "queued_at": delivery.queued_at.0,
@@ -129,6 +132,18 @@ fn contact(contact: &Contact) -> Value {
 
 fn user(user: &User) -> Value {
     json!({ "type": "user", "id": user.id.0, "name": user.name, "available_name": user.available_name() })
+}
+
+fn team(team: &Team) -> Value {
+    json!({
+        "id": team.id.0,
+        "account_id": team.account_id.0,
+        "name": team.name,
+        "description": team.description,
+        "allow_auto_assign": team.allow_auto_assign,
+        "icon": team.icon,
+        "icon_color": team.icon_color,
+    })
 }
 
 fn attachment(attachment: &Attachment) -> Value {

@@ -1,13 +1,14 @@
-//! A conversation is opened, resolved, snoozed or set pending by an agent.
+//! A conversation is opened, resolved, snoozed or set pending by an agent; and what was snoozed comes back.
 
-use super::snapshot;
-use super::{ReadError, activity, show};
+use super::activity::By;
+use super::change::{self, set_status};
+use super::{ReadError, list};
 use crate::accounts::Member;
 use crate::{App, Hint};
-use domain::conversation::{Conversation, ConversationStatus};
-use domain::event::EventKind;
-use domain::{DisplayId, Timestamp};
-use store::{ConversationView, StoreError, Tx};
+use domain::conversation::ConversationStatus;
+use domain::{ConversationId, DisplayId, Timestamp};
+use store::{ConversationView, DueSnooze, StoreError};
+use tracing::{info, warn};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
@@ -37,53 +38,72 @@ pub async fn toggle_status(
     status: Option<ConversationStatus>,
     snoozed_until: Option<Timestamp>,
 ) -> Result<ConversationView, StatusError> {
-    let view = show(app, member, conversation).await?;
-    let now = app.now();
-    if snoozed_until.is_some_and(|until| until <= now) && status == Some(ConversationStatus::Snoozed) {
-        return Err(StatusError::SnoozeOver);
-    }
-    let mut tx = member.scope.begin().await?;
-    let Some(mut current) = tx.lock_conversation(view.conversation.id).await? else {
-        return Err(StatusError::NotFound);
-    };
-    let before = current.status;
-    let status = status.unwrap_or_else(|| before.toggled());
-    let snoozed_until = if status == ConversationStatus::Snoozed { snoozed_until } else { None };
-    if status == before && snoozed_until == current.snoozed_until {
-        tx.rollback().await?;
-        return Ok(show(app, member, conversation).await?);
-    }
-    set_status(&mut current, status, snoozed_until);
-    let current = tx.update_conversation(&current).await?;
-    if status != before {
-        let line = activity::status_changed(status, member.agent.user.available_name());
-        activity::record(&mut tx, &current, line, now).await?;
-        announce(&mut tx, &current, EventKind::ConversationStatusChanged).await?;
-    }
-    announce(&mut tx, &current, EventKind::ConversationUpdated).await?;
-    tx.commit().await?;
-    app.wake(Hint::Account(current.account_id));
-    Ok(show(app, member, conversation).await?)
+    list::seen(member, conversation).await?;
+    not_over(app.now(), status, snoozed_until)?;
+    let changed = change::change(app, member, conversation, |view| {
+        let status = status.unwrap_or_else(|| view.conversation.status.toggled());
+        set_status(&mut view.conversation, status, snoozed_until);
+    });
+    Ok(changed.await?)
 }
 
-/// The rules of a status: only a snoozed conversation has an end of its snooze, and nobody waits in a resolved one.
-pub(crate) fn set_status(
-    conversation: &mut Conversation,
-    status: ConversationStatus,
+/// A snooze that is over when it begins is a mistake.
+pub(super) fn not_over(
+    now: Timestamp,
+    status: Option<ConversationStatus>,
     snoozed_until: Option<Timestamp>,
-) {
-    conversation.status = status;
-    conversation.snoozed_until = snoozed_until;
-    if status == ConversationStatus::Resolved {
-        conversation.waiting_since = None;
-    }
+) -> Result<(), StatusError> {
+    let over = status == Some(ConversationStatus::Snoozed) && snoozed_until.is_some_and(|until| until <= now);
+    if over { Err(StatusError::SnoozeOver) } else { Ok(()) }
 }
 
-/// An event with the conversation as it is now in this transaction.
-pub(crate) async fn announce(tx: &mut Tx, conversation: &Conversation, kind: EventKind) -> Result<(), StoreError> {
-    if let Some(view) = tx.conversation_view(conversation.id).await? {
-        let payload = snapshot::conversation(&view);
-        tx.append_event(kind, Some(conversation.inbox_id), Some(conversation.id), payload);
+const AT_ONCE: u32 = 100;
+
+/// Opens what was to be back by now. Any number of processes may ask at once: each conversation is opened by one. How many were.
+pub async fn wake_snoozed(app: &App) -> Result<u32, StoreError> {
+    let (mut woken, mut after) = (0, None);
+    loop {
+        let due = app.store().relay().due_snoozes(app.now(), after, AT_ONCE).await?;
+        let Some(last) = due.last() else { break };
+        after = Some((last.snoozed_until, last.conversation_id));
+        for snooze in due {
+            match wake(app, &snooze).await {
+                Ok(opened) => woken += u32::from(opened),
+                Err(StatusError::Store(error)) if error.is_transient() => return Err(error),
+                // It keeps none of the others asleep.
+                Err(error) => {
+                    warn!(conversation.id = %snooze.conversation_id, %error, "a snoozed conversation could not be opened");
+                }
+            }
+        }
     }
-    Ok(())
+    if woken > 0 {
+        info!(woken, "opened conversations whose snooze is over");
+    }
+    Ok(woken)
+}
+
+async fn wake(app: &App, snooze: &DueSnooze) -> Result<bool, StatusError> {
+    let now = app.now();
+    let mut tx = snooze.scope.begin().await?;
+    let id: ConversationId = snooze.conversation_id;
+    let before = match change::lock(&mut tx, id).await {
+        Ok(view) => view,
+        Err(ReadError::NotFound) => return Ok(false),
+        Err(ReadError::Store(error)) => return Err(error.into()),
+    };
+    let conversation = &before.conversation;
+    // Somebody was quicker, or gave it another time.
+    let is_due = conversation.status == ConversationStatus::Snoozed
+        && conversation.snoozed_until.is_some_and(|until| until <= now);
+    if !is_due {
+        tx.rollback().await?;
+        return Ok(false);
+    }
+    let mut after = before.clone();
+    set_status(&mut after.conversation, ConversationStatus::Open, None);
+    change::write(&mut tx, &before, &after, By::SnoozeEnded, now).await?;
+    tx.commit().await?;
+    app.wake(Hint::Account(before.conversation.account_id));
+    Ok(true)
 }

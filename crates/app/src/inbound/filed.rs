@@ -4,6 +4,7 @@
 
 use super::ingest::Prepared;
 use crate::conversations::snapshot;
+use crate::notifications::Notices;
 use domain::contact::Contact;
 use domain::conversation::Conversation;
 use domain::event::EventKind;
@@ -199,7 +200,34 @@ impl Batch {
             }
             tx.append_event(EventKind::ConversationUpdated, Some(inbox), Some(id), payload);
         }
-        Ok(())
+        self.tell_people(tx, inbox, &filed.messages).await
+    }
+
+    /// Of what is imported nobody is told: it happened before.
+    async fn tell_people(&self, tx: &mut Tx, inbox: InboxId, messages: &[Message]) -> Result<(), StoreError> {
+        let (mut notices, mut begun) = (Notices::default(), Vec::new());
+        for message in messages {
+            let is_imported = message.content_attributes.pointer("/email/imported") == Some(&Value::Bool(true));
+            if is_imported {
+                continue;
+            }
+            let touched = &self.conversations[&message.conversation_id];
+            let is_quiet = matches!(&message.sender, Sender::Contact(contact) if contact.blocked);
+            if is_quiet {
+                continue;
+            }
+            // Nobody has one that is new, or takes part in it.
+            if touched.is_new {
+                begun.push(message.conversation_id);
+            } else {
+                notices.said(&touched.conversation, message);
+            }
+        }
+        if !begun.is_empty() {
+            let told = tx.told_of_new_conversations(inbox).await?;
+            begun.into_iter().for_each(|conversation| notices.began(conversation, &told));
+        }
+        notices.tell(tx).await
     }
 
     /// As they are after the batch.
@@ -214,6 +242,7 @@ fn view_of_new(touched: &Touched, last: Option<&Message>) -> ConversationView {
         conversation: touched.conversation.clone(),
         contact: touched.contact.clone().expect("a new conversation knows who it is with"),
         assignee: None,
+        team: None,
         unread_count: touched.unread,
         last_message: None,
         last_non_activity_message: last.cloned(),

@@ -9,7 +9,7 @@ use super::placing::Known;
 use super::reasons::Reason;
 use super::{bounce, filed};
 use crate::App;
-use crate::conversations::status::set_status;
+use crate::conversations::change::set_status;
 use crate::conversations::{new_uuid, snapshot};
 use domain::contact::Contact;
 use domain::conversation::threading::Evidence;
@@ -86,12 +86,16 @@ impl<'a> Filing<'a> {
         let attachments = mails.iter().map(|mail| mail.files.len()).sum();
         let mut batch = filed::Batch::new(tx.reserve_for_filing(mails.len(), attachments).await?, tx.now());
         let mut became = Vec::with_capacity(mails.len());
+        let mut of_deleted = Vec::new();
         for mail in mails {
             let Some(raw) = raws.get(&mail.id) else {
                 became.push(Filed::NotWaiting);
                 continue;
             };
             if let Some(outcome) = self.left_out(&known, raw, mail) {
+                if known.was_deleted(&mail.reading, self.inbox) && matches!(outcome, RawOutcome::Dropped { .. }) {
+                    of_deleted.push(mail.id);
+                }
                 batch.mark(mail, outcome);
                 became.push(Filed::LeftOut);
                 continue;
@@ -101,6 +105,8 @@ impl<'a> Filing<'a> {
         }
         let filed = batch.rows(self.inbox.id);
         tx.file(&filed).await?;
+        // Somebody deleted what they say: not even an administrator reads it again.
+        tx.empty_raw_emails(&of_deleted).await?;
         for (mail, _) in mails.iter().zip(&became).filter(|(_, became)| **became == Filed::Message) {
             bounce::mark(tx, self.inbox.id, &mail.reading).await?;
         }

@@ -9,6 +9,7 @@
 //! - [`bounce`]: a report marks the delivery it is about.
 //! - [`reading`]: what a mail says, in the words of our rows. Pure.
 //! - [`reasons`]: why a mail is not a message, in words for people.
+//! - [`quarantine`]: mails that are no messages, for whoever looks why.
 //! - [`give_up`]: work that always breaks down.
 //! - [`placing`]: which conversation it belongs to, and whether it is the same mail as one we have.
 
@@ -22,6 +23,7 @@ pub mod ingest;
 pub mod mailbox;
 mod placing;
 pub mod pull;
+pub mod quarantine;
 pub mod reading;
 pub mod reasons;
 

@@ -6,11 +6,14 @@
 //! again is not given up here; its use case knows how long people can wait.
 
 pub mod deliver_message;
+pub mod deliver_webhook;
+pub mod erase_contact;
 mod give_up;
 pub mod import_window;
 pub mod ingest_raw_email;
 pub mod prove_connection;
 pub mod reconcile_delivery;
+pub mod send_system_mail;
 
 pub use give_up::give_up;
 
@@ -43,9 +46,13 @@ struct Nothing {}
 pub fn read_payload(work: &ClaimedWork) -> Result<(), serde_json::Error> {
     match work.kind {
         OwedKind::ProveConnection => prove_connection::Payload::of(work).map(drop),
-        OwedKind::DeliverMessage | OwedKind::IngestRawEmail | OwedKind::ImportWindow | OwedKind::ReconcileDelivery => {
-            serde_json::from_str(&work.payload).map(|Nothing {}| ())
-        }
+        OwedKind::DeliverMessage
+        | OwedKind::IngestRawEmail
+        | OwedKind::ImportWindow
+        | OwedKind::ReconcileDelivery
+        | OwedKind::DeliverWebhook
+        | OwedKind::SendSystemMail
+        | OwedKind::EraseContact => serde_json::from_str(&work.payload).map(|Nothing {}| ()),
     }
 }
 

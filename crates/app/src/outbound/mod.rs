@@ -1,6 +1,7 @@
 //! A reply LEAVES.
 //!
 //! - [`reply`]: message, delivery and owed work in one transaction, before anybody is answered.
+//! - [`start`]: an agent begins a conversation.
 //! - [`draft`]: what an agent may send, checked. Pure.
 //! - [`envelope`]: who gets it and what it refers to.
 //! - [`deliver`]: may it leave, and is it its turn? [`attempt`]: one attempt. [`handing`]: the mail given to
@@ -11,6 +12,7 @@
 //! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
 //! - [`retry`]: a person asks again, or deletes a message. [`decide`]: they cancel it, or know whether it left.
 //!   [`answering`]: whether the customer waits then.
+//! - [`unsent`]: what did not leave, listed.
 //! - [`give_up`]: work on a message that always breaks down.
 
 mod answering;
@@ -32,9 +34,12 @@ pub mod reply;
 pub mod retry;
 mod sessions;
 pub(crate) mod settle;
+pub mod start;
+pub mod unsent;
 
 pub use decide::{DecideError, cancel, resolve};
 pub use draft::{Draft, IdempotencyKey, Invalid, UploadedFile};
 pub use reply::{ReplyError, reply};
 pub use retry::{RetryError, delete_message, retry};
 pub(crate) use sessions::KeptSessions;
+pub use start::{Beginning, StartError, start};

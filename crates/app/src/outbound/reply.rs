@@ -3,25 +3,25 @@
 //! Message, delivery, the ids it will be known by, the work that is owed and the events are one transaction; whoever asked is answered
 //! after it. From then on nothing but a refusal by the mail server keeps the reply from leaving.
 
-use super::draft::Recipients;
 use super::envelope::{self, Parent};
 use super::{Draft, IdempotencyKey, Invalid, ids};
 use crate::accounts::Member;
-use crate::conversations::snapshot;
+use crate::conversations::{participants, snapshot};
+use crate::notifications::Notices;
 use crate::{App, Hint};
 use domain::contact::Contact;
 use domain::conversation::Conversation;
 use domain::event::EventKind;
 use domain::inbox::Inbox;
 use domain::message::{ContentType, Message, MessageType};
-use domain::{ConversationId, DisplayId, Mailbox, MessageId};
+use domain::{ConversationId, DisplayId, Mailbox, MessageId, Timestamp};
 use mail::compose::{markdown_to_html, markdown_to_text};
 use mail::sanitize::{SanitizeOptions, sanitize};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use store::{
     DeliveryEnvelope, IdempotencyCheck, KillPoint, MessageIdOrigin, NewAttachment, NewDelivery, NewMessage, NewSender,
-    OwedKind, OwedPriority, StoreError, TokenHash,
+    OwedKind, OwedPriority, StoreError, TokenHash, Tx,
 };
 
 /// How far back the mail is looked for that a reply answers.
@@ -47,14 +47,14 @@ pub enum ReplyError {
 }
 
 /// Everything that the transaction writes, made before it begins.
-struct Ready {
-    new: NewMessage,
+pub(super) struct Ready {
+    pub(super) new: NewMessage,
     files: Vec<NewAttachment>,
     /// `None`: a note.
-    leaves: Option<(DeliveryEnvelope, String)>,
+    pub(super) leaves: Option<(DeliveryEnvelope, String)>,
     delay: Duration,
     echo_id: Option<String>,
-    key: Option<(IdempotencyKey, TokenHash)>,
+    pub(super) key: Option<(IdempotencyKey, TokenHash)>,
 }
 
 /// The message with its delivery, as committed. The same idempotency key and draft give the same message.
@@ -70,20 +70,8 @@ pub async fn reply(
         return Err(ReplyError::NotFound);
     }
     let inbox = member.scope.inbox(conversation.inbox_id).await?.ok_or(ReplyError::NotFound)?;
-    let recipients = draft.checked(&inbox.channel.provider.capabilities()).map_err(ReplyError::Invalid)?;
     let key = draft.idempotency.take().map(|key| (key, draft.request_hash(conversation.display_id.0)));
-    let mut files = Vec::new();
-    for file in draft.take_files() {
-        files.push(NewAttachment {
-            blob_id: member.scope.put_blob(&file.bytes).await?,
-            size_bytes: file.bytes.len() as u64,
-            file_name: file.file_name,
-            content_type: file.content_type,
-            content_id: None,
-            inline: false,
-        });
-    }
-    let ready = prepare(app, member, (&conversation, &contact), &inbox, draft, recipients, files, key).await?;
+    let ready = prepare(app, member, (&conversation, &contact), &inbox, draft, key).await?;
     let mut tries = 1;
     let written = loop {
         match write(app, member, conversation.id, &inbox, &ready).await {
@@ -111,16 +99,26 @@ enum Written {
     Before(MessageId),
 }
 
-async fn prepare(
+pub(super) async fn prepare(
     app: &App,
     member: &Member,
     (conversation, contact): (&Conversation, &Contact),
     inbox: &Inbox,
-    draft: Draft,
-    recipients: Recipients,
-    files: Vec<NewAttachment>,
+    mut draft: Draft,
     key: Option<(IdempotencyKey, TokenHash)>,
 ) -> Result<Ready, ReplyError> {
+    let recipients = draft.checked(&inbox.channel.provider.capabilities()).map_err(ReplyError::Invalid)?;
+    let mut files = Vec::new();
+    for file in draft.take_files() {
+        files.push(NewAttachment {
+            blob_id: member.scope.put_blob(&file.bytes).await?,
+            size_bytes: file.bytes.len() as u64,
+            file_name: file.file_name,
+            content_type: file.content_type,
+            content_id: None,
+            inline: false,
+        });
+    }
     let content = draft.content.replace('\0', "");
     let mut attributes = match draft.content_attributes {
         Value::Object(object) => without_nul(object),
@@ -205,18 +203,48 @@ async fn write(
 ) -> Result<Written, ReplyError> {
     let now = app.now();
     let mut tx = member.scope.begin().await?;
-    if let Some((key, request)) = &ready.key {
-        match tx.claim_idempotency_key(key.token_id, &key.key, request, now).await? {
-            IdempotencyCheck::New => {}
-            IdempotencyCheck::Made(message) => return Ok(Written::Before(message)),
-            IdempotencyCheck::MadeNothing => return Err(ReplyError::MessageGone),
-            IdempotencyCheck::OtherRequest => return Err(ReplyError::KeyReused),
-        }
+    if let Some(message) = made_before(&mut tx, ready, now).await? {
+        return Ok(Written::Before(message));
     }
     let conversation = tx.lock_conversation(conversation).await?.ok_or(ReplyError::NotFound)?;
+    let mut notices = Notices::default();
+    let message = say(&mut tx, &conversation, inbox, ready, &ready.new, now, &mut notices).await?;
+    if let Some(view) = tx.conversation_view_with(conversation.id, &message).await? {
+        if !view.contact.blocked {
+            notices.said(&conversation, &message);
+        }
+        let payload = snapshot::conversation(&view);
+        tx.append_event(EventKind::ConversationUpdated, Some(inbox.id), Some(conversation.id), payload);
+    }
+    notices.tell(&mut tx).await?;
+    tx.commit().await?;
+    Ok(Written::New(Box::new(message)))
+}
+
+/// What the same request made earlier.
+pub(super) async fn made_before(tx: &mut Tx, ready: &Ready, now: Timestamp) -> Result<Option<MessageId>, ReplyError> {
+    let Some((key, request)) = &ready.key else { return Ok(None) };
+    match tx.claim_idempotency_key(key.token_id, &key.key, request, now).await? {
+        IdempotencyCheck::New => Ok(None),
+        IdempotencyCheck::Made(message) => Ok(Some(message)),
+        IdempotencyCheck::MadeNothing => Err(ReplyError::MessageGone),
+        IdempotencyCheck::OtherRequest => Err(ReplyError::KeyReused),
+    }
+}
+
+/// Writes the message into the (locked) conversation, with what is owed for it, and says so. `new` is that of `ready`, in the right conversation.
+pub(super) async fn say(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    inbox: &Inbox,
+    ready: &Ready,
+    new: &NewMessage,
+    now: Timestamp,
+    notices: &mut Notices,
+) -> Result<Message, ReplyError> {
     let message = match &ready.leaves {
-        Some(_) => tx.add_answer(&ready.new).await?,
-        None => tx.add_message(&ready.new).await?,
+        Some(_) => tx.add_answer(new).await?,
+        None => tx.add_message(new).await?,
     };
     for file in &ready.files {
         tx.insert_attachment(message, file).await?;
@@ -242,18 +270,21 @@ async fn write(
             tx.delay_owed(OwedKind::DeliverMessage, owed, ready.delay).await?;
         }
     }
+    if ready.new.private
+        && let Some(note) = &ready.new.content
+    {
+        let people = participants::mention(tx, conversation.id, inbox.id, note, now).await?;
+        if let NewSender::User(by) = new.sender {
+            notices.mentioned(conversation.id, &people, by);
+        }
+    }
     let message = tx.message(message).await?.ok_or(ReplyError::MessageGone)?;
     let payload = snapshot::message(&message, ready.echo_id.as_deref());
     tx.append_event(EventKind::MessageCreated, Some(inbox.id), Some(conversation.id), payload);
-    if let Some(view) = tx.conversation_view_with(conversation.id, &message).await? {
-        let payload = snapshot::conversation(&view);
-        tx.append_event(EventKind::ConversationUpdated, Some(inbox.id), Some(conversation.id), payload);
-    }
     if let Some((key, _)) = &ready.key {
         tx.finish_idempotency_key(key.token_id, &key.key, message.id).await?;
     }
-    tx.commit().await?;
-    Ok(Written::New(Box::new(message)))
+    Ok(message)
 }
 
 /// PostgreSQL keeps no NUL in JSON.

@@ -2,7 +2,7 @@
 
 use crate::support::{PASSWORD, World, new_account, signed_in, world};
 use app::accounts::{
-    self, AgentChange, AgentError, Credential, EnterError, NewAgent, SessionKind, SignIn, SignInError,
+    self, AgentChange, AgentError, Credential, EnterError, NewAgent, SessionKind, SignIn, SignInError, TokenAsked,
 };
 use domain::Secret;
 use domain::account::Role;
@@ -14,6 +14,7 @@ fn ask(email: &str, password: &str, kind: SessionKind) -> SignIn {
         email: email.to_owned(),
         password: Secret::new(password),
         from: std::net::IpAddr::from([192, 0, 2, 7]).into(),
+        user_agent: None,
         kind,
     }
 }
@@ -82,10 +83,11 @@ async fn another_accounts_id_answers_like_one_that_does_not_exist() {
 async fn an_api_token_works_until_it_is_revoked() {
     let world = world().await;
     let caller = signed_in(&world.app, ADMIN).await;
-    let (id, token) = accounts::create_api_token(&world.app, &caller, Some("ci".into())).await.expect("a token");
+    let asked = TokenAsked { name: Some("ci".into()), ..TokenAsked::default() };
+    let (made, token) = accounts::create_api_token(&world.app, &caller, asked).await.expect("a token");
     assert!(!refused(&world, Credential::Api(token.expose())).await);
     assert!(refused(&world, Credential::Session(token.expose())).await);
-    assert!(accounts::revoke_token(&world.app, &caller, id).await.expect("the database"));
+    accounts::revoke_token(&world.app, &caller, made.id).await.expect("it was theirs");
     assert!(refused(&world, Credential::Api(token.expose())).await);
 }
 

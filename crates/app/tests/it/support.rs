@@ -159,6 +159,7 @@ pub async fn signed_in(app: &App, email: &str) -> Caller {
         email: email.to_owned(),
         password: Secret::new(PASSWORD),
         from: std::net::IpAddr::from([192, 0, 2, 1]).into(),
+        user_agent: None,
         kind: SessionKind::Browser,
     };
     let session = accounts::sign_in(app, ask).await.expect("the right password");

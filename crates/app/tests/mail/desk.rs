@@ -137,6 +137,7 @@ impl Desk {
             extra_ca_pem: Some(ca),
             host_connections: Some(HOST_CONNECTIONS),
             slot_timeout: Duration::from_millis(20),
+            plain_http: settings.webhook_private_networks,
             ..ConnectorConfig::default()
         });
         let app = App::new(AppParts {
@@ -303,6 +304,19 @@ impl Desk {
             let mut outside = sqlx::PgConnection::connect(&self.database_url).await.expect("opens");
             sqlx::query(statement).execute(&mut outside).await.expect("done");
         }
+    }
+
+    /// A number that a query finds, asked as somebody outside would.
+    pub async fn number(&self, query: &str) -> usize {
+        let query = sqlx::AssertSqlSafe(query.to_owned());
+        let number: i64 = if self.database_url.starts_with("sqlite") {
+            let mut outside = sqlx::SqliteConnection::connect(&self.database_url).await.expect("opens");
+            sqlx::query_scalar(query).fetch_one(&mut outside).await.expect("a number")
+        } else {
+            let mut outside = sqlx::PgConnection::connect(&self.database_url).await.expect("opens");
+            sqlx::query_scalar(query).fetch_one(&mut outside).await.expect("a number")
+        };
+        usize::try_from(number).expect("not negative")
     }
 
     /// So much time has passed for everything that the mailbox's line waits for.

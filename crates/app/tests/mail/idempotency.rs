@@ -2,7 +2,7 @@
 
 use crate::desk::{ADA, Desk, mail};
 use crate::postgres::on_each;
-use app::accounts::{self, Caller, Member};
+use app::accounts::{self, Caller, Member, TokenAsked};
 use app::outbound::{self, Draft, IdempotencyKey, ReplyError};
 use domain::{DisplayId, MessageId, TokenId};
 use sandbox::INBOX;
@@ -64,7 +64,8 @@ async fn the_same_key_of_another_token_or_account_is_another_key() {
         let first = say(desk, &desk.member, id, desk.member.token_id, "hello").await.expect("made");
         let user = desk.member.agent.user.clone();
         let caller = Caller { user, token_id: desk.member.token_id, kind: store::TokenKind::Api, account_id: None };
-        let (other, _) = accounts::create_api_token(&desk.app, &caller, None).await.expect("a token");
+        let (other, _) = accounts::create_api_token(&desk.app, &caller, TokenAsked::default()).await.expect("a token");
+        let other = other.id;
         let second = say(desk, &desk.member, id, other, "something else").await.expect("another key");
         assert_ne!(first, second);
         // In another account the key is free, also for a token that opens both.

@@ -1,9 +1,13 @@
 //! Mail in and out, driven through the use cases, on a SQLite store (PostgreSQL where that matters) and the sandbox's IMAP and SMTP servers.
 
+mod agents_work;
 mod asked_to_wait;
 mod backlog;
+mod beginning;
 mod cancelling;
 mod claims;
+mod contacts;
+mod contacts_known;
 mod delayed;
 mod deleted_and_blocked;
 mod desk;
@@ -12,10 +16,13 @@ mod flow;
 mod idempotency;
 mod ingest;
 mod ingest_together;
+mod left_behind;
 mod lengths;
 mod looking;
 mod mailbox_refusals;
+mod meanwhile;
 mod pacing;
+mod passwords;
 mod patience;
 mod people;
 mod postgres;
@@ -32,5 +39,7 @@ mod sessions;
 mod statements;
 mod stopping;
 mod suspended;
+mod takeovers;
+mod telling;
 mod unwritten;
 mod waiting_for_room;

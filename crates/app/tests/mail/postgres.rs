@@ -1,6 +1,7 @@
 //! A PostgreSQL database of the test's own, and its bad moments. `POSTROOM_TEST_POSTGRES` names the server; scripts/test always starts one.
 
 use crate::desk::Desk;
+use app::Settings;
 use sandbox::SandboxConfig;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,8 +14,18 @@ pub async fn on_each(story: impl AsyncFn(&Desk)) {
     on_postgres(story).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "how scripts/test tells the tests where the server is")]
+/// The same with other settings.
+pub async fn on_each_tuned(tune: impl Fn(&mut Settings), story: impl AsyncFn(&Desk)) {
+    story(&Desk::tuned(SandboxConfig::default(), None, &tune).await).await;
+    on_postgres_tuned(&tune, story).await;
+}
+
 pub async fn on_postgres(story: impl AsyncFn(&Desk)) {
+    on_postgres_tuned(|_| {}, story).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "how scripts/test tells the tests where the server is")]
+async fn on_postgres_tuned(tune: impl FnOnce(&mut Settings), story: impl AsyncFn(&Desk)) {
     let Ok(server) = std::env::var("POSTROOM_TEST_POSTGRES") else { return };
     let name = format!("app_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let mut admin = PgConnection::connect(&server).await.expect("the server answers");
@@ -22,7 +33,7 @@ pub async fn on_postgres(story: impl AsyncFn(&Desk)) {
     made.expect("a database");
     let mut url: url::Url = server.parse().expect("an address");
     url.set_path(&name);
-    let desk = Desk::on(SandboxConfig::default(), Some(url.as_str())).await;
+    let desk = Desk::tuned(SandboxConfig::default(), Some(url.as_str()), tune).await;
     story(&desk).await;
     desk.app.store().close().await;
     let dropped = admin.execute(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await;

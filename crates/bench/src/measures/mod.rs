@@ -6,6 +6,7 @@
 //! - [`replies`]: an answer from the API to the mail server.
 //! - [`push`]: owed work committed → its job has run.
 //! - [`blobs`]: bytes as SQLite's rows and as files beside it.
+//! - [`reading`]: the list with its counts, and what else a page reads, with a million messages (P5).
 //! - [`memory`]: resident size and idle CPU with ever more mailboxes, with one long mail, and with a
 //!   mailbox that nobody read for a year.
 
@@ -15,6 +16,7 @@ pub mod intake;
 pub mod latency;
 pub mod memory;
 pub mod push;
+pub mod reading;
 pub mod replies;
 
 use crate::database::{Database, PostgresServer};
@@ -39,6 +41,11 @@ pub struct Sizes {
     pub pushes: u64,
     /// Bytes of each length that are written as rows, and again as files.
     pub blob_bytes: usize,
+    /// Mails that are taken in before they are copied, and how often they are; then how often each request is asked, and for how long.
+    pub read_mails: u64,
+    pub read_copies: i64,
+    pub reads: u64,
+    pub read_seconds: u64,
     pub mailboxes: Vec<u64>,
     pub idle_seconds: u64,
     pub huge_bytes: usize,
@@ -59,6 +66,10 @@ impl Sizes {
             replies: 600,
             pushes: 500,
             blob_bytes: 64 * 1024 * 1024,
+            read_mails: 5_000,
+            read_copies: 199,
+            reads: 500,
+            read_seconds: 10,
             mailboxes: vec![0, 1, 100, 1_000],
             idle_seconds: 15,
             huge_bytes: 150 * 1024 * 1024,
@@ -79,6 +90,10 @@ impl Sizes {
             replies: 6,
             pushes: 3,
             blob_bytes: 64 * 1024,
+            read_mails: 40,
+            read_copies: 2,
+            reads: 2,
+            read_seconds: 1,
             mailboxes: vec![0, 2],
             idle_seconds: 1,
             huge_bytes: 3 * 1024 * 1024,
@@ -115,7 +130,7 @@ impl Servers {
 }
 
 /// The names that one can ask for, in the order they run.
-pub const NAMES: [&str; 7] = ["intake", "growth", "latency", "replies", "push", "blobs", "memory"];
+pub const NAMES: [&str; 8] = ["intake", "growth", "latency", "replies", "push", "blobs", "reading", "memory"];
 
 /// Runs one of [`NAMES`].
 pub async fn run(name: &str, servers: &Servers, databases: &[Database], sizes: &Sizes) -> Result<Vec<Section>> {
@@ -126,6 +141,7 @@ pub async fn run(name: &str, servers: &Servers, databases: &[Database], sizes: &
         "replies" => replies::run(servers, databases, sizes).await?,
         "push" => push::run(servers, databases, sizes).await?,
         "blobs" => blobs::run(servers, databases, sizes).await?,
+        "reading" => reading::run(servers, databases, sizes).await?,
         "memory" => memory::run(servers, databases, sizes).await?,
         other => anyhow::bail!("there is no {other}: {}", NAMES.join(", ")),
     })

@@ -13,11 +13,24 @@ const TABLES: [&str; 7] =
 /// Ids of a copy begin here, times its number.
 const STRIDE: i64 = 10_000_000;
 
+/// What is read of a conversation; the bytes of the mails stay those of the originals.
+const SAID: [&str; 2] = ["conversations", "messages"];
+
 impl Connection {
     /// Copies every stored mail so many times.
     pub async fn copy_mails(&mut self, times: i64) -> Result<()> {
+        self.copy(&TABLES, times).await?;
+        self.settle().await
+    }
+
+    /// Copies what was said, without the mails that it was said in: a million of them are a few gigabytes.
+    pub async fn copy_messages(&mut self, times: i64) -> Result<()> {
+        self.copy(&SAID, times).await
+    }
+
+    async fn copy(&mut self, tables: &[&str], times: i64) -> Result<()> {
         let known = self.tables().await?;
-        for table in TABLES.iter().filter(|table| known.iter().any(|name| name == *table)) {
+        for table in tables.iter().filter(|table| known.iter().any(|name| name == *table)) {
             let columns = self.columns(table).await?;
             let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
             let key = if names.contains(&"id") { "id" } else { "blob_id" };
@@ -37,11 +50,16 @@ impl Connection {
         }
         self.run("UPDATE account_counters SET next_display_id = (SELECT MAX(display_id) + 1 FROM conversations)")
             .await?;
-        if matches!(self, Self::Postgres(_)) {
-            // As its autovacuum would have done by the time there are so many.
-            self.run("VACUUM ANALYZE").await?;
-        }
         Ok(())
+    }
+
+    /// Lets the database do what it would have done by the time there are so many.
+    pub async fn settle(&mut self) -> Result<()> {
+        match self {
+            // Its autovacuum.
+            Self::Postgres(_) => self.run("VACUUM ANALYZE").await,
+            Self::Sqlite(_) => Ok(()),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A Conversation is a thread with one contact in one inbox.
 
+pub mod mentions;
 pub mod threading;
 
-use crate::{AccountId, ContactId, ConversationId, DisplayId, InboxId, Timestamp, UserId};
+use crate::{AccountId, ContactId, ConversationId, DisplayId, InboxId, TeamId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,7 @@ pub struct Conversation {
     pub status: ConversationStatus,
     pub priority: Option<Priority>,
     pub assignee_id: Option<UserId>,
+    pub team_id: Option<TeamId>,
     pub subject: Option<String>,
     pub muted: bool,
     pub additional_attributes: serde_json::Value,

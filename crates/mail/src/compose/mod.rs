@@ -4,6 +4,7 @@ pub(crate) mod address;
 mod entity;
 mod html_text;
 mod markdown;
+mod notice;
 
 use base64::Engine;
 use domain::message::attachment::safe_file_name;
@@ -13,6 +14,7 @@ use mail_builder::MessageBuilder;
 use mail_builder::headers::{content_type::ContentType, date::Date, message_id::MessageId, raw::Raw};
 use mail_builder::mime::MimePart;
 pub use markdown::{markdown_to_html, markdown_to_text};
+pub use notice::{Notice, notice};
 use std::fmt::Write;
 
 /// Everything a mail is made of.
@@ -118,9 +120,20 @@ fn body(mail: &Outgoing) -> MimePart<'_> {
     multipart("mixed", mail, parts)
 }
 
+/// A text and the same as HTML.
+fn body_of<'x>(message_id: &str, text: &str, html: &str) -> MimePart<'x> {
+    let parts =
+        vec![MimePart::new("text/plain", unix_lines(text)), MimePart::new("text/html", page(&unix_lines(html)))];
+    parted("alternative", message_id, parts)
+}
+
 /// The boundary follows from the Message-ID, so that the same mail is the same bytes whenever it is built.
 fn multipart<'x>(subtype: &str, mail: &Outgoing, parts: Vec<MimePart<'x>>) -> MimePart<'x> {
-    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{subtype} {}", mail.message_id).as_bytes());
+    parted(subtype, &mail.message_id, parts)
+}
+
+fn parted<'x>(subtype: &str, message_id: &str, parts: Vec<MimePart<'x>>) -> MimePart<'x> {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{subtype} {message_id}").as_bytes());
     let boundary = digest.as_ref()[..15].iter().fold(String::from("=_"), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

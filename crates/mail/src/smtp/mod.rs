@@ -6,12 +6,14 @@
 
 pub mod answers;
 mod conversation;
+mod relay;
 mod send;
 mod session;
 
 use domain::message::RefusedRecipient;
 use domain::{EmailAddress, Failure, Secret};
 use net::{Connector, Endpoint};
+pub use relay::{Mechanism, Password, Relay};
 pub use send::{Addressed, Written};
 pub use session::Session;
 use std::time::Duration;

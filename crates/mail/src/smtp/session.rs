@@ -7,7 +7,7 @@ use base64::Engine;
 use domain::{EmailAddress, Failure, FailureClass};
 use lettre::transport::smtp::commands::{Ehlo, Quit, Rset, Starttls};
 use lettre::transport::smtp::extension::ClientId;
-use net::{Connector, Slot, TlsMode};
+use net::{Connector, Endpoint, Slot, TlsMode};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -26,21 +26,34 @@ impl Session {
     }
 
     pub async fn open_with(connector: &Connector, login: &SmtpLogin, timeouts: Timeouts) -> Result<Self, Failure> {
-        let slot = connector.slot_in_time(&login.endpoint).await?;
-        let stream: Box<dyn Wire> = match login.endpoint.tls {
-            TlsMode::Implicit => Box::new(connector.tls(&login.endpoint).await?),
-            TlsMode::None => Box::new(connector.tcp(&login.endpoint).await?),
-            TlsMode::StartTls => Box::new(secured(connector, login, timeouts).await?),
+        // A literal that tells nothing about our network, as Thunderbird does.
+        let me = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
+        let mut session = Self::greeted(connector, &login.endpoint, &me, timeouts).await?;
+        session.sign_in(login).await?;
+        Ok(session)
+    }
+
+    /// Connected and secured as the endpoint says; nobody has signed in.
+    pub(super) async fn greeted(
+        connector: &Connector,
+        endpoint: &Endpoint,
+        me: &ClientId,
+        timeouts: Timeouts,
+    ) -> Result<Self, Failure> {
+        let slot = connector.slot_in_time(endpoint).await?;
+        let stream: Box<dyn Wire> = match endpoint.tls {
+            TlsMode::Implicit => Box::new(connector.tls(endpoint).await?),
+            TlsMode::None => Box::new(connector.tcp(endpoint).await?),
+            TlsMode::StartTls => Box::new(secured(connector, endpoint, me, timeouts).await?),
         };
         let mut session =
             Self { conversation: Conversation::over(stream), timeouts, extensions: Vec::new(), usable: true, slot };
-        if login.endpoint.tls != TlsMode::StartTls {
+        if endpoint.tls != TlsMode::StartTls {
             // After STARTTLS there is no second greeting.
             let greeting = session.conversation.reply(timeouts.command).await?;
             positive(greeting, During::Greeting)?;
         }
-        session.extensions = ehlo(&mut session.conversation, timeouts.command).await?;
-        session.sign_in(login).await?;
+        session.extensions = ehlo(&mut session.conversation, me, timeouts.command).await?;
         Ok(session)
     }
 
@@ -122,10 +135,15 @@ impl Session {
 }
 
 /// Greeting, EHLO and STARTTLS in the clear, then the same connection with TLS.
-async fn secured(connector: &Connector, login: &SmtpLogin, timeouts: Timeouts) -> Result<net::TlsStream, Failure> {
-    let mut conversation = Conversation::over(connector.tcp(&login.endpoint).await?);
+async fn secured(
+    connector: &Connector,
+    endpoint: &Endpoint,
+    me: &ClientId,
+    timeouts: Timeouts,
+) -> Result<net::TlsStream, Failure> {
+    let mut conversation = Conversation::over(connector.tcp(endpoint).await?);
     positive(conversation.reply(timeouts.command).await?, During::Greeting)?;
-    ehlo(&mut conversation, timeouts.command).await?;
+    ehlo(&mut conversation, me, timeouts.command).await?;
     let reply = conversation.ask(Starttls, timeouts.command).await?;
     if !reply.is_positive() && reply.code != 421 {
         // 454 (RFC 3207), 500, 502: whatever the reason, there is no TLS, and without it nothing more is said.
@@ -134,13 +152,15 @@ async fn secured(connector: &Connector, login: &SmtpLogin, timeouts: Timeouts) -
     positive(reply, During::Greeting)?;
     let out_of_turn = || Failure::new(FailureClass::TlsUnavailable).detail("the server spoke out of turn before TLS");
     let plain = conversation.into_stream().ok_or_else(out_of_turn)?;
-    Ok(connector.upgrade(&login.endpoint.host, plain).await?)
+    Ok(connector.upgrade(&endpoint.host, plain).await?)
 }
 
-async fn ehlo<S: Wire>(conversation: &mut Conversation<S>, limit: Duration) -> Result<Vec<String>, Failure> {
-    // A literal that tells nothing about our network, as Thunderbird does.
-    let me = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
-    let reply = positive(conversation.ask(Ehlo::new(me), limit).await?, During::Greeting)?;
+async fn ehlo<S: Wire>(
+    conversation: &mut Conversation<S>,
+    me: &ClientId,
+    limit: Duration,
+) -> Result<Vec<String>, Failure> {
+    let reply = positive(conversation.ask(Ehlo::new(me.clone()), limit).await?, During::Greeting)?;
     Ok(reply.lines.into_iter().skip(1).collect())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Plain HTML, no scripts. What it sends goes the way of any mail from outside: raw bytes into the INBOX of the address.
 
+mod bad_days;
 mod compose;
 mod pages;
 
@@ -45,6 +46,15 @@ async fn handle(state: &State, mut request: Request) -> Response {
                 .body(mail.bytes.to_vec())
         }),
         (Method::GET, "/file") => with_mail(state, &asked, |_, mail| file(mail, asked.get("number"))),
+        (Method::GET, "/bad-day") => pages::bad_day(state),
+        (Method::POST, "/bad-day") => match asked.get("what") {
+            Some("none") => {
+                state.faults.clear();
+                html::redirect("/bad-day")
+            }
+            Some(what) if bad_days::begin(&state.faults, what) => html::redirect("/bad-day"),
+            _ => Response::builder().status(StatusCode::NOT_FOUND).finish(),
+        },
         (Method::POST, "/send") => {
             let mut body = RequestBody::new(request.take_body());
             match Multipart::from_request(&request, &mut body).await {
@@ -84,6 +94,7 @@ fn file(mail: &StoredMail, number: Option<&str>) -> Response {
 
 async fn send(state: &State, mut form: Multipart) -> Response {
     let mut letter = Letter::default();
+    let mut source = String::new();
     while let Ok(Some(field)) = form.next_field().await {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "attachment" {
@@ -105,13 +116,15 @@ async fn send(state: &State, mut form: Multipart) -> Response {
             "in_reply_to" => letter.in_reply_to = Some(value).filter(|value| !value.is_empty()),
             "references" => letter.references = value,
             "quote" => letter.quote = value,
+            // A mail as another program wrote it, headers and all; for whoever tries out what the form cannot write.
+            "source" => source = value.replace("\r\n", "\n").replace('\n', "\r\n"),
             _ => {}
         }
     }
     if !compose::is_address(&letter.from) || !compose::is_address(&letter.to) {
         return pages::complaint("Both addresses are needed, in the form somebody@example.");
     }
-    let raw = compose::raw(&letter, state.clock.now());
+    let raw = if source.is_empty() { compose::raw(&letter, state.clock.now()) } else { source.into_bytes() };
     let customer = state.mailbox_of(&letter.from);
     customer.append_with("Sent", &raw, &["\\Seen"], None);
     state.mailbox_of(&letter.to).append(INBOX, &raw);

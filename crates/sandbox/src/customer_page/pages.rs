@@ -3,6 +3,7 @@
 use poem::Response;
 use poem::http::StatusCode;
 
+use super::bad_days::BAD_DAYS;
 use crate::html::{escape, page};
 use crate::mailbox::{INBOX, StoredMail};
 use crate::mime::{Part, first_address, words};
@@ -44,7 +45,7 @@ fn framed(state: &State, here: Option<&str>, refresh: bool, content: &str) -> Re
     let body = format!(
         "<header><a href=\"/\"><strong>The customer's side</strong></a><small>Postroom sandbox: these mailboxes are \
          pretended, no mail leaves this machine</small></header>\
-         <div class=\"layout\"><nav><h2>Customers</h2>{links}</nav><main>{content}</main></div>"
+         <div class=\"layout\"><nav><h2>Customers</h2>{links}<h2>Microsoft</h2><a href=\"/bad-day\">Have a bad day</a></nav><main>{content}</main></div>"
     );
     let head = if refresh { "<meta http-equiv=\"refresh\" content=\"4\">" } else { "" };
     page(StatusCode::OK, "Customers of the sandbox", STYLE, head, &body)
@@ -85,6 +86,27 @@ pub(super) fn front(state: &State) -> Response {
     let from = customers(state).into_iter().next().unwrap_or_else(|| "ada@customer.example".into());
     let to = support_addresses(state).into_iter().next().unwrap_or_default();
     let content = format!("<section><h1>Write as a customer</h1>{}</section>", form(state, &from, &to, "", ""));
+    framed(state, None, false, &content)
+}
+
+/// Buttons that make something go wrong, and one that ends it all.
+pub(super) fn bad_day(state: &State) -> Response {
+    let button = |name: &str, words: &str| {
+        format!(
+            "<form method=\"post\" action=\"/bad-day?what={name}\"><p><button>{}</button></p></form>",
+            escape(words)
+        )
+    };
+    let buttons: String = BAD_DAYS.iter().map(|day| button(day.name, day.words)).collect();
+    let armed = state.faults.armed().len();
+    let now = match armed {
+        0 => "Everything is well.".to_owned(),
+        _ => format!("Something is wrong now.{}", button("none", "Make everything well again")),
+    };
+    let content = format!(
+        "<section><h1>Microsoft has a bad day</h1><p>What goes wrong here is told on the agents' page, with its cure.</p>{buttons}</section>\
+         <section>{now}</section>"
+    );
     framed(state, None, false, &content)
 }
 

@@ -75,6 +75,19 @@ async fn what_came_back_can_be_read_with_its_thread_and_answered_in_it() {
 }
 
 #[tokio::test]
+async fn a_bad_day_begins_and_ends_at_the_press_of_a_button() {
+    let sandbox = start().await;
+    let at = |what: &str| format!("{}bad-day?what={what}", sandbox.page_url());
+    assert!(get(&format!("{}bad-day", sandbox.page_url())).await.body.contains("Everything is well."));
+    assert_eq!(http("POST", &at("busy"), &[], "").await.status, 302);
+    assert_eq!(sandbox.faults().armed()[0].fault, sandbox::SmtpFault::server_busy().into());
+    assert!(get(&format!("{}bad-day", sandbox.page_url())).await.body.contains("Something is wrong now."));
+    assert_eq!(http("POST", &at("of-another-kind"), &[], "").await.status, 404);
+    assert_eq!(http("POST", &at("none"), &[], "").await.status, 302);
+    assert!(sandbox.faults().armed().is_empty());
+}
+
+#[tokio::test]
 async fn the_sandbox_listens_on_loopback_only() {
     let config = SandboxConfig { bind: "0.0.0.0".parse().unwrap(), ..SandboxConfig::default() };
     assert!(matches!(Sandbox::start(config).await, Err(SandboxError::NotLoopback)));

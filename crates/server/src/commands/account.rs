@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::output::say;
 use crate::parts::Parts;
 use anyhow::Result;
-use app::accounts::{NewAccount, create_account};
+use app::accounts::{NewAccount, create_account, vouch_for};
 use domain::Secret;
 use serde_json::json;
 use std::process::ExitCode;
@@ -35,6 +35,10 @@ struct Create {
     /// How the administrator is called; the address's first part when it is not given
     #[arg(long)]
     admin_name: Option<String>,
+    /// The administrator's address is theirs, whoever added somebody under it before: they have this password, and every session and token ends
+    /// that others may know. Nothing changes for somebody who has shown that the address is theirs
+    #[arg(long)]
+    vouch: bool,
     /// Print exactly one JSON object
     #[arg(long)]
     json: bool,
@@ -50,13 +54,17 @@ pub async fn run(args: Args, config: Config) -> Result<ExitCode> {
     } else {
         parts.app.store().check_schema().await?;
     }
+    let password = Secret::new(create.admin_password);
+    if create.vouch {
+        vouch_for(&parts.app, &create.admin_email, password.clone()).await?;
+    }
     let created = create_account(
         &parts.app,
         NewAccount {
             name: create.name,
             admin_email: create.admin_email,
             admin_name: create.admin_name,
-            admin_password: Secret::new(create.admin_password),
+            admin_password: password,
         },
     )
     .await?;

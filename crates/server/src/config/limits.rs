@@ -2,6 +2,7 @@
 
 use super::reader::Reader;
 use app::calls::TrustedProxies;
+use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -9,6 +10,11 @@ pub struct Limits {
     pub trusted_proxies: TrustedProxies,
     pub account_inboxes: u32,
     pub account_agents: u32,
+    /// Connections of one process to those who call the API.
+    pub connections: u32,
+    pub events_kept: Duration,
+    pub webhook_timeout: Duration,
+    pub webhook_private_networks: bool,
 }
 
 impl Limits {
@@ -18,6 +24,27 @@ impl Limits {
             trusted_proxies: trusted_proxies(reader),
             account_inboxes: reader.number("ACCOUNT_INBOXES_LIMIT", 1000, 1, 1_000_000),
             account_agents: reader.number("ACCOUNT_AGENTS_LIMIT", 1000, 1, 1_000_000),
+            connections: reader.number("API_CONNECTIONS", 4096, 64, 100_000),
+            events_kept: Duration::from_secs(60 * 60 * u64::from(reader.number("EVENTS_KEPT_HOURS", 72, 24, 8_760))),
+            webhook_timeout: Duration::from_secs(reader.number("WEBHOOK_TIMEOUT", 5, 1, 30).into()),
+            webhook_private_networks: private_networks(reader),
+        }
+    }
+
+    /// Streams of events stay, and leave a quarter of the connections to calls that come and go.
+    pub const fn live_streams(&self) -> u32 {
+        self.connections / 4 * 3
+    }
+}
+
+fn private_networks(reader: &mut Reader) -> bool {
+    const NAME: &str = "SAFE_FETCH_ALLOW_PRIVATE_NETWORK";
+    match reader.text(NAME).as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            reader.problem(NAME, "it is neither true nor false", "Write true or false.");
+            false
         }
     }
 }

@@ -5,6 +5,7 @@
 mod database;
 mod limits;
 mod logging;
+mod mailer;
 mod microsoft;
 mod reader;
 mod secrets;
@@ -23,7 +24,7 @@ pub use variables::described;
 pub use web::Web;
 pub use work::Work;
 
-use app::Settings;
+use app::{Settings, SystemMailer};
 use domain::Entropy;
 use net::ConnectorConfig;
 use store::KeyRing;
@@ -35,6 +36,8 @@ pub struct Config {
     pub database: Database,
     pub keys: KeyRing,
     pub microsoft: MicrosoftConfig,
+    /// `None`: nothing is mailed.
+    pub mailer: Option<SystemMailer>,
     pub work: Work,
     pub limits: Limits,
     pub logging: Logging,
@@ -80,12 +83,13 @@ impl Config {
         let database = Database::read(&mut reader);
         let keys = secrets::read(&mut reader, web.environment, &database.data_dir, entropy);
         let microsoft = MicrosoftConfig::read(&mut reader, &web);
+        let mailer = mailer::read(&mut reader, &web);
         let work = Work::read(&mut reader);
         let limits = Limits::read(&mut reader);
         let (problems, notes) = reader.finish();
         match keys {
             Some(keys) if problems.is_empty() => {
-                Ok(Self { web, database, keys, microsoft, work, limits, logging, notes })
+                Ok(Self { web, database, keys, microsoft, mailer, work, limits, logging, notes })
             }
             _ => Err(Problems(problems)),
         }
@@ -98,6 +102,7 @@ impl Config {
             self.microsoft.imap.clone(),
             self.microsoft.smtp.clone(),
         );
+        settings.mailer.clone_from(&self.mailer);
         settings.poll_interval = self.work.poll_interval;
         settings.import_days = self.work.import_days;
         settings.reconcile_looks.clone_from(&self.work.outcome_looks);
@@ -108,6 +113,10 @@ impl Config {
         settings.trusted_proxies.clone_from(&self.limits.trusted_proxies);
         settings.account_inboxes_limit = self.limits.account_inboxes;
         settings.account_agents_limit = self.limits.account_agents;
+        settings.live_streams = self.limits.live_streams();
+        settings.events_kept = self.limits.events_kept;
+        settings.webhook_timeout = self.limits.webhook_timeout;
+        settings.webhook_private_networks = self.limits.webhook_private_networks;
         settings
     }
 

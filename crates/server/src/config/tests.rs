@@ -46,6 +46,11 @@ fn everything_that_is_wrong_is_said_at_once_with_its_cure() {
         ("RACK_ATTACK_LIMIT", "0"),
         ("ACCOUNT_INBOXES_LIMIT", "none"),
         ("ACCOUNT_AGENTS_LIMIT", "0"),
+        ("SMTP_ADDRESS", "mail.example.com:587"),
+        ("SMTP_PORT", "0"),
+        ("SMTP_AUTHENTICATION", "cram_md5"),
+        ("SMTP_ENABLE_STARTTLS_AUTO", "perhaps"),
+        ("MAILER_SENDER_EMAIL", "nobody"),
     ];
     let problems = problems(&values);
     for (name, _) in values {
@@ -97,4 +102,35 @@ fn an_empty_variable_is_one_that_is_not_set() {
     let mut values: Vec<(&str, &str)> = VARIABLES.iter().map(|variable| (variable.name, "")).collect();
     values.extend([("POSTROOM_ENV", "development"), ("POSTROOM_DATA_DIR", data_dir)]);
     assert_eq!(read(&values).expect("as if nothing were set").web.frontend_url.as_str(), "http://127.0.0.1:3000/");
+}
+
+#[test]
+fn the_mailer_says_passwords_and_links_over_tls_only() {
+    let base = [
+        ("FRONTEND_URL", "https://desk.example.com"),
+        ("POSTROOM_SECRET_KEY", KEY),
+        ("SMTP_ADDRESS", "mail.example.com"),
+        ("MAILER_SENDER_EMAIL", "\"Our Desk\" <desk@example.com>"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| base.iter().chain(more).copied().collect::<Vec<_>>();
+    let mailer = read(&base).expect("enough").mailer.expect("a mailer");
+    assert_eq!((mailer.from.name.as_deref(), mailer.from.address.as_str()), (Some("Our Desk"), "desk@example.com"));
+    assert_eq!((mailer.relay.endpoint.port, mailer.relay.endpoint.tls), (587, net::TlsMode::StartTls));
+    let mailer = read(&with(&[("SMTP_PORT", "465")])).expect("enough").mailer.expect("a mailer");
+    assert_eq!(mailer.relay.endpoint.tls, net::TlsMode::Implicit);
+    let plain = ("SMTP_ENABLE_STARTTLS_AUTO", "false");
+    for wrong in [
+        with(&[plain]),
+        with(&[plain, ("SMTP_USERNAME", "u"), ("SMTP_PASSWORD", "hunter2")]),
+        with(&[("SMTP_USERNAME", "u")]),
+        with(&[("SMTP_PASSWORD", "hunter2")]),
+        base[..3].to_vec(),
+    ] {
+        let said = problems(&wrong);
+        assert!(said.len() == 1 && !said[0].contains("hunter2"), "{wrong:?}: {said:#?}");
+    }
+    let here = with(&[plain])
+        .into_iter()
+        .map(|(name, value)| (name, if name == "SMTP_ADDRESS" { "127.0.0.1" } else { value }));
+    assert!(read(&here.collect::<Vec<_>>()).is_ok(), "a server on this machine");
 }

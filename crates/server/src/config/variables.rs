@@ -48,6 +48,26 @@ pub const VARIABLES: &[Variable] = &[
         help: "People that one account may have. Lowering it takes nobody away. 1 to 1000000.",
     },
     Variable {
+        name: "API_CONNECTIONS",
+        default: "4096",
+        help: "Connections that one process takes at a time, a quarter of them of one address; three quarters may be streams of events. Each is an open file. 64 to 100000.",
+    },
+    Variable {
+        name: "EVENTS_KEPT_HOURS",
+        default: "72",
+        help: "How long events are kept: a client that follows them may be away for so long and miss nothing; later it reads everything anew. 24 to 8760.",
+    },
+    Variable {
+        name: "WEBHOOK_TIMEOUT",
+        default: "5",
+        help: "Seconds that a webhook may take to answer, from the first packet to the last. 1 to 30.",
+    },
+    Variable {
+        name: "SAFE_FETCH_ALLOW_PRIVATE_NETWORK",
+        default: "false",
+        help: "true lets tenants' webhooks lead into private networks, and so to whatever answers there. Only where all tenants are trusted.",
+    },
+    Variable {
         name: "POSTROOM_DATA_DIR",
         default: "./data",
         help: "Folder for the SQLite database, its attachments and raw mails, and a development key. Must survive restarts; back it up.",
@@ -101,6 +121,38 @@ pub const VARIABLES: &[Variable] = &[
         name: "MICROSOFT_SMTP",
         default: "smtp.office365.com:587",
         help: "HOST:PORT where replies are submitted, with STARTTLS. It applies to every kind of Microsoft account. Always verified.",
+    },
+    Variable {
+        name: "SMTP_ADDRESS",
+        default: "",
+        help: "Server that takes the installation's own mails: invitations and links to set a new password. Without it an administrator hands links over, and nobody can ask for a new password.",
+    },
+    Variable {
+        name: "SMTP_PORT",
+        default: "587",
+        help: "Its port. 465 speaks TLS from the first byte, any other begins with STARTTLS.",
+    },
+    Variable {
+        name: "SMTP_USERNAME",
+        default: "",
+        help: "Who signs in there, where that is needed. Said over verified TLS only.",
+    },
+    Variable { name: "SMTP_PASSWORD", default: "", help: "The password of SMTP_USERNAME." },
+    Variable { name: "SMTP_AUTHENTICATION", default: "whichever the server offers", help: "plain or login." },
+    Variable {
+        name: "SMTP_ENABLE_STARTTLS_AUTO",
+        default: "true",
+        help: "With true nothing is said to a server that does not speak TLS. false only for a server on this machine, without SMTP_USERNAME.",
+    },
+    Variable {
+        name: "SMTP_DOMAIN",
+        default: "",
+        help: "What this installation calls itself to that server (EHLO), where the server wants a name.",
+    },
+    Variable {
+        name: "MAILER_SENDER_EMAIL",
+        default: "",
+        help: "In whose name the installation's own mails go, such as Desk <desk@example.com>. Required with SMTP_ADDRESS.",
     },
     Variable {
         name: "EXTRA_CA_FILE",

@@ -12,6 +12,8 @@ pub struct Model {
     pub status: String,
     pub created_at: i64,
     pub updated_at: i64,
+    pub domain: Option<String>,
+    pub support_email: Option<String>,
 }
 
 entity!();

@@ -16,6 +16,9 @@ pub struct Model {
     pub created_at: i64,
     pub expires_at: Option<i64>,
     pub revoked_at: Option<i64>,
+    pub last_used_at: Option<i64>,
+    pub user_agent: Option<String>,
+    pub signed_in_from: Option<String>,
 }
 
 entity!();

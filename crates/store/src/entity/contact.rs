@@ -18,6 +18,8 @@ pub struct Model {
     pub last_activity_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
+    /// Being erased: nobody sees it any more.
+    pub erased_at: Option<i64>,
 }
 
 entity!(tenant);

@@ -15,6 +15,7 @@ pub struct Model {
     pub status: String,
     pub priority: Option<i64>,
     pub assignee_id: Option<i64>,
+    pub team_id: Option<i64>,
     pub subject: Option<String>,
     pub muted: bool,
     pub additional_attributes: String,

@@ -29,6 +29,7 @@ pub struct Model {
     pub lease_until: i64,
     pub received_at: i64,
     pub truncated: bool,
+    pub dismissed_at: Option<i64>,
 }
 
 entity!(tenant);

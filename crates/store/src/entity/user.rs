@@ -13,6 +13,8 @@ pub struct Model {
     pub display_name: Option<String>,
     pub message_signature: Option<String>,
     pub password_hash: Option<String>,
+    pub email_proved_at: Option<i64>,
+    pub email_changed_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -5,7 +5,7 @@ use super::people;
 use super::sql::{Sql, scoped};
 use super::tenant::find_in;
 use crate::connect::Inner;
-use crate::entity::account_key;
+use crate::entity::{account, account_key};
 use crate::secret::SealedPlace;
 use crate::*;
 use domain::account::{Account, Role};
@@ -75,6 +75,29 @@ impl AccountScope {
         convert::account(row.ok_or(StoreError::NotFound("account"))?)
     }
 
+    pub async fn account_details(&self) -> Result<AccountDetails> {
+        let row = self.sql("SELECT * FROM accounts WHERE id = :account").one(&self.inner.read).await?;
+        details(row)
+    }
+
+    pub async fn update_account(&self, change: &AccountChange) -> Result<AccountDetails> {
+        let row = self
+            .sql(
+                "UPDATE accounts SET name = COALESCE(?, name), locale = COALESCE(?, locale), domain = CASE WHEN ? THEN ? ELSE domain END, \
+                 support_email = CASE WHEN ? THEN ? ELSE support_email END, updated_at = ? WHERE id = :account RETURNING *",
+            )
+            .bind(change.name.clone())
+            .bind(change.locale.clone())
+            .bind(change.domain.is_some())
+            .bind(change.domain.clone().flatten())
+            .bind(change.support_email.is_some())
+            .bind(change.support_email.clone().flatten())
+            .bind(self.inner.now().0)
+            .one(&self.inner.write)
+            .await?;
+        details(row)
+    }
+
     /// Everybody in the account, by name.
     pub async fn agents(&self) -> Result<Vec<Agent>> {
         self.sql(format!(
@@ -92,26 +115,6 @@ impl AccountScope {
         load_agent(&self.inner.read, self.id, user).await
     }
 
-    /// Adds a user (found by e-mail, or made) to the account, with what `place` says of them there. `Conflict` when they are a member
-    /// already, `LimitReached` when there are `most` people in it.
-    pub async fn create_agent(&self, new: &NewUser, role: Role, place: &AgentChange, most: u32) -> Result<Agent> {
-        let tx = self.inner.begin().await?;
-        self.stand_in_line(&tx).await?;
-        let user = people::find_or_create_user(&self.inner, &tx, new).await?;
-        people::add_member(&self.inner, &tx, self.id, user.id, role).await?;
-        let people: Option<i64> = self
-            .sql("SELECT COUNT(*) FROM account_users WHERE account_id = :account AND removed_at IS NULL")
-            .value(&tx)
-            .await?;
-        if people.unwrap_or(0) > i64::from(most) {
-            return Err(StoreError::LimitReached("agents"));
-        }
-        self.change_agent(&tx, user.id, place).await?;
-        let agent = load_agent(&tx, self.id, user.id).await?;
-        tx.commit().await?;
-        agent.ok_or(StoreError::NotFound("agent"))
-    }
-
     /// `Conflict` when the account would have no administrator left.
     pub async fn update_agent(&self, user: UserId, change: &AgentChange) -> Result<Option<Agent>> {
         let tx = self.inner.begin().await?;
@@ -124,7 +127,12 @@ impl AccountScope {
         Ok(agent)
     }
 
-    async fn change_agent<C: ConnectionTrait>(&self, on: &C, user: UserId, change: &AgentChange) -> Result<()> {
+    pub(crate) async fn change_agent<C: ConnectionTrait>(
+        &self,
+        on: &C,
+        user: UserId,
+        change: &AgentChange,
+    ) -> Result<()> {
         self.sql(
             "UPDATE account_users SET role = COALESCE(?, role), availability = COALESCE(?, availability), \
              auto_offline = COALESCE(?, auto_offline), active_at = COALESCE(?, active_at), updated_at = ? \
@@ -153,9 +161,14 @@ impl AccountScope {
     /// account without an administrator could never be managed again.
     async fn keep_an_administrator<C: ConnectionTrait>(&self, on: &C, user: UserId) -> Result<()> {
         self.stand_in_line(on).await?;
+        // Whoever was invited and has not come yet manages nothing.
         let administrators: Vec<i64> = self
-            .sql("SELECT user_id FROM account_users WHERE account_id = :account AND role = ? AND removed_at IS NULL")
+            .sql(
+                "SELECT au.user_id FROM account_users au JOIN users u ON u.id = au.user_id WHERE au.account_id = :account AND au.role = ? \
+                 AND au.removed_at IS NULL AND (au.user_id = ? OR (u.password_hash IS NOT NULL AND NOT au.awaits_proof))",
+            )
             .bind(Role::Administrator.as_str())
+            .bind(user.0)
             .column(on)
             .await?;
         if administrators == [user.0] {
@@ -164,18 +177,50 @@ impl AccountScope {
         Ok(())
     }
 
-    /// Takes the user out of the account; their conversations become unassigned. What they wrote stays theirs. `Conflict` when the
-    /// account would have no administrator left.
+    /// Takes the user out of the account; their conversations become unassigned. What they wrote stays theirs; their tokens for this account
+    /// end. `Conflict` when the account would have no administrator left.
     pub async fn remove_agent(&self, user: UserId) -> Result<bool> {
-        let now = self.inner.now();
         let tx = self.inner.begin().await?;
         self.keep_an_administrator(&tx, user).await?;
-        self.sql("UPDATE conversations SET assignee_id = NULL, updated_at = ? WHERE account_id = :account AND assignee_id = ?")
-            .bind(now.0)
+        people::lock_user(&tx, user).await?;
+        let removed = self.leave(&tx, user).await?;
+        tx.commit().await?;
+        Ok(removed)
+    }
+
+    /// Lock the user first.
+    pub(crate) async fn leave<C: ConnectionTrait>(&self, on: &C, user: UserId) -> Result<bool> {
+        let now = self.inner.now();
+        // By id, as everybody locks conversations.
+        let theirs: Vec<i64> = self
+            .sql("SELECT id FROM conversations WHERE account_id = :account AND assignee_id = ? ORDER BY id{lock}")
             .bind(user.0)
-            .run(&tx)
+            .column(on)
             .await?;
-        self.sql("DELETE FROM inbox_members WHERE account_id = :account AND user_id = ?").bind(user.0).run(&tx).await?;
+        if !theirs.is_empty() {
+            self.sql("UPDATE conversations SET assignee_id = NULL, updated_at = ? WHERE account_id = :account AND assignee_id = ?")
+                .bind(now.0)
+                .bind(user.0)
+                .run(on)
+                .await?;
+        }
+        for places in [
+            "DELETE FROM inbox_members WHERE account_id = :account AND user_id = ?",
+            "DELETE FROM team_members WHERE account_id = :account AND user_id = ?",
+            "DELETE FROM notifications WHERE account_id = :account AND user_id = ?",
+            "DELETE FROM conversation_participants WHERE account_id = :account AND user_id = ?",
+            // An invitation into the account ends with the place.
+            "DELETE FROM password_links WHERE account_id = :account AND user_id = ? AND purpose = 'invitation'",
+        ] {
+            self.sql(places).bind(user.0).run(on).await?;
+        }
+        self.sql(
+            "UPDATE api_tokens SET revoked_at = ? WHERE account_id = :account AND user_id = ? AND revoked_at IS NULL",
+        )
+        .bind(now.0)
+        .bind(user.0)
+        .run(on)
+        .await?;
         let removed = self
             .sql(
                 "UPDATE account_users SET removed_at = ?, updated_at = ? \
@@ -184,9 +229,8 @@ impl AccountScope {
             .bind(now.0)
             .bind(now.0)
             .bind(user.0)
-            .run(&tx)
+            .run(on)
             .await?;
-        tx.commit().await?;
         Ok(removed == 1)
     }
 
@@ -223,12 +267,27 @@ impl AccountScope {
     }
 }
 
+fn details(row: Option<account::Model>) -> Result<AccountDetails> {
+    let row = row.ok_or(StoreError::NotFound("account"))?;
+    let (domain, support_email) = (row.domain.clone(), row.support_email.clone());
+    Ok(AccountDetails { account: convert::account(row)?, domain, support_email })
+}
+
 pub(crate) async fn load_agent<C: ConnectionTrait>(on: &C, account: AccountId, user: UserId) -> Result<Option<Agent>> {
+    load_place(on, account, user, "").await
+}
+
+/// Somebody who may enter: whoever has yet to show that their address is theirs may not.
+pub(crate) async fn load_member<C: ConnectionTrait>(on: &C, account: AccountId, user: UserId) -> Result<Option<Agent>> {
+    load_place(on, account, user, "AND NOT au.awaits_proof").await
+}
+
+async fn load_place<C: ConnectionTrait>(on: &C, account: AccountId, user: UserId, only: &str) -> Result<Option<Agent>> {
     scoped(
         account,
         format!(
             "SELECT {AGENT_COLUMNS} FROM account_users au JOIN users u ON u.id = au.user_id \
-             WHERE au.account_id = :account AND au.user_id = ? AND au.removed_at IS NULL"
+             WHERE au.account_id = :account AND au.user_id = ? AND au.removed_at IS NULL {only}"
         ),
     )
     .bind(user.0)

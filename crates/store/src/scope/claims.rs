@@ -199,9 +199,10 @@ impl Claiming {
             OwedKind::DeliverMessage
             | OwedKind::ProveConnection
             | OwedKind::ImportWindow
-            | OwedKind::ReconcileDelivery => {
-                ("owed_work", "c.kind", "AND c.due_at <= {now}", "kind, subject_id, payload")
-            }
+            | OwedKind::ReconcileDelivery
+            | OwedKind::DeliverWebhook
+            | OwedKind::SendSystemMail
+            | OwedKind::EraseContact => ("owed_work", "c.kind", "AND c.due_at <= {now}", "kind, subject_id, payload"),
         };
         let text = format!(
             "UPDATE {table} SET attempts = attempts + 1, {BREAKDOWNS}, lease_token = ? || CAST(id AS TEXT), lease_worker = ?, \
@@ -262,9 +263,13 @@ impl Finishing {
 fn finishing(kind: OwedKind) -> &'static str {
     match kind {
         OwedKind::IngestRawEmail => "UPDATE raw_emails SET lease_token = NULL, lease_worker = NULL, lease_until = 0",
-        OwedKind::DeliverMessage | OwedKind::ProveConnection | OwedKind::ImportWindow | OwedKind::ReconcileDelivery => {
-            "DELETE FROM owed_work"
-        }
+        OwedKind::DeliverMessage
+        | OwedKind::ProveConnection
+        | OwedKind::ImportWindow
+        | OwedKind::ReconcileDelivery
+        | OwedKind::DeliverWebhook
+        | OwedKind::SendSystemMail
+        | OwedKind::EraseContact => "DELETE FROM owed_work",
     }
 }
 
@@ -275,9 +280,13 @@ fn is_raw(work: &ClaimedWork) -> bool {
 fn table(kind: OwedKind) -> &'static str {
     match kind {
         OwedKind::IngestRawEmail => "raw_emails",
-        OwedKind::DeliverMessage | OwedKind::ProveConnection | OwedKind::ImportWindow | OwedKind::ReconcileDelivery => {
-            "owed_work"
-        }
+        OwedKind::DeliverMessage
+        | OwedKind::ProveConnection
+        | OwedKind::ImportWindow
+        | OwedKind::ReconcileDelivery
+        | OwedKind::DeliverWebhook
+        | OwedKind::SendSystemMail
+        | OwedKind::EraseContact => "owed_work",
     }
 }
 

@@ -1,15 +1,16 @@
 //! Conversations: the list with its four counts, and one.
 
-use super::contacts::contains;
 use super::conversation_rows::{ConversationRow, where_conversation};
 use super::convert;
+use super::filter_terms;
+use super::search::conversation_found;
 use super::sql::Sql;
 use super::views::{conversation_view, views_of};
 use crate::entity::conversation::Column;
 use crate::*;
 use domain::contact::Contact;
 use domain::conversation::Conversation;
-use domain::{ConversationId, DisplayId};
+use domain::{AccountId, ConversationId, DisplayId, InboxId};
 use sea_orm::{FromQueryResult, Value};
 
 #[derive(Debug, FromQueryResult)]
@@ -19,14 +20,20 @@ struct CountRow {
     total: i64,
 }
 
+#[derive(Debug, FromQueryResult)]
+struct PlaceRow {
+    id: i64,
+    inbox_id: i64,
+}
+
 /// Conditions with their values, in step.
-struct Conditions {
-    text: String,
+pub(crate) struct Conditions {
+    pub(crate) text: String,
     values: Vec<Bound>,
 }
 
 #[derive(Clone)]
-enum Bound {
+pub(crate) enum Bound {
     One(Value),
     Many(Vec<Value>),
 }
@@ -38,22 +45,28 @@ impl Conditions {
         self.values.extend(values);
     }
 
-    fn bound(&self, sql: Sql) -> Sql {
-        self.values.iter().cloned().fold(sql, |sql, value| match value {
-            Bound::One(value) => sql.bind(value),
-            Bound::Many(values) => sql.list(values),
-        })
+    pub(crate) fn bound(&self, sql: Sql) -> Sql {
+        self.values.iter().cloned().fold(sql, Bound::on)
     }
 }
 
-fn one(value: impl Into<Value>) -> Bound {
+impl Bound {
+    pub(crate) fn on(sql: Sql, value: Self) -> Sql {
+        match value {
+            Self::One(value) => sql.bind(value),
+            Self::Many(values) => sql.list(values),
+        }
+    }
+}
+
+pub(crate) fn one(value: impl Into<Value>) -> Bound {
     Bound::One(value.into())
 }
 
 impl AccountScope {
     pub async fn conversations(&self, viewer: &Viewer, filter: &ConversationFilter) -> Result<ConversationPage> {
         let counts = self.conversation_counts(viewer, filter).await?;
-        let mut conditions = without_assignee(viewer, filter);
+        let mut conditions = without_assignee(self.inner.backend, self.id, viewer, filter);
         match filter.assignee {
             AssigneeFilter::Me => conditions.and("c.assignee_id = ?", [one(viewer.user_id.0)]),
             AssigneeFilter::Unassigned => conditions.and("c.assignee_id IS NULL", []),
@@ -70,13 +83,48 @@ impl AccountScope {
         Ok(ConversationPage { counts, items: views_of(&self.inner.read, self.id, rows, None).await? })
     }
 
+    /// One page of what is found, without counts.
+    pub async fn search_conversations(
+        &self,
+        viewer: &Viewer,
+        filter: &ConversationFilter,
+    ) -> Result<Vec<ConversationView>> {
+        self.some_conversations(viewer, filter, FOUND_PER_PAGE).await
+    }
+
+    /// Chatwoot's number of the latest, without counts.
+    pub async fn conversations_of_contact(
+        &self,
+        viewer: &Viewer,
+        filter: &ConversationFilter,
+    ) -> Result<Vec<ConversationView>> {
+        self.some_conversations(viewer, filter, CONTACT_CONVERSATIONS).await
+    }
+
+    async fn some_conversations(
+        &self,
+        viewer: &Viewer,
+        filter: &ConversationFilter,
+        per_page: u32,
+    ) -> Result<Vec<ConversationView>> {
+        let conditions = without_assignee(self.inner.backend, self.id, viewer, filter);
+        let condition = format!("{} ORDER BY {} LIMIT ? OFFSET ?", conditions.text, order(filter.sort));
+        let rows = conditions
+            .bound(where_conversation(self.id, &condition))
+            .bind(i64::from(per_page))
+            .bind(i64::from(filter.page.saturating_sub(1)) * i64::from(per_page))
+            .all(&self.inner.read)
+            .await?;
+        views_of(&self.inner.read, self.id, rows, None).await
+    }
+
     /// Under every filter but the assignee's.
     pub async fn conversation_counts(
         &self,
         viewer: &Viewer,
         filter: &ConversationFilter,
     ) -> Result<ConversationCounts> {
-        let conditions = without_assignee(viewer, filter);
+        let conditions = without_assignee(self.inner.backend, self.id, viewer, filter);
         let text = format!(
             "SELECT COALESCE(SUM(CASE WHEN c.assignee_id = ? THEN 1 ELSE 0 END), 0) AS mine, COUNT(c.assignee_id) AS assigned, \
              COUNT(*) AS total FROM conversations c WHERE {}",
@@ -110,16 +158,32 @@ impl AccountScope {
         Ok(Some((convert::conversation(&conversation)?, convert::contact(contact)?)))
     }
 
+    /// Of these, those that the viewer sees, in the order of their ids.
+    pub async fn conversation_places(&self, viewer: &Viewer, ids: &[DisplayId]) -> Result<Vec<ConversationPlace>> {
+        let mut conditions = seen(viewer);
+        conditions.and("c.display_id IN (??)", [Bound::Many(ids.iter().map(|id| id.0.into()).collect())]);
+        let text = format!("SELECT c.id, c.inbox_id FROM conversations c WHERE {} ORDER BY c.id", conditions.text);
+        let rows: Vec<PlaceRow> = conditions.bound(self.sql(text)).all(&self.inner.read).await?;
+        let place = |row: PlaceRow| ConversationPlace { id: ConversationId(row.id), inbox_id: InboxId(row.inbox_id) };
+        Ok(rows.into_iter().map(place).collect())
+    }
+
     pub async fn conversation_by_id(&self, id: ConversationId) -> Result<Option<ConversationView>> {
         conversation_view(&self.inner.read, self.id, Column::Id, id.0, None).await
     }
 }
 
-fn without_assignee(viewer: &Viewer, filter: &ConversationFilter) -> Conditions {
+/// All that the viewer sees.
+pub(crate) fn seen(viewer: &Viewer) -> Conditions {
     let mut conditions = Conditions { text: "c.account_id = :account".to_owned(), values: Vec::new() };
     if let Visibility::Inboxes(inboxes) = &viewer.visibility {
         conditions.and("c.inbox_id IN (??)", [Bound::Many(inboxes.iter().map(|i| i.0.into()).collect())]);
     }
+    conditions
+}
+
+fn without_assignee(backend: Backend, account: AccountId, viewer: &Viewer, filter: &ConversationFilter) -> Conditions {
+    let mut conditions = seen(viewer);
     if let Some(status) = filter.status {
         conditions.and("c.status = ?", [one(status.as_str())]);
     }
@@ -128,6 +192,34 @@ fn without_assignee(viewer: &Viewer, filter: &ConversationFilter) -> Conditions 
     }
     if let Some(contact) = filter.contact_id {
         conditions.and("c.contact_id = ?", [one(contact.0)]);
+    }
+    if !filter.terms.is_empty() {
+        let (text, values) = filter_terms::condition(&filter.terms);
+        conditions.and(&text, values);
+    }
+    if let Some(team) = filter.team_id {
+        conditions.and("c.team_id = ?", [one(team.0)]);
+    }
+    match filter.kind {
+        Some(ConversationKind::Mention) => conditions.and(
+            "EXISTS (SELECT 1 FROM mentions n WHERE n.account_id = c.account_id AND n.user_id = ? AND n.conversation_id = c.id)",
+            [one(viewer.user_id.0)],
+        ),
+        Some(ConversationKind::Participating) => conditions.and(
+            "EXISTS (SELECT 1 FROM conversation_participants n WHERE n.account_id = c.account_id AND n.user_id = ? AND n.conversation_id = c.id)",
+            [one(viewer.user_id.0)],
+        ),
+        Some(ConversationKind::Unattended) => {
+            conditions.and("(c.first_reply_at IS NULL OR c.waiting_since IS NOT NULL)", []);
+        }
+        None => {}
+    }
+    if let Some(source) = &filter.source_id {
+        conditions.and(
+            "EXISTS (SELECT 1 FROM contact_inboxes i WHERE i.account_id = c.account_id AND i.contact_id = c.contact_id \
+             AND i.inbox_id = c.inbox_id AND i.source_id = ?)",
+            [one(source.as_str())],
+        );
     }
     if let Some(since) = filter.updated_since {
         conditions.and("c.updated_at >= ?", [one(since.0)]);
@@ -139,14 +231,8 @@ fn without_assignee(viewer: &Viewer, filter: &ConversationFilter) -> Conditions 
         );
     }
     if let Some(q) = filter.q.as_deref().map(str::trim).filter(|q| !q.is_empty()) {
-        // Until there is a search index (it comes with search): a look through the account's own rows.
-        conditions.and(
-            "(LOWER(c.subject) LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM contacts p WHERE p.account_id = c.account_id \
-             AND p.id = c.contact_id AND (LOWER(p.name) LIKE ? ESCAPE '\\' OR LOWER(p.email) LIKE ? ESCAPE '\\')) \
-             OR EXISTS (SELECT 1 FROM messages m WHERE m.account_id = c.account_id AND m.conversation_id = c.id \
-             AND LOWER(m.content) LIKE ? ESCAPE '\\'))",
-            std::iter::repeat_n(one(contains(q)), 4),
-        );
+        let found = conversation_found(backend, account, &viewer.visibility, q);
+        conditions.and(&found.text, found.values);
     }
     conditions
 }

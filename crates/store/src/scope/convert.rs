@@ -73,7 +73,7 @@ pub(crate) struct AgentRow {
 
 pub(crate) const AGENT_COLUMNS: &str = "au.user_id, au.account_id, u.email, u.name, u.display_name, u.message_signature, \
     u.created_at AS user_created_at, au.role, au.availability, au.auto_offline, \
-    u.password_hash IS NOT NULL AS confirmed";
+    (u.password_hash IS NOT NULL AND NOT au.awaits_proof) AS confirmed";
 
 impl AgentRow {
     pub(crate) fn agent(self) -> Result<Agent> {
@@ -202,6 +202,7 @@ pub(crate) fn conversation(row: &entity::conversation::Model) -> Result<Conversa
         status: code("conversation status", &row.status, ConversationStatus::parse)?,
         priority: row.priority.map(priority).transpose()?,
         assignee_id: row.assignee_id.map(UserId),
+        team_id: row.team_id.map(TeamId),
         subject: row.subject.clone(),
         muted: row.muted,
         additional_attributes: json("additional_attributes", &row.additional_attributes)?,
@@ -324,5 +325,6 @@ pub(crate) fn raw_email(row: entity::raw_email::Model) -> Result<RawEmail> {
         reason: row.reason,
         message_id: row.message_id.map(MessageId),
         received_at: Timestamp(row.received_at),
+        dismissed_at: time(row.dismissed_at),
     })
 }

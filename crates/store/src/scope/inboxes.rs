@@ -64,6 +64,16 @@ impl AccountScope {
         Ok(())
     }
 
+    /// These not.
+    pub async fn remove_inbox_members(&self, inbox: InboxId, users: &[UserId]) -> Result<()> {
+        self.sql("DELETE FROM inbox_members WHERE account_id = :account AND inbox_id = ? AND user_id IN (??)")
+            .bind(inbox.0)
+            .list(users.iter().map(|user| user.0))
+            .run(&self.inner.write)
+            .await?;
+        Ok(())
+    }
+
     /// These as well. Somebody who is not in the account is a `Conflict`.
     pub async fn add_inbox_members(&self, inbox: InboxId, users: &[UserId]) -> Result<()> {
         let tx = self.inner.begin().await?;

@@ -6,10 +6,11 @@ use crate::connect::Inner;
 use crate::entity::account;
 use crate::*;
 use domain::account::{Account, AccountStatus, Role};
-use domain::user::User;
 use domain::{AccountId, OwedId, Timestamp, UserId};
 use sea_orm::FromQueryResult;
 use std::sync::Arc;
+
+const WEEK_MICROS: i64 = 7 * 24 * 3600 * 1_000_000;
 
 /// The operator's scope.
 #[derive(Clone, Debug)]
@@ -38,15 +39,20 @@ struct UnreadableRow {
 }
 
 impl Operator {
-    /// The account with its counters and keys, and its administrator, in one transaction.
+    /// The account with its counters and keys, and its administrator, in one transaction. `Conflict` when another account made the
+    /// administrator up and nobody has shown since that the address is theirs: whoever did knows the password ([`Self::vouch_for`]).
     pub async fn create_account(&self, new: &NewAccount) -> Result<CreatedAccount> {
         let tx = self.inner.begin().await?;
         let account = people::create_account(&self.inner, &tx, &new.name, &new.locale).await?;
         let admin = match &new.admin {
             Some(user) => {
-                let user = people::find_or_create_user(&self.inner, &tx, user).await?;
-                people::add_member(&self.inner, &tx, account.id, user.id, Role::Administrator).await?;
-                Some(user)
+                let found = people::find_or_create_user(&self.inner, &tx, user).await?;
+                if !found.is_new && !found.is_proved {
+                    return Err(StoreError::Conflict("nobody has shown that the address is theirs".to_owned()));
+                }
+                people::vouch_for(&self.inner, &tx, found.user.id).await?;
+                people::add_member(&self.inner, &tx, account.id, found.user.id, Role::Administrator).await?;
+                Some(found.user)
             }
             None => None,
         };
@@ -76,13 +82,27 @@ impl Operator {
         Ok(changed == 1)
     }
 
-    /// `Conflict` when the address is taken.
-    pub async fn create_user(&self, user: &NewUser) -> Result<User> {
-        people::create_user(&self.inner, &self.inner.write, user).await
-    }
-
-    pub async fn add_member(&self, account: AccountId, user: UserId, role: Role) -> Result<()> {
-        people::add_member(&self.inner, &self.inner.write, account, user, role).await
+    /// Whoever runs the installation says whose an address (`EmailAddress::key()`) is, and hands them this password. What anybody had of the user
+    /// before ends: password, sessions, tokens, links. `false`: there is nobody to say it of, or the owner has shown it themself, and keeps all.
+    pub async fn vouch_for(&self, key: &str, password: &PasswordHash) -> Result<bool> {
+        let tx = self.inner.begin().await?;
+        let user: Option<i64> = system(
+            "UPDATE users SET password_hash = ?, email_proved_at = ?, updated_at = ? WHERE email_key = ? AND email_proved_at IS NULL RETURNING id",
+        )
+        .bind(password.0.clone())
+        .bind(self.inner.now().0)
+        .bind(self.inner.now().0)
+        .bind(key)
+        .value(&tx)
+        .await?;
+        let Some(user) = user else { return Ok(false) };
+        system("UPDATE account_users SET awaits_proof = FALSE WHERE user_id = ? AND awaits_proof")
+            .bind(user)
+            .run(&tx)
+            .await?;
+        people::end_keys(&self.inner, &tx, UserId(user), &["session", "client", "api"]).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     pub async fn owed_counts(&self) -> Result<OwedCounts> {
@@ -96,6 +116,28 @@ impl Operator {
             failed: count("SELECT COUNT(*) FROM owed_work WHERE state = 'failed'").await?,
             raw_waiting: count("SELECT COUNT(*) FROM raw_emails WHERE state = 'waiting'").await?,
             unreadable: count("SELECT COUNT(*) FROM unreadable_jobs").await?,
+        })
+    }
+
+    pub async fn system_mail_counts(&self) -> Result<SystemMailCounts> {
+        let since = self.inner.now().0.saturating_sub(WEEK_MICROS);
+        let waiting: Option<i64> =
+            system("SELECT COUNT(*) FROM system_mails WHERE state = 'waiting'").value(&self.inner.read).await?;
+        let failed: Option<i64> = system("SELECT COUNT(*) FROM system_mails WHERE state = 'failed' AND created_at > ?")
+            .bind(since)
+            .value(&self.inner.read)
+            .await?;
+        let last_failure: Option<Option<String>> = system(
+            "SELECT failure FROM system_mails WHERE failure IS NOT NULL AND created_at > ? ORDER BY id DESC LIMIT ?",
+        )
+        .bind(since)
+        .bind(1_i64)
+        .value(&self.inner.read)
+        .await?;
+        Ok(SystemMailCounts {
+            waiting: convert::number("count", waiting.unwrap_or(0))?,
+            failed: convert::number("count", failed.unwrap_or(0))?,
+            last_failure: last_failure.flatten(),
         })
     }
 

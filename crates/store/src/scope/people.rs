@@ -15,26 +15,82 @@ use domain::{AccountId, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::ConnectionTrait;
 
-pub(crate) async fn create_user<C: ConnectionTrait>(inner: &Inner, on: &C, new: &NewUser) -> Result<User> {
-    let now = inner.now().0;
-    let row = user::ActiveModel {
-        email: Set(new.email.as_str().to_owned()),
-        email_key: Set(new.email.key()),
-        name: Set(new.name.clone()),
-        password_hash: Set(new.password.as_ref().map(|p| p.0.clone())),
-        created_at: Set(now),
-        updated_at: Set(now),
-        ..Default::default()
-    };
-    Ok(convert::user(insert_global(on, row).await?))
+/// A user, and what may be believed of them.
+pub(crate) struct Standing {
+    pub user: User,
+    /// Made just now, as they were described.
+    pub is_new: bool,
+    pub has_password: bool,
+    /// Somebody showed that the address is theirs.
+    pub is_proved: bool,
+    /// The address is one that they chose themselves.
+    pub chose_address: bool,
 }
 
-pub(crate) async fn find_or_create_user<C: ConnectionTrait>(inner: &Inner, on: &C, new: &NewUser) -> Result<User> {
-    let known = system("SELECT * FROM users WHERE email_key = ?").bind(new.email.key()).one(on).await?;
-    match known {
-        Some(row) => Ok(convert::user(row)),
-        None => create_user(inner, on, new).await,
-    }
+/// Locked until the end. One statement decides who is new: of two who make the same user up at once, the second finds somebody else's.
+pub(crate) async fn find_or_create_user<C: ConnectionTrait>(inner: &Inner, on: &C, new: &NewUser) -> Result<Standing> {
+    let now = inner.now().0;
+    let made: Option<user::Model> = system(
+        "INSERT INTO users (email, email_key, name, password_hash, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (email_key) DO NOTHING RETURNING *",
+    )
+    .bind(new.email.as_str())
+    .bind(new.email.key())
+    .bind(new.name.as_str())
+    .bind(new.password.as_ref().map(|p| p.0.clone()))
+    .bind(now)
+    .bind(now)
+    .one(on)
+    .await?;
+    let is_new = made.is_some();
+    let row = match made {
+        Some(row) => row,
+        None => system("UPDATE users SET updated_at = updated_at WHERE email_key = ? RETURNING *")
+            .bind(new.email.key())
+            .one(on)
+            .await?
+            .ok_or_else(|| StoreError::Unavailable("a user went while they were looked at".to_owned()))?,
+    };
+    Ok(Standing {
+        is_new,
+        has_password: row.password_hash.is_some(),
+        is_proved: row.email_proved_at.is_some(),
+        chose_address: row.email_changed_at.is_some(),
+        user: convert::user(row),
+    })
+}
+
+/// Whoever runs the installation says that the address is theirs.
+pub(crate) async fn vouch_for<C: ConnectionTrait>(inner: &Inner, on: &C, user: UserId) -> Result<()> {
+    system("UPDATE users SET email_proved_at = ? WHERE id = ? AND email_proved_at IS NULL")
+        .bind(inner.now().0)
+        .bind(user.0)
+        .run(on)
+        .await?;
+    Ok(())
+}
+
+/// Who changes a person takes this first, and after it what they have in accounts.
+pub(crate) async fn lock_user<C: ConnectionTrait>(on: &C, user: UserId) -> Result<()> {
+    system("UPDATE users SET updated_at = updated_at WHERE id = ?").bind(user.0).run(on).await?;
+    Ok(())
+}
+
+/// Ends tokens of a person, of these kinds, and every link with which they could set a password.
+pub(crate) async fn end_keys<C: ConnectionTrait>(inner: &Inner, on: &C, user: UserId, kinds: &[&str]) -> Result<()> {
+    let now = inner.now().0;
+    system("UPDATE api_tokens SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND kind IN (??)")
+        .bind(now)
+        .bind(user.0)
+        .list(kinds.iter().copied())
+        .run(on)
+        .await?;
+    system("UPDATE password_links SET used_at = ? WHERE user_id = ? AND used_at IS NULL")
+        .bind(now)
+        .bind(user.0)
+        .run(on)
+        .await?;
+    Ok(())
 }
 
 /// `Conflict` when they are a member already. Somebody who was removed comes back to what they wrote.

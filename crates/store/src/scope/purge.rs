@@ -90,6 +90,60 @@ impl Purge {
         }
     }
 
+    /// Contacts that were deleted longer than `since` ago and that nobody is erasing, because the work was given up: it is owed anew. How many.
+    pub async fn owe_erasures(&self, since: Duration) -> Result<u64> {
+        let now = self.inner.now().0;
+        let tx = self.inner.begin().await?;
+        system(
+            "DELETE FROM owed_work WHERE kind = ? AND state = 'failed' AND EXISTS (SELECT 1 FROM contacts p \
+             WHERE p.account_id = owed_work.account_id AND p.id = owed_work.subject_id AND p.erased_at < ?)",
+        )
+        .bind(OwedKind::EraseContact.as_str())
+        .bind(now.saturating_sub(micros(since)))
+        .run(&tx)
+        .await?;
+        let owed = system(
+            "INSERT INTO owed_work (account_id, kind, subject_id, payload, priority, state, due_at, ready_at, created_at, updated_at) \
+             SELECT p.account_id, ?, p.id, '{}', ?, 'waiting', {now}, {now}, ?, ? FROM contacts p WHERE p.erased_at IS NOT NULL AND p.erased_at < ? \
+             AND NOT EXISTS (SELECT 1 FROM owed_work o WHERE o.account_id = p.account_id AND o.kind = ? AND o.subject_id = p.id)",
+        )
+        .bind(OwedKind::EraseContact.as_str())
+        .bind(OwedPriority::Normal as i64)
+        .bind(now)
+        .bind(now)
+        .bind(now.saturating_sub(micros(since)))
+        .bind(OwedKind::EraseContact.as_str())
+        .run(&tx)
+        .await?;
+        tx.commit().await?;
+        Ok(owed)
+    }
+
+    /// Removes what only tells of the past: tokens that ended longer than `kept` ago, links and mails of the installation's own that are done,
+    /// and attempts to connect a mailbox that ended.
+    pub async fn sweep_ended(&self, kept: Duration) -> Result<u64> {
+        // Stamped by our clock, so judged by it.
+        let before = self.inner.now().0.saturating_sub(micros(kept));
+        let mut count = 0;
+        for ended in [
+            "api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE revoked_at < ? ORDER BY id LIMIT ?)",
+            "api_tokens WHERE id IN (SELECT id FROM api_tokens WHERE expires_at < ? ORDER BY id LIMIT ?)",
+            "password_links WHERE id IN (SELECT id FROM password_links WHERE expires_at < ? ORDER BY id LIMIT ?)",
+            "system_mails WHERE id IN (SELECT id FROM system_mails WHERE created_at < ? AND state <> 'waiting' ORDER BY id LIMIT ?)",
+            "connections WHERE id IN (SELECT id FROM connections WHERE updated_at < ? AND status IN ('connected', 'failed', 'expired') ORDER BY id LIMIT ?)",
+        ] {
+            loop {
+                let gone =
+                    system(format!("DELETE FROM {ended}")).bind(before).bind(AT_ONCE).run(&self.inner.write).await?;
+                count += gone;
+                if gone == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(count)
+    }
+
     /// Removes blobs that nothing refers to and that were last named longer than `grace` ago.
     pub async fn sweep_blobs(&self, grace: Duration) -> Result<Swept> {
         // Stamped by our clock, so judged by it.

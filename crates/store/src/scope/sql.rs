@@ -1,7 +1,7 @@
 //! Statements: one text for both databases, values always bound, the account always named.
 //!
 //! Marks in the text: `?` a bound value, `??` a bound list, `:account` the scope's account, `{now}` the database's clock in
-//! microseconds, `{lock}` / `{share}` / `{skip}` a row lock where the database has row locks (SQLite's writer is alone anyway).
+//! microseconds, `{lock}` / `{share}` / `{keep}` / `{skip}` a row lock where the database has row locks (SQLite's writer is alone anyway).
 //! A statement of a scope that does not name `:account` is a bug and panics the first time it is made.
 
 use crate::{Result, StoreError};
@@ -148,6 +148,10 @@ const MARKS: &[(&str, &str, &str)] = &[
     // Not against those who only refer to the row: a foreign key takes KEY SHARE, and nobody changes keys.
     ("{lock}", "", " FOR NO KEY UPDATE"),
     ("{share}", "", " FOR SHARE"),
+    // Against being deleted; whoever deletes is not waited for.
+    ("{keep}", "", " FOR KEY SHARE SKIP LOCKED"),
+    // A text that holds JSON, for `->>`.
+    ("{json}", "", "::jsonb"),
     ("{skip}", "", " FOR UPDATE OF c SKIP LOCKED"),
 ];
 

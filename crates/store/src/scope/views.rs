@@ -7,6 +7,7 @@ use super::conversation_rows::{ConversationRow, where_conversation};
 use super::convert::{self, AGENT_COLUMNS, AgentRow};
 use super::message_rows::{MessageRow, where_message};
 use super::sql::scoped;
+use super::teams::teams_by_id;
 use super::tenant::find_in;
 use crate::entity::{attachment, conversation};
 use crate::error::corrupt;
@@ -41,6 +42,7 @@ pub(crate) async fn views_of<C: ConnectionTrait>(
     known: Option<&Message>,
 ) -> Result<Vec<ConversationView>> {
     let agents = agents(on, account, rows.iter().filter_map(|row| row.conversation.assignee_id)).await?;
+    let teams = teams_by_id(on, account, &distinct(rows.iter().filter_map(|row| row.conversation.team_id))).await?;
     let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
     let labelled: Vec<i64> = rows.iter().filter(|row| row.has_labels).map(|row| row.conversation.id).collect();
     if !labelled.is_empty() {
@@ -71,6 +73,7 @@ pub(crate) async fn views_of<C: ConnectionTrait>(
                 conversation: convert::conversation(&row)?,
                 contact: convert::contact(contact)?,
                 assignee: row.assignee_id.and_then(|id| agents.get(&id).cloned()),
+                team: row.team_id.and_then(|id| teams.get(&id).cloned()),
                 unread_count: convert::number("unread_count", row.unread_count)?,
                 last_message: row.last_message_id.and_then(|id| messages.get(&id).cloned()),
                 last_non_activity_message: row.last_non_activity_message_id.and_then(|id| messages.get(&id).cloned()),

@@ -1,11 +1,13 @@
 //! Conversations as lists and pages show them.
 
-use super::{Visibility, codes};
+use super::{FilterTerm, Visibility, codes};
 use domain::contact::Contact;
 use domain::conversation::{Conversation, ConversationStatus, Priority};
 use domain::message::Message;
+use domain::organising::Team;
 use domain::user::Agent;
-use domain::{ContactId, InboxId, Timestamp, UserId};
+use domain::{ContactId, ConversationId, InboxId, LabelId, TeamId, Timestamp, UserId};
+use std::collections::BTreeMap;
 
 /// Chatwoot's page.
 pub const CONVERSATIONS_PER_PAGE: u32 = 25;
@@ -16,6 +18,18 @@ codes! {
         Unassigned = "unassigned",
         Assigned = "assigned",
         All = "all",
+    }
+}
+
+codes! {
+    /// Chatwoot's `conversation_type`.
+    ConversationKind {
+        /// A note speaks to the viewer.
+        Mention = "mention",
+        /// The viewer takes part.
+        Participating = "participating",
+        /// Nobody has answered yet, or the customer waits again.
+        Unattended = "unattended",
     }
 }
 
@@ -49,9 +63,16 @@ pub struct ConversationFilter {
     pub assignee: AssigneeFilter,
     pub inbox_id: Option<InboxId>,
     pub contact_id: Option<ContactId>,
+    pub team_id: Option<TeamId>,
+    /// What the viewer has to do with them. `None`: nothing in particular.
+    pub kind: Option<ConversationKind>,
+    /// What somebody put together themself.
+    pub terms: Vec<FilterTerm>,
+    /// The contact's name in the inbox: for e-mail their address.
+    pub source_id: Option<String>,
     /// Any of them.
     pub labels: Vec<String>,
-    /// Words in the subject, the contact or a message.
+    /// All of the words, in one message (with its subject, sender and files) or in the contact.
     pub q: Option<String>,
     pub updated_since: Option<Timestamp>,
     pub sort: ConversationSort,
@@ -67,6 +88,10 @@ impl Default for ConversationFilter {
             assignee: AssigneeFilter::All,
             inbox_id: None,
             contact_id: None,
+            team_id: None,
+            kind: None,
+            terms: Vec::new(),
+            source_id: None,
             labels: Vec::new(),
             q: None,
             updated_since: None,
@@ -74,6 +99,24 @@ impl Default for ConversationFilter {
             page: 1,
         }
     }
+}
+
+/// Open conversations with something unread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnreadCounts {
+    pub all: u64,
+    pub mine: u64,
+    pub unassigned: u64,
+    pub inboxes: BTreeMap<InboxId, u64>,
+    pub teams: BTreeMap<TeamId, u64>,
+    pub labels: BTreeMap<LabelId, u64>,
+}
+
+/// Who a conversation is, and no more of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConversationPlace {
+    pub id: ConversationId,
+    pub inbox_id: InboxId,
 }
 
 /// Counted under every filter but the assignee's.
@@ -96,6 +139,7 @@ pub struct ConversationView {
     pub conversation: Conversation,
     pub contact: Contact,
     pub assignee: Option<Agent>,
+    pub team: Option<Team>,
     /// Incoming messages since an agent last looked.
     pub unread_count: u32,
     pub last_message: Option<Message>,

@@ -6,13 +6,21 @@ mod contact;
 mod conversation;
 mod delivery;
 mod filing;
+mod filter;
 mod grant;
 mod inbox;
+mod invitations;
+mod left_behind;
+mod live;
 mod message;
+mod notification;
+mod organising;
 mod owed;
 mod people;
 mod raw_email;
+mod search;
 mod sending;
+mod webhook;
 
 pub use channel::*;
 pub use connection::*;
@@ -20,13 +28,21 @@ pub use contact::*;
 pub use conversation::*;
 pub use delivery::*;
 pub use filing::*;
+pub use filter::*;
 pub use grant::*;
 pub use inbox::*;
+pub use invitations::*;
+pub use left_behind::*;
+pub use live::*;
 pub use message::*;
+pub use notification::*;
+pub use organising::*;
 pub use owed::*;
 pub use people::*;
 pub use raw_email::*;
+pub use search::*;
 pub use sending::*;
+pub use webhook::*;
 
 /// An enum whose variants are stored as stable text codes.
 macro_rules! codes {

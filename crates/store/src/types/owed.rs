@@ -12,6 +12,9 @@ codes! {
         ProveConnection = "prove_connection",
         ImportWindow = "import_window",
         ReconcileDelivery = "reconcile_delivery",
+        DeliverWebhook = "deliver_webhook",
+        SendSystemMail = "send_system_mail",
+        EraseContact = "erase_contact",
     }
 }
 

@@ -39,6 +39,17 @@ pub struct NewToken {
     pub client_id: Option<String>,
     pub name: Option<String>,
     pub expires_at: Option<Timestamp>,
+    /// Where a session was begun.
+    pub device: Device,
+}
+
+/// What is known of where somebody signed in, so that they know their sessions apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// As the program names itself.
+    pub user_agent: Option<String>,
+    /// The address, or its network.
+    pub address: Option<String>,
 }
 
 /// A token as it is listed: never its text.
@@ -52,6 +63,9 @@ pub struct TokenInfo {
     pub name: Option<String>,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
+    /// To within minutes.
+    pub last_used_at: Option<Timestamp>,
+    pub device: Device,
 }
 
 /// A token that was valid at the moment asked about, and whose it is.
@@ -64,6 +78,7 @@ pub struct Authenticated {
     pub account_id: Option<AccountId>,
     pub client_id: Option<String>,
     pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +96,8 @@ pub struct UserChange {
     pub display_name: Option<Option<String>>,
     pub message_signature: Option<Option<String>>,
     pub password: Option<PasswordHash>,
+    /// JSON text of an object: what their page remembers for them.
+    pub ui_settings: Option<String>,
     /// Every session of theirs but this one ends. API tokens are no sessions, and stay.
     pub ends_sessions_but: Option<TokenId>,
 }
@@ -92,6 +109,23 @@ pub struct AgentChange {
     pub availability: Option<Availability>,
     pub auto_offline: Option<bool>,
     pub active_at: Option<Timestamp>,
+}
+
+/// An account with what only its own page shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountDetails {
+    pub account: Account,
+    pub domain: Option<String>,
+    pub support_email: Option<String>,
+}
+
+/// `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    pub name: Option<String>,
+    pub locale: Option<String>,
+    pub domain: Option<Option<String>>,
+    pub support_email: Option<Option<String>>,
 }
 
 #[derive(Clone, Debug)]

@@ -101,6 +101,8 @@ pub struct RawEmail {
     /// The message it became, or is a duplicate of.
     pub message_id: Option<MessageId>,
     pub received_at: Timestamp,
+    /// When somebody who looked at it let it be.
+    pub dismissed_at: Option<Timestamp>,
 }
 
 /// What became of a raw mail.

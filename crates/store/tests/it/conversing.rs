@@ -194,6 +194,7 @@ async fn the_list_filters_sorts_and_counts() {
         assert_eq!(list_as(Visibility::Inboxes(Vec::new()), &filter).await, (vec![], counts(0, 0, 0, 0)));
         let every = ConversationFilter { status: None, inbox_id: Some(support.id), ..filter.clone() };
         assert_eq!(list(&every).await, (vec![made[4], made[2], made[1], made[0]], counts(1, 2, 2, 4)));
+        crate::searching::index(&w).await;
         let found = ConversationFilter { q: Some("50%_OFF".to_owned()), ..filter.clone() };
         assert_eq!(list(&found).await.0, [made[1]]);
         let none = ConversationFilter { q: Some("50x_off".to_owned()), ..filter.clone() };
@@ -250,11 +251,12 @@ async fn ids_are_looked_up_in_one_inbox_and_may_be_used_twice() {
         tx.commit().await.unwrap();
         assert_eq!(w.ours.scope.contact(contact).await.unwrap().unwrap().last_activity_at, Some(after(9)));
         assert_eq!(w.ours.scope.messages_by_message_id(support.id, "b@x").await.unwrap().len(), 1);
+        crate::searching::index(&w).await;
         let filter = ContactFilter {
             q: Some("CY@".to_owned()),
             sort: ContactSortField::LastActivityAt,
             descending: true,
-            page: 1,
+            ..ContactFilter::default()
         };
         assert_eq!(w.ours.scope.contacts(&filter).await.unwrap().1, 1);
     })
@@ -277,6 +279,7 @@ async fn a_reply_its_delivery_and_its_work_live_and_die_together() {
             client_id: None,
             name: None,
             expires_at: None,
+            device: Device::default(),
         };
         let token = w.store.sign_in().create_token(&token, 1000).await.unwrap();
         let mut tx = scope.begin().await.unwrap();

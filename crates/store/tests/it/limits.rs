@@ -54,12 +54,12 @@ async fn of_many_inboxes_that_are_made_at_once_as_many_come_to_be_as_may_be() {
 async fn of_many_agents_who_are_added_at_once_as_many_come_in_as_may_be() {
     each(async |w| {
         let made = at_once(|n| {
-            let (scope, email) = (w.ours.scope.clone(), format!("agent{n}@ours.example"));
+            let (scope, invite, email) = (w.ours.scope.clone(), w.ours.invite(), format!("agent{n}@ours.example"));
             async move {
                 let email = EmailAddress::parse(&email).unwrap();
                 let new = NewUser { email, name: "Agent".to_owned(), password: None };
                 // The administrator is one of them.
-                scope.create_agent(&new, Role::Agent, &AgentChange::default(), MOST + 1).await
+                scope.invite_agent(&new, Role::Agent, &AgentChange::default(), MOST + 1, invite).await
             }
         });
         assert_as_many_as_may_be(made.await);

@@ -7,9 +7,15 @@ mod conversing;
 #[cfg(test)]
 mod fetching;
 #[cfg(test)]
+mod filtering;
+#[cfg(test)]
+mod following;
+#[cfg(test)]
 mod keeping;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod organising;
 #[cfg(test)]
 mod owing;
 #[cfg(test)]
@@ -17,6 +23,8 @@ mod pending;
 mod people;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod searching;
 #[cfg(test)]
 mod sweeping;
 #[cfg(test)]

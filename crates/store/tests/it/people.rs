@@ -20,6 +20,7 @@ async fn a_token_opens_what_its_user_may_enter_until_it_expires_or_is_revoked() 
             client_id: Some("client".to_owned()),
             name: None,
             expires_at: Some(Timestamp(START.0 + 1_000_000_000)),
+            device: Device::default(),
         };
         let id = sign_in.create_token(&new, 1000).await.unwrap();
         assert!(matches!(sign_in.create_token(&new, 1000).await, Err(StoreError::Conflict(_))));
@@ -58,7 +59,7 @@ async fn a_member_sees_the_inboxes_they_belong_to_and_an_administrator_all() {
         assert_eq!(w.ours.scope.inbox_members(second.id).await.unwrap().len(), 1);
 
         let bob = NewUser { email: address("bob@ours.example"), name: "Bob".to_owned(), password: None };
-        let again = w.ours.scope.create_agent(&bob, Role::Agent, &AgentChange::default(), 1000).await;
+        let again = w.ours.scope.invite_agent(&bob, Role::Agent, &AgentChange::default(), 1000, w.ours.invite()).await;
         assert!(matches!(again, Err(StoreError::Conflict(_))));
         let change =
             AgentChange { availability: Some(Availability::Busy), auto_offline: Some(false), ..AgentChange::default() };
@@ -146,7 +147,7 @@ async fn a_new_password_or_address_ends_every_session_but_one_and_no_api_token()
 async fn a_text_that_postgresql_cannot_keep_is_told_apart_from_a_broken_database() {
     each(async |w| {
         let new = NewUser { email: address("nul@ours.example"), name: "a\0b".to_owned(), password: None };
-        match w.ours.scope.create_agent(&new, Role::Agent, &AgentChange::default(), 1000).await {
+        match w.ours.scope.invite_agent(&new, Role::Agent, &AgentChange::default(), 1000, w.ours.invite()).await {
             Err(StoreError::Unstorable(_)) => assert!(w.url.starts_with("postgres")),
             Ok(_) => assert!(!w.url.starts_with("postgres"), "SQLite keeps it"),
             Err(other) => panic!("{other}"),
@@ -162,9 +163,15 @@ async fn two_administrators_who_take_each_others_place_at_once_leave_one() {
         let demoted = AgentChange { role: Some(Role::Agent), ..AgentChange::default() };
         for round in 0..10 {
             let name = format!("admin{round}@ours.example");
-            let new = NewUser { email: address(&name), name: name.clone(), password: None };
-            let second =
-                scope.create_agent(&new, Role::Administrator, &AgentChange::default(), 1000).await.unwrap().user.id;
+            let password = Some(PasswordHash("hash".to_owned()));
+            let new = NewUser { email: address(&name), name: name.clone(), password };
+            let second = scope
+                .invite_agent(&new, Role::Administrator, &AgentChange::default(), 1000, w.ours.invite())
+                .await
+                .unwrap()
+                .agent
+                .user
+                .id;
             let one = scope
                 .agents()
                 .await
@@ -179,6 +186,56 @@ async fn two_administrators_who_take_each_others_place_at_once_leave_one() {
                 scope.agents().await.unwrap().into_iter().filter(|agent| agent.role == Role::Administrator).count();
             assert_eq!(left, 1);
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_who_was_invited_and_never_came_does_not_keep_an_account_alive() {
+    each(async |w| {
+        let scope = &w.ours.scope;
+        let demoted = AgentChange { role: Some(Role::Agent), ..AgentChange::default() };
+        let (admin, place) = (w.ours.admin.id, AgentChange::default());
+        let silent = NewUser { email: address("silent@ours.example"), name: "Silent".to_owned(), password: None };
+        let silent = scope.invite_agent(&silent, Role::Administrator, &place, 1000, w.ours.invite()).await.unwrap();
+        // Somebody whom another tenant made up, with a password, and who has not shown yet who they are.
+        let hash = Some(PasswordHash("theirs".to_owned()));
+        let made_up = NewUser { email: address("made-up@x.example"), name: "Made up".to_owned(), password: hash };
+        let theirs = w.theirs.invite();
+        w.theirs.scope.invite_agent(&made_up, Role::Agent, &place, 1000, theirs).await.unwrap();
+        let made_up = scope.invite_agent(&made_up, Role::Administrator, &place, 1000, w.ours.invite()).await.unwrap();
+        assert_eq!((silent.needs, made_up.needs), (Needs::Password, Needs::Proof));
+        assert!(matches!(scope.update_agent(admin, &demoted).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(scope.remove_agent(admin).await, Err(StoreError::Conflict(_))));
+        assert!(scope.remove_agent(silent.agent.user.id).await.unwrap(), "who never came may go");
+
+        let hash = Some(PasswordHash("hash".to_owned()));
+        let second = NewUser { email: address("second@ours.example"), name: "Second".to_owned(), password: hash };
+        scope.invite_agent(&second, Role::Administrator, &place, 1000, w.ours.invite()).await.unwrap();
+        assert!(scope.update_agent(admin, &demoted).await.unwrap().is_some(), "there is another one");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_taken_out_of_an_account_takes_no_key_to_it_along() {
+    each(async |w| {
+        let sign_in = w.store.sign_in();
+        let (scope, account) = (&w.ours.scope, w.ours.scope.account_id());
+        let new = NewUser { email: address("bob@ours.example"), name: "Bob".to_owned(), password: None };
+        let bob = scope.invite_agent(&new, Role::Agent, &AgentChange::default(), 1000, w.ours.invite()).await.unwrap();
+        let bob = bob.agent.user.id;
+        let key =
+            |name: &str, account_id| NewToken { user_id: bob, account_id, ..new_token(&w.ours, name, TokenKind::Api) };
+        sign_in.create_token(&key("laptop", Some(account)), 1000).await.unwrap();
+        sign_in.create_token(&key("everywhere", None), 1000).await.unwrap();
+        assert!(scope.remove_agent(bob).await.unwrap());
+        let lost = sign_in.create_token(&key("meanwhile", Some(account)), 1000).await;
+        assert!(matches!(lost, Err(StoreError::NotFound("account"))), "{lost:?}");
+        let again = scope.invite_agent(&new, Role::Agent, &AgentChange::default(), 1000, w.ours.invite()).await;
+        assert_eq!(again.unwrap().agent.user.id, bob, "they come back as themself");
+        let lives = async |name: &str| sign_in.authenticate_token(&TokenHash::of(name), START).await.unwrap().is_some();
+        assert_eq!([lives("laptop").await, lives("everywhere").await], [false, true]);
     })
     .await;
 }

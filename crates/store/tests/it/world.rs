@@ -160,9 +160,15 @@ async fn tenant(store: &Store, name: &str, admin: &str) -> Tenant {
 }
 
 impl Tenant {
+    /// By the administrator, where there is no mailer.
+    pub fn invite(&self) -> Invite {
+        Invite { by: self.admin.id, mailed: false, alone: true }
+    }
+
     pub async fn agent(&self, email: &str) -> User {
         let new = NewUser { email: address(email), name: email.to_owned(), password: None };
-        self.scope.create_agent(&new, Role::Agent, &AgentChange::default(), 1000).await.unwrap().user
+        let place = AgentChange::default();
+        self.scope.invite_agent(&new, Role::Agent, &place, 1000, self.invite()).await.unwrap().agent.user
     }
 
     pub async fn grant(&self, oid: &str) -> Grant {
@@ -217,6 +223,7 @@ pub fn new_token(tenant: &Tenant, name: &str, kind: TokenKind) -> NewToken {
         client_id: None,
         name: None,
         expires_at: None,
+        device: Device::default(),
     }
 }
 

@@ -106,8 +106,9 @@ async fn finish(serving: tokio::task::JoinHandle<Result<()>>, stop: &Cancellatio
 
 fn introduce(address: &str, sandbox: &Sandbox, story: &tour::Story) {
     say("");
-    say("It keeps running. Write as the customer on the sandbox's page, and answer through the API.");
+    say("It keeps running. Write as the customer on the sandbox's page, and answer on the agents' page.");
     say(format!("  server         {address}"));
+    say(format!("  agents' page   {address}/app/"));
     say(format!("  sandbox        {}", sandbox.page_url()));
     say(format!("  administrator  {ADMIN_EMAIL}"));
     say(format!("  password       {ADMIN_PASSWORD}"));

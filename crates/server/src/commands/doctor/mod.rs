@@ -14,7 +14,7 @@ use domain::Clock;
 use net::Connector;
 use std::process::ExitCode;
 use std::time::Duration;
-use store::{Backend, OwedCounts, SchemaState, Store, UnreadableJob};
+use store::{Backend, OwedCounts, SchemaState, Store, SystemMailCounts, UnreadableJob};
 
 /// The longest one check may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -93,6 +93,7 @@ async fn check(config: &Config, report: &mut Report) {
     servers::sign_in(&connector, config, report).await;
     servers::imap(&connector, &config.microsoft.imap, report).await;
     servers::smtp(&connector, &config.microsoft.smtp, report).await;
+    servers::mailer(&connector, config.mailer.as_ref(), report).await;
 }
 
 fn data_dir(config: &Config, report: &mut Report) {
@@ -171,13 +172,16 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
         let schema = store.schema().await?;
         let work = match schema {
             SchemaState::Current => {
-                Some((store.operator().owed_counts().await?, store.operator().unreadable_jobs(1).await?))
+                let operator = store.operator();
+                let mails = operator.system_mail_counts().await?;
+                Some((operator.owed_counts().await?, operator.unreadable_jobs(1).await?, mails))
             }
             _ => None,
         };
         store.close().await;
-        if let Some((counts, unreadable)) = work {
+        if let Some((counts, unreadable, mails)) = work {
             owed_work(&counts, unreadable.first(), report);
+            own_mails(&mails, report);
         }
         anyhow::Ok(schema)
     };
@@ -251,6 +255,15 @@ fn owed_work(counts: &OwedCounts, unreadable: Option<&UnreadableJob>, report: &m
                 job.seen_at.to_iso()
             ),
         );
+    }
+}
+
+/// The installation's own mails. Whoever waits for one cannot come in.
+fn own_mails(mails: &SystemMailCounts, report: &mut Report) {
+    if mails.waiting > 0 || mails.failed > 0 {
+        let last = mails.last_failure.as_deref().map(|words| format!("; the last reason: {words}")).unwrap_or_default();
+        let found = format!("{} waiting, {} given up within a week{last}", mails.waiting, mails.failed);
+        report.note("own mails", &found);
     }
 }
 

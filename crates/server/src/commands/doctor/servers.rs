@@ -2,6 +2,7 @@
 
 use super::{PATIENCE, Report};
 use crate::config::Config;
+use app::SystemMailer;
 use app::system::SystemClock;
 use domain::Clock;
 use net::{Connector, Endpoint};
@@ -106,6 +107,30 @@ pub(super) async fn smtp(connector: &Connector, endpoint: &Endpoint, report: &mu
         Ok(())
     };
     said(report, "smtp", endpoint, "MICROSOFT_SMTP", greeted).await;
+}
+
+/// The installation's own mailer: it signs in as it would to send.
+pub(super) async fn mailer(connector: &Connector, mailer: Option<&SystemMailer>, report: &mut Report) {
+    const WHAT: &str = "mailer";
+    let Some(mailer) = mailer else {
+        report.note(
+            WHAT,
+            "SMTP_ADDRESS is not set: administrators hand links over, and nobody can ask for a new password",
+        );
+        return;
+    };
+    let relay = &mailer.relay;
+    let shown = format!("{}:{}", relay.endpoint.host, relay.endpoint.port);
+    let begun = Instant::now();
+    let cure = "Check SMTP_ADDRESS, SMTP_PORT, SMTP_USERNAME, SMTP_PASSWORD, the firewall and EXTRA_CA_FILE.";
+    match tokio::time::timeout(PATIENCE, relay.probe(connector)).await {
+        Ok(Ok(())) => {
+            let how = if relay.password.is_some() { "signs us in" } else { "greets, without a sign-in" };
+            report.ok(WHAT, &format!("{shown} {how} in {} ms", begun.elapsed().as_millis()));
+        }
+        Ok(Err(failure)) => report.fail(WHAT, &format!("{shown}: {failure}"), cure),
+        Err(_) => report.fail(WHAT, &format!("{shown}: no answer in time"), cure),
+    }
 }
 
 async fn said(

@@ -84,7 +84,7 @@ impl Tx {
         let mut found: BTreeMap<i64, Contact> = BTreeMap::new();
         for some in ids.iter().copied().collect::<Vec<_>>().chunks(500) {
             let rows: Vec<contact::Model> = self
-                .sql("SELECT * FROM contacts WHERE account_id = :account AND id IN (??) ORDER BY id{lock}")
+                .sql("SELECT * FROM contacts WHERE account_id = :account AND id IN (??) AND erased_at IS NULL ORDER BY id{lock}")
                 .list(some.iter().copied())
                 .all(&self.tx)
                 .await?;
@@ -94,7 +94,7 @@ impl Tx {
         }
         let mut locked = BTreeMap::new();
         for row in known {
-            // Gone or merged between the two looks.
+            // Gone, merged or being erased between the two looks.
             let Some(contact) = found.get(&row.contact_id) else { return Ok(None) };
             locked.insert(row.address_key, LockedContact { contact: contact.clone(), is_new: false });
         }
@@ -225,7 +225,7 @@ impl Tx {
     }
 
     /// `false`: it is taken.
-    async fn insert_address(&mut self, contact: ContactId, email: &domain::EmailAddress) -> Result<bool> {
+    pub(super) async fn insert_address(&mut self, contact: ContactId, email: &domain::EmailAddress) -> Result<bool> {
         let inserted = self
             .sql(
                 "INSERT INTO contact_addresses (account_id, contact_id, address, address_key, created_at) \
@@ -238,6 +238,16 @@ impl Tx {
             .run(&self.tx)
             .await?;
         Ok(inserted == 1)
+    }
+
+    /// Locked until the end, by id. Without those that are not there, or are being erased. Comes before any other lock.
+    pub async fn lock_contacts_by_id(&mut self, ids: &[ContactId]) -> Result<Vec<Contact>> {
+        let rows: Vec<contact::Model> = self
+            .sql("SELECT * FROM contacts WHERE account_id = :account AND id IN (??) AND erased_at IS NULL ORDER BY id{lock}")
+            .list(ids.iter().map(|id| id.0))
+            .all(&self.tx)
+            .await?;
+        rows.into_iter().map(convert::contact).collect()
     }
 
     /// A blocked contact's mail is kept and stays quiet. `false`: there is no such contact.

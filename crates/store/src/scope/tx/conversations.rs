@@ -9,7 +9,7 @@ use crate::scope::views::conversation_view;
 use crate::*;
 use domain::conversation::Conversation;
 use domain::message::Message;
-use domain::{ConversationId, InboxId};
+use domain::{ConversationId, InboxId, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::FromQueryResult;
 use std::collections::HashMap;
@@ -104,7 +104,7 @@ impl Tx {
         let seen = c.agent_last_seen_at.map(|t| t.0);
         let row: Option<conversation::Model> = self
             .sql(
-                "UPDATE conversations SET contact_id = ?, status = ?, priority = ?, assignee_id = ?, subject = ?, muted = ?, \
+                "UPDATE conversations SET contact_id = ?, status = ?, priority = ?, assignee_id = ?, team_id = ?, subject = ?, muted = ?, \
                  additional_attributes = ?, custom_attributes = ?, snoozed_until = ?, waiting_since = ?, first_reply_at = ?, \
                  last_activity_at = CASE WHEN last_activity_at < ? THEN ? ELSE last_activity_at END, \
                  unread_count = CASE WHEN COALESCE(agent_last_seen_at, 0) = COALESCE(?, 0) THEN unread_count ELSE \
@@ -117,6 +117,7 @@ impl Tx {
             .bind(c.status.as_str())
             .bind(c.priority.map(priority_number))
             .bind(c.assignee_id.map(|u| u.0))
+            .bind(c.team_id.map(|t| t.0))
             .bind(c.subject.clone())
             .bind(c.muted)
             .bind(to_json(&c.additional_attributes))
@@ -136,6 +137,16 @@ impl Tx {
             .one(&self.tx)
             .await?;
         convert::conversation(&row.ok_or(StoreError::NotFound("conversation"))?)
+    }
+
+    /// When the newest of what came in was stored.
+    pub async fn last_incoming_at(&mut self, id: ConversationId) -> Result<Option<Timestamp>> {
+        let at: Option<Option<i64>> = self
+            .sql("SELECT MAX(created_at) FROM messages WHERE account_id = :account AND conversation_id = ? AND message_type = 0")
+            .bind(id.0)
+            .value(&self.tx)
+            .await?;
+        Ok(at.flatten().map(Timestamp))
     }
 
     /// As it is now in this transaction: what events snapshot.

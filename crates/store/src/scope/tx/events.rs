@@ -6,7 +6,7 @@ use crate::scope::convert::to_json;
 use crate::scope::sql::rows_of;
 use crate::*;
 use domain::event::EventKind;
-use domain::{ConversationId, DisplayId, Entropy, Failure, InboxId, MessageId, OwedId, Timestamp, TokenId};
+use domain::{ConversationId, DisplayId, Entropy, Failure, InboxId, MessageId, OwedId, Timestamp, TokenId, UserId};
 use sea_orm::FromQueryResult;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -20,6 +20,8 @@ pub(super) struct PendingEvent {
     kind: EventKind,
     inbox: Option<InboxId>,
     conversation: Option<ConversationId>,
+    /// Whom alone it concerns.
+    user: Option<UserId>,
     payload: Value,
     at: Timestamp,
 }
@@ -158,7 +160,14 @@ impl Tx {
         payload: Value,
     ) {
         let at = self.scope.inner.now();
-        self.events.push(PendingEvent { kind, inbox, conversation, payload, at });
+        self.events.push(PendingEvent { kind, inbox, conversation, user: None, payload, at });
+    }
+
+    /// As [`Self::append_event`], for one person alone: nobody else is told, whatever they may see. `inbox`: they are told only while they
+    /// see it.
+    pub fn append_event_for(&mut self, user: UserId, inbox: Option<InboxId>, kind: EventKind, payload: Value) {
+        let at = self.scope.inner.now();
+        self.events.push(PendingEvent { kind, inbox, conversation: None, user: Some(user), payload, at });
     }
 
     /// Takes display ids and event numbers from the account's counters: the last row that is locked, for as short as can be.
@@ -204,8 +213,8 @@ impl Tx {
         let mut seq = counters.event_seq - events;
         for some in pending.chunks_mut(100) {
             let mut sql = self.sql(format!(
-                "INSERT INTO events (account_id, seq, kind, inbox_id, conversation_id, payload, created_at) VALUES {}",
-                rows_of("(:account, ?, ?, ?, ?, ?, ?)", some.len())
+                "INSERT INTO events (account_id, seq, kind, inbox_id, conversation_id, user_id, payload, created_at) VALUES {}",
+                rows_of("(:account, ?, ?, ?, ?, ?, ?, ?)", some.len())
             ));
             for event in some {
                 seq += 1;
@@ -215,6 +224,7 @@ impl Tx {
                     .bind(event.kind.as_str())
                     .bind(event.inbox.map(|i| i.0))
                     .bind(event.conversation.map(|c| c.0))
+                    .bind(event.user.map(|u| u.0))
                     .bind(to_json(&event.payload))
                     .bind(event.at.0);
             }

@@ -187,6 +187,7 @@ impl Tx {
             status: new.status,
             priority: new.priority,
             assignee_id: new.assignee_id,
+            team_id: None,
             subject: new.subject.clone(),
             muted: false,
             additional_attributes: new.additional_attributes.clone(),

@@ -5,6 +5,7 @@ use crate::entity::{attachment, message, raw_email};
 use crate::scope::blobs::{Addressed, name_blob};
 use crate::scope::convert::{self, to_json};
 use crate::scope::grants::micros;
+use crate::scope::search_index::forget_messages;
 use crate::scope::tenant::insert_in;
 use crate::scope::{deliveries, messages};
 use crate::*;
@@ -109,6 +110,7 @@ impl Tx {
         .run(&self.tx)
         .await?;
         if change.deleted == Some(true) {
+            forget_messages(&self.tx, self.scope.id, [id.0].into_iter()).await?;
             self.sql("DELETE FROM attachments WHERE account_id = :account AND message_id = ?")
                 .bind(id.0)
                 .run(&self.tx)
@@ -235,6 +237,29 @@ impl Tx {
             .run(&self.tx)
             .await?;
         if changed == 1 { Ok(()) } else { Err(StoreError::NotFound("raw email")) }
+    }
+
+    /// Of these nothing is kept but that they were here, so that they are not fetched again: what they were part of is deleted. They stand in no
+    /// list and cannot be tried again.
+    pub async fn empty_raw_emails(&mut self, raws: &[RawEmailId]) -> Result<()> {
+        if raws.is_empty() {
+            return Ok(());
+        }
+        let nothing = Addressed::new(Bytes::new()).await?;
+        let nothing = name_blob(&self.tx, &self.scope, &nothing).await?;
+        let now = self.scope.inner.now().0;
+        for some in raws.chunks(500) {
+            self.sql(
+                "UPDATE raw_emails SET blob_id = ?, size_bytes = 0, message_id_header = NULL, fingerprint = NULL, dismissed_at = ? \
+                 WHERE account_id = :account AND id IN (??)",
+            )
+            .bind(nothing.0)
+            .bind(now)
+            .list(some.iter().map(|raw| raw.0))
+            .run(&self.tx)
+            .await?;
+        }
+        Ok(())
     }
 
     /// An attempt failed: counted (unless a claim counted it), and left to the queue.

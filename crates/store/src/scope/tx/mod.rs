@@ -2,18 +2,24 @@
 
 mod answers;
 mod channels;
+mod contact_changes;
+mod contact_erasing;
+mod contact_merging;
 mod contacts;
 mod conversations;
 mod events;
 mod filing;
 mod filing_rows;
 mod mail;
+mod notifications;
 mod sending;
+mod system_mails;
 mod tombstones;
+mod webhooks;
 
 use super::account::AccountScope;
 use super::sql::{Sql, system};
-use crate::Result;
+use crate::{Result, StoreError};
 pub use contacts::LockedContact;
 use domain::{AccountId, ConversationId, DisplayId};
 use events::PendingEvent;
@@ -62,6 +68,23 @@ impl Tx {
 
     pub(crate) fn sql(&self, text: impl Into<Cow<'static, str>>) -> Sql {
         self.scope.sql(text)
+    }
+
+    /// Where statements of the aggregates in [`super`] run.
+    pub(crate) fn on(&self) -> &DatabaseTransaction {
+        &self.tx
+    }
+
+    /// Who counts something of the account and then adds to it waits here for another who does.
+    pub(crate) async fn stand_in_line(&mut self) -> Result<()> {
+        self.scope.stand_in_line(&self.tx).await
+    }
+
+    /// `LimitReached` when there are `most` of what is counted.
+    pub(crate) async fn make_room(&mut self, what: &'static str, counted: &'static str, most: u32) -> Result<()> {
+        self.stand_in_line().await?;
+        let count: Option<i64> = self.sql(counted).value(&self.tx).await?;
+        if count.unwrap_or(0) >= i64::from(most) { Err(StoreError::LimitReached(what)) } else { Ok(()) }
     }
 
     pub async fn commit(mut self) -> Result<Committed> {

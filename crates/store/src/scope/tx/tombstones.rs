@@ -46,26 +46,7 @@ impl Tx {
         if self.lock_conversation(id).await?.is_none() {
             return Ok(false);
         }
-        let ids: Vec<IdRow> = self
-            .sql("SELECT inbox_id, header, origin, fingerprint FROM message_ids WHERE account_id = :account AND conversation_id = ?")
-            .bind(id.0)
-            .all(&self.tx)
-            .await?;
-        let mut hashes: Vec<String> = ids.iter().filter_map(hash_of).collect();
-        // Two deletions take the keys in one order.
-        hashes.sort_unstable();
-        hashes.dedup();
-        let now = self.scope.inner.now().0;
-        for some in hashes.chunks(200) {
-            let mut sql = self.sql(format!(
-                "INSERT INTO tombstones (account_id, kind, hash, created_at) VALUES {} ON CONFLICT DO NOTHING",
-                rows_of("(:account, ?, ?, ?)", some.len())
-            ));
-            for hash in some {
-                sql = sql.bind(MAIL).bind(hash.as_str()).bind(now);
-            }
-            sql.run(&self.tx).await?;
-        }
+        self.bury("conversation_id", &[id.0]).await?;
         // Owed work refers to its subject by kind, so no foreign key takes it along.
         for kind in [OwedKind::DeliverMessage, OwedKind::ReconcileDelivery] {
             self.sql(
@@ -83,6 +64,33 @@ impl Tx {
             .run(&self.tx)
             .await?;
         Ok(deleted == 1)
+    }
+
+    /// Writes down by what the mails are known again of which this column of `message_ids` names one of these.
+    pub(super) async fn bury(&mut self, column: &str, of: &[i64]) -> Result<()> {
+        let ids: Vec<IdRow> = self
+            .sql(format!(
+                "SELECT inbox_id, header, origin, fingerprint FROM message_ids WHERE account_id = :account AND {column} IN (??)"
+            ))
+            .list(of.iter().copied())
+            .all(&self.tx)
+            .await?;
+        let mut hashes: Vec<String> = ids.iter().filter_map(hash_of).collect();
+        // Two deletions take the keys in one order.
+        hashes.sort_unstable();
+        hashes.dedup();
+        let now = self.scope.inner.now().0;
+        for some in hashes.chunks(200) {
+            let mut sql = self.sql(format!(
+                "INSERT INTO tombstones (account_id, kind, hash, created_at) VALUES {} ON CONFLICT DO NOTHING",
+                rows_of("(:account, ?, ?, ?)", some.len())
+            ));
+            for hash in some {
+                sql = sql.bind(MAIL).bind(hash.as_str()).bind(now);
+            }
+            sql.run(&self.tx).await?;
+        }
+        Ok(())
     }
 
     /// Which of these were in a conversation of this inbox that was deleted, by their [`Trace::hash`].

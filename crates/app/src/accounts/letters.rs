@@ -1,0 +1,182 @@
+//! What the installation's own mails say. Pure: words in, text and HTML out.
+//!
+//! Names of people and accounts are anybody's words, and these mails go to strangers: a name is cut, stands on one line, holds no address of
+//! a page, and is escaped in HTML.
+
+use domain::webhook::DisabledReason;
+use std::time::Duration;
+use store::{SystemMail, SystemMailKind, SystemMailSender};
+
+const LONGEST_NAME_CHARS: usize = 80;
+
+/// A mail in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// `link`: what to press. `lasts`: how long it works, where it ends.
+pub fn letter(mail: &SystemMail, link: &str, lasts: Option<Duration>) -> Letter {
+    let account = name(&mail.account_name);
+    let by = mail.by.as_ref().map_or_else(|| "An administrator".to_owned(), sender);
+    let until = lasts.map(|lasts| format!("The link works once, within {}.", in_words(lasts)));
+    let (subject, first, press, last) = match mail.kind {
+        SystemMailKind::Invitation => (
+            format!("You are invited to {account}"),
+            format!("{by} invites you to work in the account \u{201c}{account}\u{201d}. Choose a password to begin."),
+            "Choose a password",
+            "If you do not know who this is, do nothing: without the link nobody comes in with your address.",
+        ),
+        SystemMailKind::Added => (
+            format!("You are now in {account}"),
+            format!(
+                "{by} has added you to the account \u{201c}{account}\u{201d}. You sign in with the password that you have already."
+            ),
+            "Open it",
+            "If you do not know who this is, you need not do anything: nothing has changed for your other accounts.",
+        ),
+        SystemMailKind::PasswordReset => (
+            "Set a new password".to_owned(),
+            "Somebody, probably you, asked for a new password for your address.".to_owned(),
+            "Set a new password",
+            "If it was not you, do nothing: your password stays as it is.",
+        ),
+        SystemMailKind::WebhookDisabled => (
+            format!("A webhook of {account} is disabled"),
+            webhook_disabled(mail),
+            "Open it",
+            "Enable it in the settings when its address takes events again.",
+        ),
+    };
+    let hello = format!("Hello {},", name(mail.user.available_name()));
+    let text = [
+        Some(hello.clone()),
+        Some(first.clone()),
+        until.clone(),
+        Some(format!("{press}:\n{link}")),
+        Some(last.to_owned()),
+    ];
+    let text = text.into_iter().flatten().collect::<Vec<_>>().join("\n\n") + "\n";
+    let button = format!("<a href=\"{}\">{}</a>", escaped(link), escaped(press));
+    let html = [
+        Some(escaped(&hello)),
+        Some(escaped(&first)),
+        until.as_deref().map(escaped),
+        Some(button),
+        Some(escaped(last)),
+    ];
+    let html = html.into_iter().flatten().map(|line| format!("<p>{line}</p>\n")).collect();
+    Letter { subject, text, html }
+}
+
+fn webhook_disabled(mail: &SystemMail) -> String {
+    let Some(webhook) = &mail.webhook else { return String::new() };
+    let address = webhook.name.as_deref().map_or_else(|| line(&webhook.url), name);
+    let why = match webhook.reason {
+        DisabledReason::Failing => "because it has taken nothing for days",
+        DisabledReason::Gone => "because its address answered that it is gone for good (410)",
+        DisabledReason::ByPerson => "by an administrator",
+    };
+    format!("The webhook \u{201c}{address}\u{201d} is told of nothing any more, {why}.")
+}
+
+fn sender(by: &SystemMailSender) -> String {
+    format!("{} ({})", name(&by.name), line(&by.email))
+}
+
+/// Somebody's words on one line, without an address that a mail program would make a link of: no dot is followed by a letter or digit.
+fn name(text: &str) -> String {
+    let plain = line(text);
+    let mut spaced = String::with_capacity(plain.len());
+    let mut after_dot = false;
+    for c in plain.chars() {
+        if after_dot && c.is_alphanumeric() {
+            spaced.push(' ');
+        }
+        after_dot = matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}');
+        spaced.push(c);
+    }
+    spaced.chars().take(LONGEST_NAME_CHARS).collect()
+}
+
+/// On one line, and no link by its beginning.
+fn line(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let words: Vec<&str> = clean.split_whitespace().collect();
+    let plain = words.join(" ").replace("://", " ").replace("www.", "www ");
+    plain.chars().take(LONGEST_NAME_CHARS).collect()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+fn in_words(lasts: Duration) -> String {
+    let hours = lasts.as_secs() / 3600;
+    if hours >= 48 { format!("{} days", hours / 24) } else { format!("{hours} hours") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::user::User;
+    use domain::{EmailAddress, SystemMailId, Timestamp, UserId};
+    use store::{Needs, SystemMailState};
+
+    fn mail(kind: SystemMailKind, account: &str) -> SystemMail {
+        let email = "ada@contoso.example";
+        SystemMail {
+            id: SystemMailId(1),
+            kind,
+            state: SystemMailState::Waiting,
+            user: User {
+                id: UserId(1),
+                email: email.to_owned(),
+                name: "Ada".to_owned(),
+                display_name: None,
+                message_signature: None,
+                created_at: Timestamp(0),
+            },
+            address: EmailAddress::parse(email).expect("an address"),
+            account_name: account.to_owned(),
+            by: Some(SystemMailSender { name: "Bob".to_owned(), email: "bob@contoso.example".to_owned() }),
+            created_at: Timestamp(0),
+            is_member: true,
+            needs: Needs::Password,
+            webhook: None,
+        }
+    }
+
+    #[test]
+    fn an_invitation_says_who_invites_and_into_which_account_and_how_long_the_link_works() {
+        let letter = letter(
+            &mail(SystemMailKind::Invitation, "Contoso"),
+            "https://desk.example/x?t=1&u=2",
+            Some(Duration::from_secs(7 * 24 * 3600)),
+        );
+        for words in ["Bob (bob@contoso.example)", "Contoso", "7 days", "https://desk.example/x?t=1&u=2"] {
+            assert!(letter.text.contains(words), "{words}: {}", letter.text);
+        }
+        assert!(letter.html.contains("<a href=\"https://desk.example/x?t=1&amp;u=2\">"), "{}", letter.html);
+    }
+
+    #[test]
+    fn a_name_is_no_markup_no_link_and_no_line_of_its_own() {
+        let hostile = "<b>x</b>\r\nVisit https://evil.example \"now\"";
+        let letter = letter(&mail(SystemMailKind::Added, hostile), "https://desk.example/app", None);
+        assert!(!letter.html.contains("<b>") && !letter.html.contains("https://evil"), "{}", letter.html);
+        assert!(!letter.text.contains("https://evil") && !letter.subject.contains('\n'), "{}", letter.text);
+        assert!(letter.subject.chars().count() < 100);
+        // Mail programs make a link of a bare host, too.
+        let letter = super::letter(
+            &mail(SystemMailKind::Added, "evil.example/login St. Pauli Inc."),
+            "https://desk.example/app",
+            None,
+        );
+        for part in [&letter.subject, &letter.text, &letter.html] {
+            assert!(!part.contains("evil.example") && part.contains("evil. example/login St. Pauli Inc."), "{part}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The attributes that an account has defined for its contacts and conversations.
+
+use super::convert;
+use crate::*;
+use domain::Timestamp;
+use sea_orm::FromQueryResult;
+
+#[derive(Debug, FromQueryResult)]
+struct DefinitionRow {
+    id: i64,
+    attribute_model: String,
+    attribute_key: String,
+    attribute_display_name: String,
+    attribute_display_type: String,
+    attribute_description: Option<String>,
+    attribute_values: String,
+    regex_pattern: Option<String>,
+    regex_cue: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl AccountScope {
+    /// All of them, in the order in which they were made.
+    pub async fn attribute_definitions(&self) -> Result<Vec<AttributeDefinition>> {
+        let rows: Vec<DefinitionRow> = self
+            .sql("SELECT * FROM custom_attribute_definitions WHERE account_id = :account ORDER BY id")
+            .all(&self.inner.read)
+            .await?;
+        rows.into_iter().map(definition).collect()
+    }
+
+    /// `Conflict` when the key is taken, `LimitReached` when there are as many as there may be.
+    pub async fn create_attribute_definition(&self, new: &AttributeDefinition) -> Result<AttributeDefinition> {
+        let tx = self.inner.begin().await?;
+        self.stand_in_line(&tx).await?;
+        let count: Option<i64> = self
+            .sql("SELECT COUNT(*) FROM custom_attribute_definitions WHERE account_id = :account")
+            .value(&tx)
+            .await?;
+        if count.unwrap_or(0) >= i64::from(MOST_ATTRIBUTE_DEFINITIONS) {
+            return Err(StoreError::LimitReached("attribute definitions"));
+        }
+        let now = self.inner.now().0;
+        let row: Option<DefinitionRow> = self
+            .sql(
+                "INSERT INTO custom_attribute_definitions (account_id, attribute_model, attribute_key, attribute_display_name, \
+                 attribute_display_type, attribute_description, attribute_values, regex_pattern, regex_cue, created_at, updated_at) \
+                 VALUES (:account, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+            )
+            .bind(new.model.as_str())
+            .bind(new.key.as_str())
+            .bind(new.display_name.as_str())
+            .bind(new.display_type.as_str())
+            .bind(new.description.clone())
+            .bind(convert::to_json(&new.values))
+            .bind(new.regex_pattern.clone())
+            .bind(new.regex_cue.clone())
+            .bind(now)
+            .bind(now)
+            .one(&tx)
+            .await?;
+        tx.commit().await?;
+        definition(row.ok_or(StoreError::NotFound("attribute definition"))?)
+    }
+
+    /// Everything but its model and key, which values are stored under. `None`: there is none.
+    pub async fn update_attribute_definition(
+        &self,
+        changed: &AttributeDefinition,
+    ) -> Result<Option<AttributeDefinition>> {
+        let row: Option<DefinitionRow> = self
+            .sql(
+                "UPDATE custom_attribute_definitions SET attribute_display_name = ?, attribute_display_type = ?, attribute_description = ?, \
+                 attribute_values = ?, regex_pattern = ?, regex_cue = ?, updated_at = ? WHERE account_id = :account AND id = ? RETURNING *",
+            )
+            .bind(changed.display_name.as_str())
+            .bind(changed.display_type.as_str())
+            .bind(changed.description.clone())
+            .bind(convert::to_json(&changed.values))
+            .bind(changed.regex_pattern.clone())
+            .bind(changed.regex_cue.clone())
+            .bind(self.inner.now().0)
+            .bind(changed.id)
+            .one(&self.inner.write)
+            .await?;
+        row.map(definition).transpose()
+    }
+
+    pub async fn delete_attribute_definition(&self, id: i64) -> Result<bool> {
+        let deleted = self
+            .sql("DELETE FROM custom_attribute_definitions WHERE account_id = :account AND id = ?")
+            .bind(id)
+            .run(&self.inner.write)
+            .await?;
+        Ok(deleted == 1)
+    }
+}
+
+fn definition(row: DefinitionRow) -> Result<AttributeDefinition> {
+    Ok(AttributeDefinition {
+        id: row.id,
+        model: convert::code("attribute model", &row.attribute_model, AttributeModel::parse)?,
+        key: row.attribute_key,
+        display_name: row.attribute_display_name,
+        display_type: convert::code("attribute type", &row.attribute_display_type, AttributeType::parse)?,
+        description: row.attribute_description,
+        values: convert::json("attribute values", &row.attribute_values)?,
+        regex_pattern: row.regex_pattern,
+        regex_cue: row.regex_cue,
+        created_at: Timestamp(row.created_at),
+        updated_at: Timestamp(row.updated_at),
+    })
+}

@@ -1,0 +1,240 @@
+//! People are invited into an account, and mails are owed that say so.
+//!
+//! Users are global, so an address that one tenant typed in must be worth nothing in another: whoever was made a user elsewhere, and has not
+//! shown that the address is theirs, is no member before they do (`awaits_proof`). Else whoever made them would come in with the password
+//! they gave them.
+
+use super::account::load_agent;
+use super::convert;
+use super::people;
+use super::sql::system;
+use crate::entity::user;
+use crate::error::corrupt;
+use crate::*;
+use domain::account::Role;
+use domain::webhook::DisabledReason;
+use domain::{EmailAddress, Failure, SystemMailId, Timestamp, UserId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+#[derive(Debug, FromQueryResult)]
+struct StandingRow {
+    has_password: bool,
+    awaits_proof: bool,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct SystemMailRow {
+    id: i64,
+    kind: String,
+    state: String,
+    user_id: i64,
+    created_at: i64,
+    account_name: String,
+    by_name: Option<String>,
+    by_email: Option<String>,
+    webhook_name: Option<String>,
+    webhook_url: Option<String>,
+    disabled_reason: Option<String>,
+}
+
+impl StandingRow {
+    fn needs(&self) -> Needs {
+        match (self.awaits_proof, self.has_password) {
+            (true, _) => Needs::Proof,
+            (false, false) => Needs::Password,
+            (false, true) => Needs::Nothing,
+        }
+    }
+}
+
+impl AccountScope {
+    /// Adds a user (found by e-mail, or made) to the account, with what `place` says of them there, and owes the mail that tells them.
+    /// `Conflict` when they are a member already, `LimitReached` when there are `most` people in it.
+    pub async fn invite_agent(
+        &self,
+        new: &NewUser,
+        role: Role,
+        place: &AgentChange,
+        most: u32,
+        invite: Invite,
+    ) -> Result<Invited> {
+        let tx = self.inner.begin().await?;
+        self.stand_in_line(&tx).await?;
+        let found = people::find_or_create_user(&self.inner, &tx, new).await?;
+        let user = &found.user;
+        let awaits_proof = !found.is_new
+            && !found.is_proved
+            && (found.chose_address || !self.is_trusted_with(&tx, user.id, invite.by).await?);
+        people::add_member(&self.inner, &tx, self.id, user.id, role).await?;
+        let people: Option<i64> = self
+            .sql("SELECT COUNT(*) FROM account_users WHERE account_id = :account AND removed_at IS NULL")
+            .value(&tx)
+            .await?;
+        if people.unwrap_or(0) > i64::from(most) {
+            return Err(StoreError::LimitReached("agents"));
+        }
+        self.change_agent(&tx, user.id, place).await?;
+        self.sql("UPDATE account_users SET awaits_proof = ? WHERE account_id = :account AND user_id = ?")
+            .bind(awaits_proof)
+            .bind(user.id.0)
+            .run(&tx)
+            .await?;
+        let needs = StandingRow { has_password: found.has_password, awaits_proof }.needs();
+        // Whoever is made with a password is told it by whoever made it up.
+        let is_told = found.is_new && new.password.is_some();
+        if invite.mailed && !is_told {
+            self.owe_invitation(&tx, user.id, needs, invite).await?;
+        }
+        let agent = load_agent(&tx, self.id, user.id).await?;
+        tx.commit().await?;
+        Ok(Invited { agent: agent.ok_or(StoreError::NotFound("agent"))?, needs })
+    }
+
+    /// Whoever invites administers every account that the user was ever in, and there is one: then they could have given the password anyway.
+    /// Not so for an address that the user chose: whoever invites may mean its owner.
+    async fn is_trusted_with<C: ConnectionTrait>(&self, on: &C, user: UserId, by: UserId) -> Result<bool> {
+        let places: Vec<bool> = system(
+            "SELECT EXISTS (SELECT 1 FROM account_users m WHERE m.account_id = o.account_id AND m.user_id = ? AND m.role = 'administrator' \
+             AND m.removed_at IS NULL AND NOT m.awaits_proof) FROM account_users o WHERE o.user_id = ?",
+        )
+        .bind(by.0)
+        .bind(user.0)
+        .column(on)
+        .await?;
+        Ok(!places.is_empty() && places.into_iter().all(|trusted| trusted))
+    }
+
+    async fn owe_invitation<C: ConnectionTrait>(
+        &self,
+        on: &C,
+        user: UserId,
+        needs: Needs,
+        invite: Invite,
+    ) -> Result<()> {
+        let kind = match needs {
+            Needs::Nothing => SystemMailKind::Added,
+            Needs::Password | Needs::Proof => SystemMailKind::Invitation,
+        };
+        let priority = if invite.alone { OwedPriority::Human } else { OwedPriority::Normal };
+        let mail: Option<i64> = self
+            .sql(
+                "INSERT INTO system_mails (account_id, user_id, kind, by_user_id, state, created_at) \
+                 VALUES (:account, ?, ?, ?, 'waiting', ?) RETURNING id",
+            )
+            .bind(user.0)
+            .bind(kind.as_str())
+            .bind(invite.by.0)
+            .bind(self.inner.now().0)
+            .value(on)
+            .await?;
+        owe(on, self.inner.now(), mail.ok_or(StoreError::NotFound("system mail"))?, priority).await
+    }
+
+    /// What somebody in the account must still do; a mail is owed that says so. `None`: not in the account.
+    pub async fn invite_again(&self, user: UserId, invite: Invite) -> Result<Option<Invited>> {
+        let tx = self.inner.begin().await?;
+        let Some(needs) = self.needs(&tx, user).await? else { return Ok(None) };
+        if invite.mailed && needs != Needs::Nothing {
+            self.owe_invitation(&tx, user, needs, invite).await?;
+        }
+        let agent = load_agent(&tx, self.id, user).await?;
+        tx.commit().await?;
+        Ok(agent.map(|agent| Invited { agent, needs }))
+    }
+
+    async fn needs<C: ConnectionTrait>(&self, on: &C, user: UserId) -> Result<Option<Needs>> {
+        let row: Option<StandingRow> = self
+            .sql(
+                "SELECT u.password_hash IS NOT NULL AS has_password, au.awaits_proof FROM account_users au JOIN users u ON u.id = au.user_id \
+                 WHERE au.account_id = :account AND au.user_id = ? AND au.removed_at IS NULL",
+            )
+            .bind(user.0)
+            .one(on)
+            .await?;
+        Ok(row.map(|row| row.needs()))
+    }
+
+    /// A link with which the user may set a password, for as long as they have the address that it is made for.
+    pub async fn mint_password_link(&self, link: &NewPasswordLink) -> Result<()> {
+        self.sql(
+            "INSERT INTO password_links (account_id, user_id, purpose, hash, address_key, mailed, created_at, expires_at) \
+             VALUES (:account, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(link.user_id.0)
+        .bind(link.purpose.as_str())
+        .bind(link.hash.hex())
+        .bind(link.address_key.as_str())
+        .bind(link.mailed)
+        .bind(self.inner.now().0)
+        .bind(link.expires_at.0)
+        .run(&self.inner.write)
+        .await?;
+        Ok(())
+    }
+
+    pub async fn system_mail(&self, mail: SystemMailId) -> Result<Option<SystemMail>> {
+        let row: Option<SystemMailRow> = self
+            .sql(
+                "SELECT s.id, s.kind, s.state, s.user_id, s.created_at, a.name AS account_name, COALESCE(b.display_name, b.name) AS by_name, \
+                 b.email AS by_email, w.name AS webhook_name, w.url AS webhook_url, w.disabled_reason FROM system_mails s \
+                 JOIN accounts a ON a.id = s.account_id LEFT JOIN users b ON b.id = s.by_user_id \
+                 LEFT JOIN webhooks w ON w.account_id = s.account_id AND w.id = s.webhook_id AND w.disabled_at IS NOT NULL \
+                 AND w.deleted_at IS NULL WHERE s.account_id = :account AND s.id = ? AND s.user_id IS NOT NULL",
+            )
+            .bind(mail.0)
+            .one(&self.inner.read)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let user: Option<user::Model> =
+            system("SELECT * FROM users WHERE id = ?").bind(row.user_id).one(&self.inner.read).await?;
+        let Some(user) = user.map(convert::user) else { return Ok(None) };
+        let needs = self.needs(&self.inner.read, user.id).await?;
+        let address = EmailAddress::parse(&user.email).ok_or_else(|| corrupt("user", "no address"))?;
+        let webhook = match row.webhook_url.zip(row.disabled_reason) {
+            Some((url, reason)) => {
+                let reason = convert::code("why a webhook is disabled", &reason, DisabledReason::parse)?;
+                Some(DisabledWebhook { name: row.webhook_name, url, reason })
+            }
+            None => None,
+        };
+        Ok(Some(SystemMail {
+            id: SystemMailId(row.id),
+            kind: convert::code("system mail kind", &row.kind, SystemMailKind::parse)?,
+            state: convert::code("system mail state", &row.state, SystemMailState::parse)?,
+            user,
+            address,
+            account_name: row.account_name,
+            by: row.by_name.zip(row.by_email).map(|(name, email)| SystemMailSender { name, email }),
+            created_at: Timestamp(row.created_at),
+            is_member: needs.is_some(),
+            needs: needs.unwrap_or(Needs::Nothing),
+            webhook,
+        }))
+    }
+
+    /// Why it did not leave yet.
+    pub async fn system_mail_waits(&self, mail: SystemMailId, failure: &Failure) -> Result<()> {
+        self.sql("UPDATE system_mails SET failure = ? WHERE account_id = :account AND id = ? AND state = 'waiting'")
+            .bind(failure.to_string())
+            .bind(mail.0)
+            .run(&self.inner.write)
+            .await?;
+        Ok(())
+    }
+}
+
+/// The work of sending a mail, in the transaction that made it. Of a mail for nobody nothing is owed.
+pub(crate) async fn owe<C: ConnectionTrait>(on: &C, now: Timestamp, mail: i64, priority: OwedPriority) -> Result<()> {
+    system(
+        "INSERT INTO owed_work (account_id, kind, subject_id, payload, priority, state, due_at, ready_at, created_at, updated_at) \
+         SELECT account_id, ?, id, '{}', ?, 'waiting', {now}, {now}, ?, ? FROM system_mails WHERE id = ? AND account_id IS NOT NULL",
+    )
+    .bind(OwedKind::SendSystemMail.as_str())
+    .bind(priority as i64)
+    .bind(now.0)
+    .bind(now.0)
+    .bind(mail)
+    .run(on)
+    .await?;
+    Ok(())
+}

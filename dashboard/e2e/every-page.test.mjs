@@ -1,0 +1,145 @@
+// Every page in both lights and three widths: nothing that axe finds wrong, nothing that scrolls sideways; and what the screen weighs.
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import { World } from './world.mjs'
+
+const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const MOST_SCRIPT_BYTES = 300_000
+const world = await World.start()
+await world.html('Grace Hopper <grace@navy.example>', 'A table', '<p>Hello</p><table><tr><th>A</th><td>1</td></tr></table><img src="https://elsewhere.example/a.png"><blockquote type="cite">before</blockquote>')
+
+await world.api('POST', '/webhooks', { webhook: { url: 'https://told.invalid/hook', name: 'CRM' } })
+await world.api('POST', '/labels', { title: 'billing', color: '#1466b8' })
+await world.api('POST', '/teams', { name: 'money' })
+await world.mail({ from: 'ada@customer.example', subject: 'To be told', text: 'Where is it now?' })
+const settings = (rest) => `${world.base}/app/accounts/${world.account}/settings/${rest}`
+const PAGES = {
+  'the list': () => world.path('?tab=all'),
+  'a conversation': () => world.path('/1?tab=all'),
+  'a mail in HTML': () => world.path('/2?tab=all'),
+  'what was said': () => world.path('?q=where&find=messages'),
+  'who wrote': () => world.path('?q=ada&find=contacts'),
+  'what waits': () => world.path('?tab=all&kind=unattended'),
+  'an empty list': () => world.path('?status=snoozed'),
+  profile: () => settings('profile'),
+  inboxes: () => settings('inboxes'),
+  'an inbox': () => settings('inboxes/1'),
+  'connecting': () => settings('inboxes/new'),
+  agents: () => settings('agents'),
+  teams: () => settings('teams'),
+  labels: () => settings('labels'),
+  'canned responses': () => settings('canned'),
+  webhooks: () => settings('webhooks'),
+  'a webhook': () => settings('webhooks/1'),
+  account: () => settings('account'),
+  deliveries: () => settings('deliveries'),
+  quarantine: () => settings('quarantine'),
+  nowhere: () => `${world.base}/app/nowhere`,
+}
+
+/** All that is wrong, so that one look is enough. */
+async function axe(page, what, wrong) {
+  // By the devtools' way in: the page's own policy lets no script of ours be added.
+  await page.evaluate(AXE)
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'], iframes: false }))
+  const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target, failureSummary }) => `${target.join(' ')} (${failureSummary.split('\n')[1]?.trim()})`).join('; ')}`)
+  wrong.push(...told.map((one) => `${what}: ${one}`))
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing on any page, ${colorScheme}`, async () => {
+    const wrong = []
+    const page = await world.page({ colorScheme, path: '?tab=all', reducedMotion: 'reduce' })
+    for (const [what, address] of Object.entries(PAGES)) {
+      await page.goto(address())
+      await page.locator('h1').first().waitFor({ state: 'attached' })
+      await page.waitForFunction(() => !document.querySelector('.skeleton'))
+      await axe(page, what, wrong)
+      for (const width of [900, 390, 1440]) {
+        await page.setViewportSize({ width, height: 900 })
+        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${what} scrolls sideways at ${width}`)
+      }
+    }
+    await page.goto(PAGES['a conversation']())
+    await page.getByText('Where is it?').waitFor()
+    for (const [key, name] of [['a', /Assign/], ['s', /Snooze/], ['l', /Labels/], ['f', /Who follows/], ['v', /View/], ['w', /New conversation/], ['Shift+Delete', /Delete this conversation/], ['Control+k', /Commands/], ['?', /Keys/]]) {
+      await page.keyboard.press(key)
+      await page.getByRole('dialog', { name }).waitFor()
+      await axe(page, String(name), wrong)
+      await page.keyboard.press('Escape')
+      await page.getByRole('dialog').waitFor({ state: 'detached' })
+    }
+    // Dialogs that a button opens, here and in the settings.
+    const OPENED = [
+      [PAGES['a conversation'](), 'Merge…', /Merge/],
+      [PAGES['a conversation'](), 'Notifications', /Notifications/],
+      [PAGES['a conversation'](), 'More', /More/],
+      [PAGES.webhooks(), 'New webhook', /New webhook/],
+      [PAGES.agents(), 'Invite', /Invite/],
+      [PAGES.labels(), 'New label', /New label/],
+      [PAGES.teams(), 'New team', /New team/],
+      [PAGES['canned responses'](), 'New response', /response/],
+      [PAGES['an inbox'](), 'Delete this inbox…', /Delete/],
+    ]
+    for (const [address, button, name] of OPENED) {
+      await page.goto(address)
+      await page.getByRole('button', { name: button, exact: true }).click()
+      await page.getByRole('dialog', { name }).waitFor()
+      await axe(page, String(name), wrong)
+      await page.keyboard.press('Escape')
+    }
+    await page.goto(PAGES['the list']())
+    await page.getByRole('button', { name: 'Choose several' }).click()
+    await page.getByRole('checkbox').first().check()
+    await axe(page, 'several chosen', wrong)
+    await page.keyboard.press('v')
+    await page.getByRole('option', { name: 'New view…' }).click()
+    await page.getByRole('dialog', { name: 'New view' }).waitFor()
+    await axe(page, 'new view', wrong)
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: /^You:/ }).click()
+    await page.getByRole('dialog', { name: 'You' }).waitFor()
+    await axe(page, 'you', wrong)
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    await axe(page, 'sign in', wrong)
+    assert.deepEqual(wrong, [])
+    assert.deepEqual(page.problems, [])
+    await page.context().close()
+  })
+}
+
+test('the conversation screen loads at most 300 kB of script', async () => {
+  const page = await world.page({ path: '/1?tab=all' })
+  await page.goto('about:blank')
+  let bytes = 0
+  const bodies = []
+  page.on('response', (response) => response.request().resourceType() === 'script' && bodies.push(response.body().then((body) => (bytes += body.length))))
+  await page.goto(world.path('/1?tab=all'))
+  await page.getByText('Where is it?').waitFor()
+  await page.getByRole('textbox', { name: 'Reply' }).waitFor()
+  await Promise.all(bodies)
+  assert.ok(bytes > 100_000 && bytes <= MOST_SCRIPT_BYTES, `${bytes} bytes`)
+  console.log(`the conversation screen loads ${bytes} bytes of script`)
+  await page.context().close()
+})
+
+test('all of the script together, every page and dialog, is at most 300 kB as it is sent', async () => {
+  // The page's first file names all others, directly or through those it names.
+  const seen = new Map()
+  const queue = [...(await (await fetch(`${world.base}/app/`)).text()).matchAll(/assets\/[\w.-]+\.js/g)].map(([path]) => path)
+  for (let path = queue.pop(); path; path = queue.pop()) {
+    if (seen.has(path)) continue
+    const ask = (encoding) => fetch(`${world.base}/app/${path}`, { headers: { 'accept-encoding': encoding } })
+    const plain = await (await ask('identity')).text()
+    const sent = await ask('br')
+    seen.set(path, Number(sent.headers.get('content-length')))
+    for (const [, name] of plain.matchAll(/["'`](?:\.\/|assets\/)([\w.-]+\.js)["'`]/g)) queue.push(`assets/${name}`)
+  }
+  const bytes = [...seen.values()].reduce((sum, one) => sum + one, 0)
+  console.log(`all of the script is ${bytes} bytes in ${seen.size} files as it is sent`)
+  assert.ok(seen.size > 20 && bytes > 50_000 && bytes <= MOST_SCRIPT_BYTES, `${bytes} bytes in ${seen.size} files`)
+})

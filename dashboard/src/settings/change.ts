@@ -1,0 +1,27 @@
+// A change on a settings page: done, said, and everything of its kind asked for anew.
+import { useQueryClient } from '@tanstack/vue-query'
+import { ref } from 'vue'
+import { wordsOf } from '../api/client'
+import { useSession } from '../state/session'
+import { toast } from '../state/toasts'
+
+export function useChange(...kind: string[]) {
+  const queries = useQueryClient()
+  const { account } = useSession()
+  const busy = ref(false)
+  async function run(what: () => Promise<unknown>, said: string): Promise<boolean> {
+    busy.value = true
+    try {
+      await what()
+      toast(said)
+      await queries.invalidateQueries({ queryKey: ['account', account.value, ...kind] })
+      return true
+    } catch (error) {
+      toast(wordsOf(error), { bad: true })
+      return false
+    } finally {
+      busy.value = false
+    }
+  }
+  return { busy, run }
+}
