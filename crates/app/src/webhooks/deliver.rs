@@ -47,7 +47,7 @@ pub async fn deliver(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
     if telling.delivery.state != WebhookDeliveryState::Queued {
         return relay.finish(work).await.map(drop);
     }
-    if telling.webhook.disabled.is_none() && !telling.paused_for.is_zero() {
+    if telling.webhook.disabled.is_none() && telling.is_paused {
         let mut tx = work.scope.begin().await?;
         tx.hold_telling(&telling, work).await?;
         return tx.commit().await.map(drop);

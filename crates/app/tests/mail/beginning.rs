@@ -8,22 +8,15 @@ use domain::conversation::ConversationStatus;
 use domain::message::DeliveryState;
 use domain::{ContactId, DisplayId};
 use sandbox::Event;
-use serde_json::Map;
 use std::time::Duration;
 
 fn beginning(desk: &Desk, contact: ContactId, content: &str) -> Beginning {
     Beginning {
-        inbox_id: desk.inbox.id,
         contact_id: Some(contact),
-        source_id: None,
         subject: Some("Your order".to_owned()),
-        status: ConversationStatus::Open,
-        snoozed_until: None,
         assignee_id: Some(desk.member.agent.user.id),
-        team_id: None,
-        additional_attributes: Map::new(),
-        custom_attributes: Map::new(),
         message: Some(Draft { content: content.to_owned(), ..Draft::default() }),
+        ..desk.beginning()
     }
 }
 

@@ -8,28 +8,15 @@ use app::contacts::{self, AttributeDefinition, AttributeModel, AttributeType, Co
 use app::contacts::{ContactSortField, attributes, details, erase, filter, merge};
 use app::outbound::{Beginning, StartError, start};
 use app::tending;
-use domain::conversation::ConversationStatus;
 use domain::{ContactId, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const GRACE: &str = "grace@elsewhere.example";
 
 /// To whom a conversation is begun that names them by this.
 async fn named(desk: &Desk, source: &str) -> Option<ContactId> {
-    let beginning = Beginning {
-        inbox_id: desk.inbox.id,
-        contact_id: None,
-        source_id: Some(source.to_owned()),
-        subject: None,
-        status: ConversationStatus::Open,
-        snoozed_until: None,
-        assignee_id: None,
-        team_id: None,
-        additional_attributes: Map::new(),
-        custom_attributes: Map::new(),
-        message: None,
-    };
+    let beginning = Beginning { source_id: Some(source.to_owned()), ..desk.beginning() };
     match start(&desk.app, &desk.member, beginning).await {
         Ok(view) => Some(view.contact.id),
         Err(StartError::ContactNotFound) => None,

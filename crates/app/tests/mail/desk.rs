@@ -4,9 +4,10 @@ use app::accounts::{Caller, Member};
 use app::conversations::{self, ConversationFilter, ConversationView};
 use app::inbound::ingest::{Ingested, ingest_batch};
 use app::inbound::{MailboxError, OpenMailbox, PullError, pull};
-use app::outbound::{Draft, reply};
+use app::outbound::{Beginning, Draft, reply};
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts, Environment, Hint, Settings, Wake, accounts, job, owed};
+use domain::conversation::ConversationStatus;
 use domain::inbox::Inbox;
 use domain::message::{DeliveryState, Message};
 use domain::{Clock, DisplayId, MessageId, RawEmailId, Secret, Timestamp};
@@ -175,6 +176,23 @@ impl Desk {
     }
 
     /// As if the mailbox had delivered these bytes just now; no server is asked.
+    /// A conversation without a message, in this desk's inbox.
+    pub fn beginning(&self) -> Beginning {
+        Beginning {
+            inbox_id: self.inbox.id,
+            contact_id: None,
+            source_id: None,
+            subject: None,
+            status: ConversationStatus::Open,
+            snoozed_until: None,
+            assignee_id: None,
+            team_id: None,
+            additional_attributes: serde_json::Map::new(),
+            custom_attributes: serde_json::Map::new(),
+            message: None,
+        }
+    }
+
     pub async fn take_in(&self, raw: &str) -> Ingested {
         self.take_in_bytes(raw.replace("\r\n", "\n").replace('\n', "\r\n").as_bytes()).await
     }

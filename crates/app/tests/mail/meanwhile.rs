@@ -7,9 +7,7 @@ use app::accounts;
 use app::conversations::{self, AssignError, BulkChange, BulkError};
 use app::organising::teams::{self, NewTeam};
 use app::outbound::{Beginning, StartError, start};
-use domain::conversation::ConversationStatus;
 use domain::organising::Team;
-use serde_json::Map;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 /// What is done while somebody else has done this and not committed: they do when it waits for them.
@@ -73,19 +71,7 @@ async fn of_muting_and_unmuting_at_once_the_later_has_its_way() {
 }
 
 fn beginning(desk: &Desk, contact: domain::ContactId) -> Beginning {
-    Beginning {
-        inbox_id: desk.inbox.id,
-        contact_id: Some(contact),
-        source_id: None,
-        subject: None,
-        status: ConversationStatus::Open,
-        snoozed_until: None,
-        assignee_id: None,
-        team_id: None,
-        additional_attributes: Map::new(),
-        custom_attributes: Map::new(),
-        message: None,
-    }
+    Beginning { contact_id: Some(contact), ..desk.beginning() }
 }
 
 #[tokio::test]

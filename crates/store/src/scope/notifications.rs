@@ -228,32 +228,19 @@ impl Purge {
     pub async fn sweep_notifications(&self, kept: Duration, most: u32) -> Result<u64> {
         let before = self.inner.now().0.saturating_sub(micros(kept));
         let mut count = 0;
-        let old = "SELECT id FROM notifications WHERE last_activity_at < ? ORDER BY last_activity_at LIMIT ?";
-        count += self.delete_notifications_of(old, &[before]).await?;
+        let old = "notifications WHERE id IN (SELECT id FROM notifications WHERE last_activity_at < ? ORDER BY last_activity_at LIMIT ?)";
+        count += self.delete_in_pieces(old, &[before], AT_ONCE).await?;
         // Looked for where nobody waits for it; removed one person at a time along their list.
         let people: Vec<PersonRow> =
             system("SELECT account_id, user_id FROM notifications GROUP BY account_id, user_id HAVING COUNT(*) > ?")
                 .bind(i64::from(most))
                 .all(&self.inner.read)
                 .await?;
-        let surplus = "SELECT id FROM (SELECT id FROM notifications WHERE account_id = ? AND user_id = ? \
-                       ORDER BY last_activity_at DESC, id DESC LIMIT 1000000 OFFSET ?) AS surplus LIMIT ?";
+        let surplus = "notifications WHERE id IN (SELECT id FROM (SELECT id FROM notifications WHERE account_id = ? AND user_id = ? \
+                       ORDER BY last_activity_at DESC, id DESC LIMIT 1000000 OFFSET ?) AS surplus LIMIT ?)";
         for PersonRow { account_id, user_id } in people {
-            count += self.delete_notifications_of(surplus, &[account_id, user_id, i64::from(most)]).await?;
+            count += self.delete_in_pieces(surplus, &[account_id, user_id, i64::from(most)], AT_ONCE).await?;
         }
         Ok(count)
-    }
-
-    async fn delete_notifications_of(&self, which: &str, values: &[i64]) -> Result<u64> {
-        let mut count = 0;
-        loop {
-            let text = format!("DELETE FROM notifications WHERE id IN ({which})");
-            let statement = values.iter().fold(system(text), |sql, value| sql.bind(*value));
-            let gone = statement.bind(AT_ONCE).run(&self.inner.write).await?;
-            count += gone;
-            if gone == 0 {
-                return Ok(count);
-            }
-        }
     }
 }

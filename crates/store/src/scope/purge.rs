@@ -74,15 +74,17 @@ impl Purge {
     /// Removes rows of owed work that failed longer than `kept` ago. A row that failed is touched no more, so `ready_at` is when it last was
     /// somebody's, or due.
     pub async fn sweep_failed_work(&self, kept: Duration) -> Result<u64> {
+        let which = "owed_work WHERE id IN (SELECT id FROM owed_work WHERE state = 'failed' AND ready_at < {now} - ? ORDER BY id LIMIT ?)";
+        self.delete_in_pieces(which, &[micros(kept)], AT_ONCE).await
+    }
+
+    /// Deletes `which`, a table with its condition, until there is nothing left of it, each piece in a transaction of its own. The condition's
+    /// last value is how many go at once.
+    pub(super) async fn delete_in_pieces(&self, which: &str, values: &[i64], at_once: i64) -> Result<u64> {
         let mut count = 0;
         loop {
-            let gone = system(
-                "DELETE FROM owed_work WHERE id IN (SELECT id FROM owed_work WHERE state = 'failed' AND ready_at < {now} - ? ORDER BY id LIMIT ?)",
-            )
-            .bind(micros(kept))
-            .bind(AT_ONCE)
-            .run(&self.inner.write)
-            .await?;
+            let statement = values.iter().fold(system(format!("DELETE FROM {which}")), |sql, value| sql.bind(*value));
+            let gone = statement.bind(at_once).run(&self.inner.write).await?;
             count += gone;
             if gone == 0 {
                 return Ok(count);
@@ -132,14 +134,7 @@ impl Purge {
             "system_mails WHERE id IN (SELECT id FROM system_mails WHERE created_at < ? AND state <> 'waiting' ORDER BY id LIMIT ?)",
             "connections WHERE id IN (SELECT id FROM connections WHERE updated_at < ? AND status IN ('connected', 'failed', 'expired') ORDER BY id LIMIT ?)",
         ] {
-            loop {
-                let gone =
-                    system(format!("DELETE FROM {ended}")).bind(before).bind(AT_ONCE).run(&self.inner.write).await?;
-                count += gone;
-                if gone == 0 {
-                    break;
-                }
-            }
+            count += self.delete_in_pieces(ended, &[before], AT_ONCE).await?;
         }
         Ok(count)
     }

@@ -276,38 +276,15 @@ impl Purge {
     /// Forgets tellings that ended longer than `kept` ago, and webhooks that were deleted with all that they were told. How many tellings.
     pub async fn sweep_webhook_deliveries(&self, kept: Duration) -> Result<u64> {
         let before = self.inner.now().minus(kept);
-        let mut count = 0;
-        loop {
-            let gone = system(
-                "DELETE FROM webhook_deliveries WHERE id IN \
-                 (SELECT id FROM webhook_deliveries WHERE updated_at < ? AND state <> 'queued' ORDER BY updated_at LIMIT ?)",
-            )
-            .bind(before.0)
-            .bind(MOST_AT_ONCE)
-            .run(&self.inner.write)
-            .await?;
-            count += gone;
-            if gone == 0 {
-                break;
-            }
-        }
+        let old = "webhook_deliveries WHERE id IN \
+                   (SELECT id FROM webhook_deliveries WHERE updated_at < ? AND state <> 'queued' ORDER BY updated_at LIMIT ?)";
+        let mut count = self.delete_in_pieces(old, &[before.0], MOST_AT_ONCE).await?;
         let deleted: Vec<i64> =
             system("SELECT id FROM webhooks WHERE deleted_at IS NOT NULL ORDER BY id").column(&self.inner.read).await?;
+        let told = "webhook_deliveries WHERE id IN (SELECT d.id FROM webhook_deliveries d JOIN webhooks w \
+                    ON w.account_id = d.account_id AND w.id = d.webhook_id WHERE w.id = ? ORDER BY d.id LIMIT ?)";
         for webhook in deleted {
-            loop {
-                let gone = system(
-                    "DELETE FROM webhook_deliveries WHERE id IN (SELECT d.id FROM webhook_deliveries d JOIN webhooks w \
-                     ON w.account_id = d.account_id AND w.id = d.webhook_id WHERE w.id = ? ORDER BY d.id LIMIT ?)",
-                )
-                .bind(webhook)
-                .bind(MOST_AT_ONCE)
-                .run(&self.inner.write)
-                .await?;
-                count += gone;
-                if gone == 0 {
-                    break;
-                }
-            }
+            count += self.delete_in_pieces(told, &[webhook], MOST_AT_ONCE).await?;
             system("DELETE FROM webhooks WHERE id = ?").bind(webhook).run(&self.inner.write).await?;
         }
         Ok(count)

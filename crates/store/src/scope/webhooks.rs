@@ -9,7 +9,6 @@ use crate::*;
 use domain::webhook::{Disabled, DisabledReason, Webhook};
 use domain::{InboxId, Secret, Timestamp, WebhookDeliveryId, WebhookId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use std::time::Duration;
 
 const SECRET: &str = "webhook.secret";
 
@@ -256,7 +255,7 @@ impl AccountScope {
         Ok(Some(WebhookTelling {
             delivery,
             webhook: row.webhook()?,
-            paused_for: Duration::from_micros(u64::try_from(row.paused_for).unwrap_or(0)),
+            is_paused: row.paused_for > 0,
             secrets: self.open_webhook(&row)?,
         }))
     }

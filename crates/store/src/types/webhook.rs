@@ -78,8 +78,8 @@ pub struct WebhookDelivery {
 pub struct WebhookTelling {
     pub delivery: WebhookDelivery,
     pub webhook: Webhook,
-    /// It is left alone for so much longer.
-    pub paused_for: std::time::Duration,
+    /// It is left alone for a while.
+    pub is_paused: bool,
     pub secrets: WebhookSecrets,
 }
 
