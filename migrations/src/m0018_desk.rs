@@ -51,7 +51,12 @@ const STATEMENTS: &[&str] = &[
     // The few that sleep, of all accounts together: the schedule asks for those whose time is up.
     "CREATE INDEX conversations_snoozed ON conversations (snoozed_until, id) WHERE status = 'snoozed' AND snoozed_until IS NOT NULL",
     // The few that are unread: the badges beside inboxes, teams and labels.
-    "CREATE INDEX conversations_unread ON conversations (account_id, status, inbox_id, assignee_id, team_id, id) WHERE unread_count > 0",
+    // In the order in which they are counted, with all that is looked at: no row is read.
+    "CREATE INDEX conversations_unread ON conversations (account_id, status, inbox_id, team_id, assignee_id, unread_count) WHERE unread_count > 0",
+    // The list is walked, newest first. By any other order it is sorted, within the index: it has what lists are sorted and chosen by.
+    "DROP INDEX conversations_list",
+    "CREATE INDEX conversations_list ON conversations (account_id, status, last_activity_at DESC, id DESC, \
+        inbox_id, assignee_id, team_id, priority, created_at, waiting_since, unread_count)",
     "CREATE TABLE canned_responses (
         {id},
         {account},

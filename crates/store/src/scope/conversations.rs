@@ -73,14 +73,7 @@ impl AccountScope {
             AssigneeFilter::Assigned => conditions.and("c.assignee_id IS NOT NULL", []),
             AssigneeFilter::All => {}
         }
-        let condition = format!("{} ORDER BY {} LIMIT ? OFFSET ?", conditions.text, order(filter.sort));
-        let rows = conditions
-            .bound(where_conversation(self.id, &condition))
-            .bind(i64::from(CONVERSATIONS_PER_PAGE))
-            .bind(i64::from(filter.page.saturating_sub(1)) * i64::from(CONVERSATIONS_PER_PAGE))
-            .all(&self.inner.read)
-            .await?;
-        Ok(ConversationPage { counts, items: views_of(&self.inner.read, self.id, rows, None).await? })
+        Ok(ConversationPage { counts, items: self.page(&conditions, filter, CONVERSATIONS_PER_PAGE).await? })
     }
 
     /// One page of what is found, without counts.
@@ -108,7 +101,21 @@ impl AccountScope {
         per_page: u32,
     ) -> Result<Vec<ConversationView>> {
         let conditions = without_assignee(self.inner.backend, self.id, viewer, filter);
-        let condition = format!("{} ORDER BY {} LIMIT ? OFFSET ?", conditions.text, order(filter.sort));
+        self.page(&conditions, filter, per_page).await
+    }
+
+    /// Which they are is found in an index alone (`conversations_list`, m0018); then only these are read, with their contacts.
+    async fn page(
+        &self,
+        conditions: &Conditions,
+        filter: &ConversationFilter,
+        per_page: u32,
+    ) -> Result<Vec<ConversationView>> {
+        let order = order(filter.sort);
+        let condition = format!(
+            "c.account_id = :account AND c.id IN (SELECT c.id FROM conversations c WHERE {} ORDER BY {order} LIMIT ? OFFSET ?) ORDER BY {order}",
+            conditions.text
+        );
         let rows = conditions
             .bound(where_conversation(self.id, &condition))
             .bind(i64::from(per_page))

@@ -17,7 +17,8 @@ struct PlaceRow {
 
 #[derive(Debug, FromQueryResult)]
 struct LabelRow {
-    label_id: i64,
+    /// `None`: those without a label.
+    label_id: Option<i64>,
     total: i64,
 }
 
@@ -48,15 +49,19 @@ impl AccountScope {
         if counts.all == 0 {
             return Ok(counts);
         }
+        // Joined so that it begins with what is unread: labels are kept by all that ever had them. Without labels nothing is looked at.
         let text = format!(
             "SELECT l.id AS label_id, COUNT(*) AS total FROM conversations c \
-             JOIN conversation_labels m ON m.account_id = c.account_id AND m.conversation_id = c.id \
-             JOIN labels l ON l.account_id = m.account_id AND l.title = m.title WHERE {} AND {UNREAD} GROUP BY l.id",
+             LEFT JOIN conversation_labels m ON m.account_id = c.account_id AND m.conversation_id = c.id \
+             LEFT JOIN labels l ON l.account_id = m.account_id AND l.title = m.title WHERE {} AND {UNREAD} \
+             AND EXISTS (SELECT 1 FROM labels x WHERE x.account_id = :account) GROUP BY l.id",
             conditions.text
         );
         let rows: Vec<LabelRow> = conditions.bound(self.sql(text)).all(&self.inner.read).await?;
         for row in rows {
-            counts.labels.insert(LabelId(row.label_id), number("count", row.total)?);
+            if let Some(label) = row.label_id {
+                counts.labels.insert(LabelId(label), number("count", row.total)?);
+            }
         }
         Ok(counts)
     }
