@@ -1,7 +1,7 @@
 // People come in: an invitation is accepted with its link, a password is forgotten, and what one may see follows from who one is.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { World } from './world.mjs'
+import { eventually, World } from './world.mjs'
 
 const world = await World.start()
 
@@ -58,4 +58,50 @@ test('where no mail leaves, a forgotten password says whom to ask', async () => 
   await page.getByRole('alert').waitFor()
   assert.match(await page.getByRole('alert').innerText(), /administrator|mail/i)
   await browser.close()
+})
+
+test('who looks elsewhere is told on their device of what they chose, and comes to it from there', async () => {
+  const bob = await world.agent('Bob Builder', 'bob@demo.example')
+  const [conversation] = (await world.api('GET', '/conversations?assignee_type=all')).data.payload
+  const give = async (assignee_id) => world.api('POST', `/conversations/${conversation.id}/assignments`, { assignee_id })
+  const page = await world.page({ email: 'bob@demo.example', password: 'a-long-password-1' })
+  // What the browser would show is kept instead; and nobody looks at the page.
+  await page.addInitScript(() => {
+    window.shown = []
+    document.hasFocus = () => window.looksHere ?? false
+    window.Notification = class {
+      static permission = 'granted'
+      static requestPermission = async () => 'granted'
+      constructor(title, options) {
+        Object.assign(this, { title, ...options })
+        window.shown.push(this)
+      }
+      close() {}
+    }
+  })
+  const shown = () => page.evaluate(() => window.shown.map(({ title, body }) => ({ title, body })))
+  await page.goto(`${world.base}/app/accounts/${world.account}/settings/profile`)
+  const box = page.getByLabel('One is assigned to me: on devices')
+  assert.equal(await box.isChecked(), true)
+  await box.click()
+  await eventually('it is kept', async () => !(await box.isChecked()))
+  await give(bob.id)
+  await page.getByRole('button', { name: 'Notifications 1 unread' }).waitFor()
+  assert.deepEqual(await shown(), [])
+  await box.click()
+  await eventually('it is kept', () => box.isChecked())
+  await give(null)
+  await give(bob.id)
+  const [told] = await eventually('it is shown', async () => (await shown()).length && (await shown()))
+  assert.equal(told.title, `A conversation (#${conversation.id}) has been assigned to you`)
+  await page.evaluate(() => window.shown[0].onclick())
+  await page.waitForURL(`**/conversations/${conversation.id}`)
+  // Whoever looks at the page has the bell.
+  await page.evaluate(() => (window.looksHere = true))
+  await give(null)
+  await give(bob.id)
+  await page.getByRole('button', { name: /Notifications 1 unread/ }).waitFor()
+  assert.equal((await shown()).length, 1)
+  assert.deepEqual(page.problems, [])
+  await page.context().close()
 })

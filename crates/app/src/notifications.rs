@@ -1,7 +1,8 @@
 //! What people are told about, and what they do with it.
 //!
 //! A notification is made in the transaction of its cause, for everybody it concerns but whoever did it. Of each conversation a person has
-//! one, the latest; and only they hear of it. Mail and devices are told nothing yet: what people chose for them is kept.
+//! one, the latest; and only they hear of it. Whoever asked for a mail is sent one if they have not read it within two minutes, where the
+//! installation can send mail. Devices are told by the page that is open on them, and by nothing else.
 
 use crate::accounts::Member;
 use crate::conversations::snapshot;
@@ -13,6 +14,7 @@ use domain::notification::{Notification, NotificationKind, NotificationSettings}
 use domain::{ConversationId, NotificationId, Timestamp, UserId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use store::{ConversationView, NewNotification, StoreError, Tx};
 pub use store::{NotificationChange, NotificationFilter, NotificationPage};
 
@@ -26,6 +28,9 @@ pub enum NotificationError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Whoever is at work reads it within this time, and needs no mail.
+const MAILED_AFTER: Duration = Duration::from_secs(120);
 
 /// Whom what happened in a transaction concerns.
 #[derive(Debug, Default)]
@@ -79,15 +84,15 @@ impl Notices {
     }
 
     /// Writes them, and tells each person. A few statements, whatever there is to tell; none for nothing.
-    pub async fn tell(self, tx: &mut Tx) -> Result<(), StoreError> {
+    pub async fn tell(self, app: &App, tx: &mut Tx) -> Result<(), StoreError> {
         if self.of.is_empty() && self.said.is_empty() {
             return Ok(());
         }
         // Apart: it is seldom gone through, and would make everything that may tell somebody as large as itself.
-        Box::pin(self.tell_them(tx)).await
+        Box::pin(self.tell_them(app, tx)).await
     }
 
-    async fn tell_them(mut self, tx: &mut Tx) -> Result<(), StoreError> {
+    async fn tell_them(mut self, app: &App, tx: &mut Tx) -> Result<(), StoreError> {
         let said = std::mem::take(&mut self.said);
         if !said.is_empty() {
             let ids: Vec<ConversationId> = said.iter().map(|(conversation, _)| *conversation).collect();
@@ -110,6 +115,9 @@ impl Notices {
             })
             .collect();
         let made = tx.notify(&new).await?;
+        if app.settings().mailer.is_some() {
+            tx.owe_notification_mails(&made, MAILED_AFTER).await?;
+        }
         announce(tx, EventKind::NotificationCreated, &made).await
     }
 }

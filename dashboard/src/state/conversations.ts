@@ -19,6 +19,7 @@ export const keys = {
   counts: (account: number) => ['account', account, 'counts'] as const,
   conversation: (account: number, id: number) => ['account', account, 'conversation', id] as const,
   messages: (account: number, id: number) => ['account', account, 'messages', id] as const,
+  notificationSettings: (account: number) => ['account', account, 'notification-settings'] as const,
 }
 
 type Pages = InfiniteData<ConversationPage, number>

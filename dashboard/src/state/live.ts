@@ -1,6 +1,7 @@
 // What happens elsewhere, as it happens. One tab holds the stream and tells the others; when it goes, another goes on where it was.
 import { useQueryClient } from '@tanstack/vue-query'
 import { onScopeDispose, reactive, watch, type Ref } from 'vue'
+import { useRouter } from 'vue-router'
 import { client } from '../api/client'
 import type { Message } from '../api/types'
 import { keys, put } from './conversations'
@@ -64,6 +65,10 @@ class Stream {
     navigator.locks.request(`postroom.events.${account}`, { signal: this.ended.signal }, hold).catch(() => {})
   }
 
+  get isHeldHere() {
+    return this.source !== null
+  }
+
   private tell(state: typeof stream.value) {
     stream.value = state
     this.channel.postMessage({ kind: 'state', state } satisfies Told)
@@ -111,6 +116,7 @@ class Stream {
 /** Keeps everything that is shown true while this view stands. */
 export function useLive(account: Ref<number>) {
   const queries = useQueryClient()
+  const router = useRouter()
   const { profile, path } = useSession()
   let pending = new Set<number>()
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -140,6 +146,14 @@ export function useLive(account: Ref<number>) {
     timer = setTimeout(() => void refresh(), 120)
   }
 
+  // Told by the tab that holds the stream, for all of them.
+  function onDevice(told: unknown) {
+    if (!told || !running?.isHeldHere) return
+    const wanted = () => queries.fetchQuery({ queryKey: keys.notificationSettings(account.value), queryFn: () => client.GET('/api/v1/accounts/{account_id}/notification_settings', { params: { path: path.value } }), staleTime: 60_000 })
+    const open = (conversation: number) => void router.push({ name: 'desk', params: { account: account.value, conversation } })
+    void import('./devices').then(({ show }) => show(told as Parameters<typeof show>[0], async () => (await wanted()).selected_push_flags, open)).catch(() => {})
+  }
+
   function happened({ name, data }: Happened) {
     const conversation = data.conversation as { id?: number } | undefined
     // Who looks at what is told anew to whoever begins to follow.
@@ -165,6 +179,7 @@ export function useLive(account: Ref<number>) {
     if (name.startsWith('inbox.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
     if (name.startsWith('label.') || name.startsWith('team.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'organising'] })
     if (name.startsWith('contact.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'contact'] })
+    if (name === 'notification.created') onDevice(data.notification)
     if (name.startsWith('notification.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'notifications'] })
     if (name === 'presence.update') void queries.invalidateQueries({ queryKey: ['account', account.value, 'agents'] })
   }

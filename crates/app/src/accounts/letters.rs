@@ -3,6 +3,7 @@
 //! Names of people and accounts are anybody's words, and these mails go to strangers: a name is cut, stands on one line, holds no address of
 //! a page, and is escaped in HTML.
 
+use domain::notification::NotificationKind;
 use domain::webhook::DisabledReason;
 use std::time::Duration;
 use store::{SystemMail, SystemMailKind, SystemMailSender};
@@ -49,6 +50,15 @@ pub fn letter(mail: &SystemMail, link: &str, lasts: Option<Duration>) -> Letter 
             "Open it",
             "Enable it in the settings when its address takes events again.",
         ),
+        SystemMailKind::Notification => {
+            let (which, what) = notification(mail);
+            (
+                format!("{account}: {which}"),
+                what,
+                "Open it",
+                "You asked to be told of this by mail. Your profile's page says of what you are told.",
+            )
+        }
     };
     let hello = format!("Hello {},", name(mail.user.available_name()));
     let text = [
@@ -80,6 +90,28 @@ fn webhook_disabled(mail: &SystemMail) -> String {
         DisabledReason::ByPerson => "by an administrator",
     };
     format!("The webhook \u{201c}{address}\u{201d} is told of nothing any more, {why}.")
+}
+
+/// Which conversation, and what is new in it. What was said is read where it was said.
+fn notification(mail: &SystemMail) -> (String, String) {
+    let Some(about) = &mail.about else { return Default::default() };
+    let number = about.display_id;
+    let which = match about.subject.as_deref().map(name).filter(|subject| !subject.is_empty()) {
+        Some(subject) => format!("conversation {number}, \u{201c}{subject}\u{201d}"),
+        None => format!("conversation {number}"),
+    };
+    let what = match about.kind {
+        NotificationKind::ConversationMention => format!("A note in {which} names you."),
+        NotificationKind::ConversationAssignment => format!("You were given {which}."),
+        NotificationKind::AssignedConversationNewMessage => {
+            format!("There is a new message in {which}, which is yours.")
+        }
+        NotificationKind::ParticipatingConversationNewMessage => {
+            format!("There is a new message in {which}, in which you take part.")
+        }
+        NotificationKind::ConversationCreation => format!("Somebody began {which}."),
+    };
+    (which, what)
 }
 
 fn sender(by: &SystemMailSender) -> String {
@@ -146,6 +178,8 @@ mod tests {
             is_member: true,
             needs: Needs::Password,
             webhook: None,
+            about: None,
+            is_fetched: false,
         }
     }
 

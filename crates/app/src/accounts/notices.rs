@@ -83,13 +83,15 @@ pub(crate) async fn give_up(work: &ClaimedWork, failure: &Failure) -> Result<(),
     Ok(())
 }
 
-/// They left the account, or have set their password meanwhile.
+/// They left the account, have set their password meanwhile, or have read what it is about.
 fn is_over(mail: &SystemMail) -> bool {
     match mail.kind {
         SystemMailKind::Invitation => !mail.is_member || mail.needs == store::Needs::Nothing,
         SystemMailKind::Added => !mail.is_member,
         SystemMailKind::PasswordReset => false,
         SystemMailKind::WebhookDisabled => !mail.is_member || mail.webhook.is_none(),
+        // Where it would come in again, it might be told of again, and so for ever.
+        SystemMailKind::Notification => !mail.is_member || mail.about.is_none() || mail.is_fetched,
     }
 }
 
@@ -97,6 +99,7 @@ fn is_over(mail: &SystemMail) -> bool {
 fn worth_until(mail: &SystemMail) -> Timestamp {
     mail.created_at.plus(match mail.kind {
         SystemMailKind::PasswordReset => links::RESET_LASTS,
+        SystemMailKind::Notification => Duration::from_secs(24 * 3600),
         SystemMailKind::Invitation | SystemMailKind::Added | SystemMailKind::WebhookDisabled => {
             Duration::from_secs(3 * 24 * 3600)
         }
@@ -110,6 +113,11 @@ async fn try_once(app: &App, work: &ClaimedWork, mail: &SystemMail) -> Result<Re
     };
     let (link, lasts) = match mail.kind {
         SystemMailKind::Added | SystemMailKind::WebhookDisabled => (app.settings().link(PAGE), None),
+        SystemMailKind::Notification => {
+            let number = mail.about.as_ref().map_or(0, |about| about.display_id.0);
+            let page = format!("{PAGE}/accounts/{}/conversations/{number}", work.scope.account_id());
+            (app.settings().link(&page), None)
+        }
         SystemMailKind::Invitation => {
             let link = minted(app, work, mail, LinkPurpose::Invitation).await?;
             (link, Some(links::INVITATION_LASTS))

@@ -79,7 +79,7 @@ pub async fn change_many(
         let mut after = before.clone();
         apply(&mut after, wanted, assignee.as_ref(), team.as_ref(), &add, &remove);
         let by = By::User(&member.agent.user);
-        let written = match change::write(&mut tx, &before, &after, by, app.now()).await {
+        let written = match change::write(app, &mut tx, &before, &after, by).await {
             Err(StoreError::Conflict(_)) => return Err(AssignError::NoSuchTeam.into()),
             written => written?,
         };

@@ -26,7 +26,7 @@ pub(crate) async fn change(
     let before = lock(&mut tx, id).await?;
     let mut after = before.clone();
     change(&mut after);
-    let Some(view) = write(&mut tx, &before, &after, By::User(&member.agent.user), app.now()).await? else {
+    let Some(view) = write(app, &mut tx, &before, &after, By::User(&member.agent.user)).await? else {
         tx.rollback().await?;
         return Ok(before);
     };
@@ -44,11 +44,11 @@ pub(crate) async fn lock(tx: &mut Tx, id: domain::ConversationId) -> Result<Conv
 /// Writes what differs of a conversation that is locked. `None`: nothing does, and nothing was written. A contact's block is told here and
 /// written by whoever locked the contact.
 pub(crate) async fn write(
+    app: &App,
     tx: &mut Tx,
     before: &ConversationView,
     after: &ConversationView,
     by: By<'_>,
-    now: Timestamp,
 ) -> Result<Option<ConversationView>, StoreError> {
     let changed = changed_attributes(before, after);
     if changed.is_empty() {
@@ -64,7 +64,7 @@ pub(crate) async fn write(
         tx.change_participants(is.id, &[assignee], People::Add).await?;
     }
     for line in activity::lines(before, after, by) {
-        activity::record(tx, &conversation, line, now).await?;
+        activity::record(tx, &conversation, line, app.now()).await?;
     }
     let Some(view) = tx.conversation_view(is.id).await? else { return Ok(None) };
     let mut payload = snapshot::conversation(&view);
@@ -81,7 +81,7 @@ pub(crate) async fn write(
     if was.assignee_id != is.assignee_id {
         let mut notices = Notices::default();
         notices.assigned(is, by.user_id());
-        notices.tell(tx).await?;
+        notices.tell(app, tx).await?;
     }
     Ok(Some(view))
 }

@@ -142,7 +142,7 @@ async fn set_muted(app: &App, member: &Member, conversation: DisplayId, muted: b
             set_status(&mut after.conversation, ConversationStatus::Resolved, None);
         }
         let by = By::User(&member.agent.user);
-        if change::write(&mut tx, &before, &after, by, app.now()).await?.is_none() {
+        if change::write(app, &mut tx, &before, &after, by).await?.is_none() {
             tx.rollback().await?;
             return Ok(());
         }

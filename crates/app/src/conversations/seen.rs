@@ -23,7 +23,7 @@ pub async fn update_last_seen(
         after.conversation.assignee_last_seen_at = Some(now);
     }
     let view = if before.unread_count > 0 {
-        change::write(&mut tx, &before, &after, By::User(&member.agent.user), now).await?
+        change::write(app, &mut tx, &before, &after, By::User(&member.agent.user)).await?
     } else {
         let conversation = tx.update_conversation(&after.conversation).await?;
         Some(ConversationView { conversation, ..after })
@@ -36,7 +36,6 @@ pub async fn update_last_seen(
 /// The last of what came in is unread again, where nothing is. Where nothing ever came in, nothing is.
 pub async fn mark_unread(app: &App, member: &Member, conversation: DisplayId) -> Result<ConversationView, ReadError> {
     let id = list::seen(member, conversation).await?.id;
-    let now = app.now();
     let mut tx = member.scope.begin().await?;
     let before = change::lock(&mut tx, id).await?;
     let came = if before.unread_count > 0 { None } else { tx.last_incoming_at(id).await? };
@@ -49,7 +48,7 @@ pub async fn mark_unread(app: &App, member: &Member, conversation: DisplayId) ->
     let seen = &mut after.conversation;
     seen.agent_last_seen_at = Some(just_before);
     seen.assignee_last_seen_at = seen.assignee_last_seen_at.map(|at| at.min(just_before));
-    let view = change::write(&mut tx, &before, &after, By::User(&member.agent.user), now).await?;
+    let view = change::write(app, &mut tx, &before, &after, By::User(&member.agent.user)).await?;
     tx.commit().await?;
     app.wake(Hint::Account(before.conversation.account_id));
     Ok(view.unwrap_or(before))

@@ -102,7 +102,7 @@ async fn wake(app: &App, snooze: &DueSnooze) -> Result<bool, StatusError> {
     }
     let mut after = before.clone();
     set_status(&mut after.conversation, ConversationStatus::Open, None);
-    change::write(&mut tx, &before, &after, By::SnoozeEnded, now).await?;
+    change::write(app, &mut tx, &before, &after, By::SnoozeEnded).await?;
     tx.commit().await?;
     app.wake(Hint::Account(before.conversation.account_id));
     Ok(true)

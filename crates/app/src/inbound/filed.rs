@@ -3,6 +3,7 @@
 //! Events carry what is there after the batch, since nobody can see a moment inside it.
 
 use super::ingest::Prepared;
+use crate::App;
 use crate::conversations::snapshot;
 use crate::notifications::Notices;
 use domain::contact::Contact;
@@ -176,7 +177,7 @@ impl Batch {
     }
 
     /// The events, in the order of the mails: a conversation before its messages, and what became of it after them.
-    pub async fn announce(&self, tx: &mut Tx, inbox: InboxId, filed: FiledBatch) -> Result<(), StoreError> {
+    pub async fn announce(&self, app: &App, tx: &mut Tx, inbox: InboxId, filed: FiledBatch) -> Result<(), StoreError> {
         let known: Vec<ConversationId> =
             self.conversations.values().filter(|c| !c.is_new).map(|c| c.conversation.id).collect();
         let views = if known.is_empty() { Default::default() } else { tx.conversation_views(&known).await? };
@@ -200,11 +201,17 @@ impl Batch {
             }
             tx.append_event(EventKind::ConversationUpdated, Some(inbox), Some(id), payload);
         }
-        self.tell_people(tx, inbox, &filed.messages).await
+        self.tell_people(app, tx, inbox, &filed.messages).await
     }
 
     /// Of what is imported nobody is told: it happened before.
-    async fn tell_people(&self, tx: &mut Tx, inbox: InboxId, messages: &[Message]) -> Result<(), StoreError> {
+    async fn tell_people(
+        &self,
+        app: &App,
+        tx: &mut Tx,
+        inbox: InboxId,
+        messages: &[Message],
+    ) -> Result<(), StoreError> {
         let (mut notices, mut begun) = (Notices::default(), Vec::new());
         for message in messages {
             let is_imported = message.content_attributes.pointer("/email/imported") == Some(&Value::Bool(true));
@@ -227,7 +234,7 @@ impl Batch {
             let told = tx.told_of_new_conversations(inbox).await?;
             begun.into_iter().for_each(|conversation| notices.began(conversation, &told));
         }
-        notices.tell(tx).await
+        notices.tell(app, tx).await
     }
 
     /// As they are after the batch.

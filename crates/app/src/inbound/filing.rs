@@ -110,7 +110,7 @@ impl<'a> Filing<'a> {
         for (mail, _) in mails.iter().zip(&became).filter(|(_, became)| **became == Filed::Message) {
             bounce::mark(tx, self.inbox.id, &mail.reading).await?;
         }
-        batch.announce(tx, self.inbox.id, filed).await?;
+        batch.announce(self.app, tx, self.inbox.id, filed).await?;
         // What this batch made or changed is what the next one of this transaction finds.
         self.conversations.extend(batch.into_conversations());
         Ok(became)

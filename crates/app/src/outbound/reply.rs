@@ -216,7 +216,7 @@ async fn write(
         let payload = snapshot::conversation(&view);
         tx.append_event(EventKind::ConversationUpdated, Some(inbox.id), Some(conversation.id), payload);
     }
-    notices.tell(&mut tx).await?;
+    notices.tell(app, &mut tx).await?;
     tx.commit().await?;
     Ok(Written::New(Box::new(message)))
 }

@@ -26,7 +26,7 @@ async fn listed(desk: &Desk, state: Option<LeftOutState>) -> Vec<RawEmailId> {
     found.iter().map(|email| email.id).collect()
 }
 
-async fn agent(desk: &Desk, email: &str) -> Member {
+pub async fn agent(desk: &Desk, email: &str) -> Member {
     let new = NewAgent {
         name: "Bob".into(),
         email: email.into(),

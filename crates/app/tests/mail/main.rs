@@ -21,6 +21,7 @@ mod lengths;
 mod looking;
 mod mailbox_refusals;
 mod meanwhile;
+mod notified;
 mod pacing;
 mod passwords;
 mod patience;

@@ -6,15 +6,18 @@
 
 use super::account::load_agent;
 use super::convert;
+use super::grants::micros;
 use super::people;
 use super::sql::system;
 use crate::entity::user;
 use crate::error::corrupt;
 use crate::*;
 use domain::account::Role;
+use domain::notification::NotificationKind;
 use domain::webhook::DisabledReason;
-use domain::{EmailAddress, Failure, SystemMailId, Timestamp, UserId};
+use domain::{DisplayId, EmailAddress, Failure, SystemMailId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use std::time::Duration;
 
 #[derive(Debug, FromQueryResult)]
 struct StandingRow {
@@ -35,6 +38,9 @@ struct SystemMailRow {
     webhook_name: Option<String>,
     webhook_url: Option<String>,
     disabled_reason: Option<String>,
+    notification_kind: Option<String>,
+    display_id: Option<i64>,
+    subject: Option<String>,
 }
 
 impl StandingRow {
@@ -127,7 +133,7 @@ impl AccountScope {
             .bind(self.inner.now().0)
             .value(on)
             .await?;
-        owe(on, self.inner.now(), mail.ok_or(StoreError::NotFound("system mail"))?, priority).await
+        owe(on, self.inner.now(), mail.ok_or(StoreError::NotFound("system mail"))?, priority, Duration::ZERO).await
     }
 
     /// What somebody in the account must still do; a mail is owed that says so. `None`: not in the account.
@@ -176,10 +182,18 @@ impl AccountScope {
         let row: Option<SystemMailRow> = self
             .sql(
                 "SELECT s.id, s.kind, s.state, s.user_id, s.created_at, a.name AS account_name, COALESCE(b.display_name, b.name) AS by_name, \
-                 b.email AS by_email, w.name AS webhook_name, w.url AS webhook_url, w.disabled_reason FROM system_mails s \
+                 b.email AS by_email, w.name AS webhook_name, w.url AS webhook_url, w.disabled_reason, \
+                 s.notification_kind, c.display_id, c.subject FROM system_mails s \
                  JOIN accounts a ON a.id = s.account_id LEFT JOIN users b ON b.id = s.by_user_id \
                  LEFT JOIN webhooks w ON w.account_id = s.account_id AND w.id = s.webhook_id AND w.disabled_at IS NOT NULL \
-                 AND w.deleted_at IS NULL WHERE s.account_id = :account AND s.id = ? AND s.user_id IS NOT NULL",
+                 AND w.deleted_at IS NULL \
+                 LEFT JOIN notifications n ON n.account_id = s.account_id AND n.id = s.notification_id AND n.read_at IS NULL \
+                 AND n.snoozed_until IS NULL \
+                 LEFT JOIN account_users au ON au.account_id = n.account_id AND au.user_id = n.user_id AND au.removed_at IS NULL \
+                 LEFT JOIN conversations c ON c.account_id = au.account_id AND c.id = n.conversation_id \
+                 AND (au.role = 'administrator' OR EXISTS (SELECT 1 FROM inbox_members m \
+                   WHERE m.account_id = au.account_id AND m.user_id = au.user_id AND m.inbox_id = c.inbox_id)) \
+                 WHERE s.account_id = :account AND s.id = ? AND s.user_id IS NOT NULL",
             )
             .bind(mail.0)
             .one(&self.inner.read)
@@ -197,6 +211,18 @@ impl AccountScope {
             }
             None => None,
         };
+        let about = match row.notification_kind.zip(row.display_id) {
+            Some((kind, display_id)) => Some(MailedNotification {
+                kind: convert::code("notification kind", &kind, NotificationKind::parse)?,
+                display_id: DisplayId(display_id),
+                subject: row.subject,
+            }),
+            None => None,
+        };
+        let fetched: Option<i64> = system("SELECT COUNT(*) FROM email_channels WHERE mailbox_key = ?")
+            .bind(address.key())
+            .value(&self.inner.read)
+            .await?;
         Ok(Some(SystemMail {
             id: SystemMailId(row.id),
             kind: convert::code("system mail kind", &row.kind, SystemMailKind::parse)?,
@@ -209,6 +235,8 @@ impl AccountScope {
             is_member: needs.is_some(),
             needs: needs.unwrap_or(Needs::Nothing),
             webhook,
+            about,
+            is_fetched: fetched != Some(0),
         }))
     }
 
@@ -224,13 +252,22 @@ impl AccountScope {
 }
 
 /// The work of sending a mail, in the transaction that made it. Of a mail for nobody nothing is owed.
-pub(crate) async fn owe<C: ConnectionTrait>(on: &C, now: Timestamp, mail: i64, priority: OwedPriority) -> Result<()> {
+/// The mail is to be sent when `wait` is over.
+pub(crate) async fn owe<C: ConnectionTrait>(
+    on: &C,
+    now: Timestamp,
+    mail: i64,
+    priority: OwedPriority,
+    wait: Duration,
+) -> Result<()> {
     system(
         "INSERT INTO owed_work (account_id, kind, subject_id, payload, priority, state, due_at, ready_at, created_at, updated_at) \
-         SELECT account_id, ?, id, '{}', ?, 'waiting', {now}, {now}, ?, ? FROM system_mails WHERE id = ? AND account_id IS NOT NULL",
+         SELECT account_id, ?, id, '{}', ?, 'waiting', {now} + ?, {now} + ?, ?, ? FROM system_mails WHERE id = ? AND account_id IS NOT NULL",
     )
     .bind(OwedKind::SendSystemMail.as_str())
     .bind(priority as i64)
+    .bind(micros(wait))
+    .bind(micros(wait))
     .bind(now.0)
     .bind(now.0)
     .bind(mail)

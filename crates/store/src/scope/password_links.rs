@@ -8,6 +8,7 @@ use crate::*;
 use domain::user::User;
 use domain::{Timestamp, UserId};
 use sea_orm::FromQueryResult;
+use std::time::Duration;
 
 #[derive(Debug, FromQueryResult)]
 struct WhoseRow {
@@ -53,7 +54,14 @@ impl SignIn {
         .bind(now.0)
         .value(&tx)
         .await?;
-        invitations::owe(&tx, now, mail.ok_or(StoreError::NotFound("system mail"))?, OwedPriority::Human).await?;
+        invitations::owe(
+            &tx,
+            now,
+            mail.ok_or(StoreError::NotFound("system mail"))?,
+            OwedPriority::Human,
+            Duration::ZERO,
+        )
+        .await?;
         tx.commit().await?;
         Ok(())
     }

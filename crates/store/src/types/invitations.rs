@@ -2,9 +2,10 @@
 
 use super::codes;
 use crate::TokenHash;
+use domain::notification::NotificationKind;
 use domain::user::{Agent, User};
 use domain::webhook::DisabledReason;
-use domain::{EmailAddress, SystemMailId, Timestamp, UserId};
+use domain::{DisplayId, EmailAddress, SystemMailId, Timestamp, UserId};
 
 codes! {
     /// What a mail of the installation's own is about.
@@ -16,6 +17,8 @@ codes! {
         PasswordReset = "password_reset",
         /// A webhook is told of nothing any more until an administrator enables it.
         WebhookDisabled = "webhook_disabled",
+        /// Something in a conversation concerns somebody who asked to be told by mail.
+        Notification = "notification",
     }
 }
 
@@ -94,6 +97,18 @@ pub struct SystemMail {
     pub needs: Needs,
     /// The webhook that it is about, while that is disabled.
     pub webhook: Option<DisabledWebhook>,
+    /// What it tells of, while that is unread and about a conversation that they see.
+    pub about: Option<MailedNotification>,
+    /// What comes to their address comes to a mailbox that is fetched from here.
+    pub is_fetched: bool,
+}
+
+/// A notification as it was when the mail was owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailedNotification {
+    pub kind: NotificationKind,
+    pub display_id: DisplayId,
+    pub subject: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,12 @@ use super::Tx;
 use crate::scope::invitations::owe;
 use crate::{OwedPriority, Result, SystemMailKind, SystemMailState};
 use domain::account::Role;
+use domain::notification::{Notification, NotificationKind, NotificationSettings};
 use domain::{Failure, SystemMailId, WebhookId};
+use std::time::Duration;
+
+/// Rows of one statement.
+const AT_ONCE: usize = 200;
 
 impl Tx {
     /// Every administrator of the account is told that a webhook was disabled. How many there are.
@@ -23,9 +28,41 @@ impl Tx {
             .column(&self.tx)
             .await?;
         for mail in &mails {
-            owe(&self.tx, now, *mail, OwedPriority::Normal).await?;
+            owe(&self.tx, now, *mail, OwedPriority::Normal, Duration::ZERO).await?;
         }
         Ok(mails.len())
+    }
+
+    /// Of these, those that their people want to be told of by mail are, when `wait` is over; nobody twice of the same. How many.
+    pub async fn owe_notification_mails(&mut self, of: &[Notification], wait: Duration) -> Result<usize> {
+        let now = self.scope.inner.now();
+        let usual = NotificationSettings::default().email;
+        let usual: Vec<&str> = usual.into_iter().map(NotificationKind::as_str).collect();
+        let mut count = 0;
+        for some in of.chunks(AT_ONCE) {
+            let mails: Vec<i64> = self
+                .sql(
+                    "INSERT INTO system_mails (account_id, user_id, kind, notification_id, notification_kind, state, created_at) \
+                     SELECT n.account_id, n.user_id, ?, n.id, n.kind, 'waiting', ? FROM notifications n \
+                     JOIN account_users au ON au.account_id = n.account_id AND au.user_id = n.user_id \
+                     AND au.removed_at IS NULL AND NOT au.awaits_proof \
+                     LEFT JOIN notification_settings s ON s.account_id = n.account_id AND s.user_id = n.user_id \
+                     WHERE n.account_id = :account AND n.id IN (??) \
+                     AND (s.email_flags LIKE '%\"' || n.kind || '\"%' OR (s.email_flags IS NULL AND n.kind IN (??))) \
+                     AND NOT EXISTS (SELECT 1 FROM system_mails w WHERE w.notification_id = n.id AND w.state = 'waiting') RETURNING id",
+                )
+                .bind(SystemMailKind::Notification.as_str())
+                .bind(now.0)
+                .list(some.iter().map(|one| one.id.0))
+                .list(usual.iter().copied())
+                .column(&self.tx)
+                .await?;
+            count += mails.len();
+            for mail in &mails {
+                owe(&self.tx, now, *mail, OwedPriority::Normal, wait).await?;
+            }
+        }
+        Ok(count)
     }
 
     pub async fn end_system_mail(
