@@ -12,6 +12,7 @@ use domain::contact::Contact;
 use domain::conversation::Conversation;
 use domain::{AccountId, ConversationId, DisplayId, InboxId};
 use sea_orm::{FromQueryResult, Value};
+use std::collections::HashMap;
 
 #[derive(Debug, FromQueryResult)]
 struct CountRow {
@@ -111,17 +112,25 @@ impl AccountScope {
         filter: &ConversationFilter,
         per_page: u32,
     ) -> Result<Vec<ConversationView>> {
-        let order = order(filter.sort);
-        let condition = format!(
-            "c.account_id = :account AND c.id IN (SELECT c.id FROM conversations c WHERE {} ORDER BY {order} LIMIT ? OFFSET ?) ORDER BY {order}",
-            conditions.text
+        let text = format!(
+            "SELECT c.id FROM conversations c WHERE {} ORDER BY {} LIMIT ? OFFSET ?",
+            conditions.text,
+            order(filter.sort)
         );
-        let rows = conditions
-            .bound(where_conversation(self.id, &condition))
+        let ids: Vec<i64> = conditions
+            .bound(self.sql(text))
             .bind(i64::from(per_page))
             .bind(i64::from(filter.page.saturating_sub(1)) * i64::from(per_page))
-            .all(&self.inner.read)
+            .column(&self.inner.read)
             .await?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Two statements, not one within the other: of those, SQLite walks through all conversations and picks the page's.
+        let places: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+        let named = where_conversation(self.id, "c.account_id = :account AND c.id IN (??)");
+        let mut rows: Vec<ConversationRow> = named.list(ids).all(&self.inner.read).await?;
+        rows.sort_by_key(|row| places.get(&row.conversation.id).copied());
         views_of(&self.inner.read, self.id, rows, None).await
     }
 
