@@ -50,10 +50,22 @@ fn every_mistake_in_the_environment_is_named_at_once() -> Result<()> {
         .env("DATABASE_URL", "mysql://x")
         .env("MICROSOFT_LOGIN_URL", "https://login.microsoftonline.com.evil.example")
         .env("POSTROOM_SECRET_KEY", "short")
+        // Below what a webhook is tried for, and more than its answer is waited for.
+        .env("EVENTS_KEPT_HOURS", "23")
+        .env("WEBHOOK_TIMEOUT", "31")
         .output()?;
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    for name in ["LISTEN_ADDR", "DATABASE_URL", "MICROSOFT_LOGIN_URL", "POSTROOM_SECRET_KEY", "FRONTEND_URL"] {
+    let names = [
+        "LISTEN_ADDR",
+        "DATABASE_URL",
+        "MICROSOFT_LOGIN_URL",
+        "POSTROOM_SECRET_KEY",
+        "FRONTEND_URL",
+        "EVENTS_KEPT_HOURS",
+        "WEBHOOK_TIMEOUT",
+    ];
+    for name in names {
         assert!(said.contains(name), "{name} is not named:\n{said}");
     }
     Ok(())

@@ -42,5 +42,6 @@ mod stopping;
 mod suspended;
 mod takeovers;
 mod telling;
+mod telling_many;
 mod unwritten;
 mod waiting_for_room;

@@ -3,7 +3,9 @@
 use crate::desk::{ADA, Desk, SUPPORT, mail};
 use crate::left_behind::agent;
 use crate::passwords::{GRACE, with_mailer};
+use crate::postgres::on_each;
 use app::accounts::Member;
+use app::notifications::NotificationFilter;
 use app::{conversations, notifications};
 use domain::DisplayId;
 use domain::notification::{NotificationKind, NotificationSettings};
@@ -20,7 +22,18 @@ async fn grace(desk: &Desk) -> Member {
         "INSERT INTO inbox_members (account_id, inbox_id, user_id, created_at) VALUES ({account}, {inbox}, {user}, 0)"
     ))
     .await;
-    grace
+    entered(desk, &grace).await
+}
+
+/// As they come in now.
+async fn entered(desk: &Desk, member: &Member) -> Member {
+    let caller = app::accounts::Caller {
+        user: member.agent.user.clone(),
+        token_id: desk.member.token_id,
+        kind: app::accounts::TokenKind::Session,
+        account_id: None,
+    };
+    app::accounts::enter(&desk.app, &caller, desk.scope.account_id()).await.expect("a member")
 }
 
 /// Taken from whoever has it, and given to her.
@@ -115,11 +128,34 @@ async fn nobody_is_mailed_of_what_they_did_not_ask_for_may_not_see_or_would_fetc
 async fn grace_as_admin(desk: &Desk, grace: &Member) -> Member {
     let user = grace.agent.user.id;
     desk.outside(&format!("UPDATE account_users SET role = 'administrator' WHERE user_id = {user}")).await;
-    let caller = app::accounts::Caller {
-        user: grace.agent.user.clone(),
-        token_id: desk.member.token_id,
-        kind: app::accounts::TokenKind::Session,
-        account_id: None,
-    };
-    app::accounts::enter(&desk.app, &caller, desk.scope.account_id()).await.expect("a member")
+    entered(desk, grace).await
+}
+
+#[tokio::test]
+async fn of_a_person_the_newest_notifications_are_kept_and_none_for_ever() {
+    on_each(async |desk| {
+        let grace = grace(desk).await;
+        for number in 1..=4 {
+            desk.take_in(&mail(ADA, &format!("{number}@x.example"), &format!("No {number}"), "", "text")).await;
+        }
+        let mut ids: Vec<DisplayId> =
+            desk.conversations().await.iter().map(|view| view.conversation.display_id).collect();
+        ids.sort_unstable();
+        for id in &ids {
+            give(desk, *id, &grace).await;
+            desk.clock.forward(Duration::from_secs(60));
+        }
+        let kept = async || -> Vec<DisplayId> {
+            let page = notifications::list(&desk.app, &grace, NotificationFilter::default()).await.expect("a list");
+            page.items.iter().map(|(_, view)| view.conversation.display_id).collect()
+        };
+        let purge = desk.app.store().purge();
+        assert_eq!(kept().await, [ids[3], ids[2], ids[1], ids[0]]);
+        assert_eq!(purge.sweep_notifications(Duration::from_secs(3600), 3).await.expect("swept"), 1);
+        assert_eq!(kept().await, [ids[3], ids[2], ids[1]]);
+        // The last was made a minute ago, the one before it two.
+        assert_eq!(purge.sweep_notifications(Duration::from_secs(90), 3).await.expect("swept"), 2);
+        assert_eq!(kept().await, [ids[3]]);
+    })
+    .await;
 }

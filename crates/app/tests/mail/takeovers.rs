@@ -1,13 +1,14 @@
 //! Users are global, so whoever makes one up in their own tenant tries to come into another with it.
 
-use crate::desk::Desk;
+use crate::desk::{ADA, Desk, mail};
 use crate::passwords::{FIRST, GRACE, SECOND, caller, new_agent, place, set, signs_in, tenant, with_mailer};
 use app::accounts::{
     self, Caller, CreateAccountError, Credential, NewAccount, ProfileChange, SetPasswordError, TokenAsked,
 };
+use app::conversations::{self, ParticipantError, People};
 use domain::account::Role;
 use domain::{AccountId, Secret};
-use store::{LinkPurpose, NewPasswordLink, TokenHash};
+use store::{LinkPurpose, NewPasswordLink, Standing, TokenHash, Watcher};
 
 const THIRD: &str = "a third battery clip";
 
@@ -195,4 +196,27 @@ async fn a_reset_of_a_token_that_fails_takes_nothing_away() {
     desk.outside("CREATE TRIGGER full BEFORE INSERT ON api_tokens BEGIN SELECT RAISE(ABORT, 'full'); END").await;
     accounts::reset_access_token(&desk.app, &known).await.expect_err("the disk is full");
     assert!(lives(&desk, &token).await.is_some());
+}
+
+#[tokio::test]
+async fn who_has_yet_to_show_that_the_address_is_theirs_takes_part_in_nothing() {
+    with_mailer(async |desk, _| {
+        desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
+        let id = desk.conversation().await.conversation.display_id;
+        let (_, eve) = tenant(desk, "evil").await;
+        let email = "grace@contoso.example";
+        accounts::invite(&desk.app, &eve, new_agent(email, Some(FIRST))).await.expect("made up");
+        let invited = accounts::invite(&desk.app, &desk.member, new_agent(email, None)).await.expect("invited");
+        let grace = invited.agent.user.id;
+        desk.outside(&format!("UPDATE account_users SET role = 'administrator' WHERE user_id = {grace}")).await;
+        let added = conversations::change_participants(&desk.app, &desk.member, id, &[grace], People::Add).await;
+        assert!(matches!(added, Err(ParticipantError::CannotSee)), "{added:?}");
+        let token = desk.member.token_id;
+        let mine = Watcher { user: desk.member.agent.user.id, token };
+        let hers = Watcher { user: grace, token };
+        let audience = desk.scope.audience(&[mine, hers]).await.expect("an audience");
+        let sees = |watcher: &Watcher| matches!(audience.of(watcher), Standing::Sees(_));
+        assert!(sees(&mine) && !sees(&hers), "{audience:?}");
+    })
+    .await;
 }

@@ -17,24 +17,24 @@ fn subscribed(url: &str, to: &[&str]) -> NewWebhook {
     NewWebhook { url: url.to_owned(), subscriptions, ..NewWebhook::default() }
 }
 
-async fn told_of_contacts(desk: &Desk, receiver: &Receiver) -> (Webhook, Secret) {
+pub async fn told_of_contacts(desk: &Desk, receiver: &Receiver) -> (Webhook, Secret) {
     let new = subscribed(&receiver.url(), &["contact_created"]);
     webhooks::create(&desk.app, &desk.member, new).await.expect("made")
 }
 
 /// Somebody new writes; what is owed is done.
-async fn somebody_writes(desk: &Desk, number: u32) {
+pub async fn somebody_writes(desk: &Desk, number: u32) {
     let from = format!("{number}@new.example");
     desk.take_in(&mail(&from, &format!("{number}@x.example"), "Hello", "", "hello")).await;
     dispatched(desk).await;
     desk.work().await;
 }
 
-async fn dispatched(desk: &Desk) {
+pub async fn dispatched(desk: &Desk) {
     while webhooks::dispatch(&desk.app).await.expect("looked") {}
 }
 
-async fn log(desk: &Desk, webhook: &Webhook) -> Vec<WebhookDelivery> {
+pub async fn log(desk: &Desk, webhook: &Webhook) -> Vec<WebhookDelivery> {
     webhooks::deliveries(&desk.app, &desk.member, webhook.id, None, 1).await.expect("a log").0
 }
 
@@ -55,7 +55,7 @@ async fn owed(desk: &Desk) -> usize {
     desk.number("SELECT COUNT(*) FROM owed_work WHERE kind = 'deliver_webhook' AND state = 'waiting'").await
 }
 
-async fn in_private_networks(story: impl AsyncFn(&Desk)) {
+pub async fn in_private_networks(story: impl AsyncFn(&Desk)) {
     on_each_tuned(|settings| settings.webhook_private_networks = true, story).await;
 }
 
