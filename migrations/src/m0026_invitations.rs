@@ -49,14 +49,15 @@ const STATEMENTS: &[&str] = &[
         user_id BIGINT REFERENCES users (id) ON DELETE CASCADE,
         kind TEXT NOT NULL,
         by_user_id BIGINT REFERENCES users (id) ON DELETE CASCADE,
-        notification_id BIGINT REFERENCES notifications (id) ON DELETE CASCADE,
+        notification_id BIGINT,
         notification_kind TEXT,
         state TEXT NOT NULL,
         failure TEXT,
         created_at BIGINT NOT NULL,
-        ended_at BIGINT
+        ended_at BIGINT,
+        FOREIGN KEY (account_id, notification_id) REFERENCES notifications (account_id, id) ON DELETE CASCADE
     )",
-    "CREATE INDEX system_mails_notification ON system_mails (notification_id)",
+    "CREATE INDEX system_mails_notification ON system_mails (account_id, notification_id)",
     "CREATE INDEX system_mails_account ON system_mails (account_id)",
     "CREATE INDEX system_mails_user ON system_mails (user_id)",
     "CREATE INDEX system_mails_by ON system_mails (by_user_id)",

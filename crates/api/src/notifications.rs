@@ -255,7 +255,8 @@ impl NotificationsApi {
 
     /// Choose what one wants to be told
     ///
-    /// New conversations are told only to members of the inbox who chose it, for mail or devices. Neither is used yet.
+    /// New conversations are told only to members of the inbox who chose it, for mail or devices. A mail is sent two minutes
+    /// later to whoever has not read it by then and has shown that their address is theirs, at most 30 an hour; devices are told by an open page.
     #[oai(
         path = "/api/v1/accounts/:account_id/notification_settings",
         method = "put",

@@ -217,11 +217,23 @@ pub async fn delete(app: &App, member: &Member, id: NotificationId) -> Result<()
 pub async fn read_all(app: &App, member: &Member, about: Option<ConversationId>) -> Result<(), NotificationError> {
     let user = member.agent.user.id;
     let mut tx = member.scope.begin().await?;
-    if tx.read_notifications(user, about).await? > 0 {
-        announce_many(&mut tx, user, EventKind::NotificationUpdated).await?;
+    match about {
+        Some(conversation) => seen(&mut tx, user, conversation).await?,
+        None if tx.read_notifications(user, None).await? > 0 => {
+            announce_many(&mut tx, user, EventKind::NotificationUpdated).await?;
+        }
+        None => {}
     }
     tx.commit().await?;
     app.wake(Hint::Account(member.scope.account_id()));
+    Ok(())
+}
+
+/// Whoever looks at a conversation has read what they were told of it.
+pub(crate) async fn seen(tx: &mut Tx, user: UserId, conversation: ConversationId) -> Result<(), StoreError> {
+    if tx.read_notifications(user, Some(conversation)).await? > 0 {
+        announce_many(tx, user, EventKind::NotificationUpdated).await?;
+    }
     Ok(())
 }
 

@@ -180,6 +180,7 @@ mod tests {
             webhook: None,
             about: None,
             is_fetched: false,
+            is_proved: true,
         }
     }
 

@@ -91,7 +91,7 @@ fn is_over(mail: &SystemMail) -> bool {
         SystemMailKind::PasswordReset => false,
         SystemMailKind::WebhookDisabled => !mail.is_member || mail.webhook.is_none(),
         // Where it would come in again, it might be told of again, and so for ever.
-        SystemMailKind::Notification => !mail.is_member || mail.about.is_none() || mail.is_fetched,
+        SystemMailKind::Notification => !mail.is_member || !mail.is_proved || mail.about.is_none() || mail.is_fetched,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::activity::By;
 use super::{ReadError, change, list};
 use crate::accounts::Member;
-use crate::{App, Hint};
+use crate::{App, Hint, notifications};
 use domain::{DisplayId, Timestamp};
 use store::ConversationView;
 
@@ -28,6 +28,7 @@ pub async fn update_last_seen(
         let conversation = tx.update_conversation(&after.conversation).await?;
         Some(ConversationView { conversation, ..after })
     };
+    notifications::seen(&mut tx, member.agent.user.id, id).await?;
     tx.commit().await?;
     app.wake(Hint::Account(before.conversation.account_id));
     view.ok_or(ReadError::NotFound)

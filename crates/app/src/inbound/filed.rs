@@ -2,12 +2,13 @@
 //!
 //! Events carry what is there after the batch, since nobody can see a moment inside it.
 
+use super::filing::speaks_for_a_person;
 use super::ingest::Prepared;
 use crate::App;
 use crate::conversations::snapshot;
 use crate::notifications::Notices;
 use domain::contact::Contact;
-use domain::conversation::Conversation;
+use domain::conversation::{Conversation, ConversationStatus};
 use domain::event::EventKind;
 use domain::message::{Attachment, ContentType, Message, MessageType, Sender};
 use domain::{ContactId, ConversationId, InboxId, MessageId, Timestamp};
@@ -28,6 +29,15 @@ pub(super) struct Touched {
     contact: Option<Contact>,
     last: Option<(Timestamp, MessageId)>,
     unread: u32,
+    by_a_person: bool,
+}
+
+impl Touched {
+    /// `contact`: it is new, and with them.
+    fn of(conversation: Conversation, contact: Option<Contact>) -> Self {
+        let is_new = contact.is_some();
+        Self { conversation, is_new, reopened: false, contact, last: None, unread: 0, by_a_person: false }
+    }
 }
 
 pub(super) struct Batch {
@@ -76,7 +86,7 @@ impl Batch {
 
     /// A conversation that was there, and is locked.
     pub fn take_up(&mut self, conversation: Conversation) {
-        let touched = Touched { conversation, is_new: false, reopened: false, contact: None, last: None, unread: 0 };
+        let touched = Touched::of(conversation, None);
         self.conversations.insert(touched.conversation.id, touched);
     }
 
@@ -84,8 +94,7 @@ impl Batch {
     pub fn begin(&mut self, tx: &mut Tx, new: &NewConversation, contact: Contact) -> ConversationId {
         let id = self.reserved.conversations.pop().expect("one is reserved for each mail");
         let conversation = tx.plan_conversation(id, new);
-        let touched =
-            Touched { conversation, is_new: true, reopened: false, contact: Some(contact), last: None, unread: 0 };
+        let touched = Touched::of(conversation, Some(contact));
         self.conversations.insert(id, touched);
         id
     }
@@ -107,6 +116,7 @@ impl Batch {
         let touched = self.conversations.get_mut(&conversation).expect("it was begun or taken up");
         touched.last = touched.last.max(Some((sent_at, id)));
         touched.unread += 1;
+        touched.by_a_person |= speaks_for_a_person(mail.reading.kind, mail.reading.auto_reply);
         let place = &mut touched.conversation;
         place.last_activity_at = place.last_activity_at.max(sent_at);
         let reading = &mail.reading;
@@ -225,7 +235,10 @@ impl Batch {
             }
             // Nobody has one that is new, or takes part in it.
             if touched.is_new {
-                begun.push(message.conversation_id);
+                // What machines write, and what is old, disturbs nobody; and a mail about a mail about a mail ends here.
+                if touched.by_a_person && touched.conversation.status == ConversationStatus::Open {
+                    begun.push(message.conversation_id);
+                }
             } else {
                 notices.said(&touched.conversation, message);
             }

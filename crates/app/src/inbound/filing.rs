@@ -267,7 +267,7 @@ fn after_incoming(conversation: &mut Conversation, mail: &Prepared, raw: &RawEma
 }
 
 /// Robots, absences and reports neither reopen a conversation nor wait for an answer; a list's members are people.
-fn speaks_for_a_person(kind: MailKind, auto_reply: bool) -> bool {
+pub(super) fn speaks_for_a_person(kind: MailKind, auto_reply: bool) -> bool {
     match kind {
         MailKind::Human => !auto_reply,
         MailKind::List => true,

@@ -229,6 +229,7 @@ async fn write(
         let mut notices = Notices::default();
         let message = reply::say(&mut tx, &conversation, inbox, ready, &new, now, &mut notices).await?;
         notices.said(&conversation, &message);
+        notices.assigned(&conversation, Some(member.agent.user.id));
         notices.tell(app, &mut tx).await?;
         if let Some(view) = tx.conversation_view_with(conversation.id, &message).await? {
             let payload = snapshot::conversation(&view);

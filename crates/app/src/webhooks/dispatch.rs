@@ -33,14 +33,14 @@ impl Looked {
 /// Every account that has something to tell, one page of its events each, so that a busy one keeps none from its turn; and every webhook that
 /// is not left alone any more. `true`: there may be more.
 pub async fn dispatch(app: &App) -> Result<bool, StoreError> {
-    let mut looked = Looked::default();
+    let (mut looked, mut passing) = (Looked::default(), None);
     let mut after = AccountId(0);
     loop {
         let accounts = app.store().relay().accounts_to_tell(after, AT_ONCE).await?;
         let Some((last, _)) = accounts.last() else { break };
         after = last.account_id();
         for (scope, seen) in &accounts {
-            looked = looked.with(passed_by(scope, pass(app, scope, *seen).await)?);
+            looked = looked.with(passed_by(scope, pass(app, scope, *seen).await, &mut passing));
         }
     }
     let mut after = WebhookId(0);
@@ -51,34 +51,40 @@ pub async fn dispatch(app: &App) -> Result<bool, StoreError> {
         for (scope, webhook) in &held {
             let released =
                 scope.release_tellings(*webhook).await.map(|count| Looked { owed: count > 0, more: count > 1 });
-            looked = looked.with(passed_by(scope, released)?);
+            looked = looked.with(passed_by(scope, released, &mut passing));
         }
     }
     if looked.owed {
         app.wake(Hint::Owed);
     }
-    Ok(looked.more)
+    match passing {
+        Some(error) => Err(error),
+        None => Ok(looked.more),
+    }
 }
 
-/// What cannot be done for one account keeps no other from being told.
-fn passed_by(scope: &AccountScope, looked: Result<Looked, StoreError>) -> Result<Looked, StoreError> {
+/// What cannot be done for one account keeps no other from being told. What may be better the next time is kept, to end the round with it.
+fn passed_by(scope: &AccountScope, looked: Result<Looked, StoreError>, passing: &mut Option<StoreError>) -> Looked {
     match looked {
-        Err(error) if !error.is_transient() => {
-            warn!(account.id = %scope.account_id(), %error, "an account's webhooks could not be looked after; trying again");
-            Ok(Looked::default())
+        Ok(looked) => looked,
+        Err(error) if error.is_transient() => {
+            passing.get_or_insert(error);
+            Looked::default()
         }
-        looked => looked,
+        Err(error) => {
+            warn!(account.id = %scope.account_id(), %error, "an account's webhooks could not be looked after; trying again");
+            Looked::default()
+        }
     }
 }
 
 async fn pass(app: &App, scope: &AccountScope, seen: i64) -> Result<Looked, StoreError> {
-    // In this order: a webhook that was made after these events were read has nothing to do with them.
+    // In this order: what happens after the newest was looked for is not passed over, and a webhook that was made after these events were
+    // read has nothing to do with them.
+    let newest = scope.newest_event().await?;
     let events = scope.events_after(seen, EVENTS).await?;
-    let last = match events.last() {
-        Some(event) => event.seq,
-        // All of them were pruned before anybody looked.
-        None => scope.newest_event().await?,
-    };
+    // All of them may have been pruned before anybody looked.
+    let last = events.last().map_or(newest, |event| event.seq);
     if events.first().is_none_or(|first| first.seq > seen + 1) {
         warn!(account.id = %scope.account_id(), after = seen, "events were pruned before webhooks could be told of them (EVENTS_KEPT_HOURS)");
     }

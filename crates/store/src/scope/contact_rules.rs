@@ -110,11 +110,14 @@ fn as_number(backend: Backend, it: &str) -> String {
 }
 
 fn column(backend: Backend, rule: &ContactRule, values: &mut Vec<Value>) -> String {
-    let mut within = |table_column: &str, key: &str| match backend {
+    // SQLite would say 1 for `true`.
+    let worded = |table_column: &str, key: &str, values: &mut Vec<Value>| match backend {
         Backend::Sqlite => {
-            // Within quotes everything but a quote is a name; keys hold none.
-            values.push(format!("$.\"{key}\"").into());
-            format!("json_extract({table_column}, ?)")
+            let name = Value::from(format!("$.\"{key}\""));
+            values.extend([name.clone(), name]);
+            format!(
+                "CASE json_type({table_column}, ?) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE json_extract({table_column}, ?) END"
+            )
         }
         Backend::Postgres => {
             values.push(key.into());
@@ -129,15 +132,22 @@ fn column(backend: Backend, rule: &ContactRule, values: &mut Vec<Value>) -> Stri
         ContactField::Blocked => "CASE WHEN blocked THEN 'true' ELSE 'false' END".to_owned(),
         ContactField::CreatedAt => "created_at".to_owned(),
         ContactField::LastActivityAt => "last_activity_at".to_owned(),
-        ContactField::Additional(key) => within("additional_attributes", key),
+        ContactField::Additional(key) => worded("additional_attributes", key, values),
         ContactField::CustomNumber(key) if is_number(rule) => {
-            let it = within("custom_attributes", key);
+            let it = match backend {
+                Backend::Sqlite => {
+                    // Within quotes everything but a quote is a name; keys hold none.
+                    values.push(format!("$.\"{key}\"").into());
+                    "json_extract(custom_attributes, ?)".to_owned()
+                }
+                Backend::Postgres => worded("custom_attributes", key, values),
+            };
             let number = as_number(backend, &it);
             let key = values.last().cloned();
             values.extend((1..marks(&number)).filter_map(|_| key.clone()));
             number
         }
-        ContactField::Custom(key) | ContactField::CustomNumber(key) => within("custom_attributes", key),
+        ContactField::Custom(key) | ContactField::CustomNumber(key) => worded("custom_attributes", key, values),
         ContactField::Labels => unreachable!("labels are no column"),
     }
 }

@@ -210,7 +210,7 @@ fn without_assignee(backend: Backend, account: AccountId, viewer: &Viewer, filte
         conditions.and("c.contact_id = ?", [one(contact.0)]);
     }
     if !filter.terms.is_empty() {
-        let (text, values) = filter_terms::condition(&filter.terms);
+        let (text, values) = filter_terms::condition(backend, &filter.terms);
         conditions.and(&text, values);
     }
     if let Some(team) = filter.team_id {

@@ -6,13 +6,13 @@ use crate::*;
 use sea_orm::Value;
 
 /// All of them, in brackets.
-pub(crate) fn condition(terms: &[FilterTerm]) -> (String, Vec<Bound>) {
+pub(crate) fn condition(backend: Backend, terms: &[FilterTerm]) -> (String, Vec<Bound>) {
     let (mut text, mut values) = (String::from("("), Vec::new());
     for (at, term) in terms.iter().enumerate() {
         match &term.of {
             FilterKey::Labels => labels(&term.test, &mut text, &mut values),
             FilterKey::Attribute(key) => {
-                let mut place = || -> (String, Bound) { (ATTRIBUTE.to_owned(), one(key.as_str())) };
+                let mut place = || -> (String, Bound) { (attribute(backend).to_owned(), one(key.as_str())) };
                 tested(&term.test, &mut place, &mut text, &mut values);
             }
             known => plain(column(known), &term.test, &mut text, &mut values),
@@ -25,8 +25,30 @@ pub(crate) fn condition(terms: &[FilterTerm]) -> (String, Vec<Bound>) {
     (text, values)
 }
 
-/// In lower case, whatever JSON it is.
-const ATTRIBUTE: &str = "LOWER(CAST(c.custom_attributes{json} ->> ? AS TEXT))";
+/// In lower case, whatever JSON it is. SQLite would say 1 for `true`.
+fn attribute(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => {
+            "(SELECT LOWER(CASE WHEN j.json IN ('true', 'false') THEN j.json ELSE CAST(j.value AS TEXT) END) FROM \
+             (SELECT c.custom_attributes -> k.name AS json, c.custom_attributes ->> k.name AS value FROM (SELECT ? AS name) AS k) AS j)"
+        }
+        Backend::Postgres => "LOWER(CAST(c.custom_attributes{json} ->> ? AS TEXT))",
+    }
+}
+
+/// SQLite's LOWER knows ASCII alone: what it leaves as it stands is looked for as it was typed, in small letters, and with a capital first one.
+fn spellings(words: &str) -> Vec<String> {
+    let small = words.to_lowercase();
+    let mut first = small.chars();
+    let capital: String = first.next().map(|c| c.to_uppercase().chain(first).collect()).unwrap_or_default();
+    let mut all = vec![small];
+    for other in [words.to_ascii_lowercase(), capital.to_ascii_lowercase()] {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    all
+}
 
 fn column(key: &FilterKey) -> &'static str {
     match key {
@@ -52,8 +74,16 @@ fn bound(value: &FilterValue) -> Value {
     }
 }
 
+fn bounds(value: &FilterValue) -> Vec<Value> {
+    match value {
+        FilterValue::Text(text) => spellings(text).into_iter().map(Value::from).collect(),
+        FilterValue::Number(_) | FilterValue::Priority(_) => vec![bound(value)],
+    }
+}
+
 fn plain(column: &str, test: &FilterTest, text: &mut String, values: &mut Vec<Bound>) {
-    let list = |of: &[FilterValue]| Bound::Many(of.iter().map(bound).collect());
+    let list = |of: &[FilterValue]| Bound::Many(of.iter().flat_map(bounds).collect());
+    let spelled = |words: &[String]| words.iter().flat_map(|words| spellings(words)).collect::<Vec<_>>();
     match test {
         FilterTest::Any(any) => {
             text.push_str(&format!("{column} IN (??)"));
@@ -64,14 +94,16 @@ fn plain(column: &str, test: &FilterTest, text: &mut String, values: &mut Vec<Bo
             values.push(list(none));
         }
         FilterTest::Holds(words) => {
+            let words = spelled(words);
             let each = vec![format!("CAST({column} AS TEXT) LIKE ? ESCAPE '\\'"); words.len()];
             text.push_str(&format!("({})", each.join(" OR ")));
-            values.extend(words.iter().map(|words| one(holds(words))));
+            values.extend(words.iter().map(|words| one(as_pattern(words))));
         }
         FilterTest::Lacks(words) => {
+            let words = spelled(words);
             let each = vec![format!("CAST({column} AS TEXT) NOT LIKE ? ESCAPE '\\'"); words.len()];
             text.push_str(&format!("({column} IS NULL OR ({}))", each.join(" AND ")));
-            values.extend(words.iter().map(|words| one(holds(words))));
+            values.extend(words.iter().map(|words| one(as_pattern(words))));
         }
         FilterTest::Present => text.push_str(&format!("{column} IS NOT NULL")),
         FilterTest::Absent => text.push_str(&format!("{column} IS NULL")),
@@ -136,8 +168,12 @@ fn labels(test: &FilterTest, text: &mut String, values: &mut Vec<Bound>) {
 
 /// A LIKE pattern that finds the words as they are written, in lower case.
 pub(crate) fn holds(words: &str) -> String {
+    as_pattern(&words.to_lowercase())
+}
+
+fn as_pattern(words: &str) -> String {
     let mut pattern = String::from("%");
-    for c in words.to_lowercase().chars() {
+    for c in words.chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }

@@ -133,7 +133,7 @@ impl AccountScope {
             .bind(self.inner.now().0)
             .value(on)
             .await?;
-        owe(on, self.inner.now(), mail.ok_or(StoreError::NotFound("system mail"))?, priority, Duration::ZERO).await
+        owe(on, self.inner.now(), &[mail.ok_or(StoreError::NotFound("system mail"))?], priority, Duration::ZERO).await
     }
 
     /// What somebody in the account must still do; a mail is owed that says so. `None`: not in the account.
@@ -219,8 +219,14 @@ impl AccountScope {
             }),
             None => None,
         };
-        let fetched: Option<i64> = system("SELECT COUNT(*) FROM email_channels WHERE mailbox_key = ?")
+        let fetched: Option<i64> = self
+            .sql("SELECT COUNT(*) FROM email_channels WHERE account_id = :account AND (mailbox_key = ? OR LOWER(from_address) = ?)")
             .bind(address.key())
+            .bind(user.email.to_lowercase())
+            .value(&self.inner.read)
+            .await?;
+        let proved: Option<i64> = system("SELECT COUNT(*) FROM users WHERE id = ? AND email_proved_at IS NOT NULL")
+            .bind(user.id.0)
             .value(&self.inner.read)
             .await?;
         Ok(Some(SystemMail {
@@ -237,6 +243,7 @@ impl AccountScope {
             webhook,
             about,
             is_fetched: fetched != Some(0),
+            is_proved: proved == Some(1),
         }))
     }
 
@@ -252,17 +259,21 @@ impl AccountScope {
 }
 
 /// The work of sending a mail, in the transaction that made it. Of a mail for nobody nothing is owed.
-/// The mail is to be sent when `wait` is over.
+/// The mails are to be sent when `wait` is over.
 pub(crate) async fn owe<C: ConnectionTrait>(
     on: &C,
     now: Timestamp,
-    mail: i64,
+    mails: &[i64],
     priority: OwedPriority,
     wait: Duration,
 ) -> Result<()> {
+    if mails.is_empty() {
+        return Ok(());
+    }
     system(
         "INSERT INTO owed_work (account_id, kind, subject_id, payload, priority, state, due_at, ready_at, created_at, updated_at) \
-         SELECT account_id, ?, id, '{}', ?, 'waiting', {now} + ?, {now} + ?, ?, ? FROM system_mails WHERE id = ? AND account_id IS NOT NULL",
+         SELECT account_id, ?, id, '{}', ?, 'waiting', {now} + ?, {now} + ?, ?, ? FROM system_mails \
+         WHERE id IN (??) AND account_id IS NOT NULL ORDER BY id",
     )
     .bind(OwedKind::SendSystemMail.as_str())
     .bind(priority as i64)
@@ -270,7 +281,7 @@ pub(crate) async fn owe<C: ConnectionTrait>(
     .bind(micros(wait))
     .bind(now.0)
     .bind(now.0)
-    .bind(mail)
+    .list(mails.iter().copied())
     .run(on)
     .await?;
     Ok(())

@@ -25,6 +25,7 @@ struct LinkRow {
 struct OwnerRow {
     email_key: String,
     email_proved_at: Option<i64>,
+    has_password: bool,
 }
 
 impl SignIn {
@@ -54,14 +55,8 @@ impl SignIn {
         .bind(now.0)
         .value(&tx)
         .await?;
-        invitations::owe(
-            &tx,
-            now,
-            mail.ok_or(StoreError::NotFound("system mail"))?,
-            OwedPriority::Human,
-            Duration::ZERO,
-        )
-        .await?;
+        let mail = mail.ok_or(StoreError::NotFound("system mail"))?;
+        invitations::owe(&tx, now, &[mail], OwedPriority::Human, Duration::ZERO).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -81,7 +76,8 @@ impl SignIn {
 
     /// Sets the password, once; every link and session of the person ends. Who used a link that was mailed has shown that the address is
     /// theirs, and is in the accounts that waited for that. Whoever was the first to show it ends the API tokens too: somebody else may have
-    /// made them. `None`: used, expired, mailed to an address that they had before, or none of ours.
+    /// made them. A link that was handed over gives whoever has no password their first one, and never another. `None`: used, expired, made for an
+    /// address that they had before, or none of ours.
     pub async fn use_password_link(
         &self,
         hash: &TokenHash,
@@ -94,7 +90,7 @@ impl SignIn {
         let Some(whose) = whose else { return Ok(None) };
         // The person first, as whoever changes them does.
         let owner: Option<OwnerRow> =
-            system("UPDATE users SET updated_at = ? WHERE id = ? RETURNING email_key, email_proved_at")
+            system("UPDATE users SET updated_at = ? WHERE id = ? RETURNING email_key, email_proved_at, password_hash IS NOT NULL AS has_password")
                 .bind(now.0)
                 .bind(whose)
                 .one(&tx)
@@ -102,12 +98,13 @@ impl SignIn {
         let Some(owner) = owner else { return Ok(None) };
         let link: Option<LinkRow> = system(
             "UPDATE password_links SET used_at = ? WHERE hash = ? AND address_key = ? AND used_at IS NULL AND expires_at > ? \
-             RETURNING mailed",
+             AND (mailed OR NOT ?) RETURNING mailed",
         )
         .bind(now.0)
         .bind(hash.hex())
         .bind(owner.email_key)
         .bind(now.0)
+        .bind(owner.has_password)
         .one(&tx)
         .await?;
         let Some(link) = link else { return Ok(None) };

@@ -209,7 +209,7 @@ impl AccountScope {
         if failing {
             let soon: Option<i64> = self
                 .sql(format!(
-                    "SELECT 1 WHERE EXISTS (SELECT 1 {owed} AND o.due_at <= {{now}} + ? AND o.subject_id IN \
+                    "SELECT CAST(1 AS BIGINT) WHERE EXISTS (SELECT 1 {owed} AND o.due_at <= {{now}} + ? AND o.subject_id IN \
                      (SELECT d.id FROM webhook_deliveries d WHERE d.account_id = :account AND d.webhook_id = ? AND d.state = 'queued'))"
                 ))
                 .bind(OwedKind::DeliverWebhook.as_str())

@@ -101,6 +101,8 @@ pub struct SystemMail {
     pub about: Option<MailedNotification>,
     /// What comes to their address comes to a mailbox that is fetched from here.
     pub is_fetched: bool,
+    /// They have shown that the address is theirs.
+    pub is_proved: bool,
 }
 
 /// A notification as it was when the mail was owed.

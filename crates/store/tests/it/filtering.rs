@@ -35,7 +35,7 @@ async fn every_condition_finds_what_it_says_on_both_databases() {
         let mut ids = Vec::new();
         for (n, inbox) in [&support, &support, &sales].into_iter().enumerate() {
             let new = NewConversation {
-                subject: Some(format!("Order 50%_{n} Größe")),
+                subject: Some(format!("Order 50%_{n} Größe{}", if n == 2 { ", Überweisung" } else { "" })),
                 last_activity_at: after(i64::try_from(n).unwrap() * 100_000),
                 ..new_conversation(inbox, contact)
             };
@@ -91,6 +91,12 @@ async fn every_condition_finds_what_it_says_on_both_databases() {
             (own("plan"), FilterTest::Lacks(words("ol")), vec![1, 2]),
             (own("plan"), FilterTest::Present, vec![0]),
             (own("seats"), FilterTest::Any(text("5")), vec![0]),
+            (own("paid"), FilterTest::Any(text("true")), vec![0]),
+            (own("paid"), FilterTest::NoneOf(text("true")), vec![1, 2]),
+            (FilterKey::Subject, FilterTest::Holds(words("GRÖßE")), vec![0, 1, 2]),
+            (FilterKey::Subject, FilterTest::Holds(words("Überweisung")), vec![2]),
+            (FilterKey::Subject, FilterTest::Holds(words("überweisung")), vec![2]),
+            (FilterKey::Subject, FilterTest::Any(text("Order 50%_2 Größe, Überweisung")), vec![2]),
             (own("nothing"), FilterTest::Absent, vec![0, 1, 2]),
         ] {
             let terms = [term(of, test)];

@@ -110,21 +110,27 @@ impl Tx {
             .bind(id.0)
             .one(&self.tx)
             .await?;
+        self.drop_notification_mails(user).await?;
         row.map(|row| row.notification(self.scope.id)).transpose()
     }
 
     /// All of theirs, or what is about one conversation. How many were unread.
     pub async fn read_notifications(&mut self, user: UserId, about: Option<ConversationId>) -> Result<u64> {
         let now = self.scope.inner.now().0;
-        self.sql(
-            "UPDATE notifications SET read_at = ? WHERE account_id = :account AND user_id = ? AND read_at IS NULL \
-             AND conversation_id = COALESCE(?, conversation_id)",
-        )
-        .bind(now)
-        .bind(user.0)
-        .bind(about.map(|conversation| conversation.0))
-        .run(&self.tx)
-        .await
+        let read = self
+            .sql(
+                "UPDATE notifications SET read_at = ? WHERE account_id = :account AND user_id = ? AND read_at IS NULL \
+                 AND conversation_id = COALESCE(?, conversation_id)",
+            )
+            .bind(now)
+            .bind(user.0)
+            .bind(about.map(|conversation| conversation.0))
+            .run(&self.tx)
+            .await?;
+        if read > 0 {
+            self.drop_notification_mails(user).await?;
+        }
+        Ok(read)
     }
 
     /// All of theirs, those that were read, or one. How many.
