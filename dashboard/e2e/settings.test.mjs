@@ -89,6 +89,12 @@ test('the account is renamed, and what one wants to be told is kept', async () =
   const before = await box.isChecked()
   await box.click()
   await eventually('it is kept', async () => (await world.api('GET', '/notification_settings')).selected_email_flags.includes('email_conversation_mention') === !before)
+  // What is typed stays, whatever else becomes known meanwhile.
+  await page.getByLabel('Shown as').fill('Demo, not saved')
+  await page.getByLabel('Availability', { exact: true }).selectOption('Busy')
+  await eventually('the server knows', async () => (await world.api('GET', '/agents')).find((one) => one.email === world.admin).availability_status === 'busy')
+  await page.getByRole('button', { name: /^You:/ }).locator('.presence.busy').waitFor()
+  assert.equal(await page.getByLabel('Shown as').inputValue(), 'Demo, not saved')
   await page.reload()
   assert.equal(await page.getByLabel('Somebody names me in a note: by mail').isChecked(), !before)
   assert.deepEqual(page.problems, [])
