@@ -5,7 +5,7 @@ import { eventually, World } from './world.mjs'
 
 const world = await World.start()
 const conversation = (page) => page.getByRole('main', { name: 'Conversation' })
-const row = (page, subject) => page.getByRole('region', { name: 'Conversations' }).getByRole('link').filter({ hasText: subject })
+const row = (page, subject) => page.getByRole('region', { name: 'Conversations', exact: true }).getByRole('link').filter({ hasText: subject })
 
 test('two browsers see each other\'s work without loading anything anew', async () => {
   await world.agent('Bob Builder', 'bob@demo.example')
@@ -43,7 +43,11 @@ test('who looks and who writes is seen by the other, and ends when they go', asy
   await conversation(ada).getByText('Bob Builder is writing').waitFor()
   await conversation(bob).getByRole('textbox', { name: 'Reply' }).blur()
   await conversation(ada).getByText('Bob Builder is writing').waitFor({ state: 'detached' })
-  // A page that is loaded anew sees who is there, and is seen.
+  // A page that is loaded anew sees who is there, and is seen, even when it learns late who it is itself.
+  await ada.route('**/api/v1/profile', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await route.continue()
+  })
   await ada.reload()
   await conversation(ada).getByText('Bob Builder is here').waitFor()
   await bob.close()
@@ -51,6 +55,33 @@ test('who looks and who writes is seen by the other, and ends when they go', asy
   assert.deepEqual([...ada.problems, ...bob.problems], [])
   await ada.context().close()
   await bob.context().close()
+})
+
+test('a second tab of the same browser is told who looks already', async () => {
+  await world.mail({ from: 'hedy@radio.example', subject: 'Looked at already', text: 'Anybody?' })
+  const ada = await world.page({ path: '?tab=all' })
+  await row(ada, 'Looked at already').click()
+  await conversation(ada).getByText('Anybody?').waitFor()
+  // The first tab holds the stream of events, and the second has none of its own; nor does it say anything new, as Bob looks already.
+  const first = await world.page({ path: '?tab=all', email: 'bob@demo.example', password: 'a-long-password-1' })
+  await row(first, 'Looked at already').click()
+  await conversation(first).getByText('Demo Administrator is here').waitFor()
+  const second = await world.watched(first.context())
+  await second.goto(ada.url())
+  await conversation(second).getByText('Demo Administrator is here').waitFor()
+  await conversation(ada).getByText('Bob Builder is here').waitFor()
+  // The first goes: Bob still looks, and the second follows what happens by itself.
+  const saidAgain = second.waitForRequest((request) => request.url().endsWith('/viewing') && request.postDataJSON().viewing, { timeout: 15_000 })
+  await first.close()
+  await saidAgain
+  await conversation(ada).getByText('Bob Builder is here').waitFor()
+  await ada.keyboard.press('Escape')
+  await conversation(second).getByText('Demo Administrator is here').waitFor({ state: 'detached' })
+  await row(ada, 'Looked at already').click()
+  await conversation(second).getByText('Demo Administrator is here').waitFor()
+  assert.deepEqual([...ada.problems, ...first.problems, ...second.problems], [])
+  await ada.context().close()
+  await second.context().close()
 })
 
 test('who is named in a note is told, finds it, and has read it then', async () => {

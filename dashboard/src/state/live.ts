@@ -1,6 +1,6 @@
 // What happens elsewhere, as it happens. One tab holds the stream and tells the others; when it goes, another goes on where it was.
 import { useQueryClient } from '@tanstack/vue-query'
-import { onScopeDispose, reactive, watch, type Ref } from 'vue'
+import { onScopeDispose, reactive, toRaw, watch, type Ref } from 'vue'
 import { useRouter } from 'vue-router'
 import { client } from '../api/client'
 import type { Message } from '../api/types'
@@ -14,7 +14,8 @@ export interface Happened {
   data: Record<string, unknown>
   id: string
 }
-type Told = { kind: 'event'; event: Happened } | { kind: 'state'; state: typeof stream.value } | { kind: 'hello' }
+type People = { id: number; name: string }[]
+type Told = { kind: 'event'; event: Happened } | { kind: 'state'; state: typeof stream.value; viewers?: [number, People][] } | { kind: 'hello' }
 
 const NAMES = [
   'message.created', 'message.updated', 'conversation.created', 'conversation.updated', 'conversation.status_changed', 'conversation.deleted', 'assignee.changed', 'team.changed',
@@ -23,8 +24,8 @@ const NAMES = [
   'reset', 'ready',
 ] as const
 
-/** Who else is here: the open conversation's readers, and who is writing in it. By conversation. */
-export const viewers = reactive(new Map<number, { id: number; name: string }[]>())
+/** Who is here: the conversation's readers, oneself among them, and who else is writing in it. By conversation. */
+export const viewers = reactive(new Map<number, People>())
 export const typists = reactive(new Map<number, Map<number, string>>())
 /** Who writes says so every few seconds; who is not heard any more has stopped, or their computer has. */
 const SILENT_AFTER = 12_000
@@ -54,8 +55,12 @@ class Stream {
     this.channel = new BroadcastChannel(`postroom.events.${account}`)
     this.channel.onmessage = ({ data }: MessageEvent<Told>) => {
       if (data.kind === 'event') this.take(data.event)
-      else if (data.kind === 'state') stream.value = data.state
-      else if (this.source) this.channel.postMessage({ kind: 'state', state: stream.value } satisfies Told)
+      else if (data.kind === 'state') {
+        stream.value = data.state
+        for (const [id, people] of data.viewers ?? []) viewers.set(id, people)
+      }
+      // The server says who looks at what when a stream begins; this one began before the other tab was there.
+      else if (this.source) this.channel.postMessage({ kind: 'state', state: stream.value, viewers: [...toRaw(viewers)].map(([id, people]) => [id, toRaw(people)]) } satisfies Told)
     }
     this.channel.postMessage({ kind: 'hello' } satisfies Told)
     const hold = () => new Promise<void>((done) => {
@@ -131,7 +136,8 @@ export function useLive(account: Ref<number>) {
     const ids = [...pending]
     pending = new Set()
     void queries.invalidateQueries({ queryKey: keys.counts(account.value) })
-    if (ids.length > 8) return void queries.invalidateQueries({ queryKey: keys.lists(account.value) })
+    // Without knowing who one is, one does not know what is one's own.
+    if (ids.length > 8 || !profile.value) return void queries.invalidateQueries({ queryKey: keys.lists(account.value) })
     for (const id of ids) {
       const at = { path: { ...path.value, conversation_id: id } }
       await client.GET('/api/v1/accounts/{account_id}/conversations/{conversation_id}', { params: at })
@@ -174,7 +180,7 @@ export function useLive(account: Ref<number>) {
       if (!conversation?.id || user.id === profile.value?.id) return
       return writes(conversation.id, user.id, name === 'conversation.typing_on' ? user.name : null)
     }
-    if (name === 'conversation.viewing') return void viewers.set(conversation?.id ?? 0, (data.users as { id: number; name: string }[]).filter(({ id }) => id !== profile.value?.id))
+    if (name === 'conversation.viewing') return void viewers.set(conversation?.id ?? 0, data.users as People)
     if (name.startsWith('conversation.') || name === 'assignee.changed' || name === 'team.changed') return touch(data.id)
     if (name.startsWith('inbox.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
     if (name.startsWith('label.') || name.startsWith('team.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'organising'] })
@@ -187,6 +193,9 @@ export function useLive(account: Ref<number>) {
   watch(account, (id) => {
     running?.end()
     isFirst = true
+    // Conversations have the same numbers in every account.
+    viewers.clear()
+    typists.clear()
     running = id ? new Stream(id, happened) : null
   }, { immediate: true })
   // A stream that was away too long is told to look at everything again; a tab that slept looks by itself.
