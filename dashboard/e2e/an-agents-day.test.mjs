@@ -146,8 +146,10 @@ test('labels, team, priority and a canned response are at hand, and a draft is t
   await page.getByRole('option', { name: /thanks/ }).waitFor()
   await page.keyboard.press('Enter')
   await eventually('it is filled in', async () => (await text.inputValue()).startsWith('Thank you, Margaret.'))
-  await page.keyboard.type('More soon')
+  // What was brought is what would be sent, before anything else is typed.
   const { id } = (await world.api('GET', '/conversations?status=all&assignee_type=all')).data.payload.find((each) => each.additional_attributes.mail_subject === 'Sort me')
+  await eventually('it is kept', async () => (await world.api('GET', `/conversations/${id}/draft_messages`)).message?.startsWith('Thank you, Margaret.'))
+  await page.keyboard.type('More soon')
   await eventually('the draft is kept', async () => (await world.api('GET', `/conversations/${id}/draft_messages`)).message?.includes('More soon'))
   // On another device, which knows nothing but the server.
   const other = await world.page({ path: `/${id}?tab=all` })

@@ -1,12 +1,12 @@
 // What `/` and `@` bring while one writes: canned responses, and colleagues to name in a note.
 import { client } from '../api/client'
-import type { Agent, Contact, Profile } from '../api/types'
+import type { Agent, Profile } from '../api/types'
 
 export interface Around {
   account: () => number
   /** Who can be named; nobody in a mail. */
   agents: () => Agent[]
-  contact: () => Contact
+  contact: () => { name: string; email?: string | null }
   me: () => Profile | undefined
 }
 type Ask = CustomEvent<{ key: string; text: string; provide: (answer: Promise<{ matched: boolean; fragment?: HTMLElement }>) => void }>
