@@ -27,4 +27,13 @@ whenSignedOut(() => {
   void router.replace({ name: 'sign-in', query: at.fullPath === '/' ? {} : { next: at.fullPath } })
 })
 
+// A file that is dropped beside an editor would take the page's place, and what is being written with it.
+for (const kind of ['dragover', 'drop'] as const) {
+  addEventListener(kind, (event) => {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes('Files')) return
+    event.preventDefault()
+    event.dataTransfer.dropEffect = 'none'
+  })
+}
+
 createApp(App).use(router).use(VueQueryPlugin, { queryClient: queries }).mount('#app')

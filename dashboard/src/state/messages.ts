@@ -64,6 +64,8 @@ export interface Outgoing extends Draft {
 }
 /** On their way to the server, or not taken by it. */
 export const outbox = reactive<Outgoing[]>([])
+// What the server has not taken is nowhere else: the browser asks before it is gone.
+addEventListener('beforeunload', (event) => outbox.length > 0 && event.preventDefault())
 const forget = (key: string) => {
   const at = outbox.findIndex((one) => one.key === key)
   if (at >= 0) outbox.splice(at, 1)
