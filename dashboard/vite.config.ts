@@ -33,6 +33,9 @@ export default defineConfig({
     compressed(),
   ],
   define: { __VUE_OPTIONS_API__: 'false', __VUE_PROD_DEVTOOLS__: 'false', __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false' },
-  build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false, cssCodeSplit: false },
+  build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false, cssCodeSplit: false,
+    // What every screen needs is one file, not ten small ones: a proxy without HTTP/2 asks for six at a time.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'base', test: /node_modules\/(@?vue|vue-router|@tanstack)\/|src\/(api|state)\/|src\/parts\/(later|avatar)|createLucideIcon|preload-helper|plugin-vue/ }] } } },
+  },
   server: { proxy: Object.fromEntries(['/api', '/auth', '/attachments', '/microsoft', '/app/mail-frame'].map((path) => [path, program])) },
 })
