@@ -24,6 +24,8 @@ const NAMES = [
   'reset', 'ready',
 ] as const
 
+const HARDLY_CHANGES = new Set(['inboxes', 'agents', 'assignable', 'organising', 'views', 'itself'])
+
 /** Who is here: the conversation's readers, oneself among them, and who else is writing in it. By conversation. */
 export const viewers = reactive(new Map<number, People>())
 export const typists = reactive(new Map<number, Map<number, string>>())
@@ -130,6 +132,14 @@ export function useLive(account: Ref<number>) {
 
   const openNow = () => Number(/conversations\/(\d+)/.exec(location.pathname)?.[1]) || null
   const all = () => void queries.invalidateQueries({ queryKey: keys.account(account.value) })
+  // What was read before the stream began may have changed meanwhile, and is read once more; not before it has come, though, which would only make
+  // it come later. Names that hardly ever change are read again when somebody next looks for them.
+  async function once() {
+    const here = account.value
+    for (let waits = 0; waits < 50 && queries.isFetching({ queryKey: keys.account(here) }) > 0; waits++) await new Promise((resolve) => setTimeout(resolve, 100))
+    void queries.invalidateQueries({ queryKey: keys.account(here), predicate: ({ queryKey }) => queryKey[2] !== 'counts' && !HARDLY_CHANGES.has(String(queryKey[2])) })
+    void queries.invalidateQueries({ queryKey: keys.account(here), predicate: ({ queryKey }) => HARDLY_CHANGES.has(String(queryKey[2])), refetchType: 'none' })
+  }
 
   // Several events about one conversation, or a flood of them, cost one look each, or one at the lists.
   async function refresh() {
@@ -165,8 +175,7 @@ export function useLive(account: Ref<number>) {
     // Who looks at what is told anew to whoever begins to follow.
     if (name === 'reset' || name === 'ready') viewers.clear()
     if (name === 'reset') return all()
-    // What was read before the stream began may have changed meanwhile; what is read after is told.
-    if (name === 'ready') return isFirst ? void ((isFirst = false), all()) : undefined
+    if (name === 'ready') return isFirst ? void ((isFirst = false), once()) : undefined
     if (name.startsWith('message.') || name === 'delivery.updated') {
       const id = data.conversation_id as number
       if (data.shortened) void queries.invalidateQueries({ queryKey: keys.messages(account.value, id) })
