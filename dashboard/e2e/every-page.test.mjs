@@ -60,6 +60,9 @@ for (const colorScheme of ['light', 'dark']) {
       for (const width of [900, 390, 1440]) {
         await page.setViewportSize({ width, height: 900 })
         if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${what} scrolls sideways at ${width}`)
+        // A mail's frame is as high as the mail: its last lines are not cut off.
+        const fits = () => [...document.querySelectorAll('.mail-frame')].every(({ contentDocument, contentWindow }) => contentDocument.documentElement.getBoundingClientRect().height <= contentWindow.innerHeight + 1)
+        await page.waitForFunction(fits, undefined, { timeout: 10_000 }).catch(() => wrong.push(`${what} is cut off at ${width}`))
       }
     }
     await page.goto(PAGES['a conversation']())
