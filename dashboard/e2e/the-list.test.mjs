@@ -234,6 +234,10 @@ test('a view is put together, saved, shown, changed and deleted', async () => {
   await change.getByRole('button', { name: 'Delete' }).click()
   await list(page).getByRole('button', { name: 'View: Conversations' }).waitFor()
   assert.deepEqual(await world.api('GET', '/custom_filters?filter_type=conversation'), [])
+  // Whoever kept its address is told, and sees what there is.
+  await page.goto(world.path(`?tab=all&view=${saved.id}`))
+  await page.getByText('This view does not exist any more.').waitFor()
+  await row(page, 'Views: the first').waitFor()
   // What waits for an answer, without a view of one's own.
   await page.keyboard.press('g')
   await page.keyboard.press('w')

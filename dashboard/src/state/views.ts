@@ -14,7 +14,11 @@ export function useViews() {
     queryFn: () => client.GET(VIEWS, { params: { path: path.value, query: { filter_type: 'conversation' } } }),
     staleTime: 5 * 60_000,
   })
-  return computed(() => query.data.value ?? [])
+  return {
+    views: computed(() => query.data.value ?? []),
+    /** Whether the server has no view of this number: deleted, or somebody else's. */
+    isGone: (id: number) => query.isSuccess.value && !query.isFetching.value && !query.data.value?.some((one) => one.id === id),
+  }
 }
 
 /** What another client saved may have another shape: then it has no conditions that this page knows. */
