@@ -16,7 +16,7 @@ const KINDS = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '
 /** Generous, because machines are busy: what waits this long has failed. */
 export const PATIENCE = Number(process.env.POSTROOM_PATIENCE ?? 60_000)
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
