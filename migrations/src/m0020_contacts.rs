@@ -57,6 +57,14 @@ const STATEMENTS: &[&str] = &[
         PRIMARY KEY (account_id, contact_id, title),
         FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id) ON DELETE CASCADE
     )",
+    // Whose words are a contact's since they were merged, under what number they stand in events: for erasing.
+    "CREATE TABLE merged_contacts (
+        {account},
+        contact_id BIGINT NOT NULL,
+        merged_id BIGINT NOT NULL,
+        PRIMARY KEY (account_id, contact_id, merged_id),
+        FOREIGN KEY (account_id, contact_id) REFERENCES contacts (account_id, id) ON DELETE CASCADE
+    )",
     "CREATE INDEX contact_labels_title ON contact_labels (account_id, title, contact_id)",
     "CREATE TABLE custom_attribute_definitions (
         {id},

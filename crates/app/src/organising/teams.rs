@@ -10,6 +10,9 @@ use std::collections::HashSet;
 use store::StoreError;
 pub use store::{NewTeam, People, TeamChange};
 
+/// Conversations that leave a team in one transaction.
+const LEAVE_AT_ONCE: u32 = 500;
+
 /// All, and those of them that the member is in.
 pub async fn list(_app: &App, member: &Member) -> Result<(Vec<Team>, HashSet<TeamId>), StoreError> {
     Ok((member.scope.teams().await?, of_member(member).await?))
@@ -50,9 +53,22 @@ pub async fn update(app: &App, member: &Member, id: TeamId, change: TeamChange) 
 /// Its conversations are no team's then.
 pub async fn delete(app: &App, member: &Member, id: TeamId) -> Result<(), KeepError> {
     administers(member)?;
-    let mut tx = member.scope.begin().await?;
-    tx.delete_team(id).await?.ok_or(KeepError::NotFound)?;
-    Ok(commit(app, member, tx, Kept::Team).await?)
+    loop {
+        let mut tx = member.scope.begin().await?;
+        // A piece at a time: nobody's mail waits until thousands have left.
+        if tx.leave_team(id, LEAVE_AT_ONCE).await? > 0 {
+            tx.commit().await?;
+            continue;
+        }
+        match tx.delete_team(id).await {
+            // One was given to it meanwhile.
+            Err(StoreError::Conflict(_)) => tx.rollback().await?,
+            deleted => {
+                deleted?.ok_or(KeepError::NotFound)?;
+                return Ok(commit(app, member, tx, Kept::Team).await?);
+            }
+        }
+    }
 }
 
 pub async fn members(app: &App, member: &Member, id: TeamId) -> Result<Vec<Agent>, KeepError> {

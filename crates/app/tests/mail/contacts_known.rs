@@ -209,3 +209,26 @@ async fn a_deletion_that_was_given_up_is_begun_again_a_day_later() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn with_somebody_everybody_who_was_merged_into_them_is_erased() {
+    on_each(async |desk| {
+        desk.take_in(&mail(ADA, "1@x.example", "One", "", "first")).await;
+        desk.take_in(&mail(GRACE, "2@x.example", "Two", "", "second")).await;
+        let (ada, grace) = (called(desk, ADA).await.id, called(desk, GRACE).await.id);
+        let third = "third@elsewhere.example";
+        desk.take_in(&mail(third, "3@x.example", "Three", "", "third")).await;
+        merge::merge(&desk.app, &desk.member, grace, called(desk, third).await.id).await.expect("merged");
+        merge::merge(&desk.app, &desk.member, ada, grace).await.expect("merged");
+        let told =
+            async |of: &str| number(desk, &format!("SELECT COUNT(*) FROM events WHERE payload LIKE '%{of}%'")).await;
+        assert!(told("grace@elsewhere").await > 0 && told("third@elsewhere").await > 0);
+        erase::delete(&desk.app, &desk.member, ada).await.expect("deleted");
+        desk.work().await;
+        assert_eq!(
+            (told("grace@elsewhere").await, told("third@elsewhere").await, told("ada@customer").await),
+            (0, 0, 0)
+        );
+    })
+    .await;
+}

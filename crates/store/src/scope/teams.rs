@@ -132,14 +132,21 @@ impl Tx {
         Ok(row.map(Team::from))
     }
 
-    /// Its conversations are nobody's team's then. `None`: there is none.
+    /// Of the team's conversations, so many are no team's any more. How many.
+    pub async fn leave_team(&mut self, id: TeamId, most: u32) -> Result<u64> {
+        self.sql(
+            "UPDATE conversations SET team_id = NULL, updated_at = ? WHERE account_id = :account AND id IN \
+             (SELECT id FROM conversations WHERE account_id = :account AND team_id = ? ORDER BY id LIMIT ?{lock})",
+        )
+        .bind(self.now().0)
+        .bind(id.0)
+        .bind(i64::from(most))
+        .run(self.on())
+        .await
+    }
+
+    /// `Conflict` while conversations are its. `None`: there is none.
     pub async fn delete_team(&mut self, id: TeamId) -> Result<Option<Team>> {
-        // Conversations before the team, as whoever gives one to it.
-        self.sql("UPDATE conversations SET team_id = NULL, updated_at = ? WHERE account_id = :account AND team_id = ?")
-            .bind(self.now().0)
-            .bind(id.0)
-            .run(self.on())
-            .await?;
         let row: Option<TeamRow> = self
             .sql("DELETE FROM teams WHERE account_id = :account AND id = ? RETURNING *")
             .bind(id.0)

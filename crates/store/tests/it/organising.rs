@@ -123,6 +123,7 @@ async fn a_conversation_is_given_to_no_team_of_another_account_and_a_team_that_g
         drop(tx);
 
         let mut tx = scope.begin().await.unwrap();
+        assert_eq!((tx.leave_team(theirs.id, 10).await.unwrap(), tx.leave_team(ours.id, 10).await.unwrap()), (0, 1));
         assert_eq!(tx.delete_team(theirs.id).await.unwrap(), None);
         assert_eq!(tx.delete_team(ours.id).await.unwrap(), Some(ours));
         tx.commit().await.unwrap();

@@ -98,9 +98,15 @@ impl Tx {
         Ok(ids.into_iter().map(MessageId).collect())
     }
 
-    /// Of the next `most` events after this one: those of conversations that are gone, and those in which the contact stands, say nothing any
+    /// Of the next `most` events after this one: those of conversations that are gone, and those in which the contact stands, or one that was merged into it, say nothing any
     /// more. The last one that was looked at, and how many lost what they said; `None`: there is no more.
     pub async fn erase_events(&mut self, contact: ContactId, after: i64, most: u32) -> Result<Option<(i64, u64)>> {
+        let mut people: Vec<i64> = self
+            .sql("SELECT merged_id FROM merged_contacts WHERE account_id = :account AND contact_id = ?")
+            .bind(contact.0)
+            .column(&self.tx)
+            .await?;
+        people.push(contact.0);
         let rows: Vec<EventRow> = self
             .sql(
                 "SELECT e.seq, e.payload, e.conversation_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM conversations c \
@@ -115,7 +121,7 @@ impl Tx {
         let speaks = |row: &&EventRow| {
             row.payload != ERASED
                 && (row.is_orphan
-                    || serde_json::from_str(&row.payload).is_ok_and(|payload| is_about(&payload, contact)))
+                    || serde_json::from_str(&row.payload).is_ok_and(|payload| is_about(&payload, &people)))
         };
         let erased: Vec<i64> = rows.iter().filter(speaks).map(|row| row.seq).collect();
         if !erased.is_empty() {
@@ -137,14 +143,14 @@ impl Tx {
 const ERASED: &str = r#"{"v":2,"erased":true}"#;
 
 /// Wherever in a picture people stand, they say that they are contacts, and which. That one was deleted is no more than its number.
-fn is_about(payload: &Value, contact: ContactId) -> bool {
+fn is_about(payload: &Value, people: &[i64]) -> bool {
     match payload {
         Value::Object(fields) => {
             (fields.get("type").and_then(Value::as_str) == Some("contact")
-                && fields.get("id").and_then(Value::as_i64) == Some(contact.0))
-                || fields.values().any(|field| is_about(field, contact))
+                && fields.get("id").and_then(Value::as_i64).is_some_and(|id| people.contains(&id)))
+                || fields.values().any(|field| is_about(field, people))
         }
-        Value::Array(items) => items.iter().any(|item| is_about(item, contact)),
+        Value::Array(items) => items.iter().any(|item| is_about(item, people)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }

@@ -46,7 +46,14 @@ impl Tx {
         ] {
             self.sql(statement).bind(to.0).bind(from.0).run(&self.tx).await?;
         }
+        self.sql("INSERT INTO merged_contacts (account_id, contact_id, merged_id) VALUES (:account, ?, ?)")
+            .bind(to.0)
+            .bind(from.0)
+            .run(&self.tx)
+            .await?;
         for statement in [
+            "INSERT INTO merged_contacts (account_id, contact_id, merged_id) SELECT account_id, CAST(? AS BIGINT), merged_id FROM merged_contacts \
+             WHERE account_id = :account AND contact_id = ?",
             "INSERT INTO contact_labels (account_id, contact_id, title) SELECT account_id, CAST(? AS BIGINT), title FROM contact_labels \
              WHERE account_id = :account AND contact_id = ? ON CONFLICT DO NOTHING",
             "INSERT INTO contact_inboxes (account_id, contact_id, inbox_id, source_id, last_activity_at, created_at) \
