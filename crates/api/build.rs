@@ -1,4 +1,5 @@
-//! Builds the page in `dashboard/` with npm and Vite, and lists its files for `src/dashboard.rs` to embed.
+//! Builds the page in `dashboard/` with npm and Vite, and lists its files for `src/dashboard.rs` to embed; and the texts of docs/help for
+//! `src/help.rs`.
 //!
 //! Writes to `OUT_DIR` and, for npm's packages, to `dashboard/node_modules`. It asks the network only when the packages are not those of the
 //! lock file. Where npm is missing, or must not be asked, the program is built without the page and says so; a page that is there and does
@@ -31,6 +32,23 @@ fn main() {
         }
     };
     fs::write(out.join("dashboard.rs"), table).expect("OUT_DIR takes files");
+    help(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/help"), &out.join("help.rs"));
+}
+
+/// What `src/help.rs` embeds: each failure's code and its text.
+fn help(texts: &Path, into: &Path) {
+    println!("cargo:rerun-if-changed={}", texts.display());
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(texts).map(|files| files.flatten().map(|file| file.path()).collect()).unwrap_or_default();
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "md"));
+    files.sort();
+    let mut table = "static TEXTS: &[(&str, &str)] = &[\n".to_owned();
+    for file in files {
+        let code = file.file_stem().and_then(|name| name.to_str()).expect("codes are ASCII");
+        let _ = writeln!(table, "    ({code:?}, include_str!({:?})),", file.display().to_string());
+    }
+    table.push_str("];\n");
+    fs::write(into, table).expect("OUT_DIR takes files");
 }
 
 /// `Err`: why there is no page, in words for whoever opens it.

@@ -15,6 +15,7 @@ mod docker;
 mod foreign_ids;
 mod invariants;
 mod invitations;
+mod keys;
 mod kill_files;
 mod kill_import;
 mod kill_matrix;

@@ -4,7 +4,9 @@
 //! `client` and `uid`, and the dashboard's session cookie. A cookie changes things only from a page of ours. Headers win over cookies.
 
 use crate::call_limit;
+use crate::client_address;
 use crate::cookies::{self, CookieRules};
+use crate::envelope::RequestId;
 use crate::error::Problem;
 use crate::same_origin::may_use_cookie;
 use app::App;
@@ -22,6 +24,9 @@ use std::sync::Arc;
 pub struct Auth {
     app: App,
     pub caller: Caller,
+    /// For the log of what administrators do.
+    remote_address: Option<String>,
+    request_id: Option<String>,
 }
 
 impl Auth {
@@ -31,7 +36,9 @@ impl Auth {
 
     /// Takes the caller into an account. Somebody else's account answers like one that does not exist.
     pub async fn enter(&self, account_id: i64) -> Result<Member, Problem> {
-        Ok(enter(&self.app, &self.caller, AccountId(account_id)).await?)
+        let mut member = enter(&self.app, &self.caller, AccountId(account_id)).await?;
+        member.scope = member.scope.came_from(self.remote_address.clone(), self.request_id.clone());
+        Ok(member)
     }
 }
 
@@ -103,7 +110,9 @@ impl<'a> ApiExtractor<'a> for Auth {
     ) -> Result<Self, poem::Error> {
         let app = app_of(request)?;
         let caller = caller(&app, request).await?;
-        Ok(Self { app, caller })
+        let remote_address = client_address::of(request, &app).shown();
+        let request_id = request.data::<RequestId>().map(|id| id.0.clone());
+        Ok(Self { app, caller, remote_address, request_id })
     }
 }
 

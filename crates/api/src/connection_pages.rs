@@ -3,6 +3,7 @@
 //! None of them is ever a silent redirect: each says what happened and what is next.
 
 use crate::failure_page::{self, WaysOut, who};
+use crate::help;
 use crate::html::{Field, Page, Tone};
 use app::channels::callback::{AskAddress, CallbackPage};
 use domain::channel::{Health, HealthState, ImportProgress, ImportState};
@@ -99,7 +100,11 @@ fn trouble(mut page: Page, failure: &Failure) -> Page {
     if let Some(said) = &failure.server_said {
         page = page.fact("The server said", said);
     }
-    page.fact("Code", failure.class.code())
+    page = page.fact("Code", failure.class.code());
+    if help::is_written(failure.class) {
+        page = page.link("How to mend it, step by step", &help::path_of(failure.class));
+    }
+    page
 }
 
 fn ask_address(ask: &AskAddress) -> Page {

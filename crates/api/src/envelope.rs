@@ -14,6 +14,10 @@ use tracing::Instrument;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Under which the log has a request.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
 pub struct Envelope<E> {
     inner: E,
     app: App,
@@ -44,8 +48,9 @@ impl<E> Envelope<E> {
 impl<E: Endpoint> Endpoint for Envelope<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> Result<Response, poem::Error> {
+    async fn call(&self, mut request: Request) -> Result<Response, poem::Error> {
         let id = self.request_id(&request);
+        request.set_data(RequestId(id.clone()));
         let path = request.uri().path().to_owned();
         let reader = reader(&request);
         let is_form = request.version() <= Version::HTTP_11

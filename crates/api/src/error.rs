@@ -106,6 +106,19 @@ impl Problem {
         }
     }
 
+    /// What was sealed with a key that is not there. Nothing of the request was kept.
+    pub fn key_missing(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request could not be served: a key is missing in POSTROOM_SECRET_KEY");
+        Self {
+            retry_after: Some(Duration::from_secs(60)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "key_missing",
+                "This server lacks a key. Nothing is lost: it works again when whoever runs it has put the key back.",
+            )
+        }
+    }
+
     /// Nothing can be kept until somebody makes room. Nothing of the request was kept.
     pub fn full(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request could not be served: there is no room left");

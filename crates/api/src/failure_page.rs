@@ -1,5 +1,6 @@
 //! A failure as a page: what happened, the reason, who must act, and what to click.
 
+use crate::help;
 use crate::html::{Page, Tone};
 use domain::{Actor, Failure, FailureClass};
 use poem::http::StatusCode;
@@ -32,6 +33,9 @@ pub fn page(failure: &Failure, ways_out: &WaysOut) -> Page {
     page = page.fact("Code", class.code());
     if let Some(url) = &ways_out.admin_consent_url {
         page = page.address("A Microsoft 365 administrator approves the application with this link:", url);
+    }
+    if help::is_written(class) {
+        page = page.link("How to mend it, step by step", &help::path_of(class));
     }
     match &ways_out.start_again {
         Some(url) => page.link("Start again", url),

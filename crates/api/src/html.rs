@@ -1,9 +1,10 @@
 //! The few pages that the server renders itself: said in full, without a script, and without a way to smuggle markup in.
 //!
-//! Text enters only through methods that escape it; there is no method that takes markup. Every page forbids scripts, frames and
+//! Text enters only through methods that escape it; there is no method that takes markup but for our own help pages, which are built in. Every page forbids scripts, frames and
 //! foreign forms, leaks no referrer, and is never stored.
 
 use crate::envelope::Deliberate;
+use crate::prose::Prose;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use ring::digest::{SHA256, digest};
@@ -123,6 +124,30 @@ impl Page {
         self
     }
 
+    /// Words above what follows.
+    #[must_use]
+    pub fn heading(mut self, words: &str) -> Self {
+        self.element("h2", None, words);
+        self
+    }
+
+    /// A line of a list of pages: what it says, where it leads, and its code.
+    #[must_use]
+    pub fn entry(mut self, words: &str, href: &str, code: &str) -> Self {
+        if is_linkable(href) {
+            let (href, words, code) = (escape(href), escape(words), escape(code));
+            let _ = write!(self.body, "<p class=\"entry\"><a href=\"{href}\">{words}</a> <code>{code}</code></p>");
+        }
+        self
+    }
+
+    /// One of our own texts.
+    #[must_use]
+    pub fn prose(mut self, prose: &Prose) -> Self {
+        self.body.push_str(&prose.html);
+        self
+    }
+
     /// A form of hidden fields and one button, sent by POST to a path of ours.
     #[must_use]
     pub fn form(mut self, action: &str, hidden: &[(&str, &str)], button: &str) -> Self {
@@ -208,7 +233,7 @@ fn is_linkable(href: &str) -> bool {
     is_path || href.starts_with("https://") || href.starts_with("http://")
 }
 
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -6,6 +6,7 @@
 mod accounts;
 mod agents;
 mod attention;
+mod audit_logs;
 mod auth;
 mod body_limit;
 mod call_limit;
@@ -34,6 +35,7 @@ mod events;
 mod failure_page;
 mod form_text;
 mod health;
+mod help;
 mod html;
 mod inboxes;
 mod labels;
@@ -48,6 +50,7 @@ mod notifications;
 mod optional_json;
 mod password;
 mod profile;
+mod prose;
 mod refusals;
 mod same_origin;
 mod search;
@@ -96,6 +99,7 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
         tokens::TokensApi,
         accounts::AccountsApi,
         agents::AgentsApi,
+        audit_logs::AuditLogsApi,
     );
     let apis = (
         people,
@@ -145,6 +149,8 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .get("/app/mail-frame", dashboard::frame)
         .get("/app/mail-frame/remote-images", dashboard::frame_with_remote_images)
         .get("/app/*path", dashboard::below)
+        .get("/help", help::list)
+        .get("/help/:code", help::show)
         .get("/docs", docs::page)
         .get("/swagger", docs::page)
         .get("/openapi.json", docs::document)

@@ -7,6 +7,7 @@ use app::accounts::{
     SignInError, TokenError,
 };
 use app::attachments::OpenError;
+use app::audit::AuditError;
 use app::channels::ConnectionStatusError;
 use app::channels::connect::{BeginError, MAX_OPEN_CONNECTIONS};
 use app::channels::health::TryAgainError;
@@ -36,7 +37,7 @@ pub(crate) use refused_with;
 refused_with! {
     ContactError, StoreError, EnterError, SignInError, ProfileError, AgentError, ReadError, StatusError, AssignError, InboxError, BeginError,
     ConnectionStatusError, TryAgainError, ReplyError, RetryError, DecideError,
-    TokenError, QuarantineError, WebhookError, LogError, ResetError, SetPasswordError, AccountError,
+    TokenError, QuarantineError, WebhookError, LogError, ResetError, SetPasswordError, AccountError, AuditError,
 }
 
 impl From<StoreError> for Problem {
@@ -46,6 +47,7 @@ impl From<StoreError> for Problem {
                 Self::unavailable(&error)
             }
             StoreError::Full(_) => Self::full(&error),
+            StoreError::SecretUnreadable(_) => Self::key_missing(&error),
             // The second net behind `no_nul`; what it was is in the log alone.
             StoreError::Unstorable(_) => {
                 tracing::warn!(%error, "a request held a text that cannot be kept");
@@ -58,9 +60,17 @@ impl From<StoreError> for Problem {
             | StoreError::SchemaTooOld { .. }
             | StoreError::SchemaTooNew { .. }
             | StoreError::AlreadyServing
-            | StoreError::SecretUnreadable(_)
             | StoreError::Corrupt(_)
             | StoreError::Config(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Forbidden => Self::forbidden(),
+            AuditError::Store(error) => error.into(),
         }
     }
 }

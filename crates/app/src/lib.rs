@@ -13,6 +13,7 @@
 //! - [`live`]: what happens, told to those who follow an account. [`notifications`]: what one person is told about.
 //! - [`organising`]: what agents sort and share their work with: labels, teams, canned responses, saved views.
 //! - [`outbound`]: a reply LEAVES (reply, deliver, reconcile).
+//! - [`audit`]: what administrators did, for administrators.
 //! - [`webhooks`]: other programs are told.
 //! - [`tending`]: which mailboxes this process looks after.
 //! - [`owed`]: what is due is named for the queue. [`job`]: what the queue hands back is run.
@@ -33,6 +34,7 @@ pub mod channels;
 pub mod inbound;
 
 pub mod attachments;
+pub mod audit;
 pub mod contacts;
 pub mod conversations;
 pub mod live;

@@ -140,6 +140,7 @@ const FAILED_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 const TELLINGS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What ended is shown, or asked for, a while longer.
 const ENDED_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const AUDIT_KEPT: Duration = Duration::from_secs(domain::audit::KEPT_DAYS * 24 * 60 * 60);
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Chatwoot's.
 const NOTIFICATIONS_KEPT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
@@ -177,6 +178,10 @@ pub async fn sweep(app: &App) -> Result<(), StoreError> {
     if purge.begin_chore("sweep_webhook_deliveries", SWEEP_EVERY).await? {
         let count = purge.sweep_webhook_deliveries(TELLINGS_KEPT).await?;
         tracing::info!(count, "forgot what webhooks were told long ago");
+    }
+    if purge.begin_chore("sweep_audit_events", SWEEP_EVERY).await? {
+        let count = purge.sweep_audit_events(AUDIT_KEPT).await?;
+        tracing::info!(count, "forgot what administrators did long ago");
     }
     if purge.begin_chore("sweep_ended", SWEEP_EVERY).await? {
         let count = purge.sweep_ended(ENDED_KEPT).await?;

@@ -86,4 +86,6 @@ ids! {
     BlobId,
     /// A worker process's session.
     WorkerSessionId,
+    /// Something that an administrator did.
+    AuditEventId,
 }

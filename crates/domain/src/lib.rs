@@ -17,10 +17,12 @@
 //! - [`secret`]: text that must never be shown, and where randomness comes from.
 //! - [`notification`]: what a person is told about.
 //! - [`event`]: what happened, in the order it happened.
+//! - [`audit`]: what administrators did.
 //!
 //! This crate never does I/O, reads no clock, draws no random number, and knows neither web nor database.
 
 pub mod account;
+pub mod audit;
 pub mod channel;
 pub mod clock;
 pub mod contact;

@@ -3,6 +3,7 @@
 //! On PostgreSQL no command but `postroom migrate` makes or changes a schema: the database behind the URL may be an empty standby that took
 //! over, and making a schema there would begin anew without anybody noticing.
 
+use crate::commands::keys;
 use crate::parts::Parts;
 use anyhow::{Result, bail};
 use store::StoreError;
@@ -22,6 +23,7 @@ impl Parts {
             checked => checked?,
         }
         let installation = store.recognise().await?;
+        keys::warn_of_missing(store).await;
         let Some(redis) = &self.config.database.redis_url else { return Ok(()) };
         match worker::remember_installation(redis.expose(), &installation).await {
             Ok(known) if known != installation => bail!(

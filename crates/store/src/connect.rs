@@ -5,6 +5,7 @@ use crate::condition::{Condition, was_full_lately};
 use crate::kill_point::Watch;
 use crate::scope::account::SigningKeys;
 use crate::scope::claims::{ClaimAsk, FinishAsk};
+use crate::scope::keys::Keys;
 use crate::scope::schema;
 use crate::sqlite::{connect_sqlite, sqlite_path};
 #[cfg(debug_assertions)]
@@ -95,7 +96,7 @@ impl Inner {
     }
 
     pub(crate) fn scope(self: &Arc<Self>, account: AccountId) -> AccountScope {
-        AccountScope { inner: Arc::clone(self), id: account }
+        AccountScope { inner: Arc::clone(self), id: account, acting: None }
     }
 }
 
@@ -257,6 +258,10 @@ impl Store {
 
     pub fn purge(&self) -> Purge {
         Purge { inner: Arc::clone(&self.inner) }
+    }
+
+    pub fn keys(&self) -> Keys {
+        Keys { inner: Arc::clone(&self.inner) }
     }
 
     pub fn live(&self) -> Live {

@@ -64,6 +64,17 @@ impl KeyRing {
         Self { keys: vec![("default".to_owned(), key)] }
     }
 
+    /// In the ring's order: the first seals.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|(id, _)| id.as_str())
+    }
+
+    /// What everything begins with that the first key sealed.
+    pub(crate) fn first_prefix(&self) -> Vec<u8> {
+        let (id, _) = self.keys.first().expect("parse refuses an empty ring");
+        prefix(id)
+    }
+
     pub(crate) fn seal(&self, place: &SealedPlace<'_>, entropy: &dyn Entropy, plain: &[u8]) -> Vec<u8> {
         let (id, key) = self.keys.first().expect("parse refuses an empty ring");
         let mut nonce = [0; NONCE_BYTES];
@@ -71,8 +82,7 @@ impl KeyRing {
         let sealed = XChaCha20Poly1305::new(Key::from_slice(key))
             .encrypt(XNonce::from_slice(&nonce), Payload { msg: plain, aad: &place.associated_data() })
             .expect("encryption fails only beyond 256 GB");
-        let id_length = u8::try_from(id.len()).expect("parse bounds the id");
-        [&[LAYOUT, id_length], id.as_bytes(), &nonce, &sealed].concat()
+        [prefix(id).as_slice(), &nonce, &sealed].concat()
     }
 
     pub(crate) fn open(&self, place: &SealedPlace<'_>, sealed: &[u8]) -> Result<Vec<u8>> {
@@ -97,6 +107,19 @@ impl KeyRing {
             .map(Secret::new)
             .map_err(|_| StoreError::SecretUnreadable(format!("{}: not text", place.purpose)))
     }
+}
+
+/// What everything begins with that the key of this id sealed.
+pub(crate) fn prefix(id: &str) -> Vec<u8> {
+    let id_length = u8::try_from(id.len()).expect("parse bounds the id");
+    [&[LAYOUT, id_length], id.as_bytes()].concat()
+}
+
+/// Which key sealed it, as far as it says so.
+pub(crate) fn key_id_of(sealed: &[u8]) -> Option<&str> {
+    let [LAYOUT, id_length, rest @ ..] = sealed else { return None };
+    let (id, _) = rest.split_at_checked(usize::from(*id_length))?;
+    std::str::from_utf8(id).ok()
 }
 
 /// Where a sealed value belongs.

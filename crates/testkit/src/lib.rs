@@ -12,6 +12,7 @@ pub mod connecting;
 pub mod dovecot;
 pub mod follower;
 pub mod installation;
+mod leaks;
 pub mod load;
 pub mod post;
 pub mod post_office;

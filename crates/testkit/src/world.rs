@@ -6,6 +6,7 @@
 use crate::chaos::Proxies;
 use crate::check;
 use crate::client::ApiClient;
+use crate::leaks;
 use crate::postgres::PostgresDatabase;
 use crate::postgres_server::PostgresServer;
 use crate::process::{Process, Signal, free_port, run};
@@ -27,6 +28,8 @@ pub const ADMIN_EMAIL: &str = "admin@contoso.example";
 pub const ADMIN_PASSWORD: &str = "correct horse battery 1";
 /// Whose access tokens the real mail servers believe.
 const TOKEN_ISSUER: &str = "https://tokens.contoso.example/";
+/// In base64, as POSTROOM_SECRET_KEY has it.
+const SEALING_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub const SUPPORT: &str = "support@contoso.example";
 
 pub struct World {
@@ -123,7 +126,7 @@ impl World {
             ("FRONTEND_URL", base.clone()),
             ("DATABASE_URL", database_url.clone()),
             ("POSTROOM_DATA_DIR", dir.path().join("data").display().to_string()),
-            ("POSTROOM_SECRET_KEY", "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+            ("POSTROOM_SECRET_KEY", format!("k1:{SEALING_KEY}")),
             ("AZURE_APP_ID", sandbox.client_id().to_owned()),
             ("AZURE_APP_SECRET", sandbox.client_secret().to_owned()),
             ("MICROSOFT_LOGIN_URL", sandbox.login_url()),
@@ -309,6 +312,11 @@ impl World {
         Ok(())
     }
 
+    /// From the next process on that is started.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     pub fn path(&self, rest: &str) -> String {
         format!("/api/v1/accounts/{}{rest}", self.account_id)
     }
@@ -326,7 +334,7 @@ impl World {
     pub async fn finish(mut self) -> Result<()> {
         self.checked = true;
         let invariants = match check::invariants(&self.database_url).await {
-            Ok(()) => self.check_mailboxes().await,
+            Ok(()) => self.check_mailboxes().await.and_then(|()| self.check_logs()),
             broken => broken,
         };
         let logs = if invariants.is_err() { self.logs() } else { String::new() };
@@ -336,6 +344,19 @@ impl World {
             postgres.remove().await?;
         }
         Ok(())
+    }
+}
+
+impl World {
+    /// Whatever the story did, and however much of it failed.
+    fn check_logs(&self) -> Result<()> {
+        let words = [
+            ("the application's secret", self.sandbox.client_secret()),
+            ("the sealing key", SEALING_KEY),
+            ("the administrator's password", ADMIN_PASSWORD),
+            ("the administrator's token", self.api.token().unwrap_or_default()),
+        ];
+        leaks::check(self.dir.path(), &self.sandbox.issued_secrets(), &words)
     }
 }
 

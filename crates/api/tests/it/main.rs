@@ -1,6 +1,7 @@
 //! The API over real requests, on a real SQLite store in a temporary folder. Nothing is mocked; nothing leaves the process.
 
 mod attention;
+mod audit_logs;
 mod bans;
 mod bodies;
 mod clients_habits;

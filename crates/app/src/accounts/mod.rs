@@ -42,7 +42,7 @@ use crate::App;
 use domain::account::{Account, AccountStatus};
 use domain::user::{Agent, Membership, User};
 use domain::{AccountId, TokenId};
-use store::{AccountScope, StoreError, Visibility};
+use store::{AccountScope, Acting, StoreError, Visibility};
 
 /// A person whose credential was believed.
 #[derive(Clone, Debug)]
@@ -95,7 +95,12 @@ pub async fn enter(app: &App, caller: &Caller, account: AccountId) -> Result<Mem
     match member.account.status {
         AccountStatus::Suspended => Err(EnterError::Suspended),
         AccountStatus::Active => Ok(Member {
-            scope: member.scope,
+            scope: member.scope.acting(Acting {
+                user_id: caller.user.id,
+                token_id: Some(caller.token_id),
+                remote_address: None,
+                request_id: None,
+            }),
             account: member.account,
             agent: member.agent,
             visibility: member.visibility,

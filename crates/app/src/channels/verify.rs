@@ -15,8 +15,8 @@ use domain::inbox::{Inbox, InboxSettings};
 use domain::{ConnectionId, Failure, FailureClass, Retry, Timestamp};
 use std::time::Duration;
 use store::{
-    ClaimedWork, Connection, ConnectionChange, ConnectionIdentity, NewChannel, NewInbox, OwedKind, OwedPriority,
-    SignedInAgain, StoreError, Tx,
+    Acting, ClaimedWork, Connection, ConnectionChange, ConnectionIdentity, NewChannel, NewInbox, OwedKind,
+    OwedPriority, SignedInAgain, StoreError, Tx,
 };
 
 /// A fresh token that is refused is tried this often: Exchange refuses now and then by itself.
@@ -84,7 +84,8 @@ async fn conclude(
     }
     let send_health = sending_health(&proved.sending, now);
     let sending_failure = proved.sending.as_ref().err().cloned();
-    let mut tx = work.scope.begin().await?;
+    // Whoever asked for the connection is who connects it.
+    let mut tx = work.scope.clone().acting(Acting::before(connection.created_by)).begin().await?;
     let (inbox_id, channel_id) = match &proved.existing {
         Some(channel) => {
             sign_in_again(&mut tx, channel, &proved, &fetch_health, &send_health).await?;

@@ -25,15 +25,21 @@ impl Wake for NobodyListens {
     fn wake(&self, _hint: Hint) {}
 }
 
-/// A sign-in service that takes its time over a refresh, and then refuses.
-struct SlowRefusal {
+/// A sign-in service that takes its time over a refresh, and then answers.
+struct Slow {
     login_url: Url,
     asked: Arc<Notify>,
     answer: Arc<Notify>,
 }
 
-impl SlowRefusal {
-    async fn start(error: &'static str, code: u32) -> Self {
+impl Slow {
+    async fn refusing(error: &'static str, code: u32) -> Self {
+        let description = format!("AADSTS{code}: Refused.");
+        let refusal = serde_json::json!({"error": error, "error_description": description, "error_codes": [code]});
+        Self::answering("400 Bad Request", refusal).await
+    }
+
+    async fn answering(status: &'static str, answered: serde_json::Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let login_url = format!("http://{}/", listener.local_addr().expect("an address"));
         let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -52,10 +58,7 @@ impl SlowRefusal {
                 } else {
                     has_asked.notify_one();
                     may_answer.notified().await;
-                    let description = format!("AADSTS{code}: Refused.");
-                    let refusal =
-                        serde_json::json!({"error": error, "error_description": description, "error_codes": [code]});
-                    ("400 Bad Request", refusal)
+                    (status, answered.clone())
                 };
                 let body = body.to_string();
                 let answer = format!(
@@ -123,7 +126,7 @@ async fn a_refusal_that_comes_after_a_new_sign_in_is_about_the_old_one() {
         let scope = world.admin().await.scope;
         let channel = scope.channel_of_mailbox(SUPPORT).await.expect("the database").expect("a channel").channel_id;
         let grant = scope.channel(channel).await.expect("the database").expect("a channel").grant_id.expect("a grant");
-        let slow = SlowRefusal::start(error, code).await;
+        let slow = Slow::refusing(error, code).await;
         let other = slow.app(&world);
         world.advance(TWO_HOURS);
 
@@ -181,4 +184,55 @@ async fn a_process_that_dies_between_a_refusal_and_saying_so_leaves_it_to_the_ne
     assert_eq!(connected(&world.connect(SUPPORT, Some(inbox)).await), inbox);
     assert_eq!(states(&world, inbox).await, [HealthState::Connected; 2]);
     assert_eq!(scope.grant(grant).await.expect("the database").expect("a grant").status, GrantStatus::Active);
+}
+
+#[tokio::test]
+async fn an_inbox_that_is_deleted_while_its_token_is_refreshed_leaves_no_token_behind() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let admin = world.admin().await;
+    let scope = admin.scope.clone();
+    let channel = scope.channel_of_mailbox(SUPPORT).await.expect("the database").expect("a channel").channel_id;
+    let grant = scope.channel(channel).await.expect("the database").expect("a channel").grant_id.expect("a grant");
+    let late = serde_json::json!({
+        "token_type": "Bearer", "access_token": "late-access", "refresh_token": "late-refresh", "expires_in": 3600,
+    });
+    let slow = Slow::answering("200 OK", late).await;
+    let other = slow.app(&world);
+    world.advance(TWO_HOURS);
+    let asking = async { refresh::access_token(&other, &scope, grant, Resource::Outlook).await };
+    let deleting = async {
+        slow.asked.notified().await;
+        inboxes::delete(&world.app, &admin, inbox).await.expect("deleted");
+        slow.answer.notify_one();
+    };
+    let (_, ()) = tokio::join!(asking, deleting);
+    assert!(scope.grant(grant).await.expect("the database").is_none(), "the permission went with its last inbox");
+    assert!(scope.access_token(grant, "outlook").await.expect("the database").is_none());
+    let refused = refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await.expect_err("it is gone");
+    assert_eq!(refused.class, FailureClass::ChannelRemoved);
+}
+
+#[tokio::test]
+async fn a_process_that_dies_while_it_asks_for_a_token_is_waited_for_and_the_next_one_asks() {
+    let world = world().await;
+    connected(&world.connect(SUPPORT, None).await);
+    let scope = world.admin().await.scope;
+    let channel = scope.channel_of_mailbox(SUPPORT).await.expect("the database").expect("a channel").channel_id;
+    let grant = scope.channel(channel).await.expect("the database").expect("a channel").grant_id.expect("a grant");
+    world.advance(TWO_HOURS);
+    // It claimed the refresh, and there it ended.
+    let dead = scope.claim_refresh(grant, Duration::from_millis(300)).await.expect("the database").expect("a claim");
+    let token = refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await.expect("a token");
+    let stored = scope.access_token(grant, "outlook").await.expect("the database").expect("a token");
+    assert_eq!(stored.token, token);
+    // Should it live after all, it changes nothing any more.
+    let late = store::RefreshedTokens {
+        resource: "outlook".to_owned(),
+        access_token: Secret::new("late"),
+        expires_at: world.app.now().plus(TWO_HOURS),
+        refresh_token: Some(Secret::new("late")),
+    };
+    assert!(!scope.store_refreshed(&dead, &late).await.expect("the database"));
+    assert_eq!(scope.access_token(grant, "outlook").await.expect("the database").expect("a token").token, token);
 }

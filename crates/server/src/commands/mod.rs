@@ -4,6 +4,7 @@ mod account;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
+pub mod keys;
 mod migrate;
 mod openapi;
 mod run;
@@ -38,6 +39,8 @@ enum Command {
     Doctor,
     /// Print the OpenAPI document
     Openapi(openapi::Args),
+    /// The keys that seal tokens and secrets at rest: make one, see what each seals, seal everything with the first
+    Keys(keys::Args),
     /// Accounts (tenants) of this installation
     Account(account::Args),
     /// See it work: a local Microsoft, a tenant, a customer, and the whole story
@@ -59,6 +62,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate => migrate::run(configure()?).await,
         Command::Doctor => doctor::run().await,
         Command::Openapi(args) => openapi::run(&args),
+        Command::Keys(args) => keys::run(args).await,
         Command::Account(args) => account::run(args, configure()?).await,
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::run(args).await,

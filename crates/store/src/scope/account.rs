@@ -9,9 +9,11 @@ use crate::entity::{account, account_key};
 use crate::secret::SealedPlace;
 use crate::*;
 use domain::account::{Account, Role};
+use domain::audit::{AuditAction, AuditSubject};
 use domain::user::Agent;
 use domain::{AccountId, Secret, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +24,8 @@ use std::time::{Duration, Instant};
 pub struct AccountScope {
     pub(crate) inner: Arc<Inner>,
     pub(crate) id: AccountId,
+    /// Whoever acts, where it is a person.
+    pub(crate) acting: Option<Arc<Acting>>,
 }
 
 impl std::fmt::Debug for AccountScope {
@@ -81,6 +85,8 @@ impl AccountScope {
     }
 
     pub async fn update_account(&self, change: &AccountChange) -> Result<AccountDetails> {
+        let tx = self.inner.begin().await?;
+        let before = details(self.sql("SELECT * FROM accounts WHERE id = :account{lock}").one(&tx).await?)?;
         let row = self
             .sql(
                 "UPDATE accounts SET name = COALESCE(?, name), locale = COALESCE(?, locale), domain = CASE WHEN ? THEN ? ELSE domain END, \
@@ -93,9 +99,12 @@ impl AccountScope {
             .bind(change.support_email.is_some())
             .bind(change.support_email.clone().flatten())
             .bind(self.inner.now().0)
-            .one(&self.inner.write)
+            .one(&tx)
             .await?;
-        details(row)
+        let after = details(row)?;
+        self.audit_update(&tx, AuditSubject::Account, self.id.0, told(&before), told(&after)).await?;
+        tx.commit().await?;
+        Ok(after)
     }
 
     /// Everybody in the account, by name.
@@ -121,8 +130,14 @@ impl AccountScope {
         if change.role.is_some_and(|role| role != Role::Administrator) {
             self.keep_an_administrator(&tx, user).await?;
         }
+        let before = load_agent(&tx, self.id, user).await?;
         self.change_agent(&tx, user, change).await?;
         let agent = load_agent(&tx, self.id, user).await?;
+        if let (Some(before), Some(agent)) = (before, &agent) {
+            // Whether somebody is at their desk is no act of an administrator's.
+            let role = |agent: &Agent| json!({ "role": agent.role.as_str() });
+            self.audit_update(&tx, AuditSubject::AccountUser, user.0, role(&before), role(agent)).await?;
+        }
         tx.commit().await?;
         Ok(agent)
     }
@@ -184,6 +199,9 @@ impl AccountScope {
         self.keep_an_administrator(&tx, user).await?;
         people::lock_user(&tx, user).await?;
         let removed = self.leave(&tx, user).await?;
+        if removed {
+            self.audit(&tx, AuditAction::Destroy, AuditSubject::AccountUser, user.0, Map::new()).await?;
+        }
         tx.commit().await?;
         Ok(removed)
     }
@@ -265,6 +283,15 @@ impl AccountScope {
     pub async fn begin(&self) -> Result<Tx> {
         Ok(Tx::new(self.clone(), self.inner.begin().await?))
     }
+}
+
+fn told(account: &AccountDetails) -> Value {
+    json!({
+        "name": account.account.name,
+        "locale": account.account.locale,
+        "domain": account.domain,
+        "support_email": account.support_email,
+    })
 }
 
 fn details(row: Option<account::Model>) -> Result<AccountDetails> {

@@ -1,13 +1,16 @@
 //! Channels: health, import progress, and the names they are signed in under.
 
+use super::audit;
 use super::convert::{self, to_json};
 use super::sql::scoped;
 use super::tenant::{Only as _, find_in};
 use crate::entity::email_channel;
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::channel::{EmailChannel, Health, ImportProgress};
 use domain::{ChannelId, GrantId, InboxId};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
+use serde_json::json;
 
 impl AccountScope {
     pub async fn channel(&self, channel: ChannelId) -> Result<Option<EmailChannel>> {
@@ -121,6 +124,9 @@ pub(crate) async fn reconnect<C: ConnectionTrait>(
 ) -> Result<()> {
     let now = scope.inner.now();
     let fresh = Health::default().asked_again(now);
+    let before: Option<email_channel::Model> =
+        find_in::<email_channel::Entity>(scope.id).filter(email_channel::Column::Id.eq(channel.0)).only(on).await?;
+    let before = before.ok_or(StoreError::NotFound("channel"))?;
     let changed = scope
         .sql(
             "UPDATE email_channels SET grant_id = ?, principal = ?, mailbox_address = ?, mailbox_key = ?, from_address = ?, \
@@ -140,5 +146,13 @@ pub(crate) async fn reconnect<C: ConnectionTrait>(
         .bind(channel.0)
         .run(on)
         .await?;
-    if changed == 1 { Ok(()) } else { Err(StoreError::NotFound("channel")) }
+    if changed == 0 {
+        return Err(StoreError::NotFound("channel"));
+    }
+    // Also where the names are what they were: somebody signed in.
+    let told = json!({
+        "principal": [before.principal, names.principal],
+        "mailbox_address": [before.mailbox_address, names.mailbox_address.as_str()],
+    });
+    scope.audit(on, AuditAction::Update, AuditSubject::Channel, before.inbox_id, audit::fields(told)).await
 }

@@ -11,7 +11,7 @@ use domain::{AccountId, ConnectionId, Secret};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 
-const HANDSHAKE: &str = "connection.handshake";
+pub(crate) const HANDSHAKE: &str = "connection.handshake";
 
 pub(crate) fn open_handshake(inner: &Inner, row: &connection::Model) -> Result<Handshake> {
     let place = SealedPlace { account: AccountId(row.account_id), purpose: HANDSHAKE, uid: &row.seal_uid };

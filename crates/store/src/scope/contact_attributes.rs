@@ -1,9 +1,11 @@
 //! The attributes that an account has defined for its contacts and conversations.
 
-use super::convert;
+use super::{audit, convert};
 use crate::*;
 use domain::Timestamp;
+use domain::audit::{AuditAction, AuditSubject};
 use sea_orm::FromQueryResult;
+use serde_json::{Map, Value, json};
 
 #[derive(Debug, FromQueryResult)]
 struct DefinitionRow {
@@ -60,8 +62,10 @@ impl AccountScope {
             .bind(now)
             .one(&tx)
             .await?;
+        let made = definition(row.ok_or(StoreError::NotFound("attribute definition"))?)?;
+        self.audit(&tx, AuditAction::Create, SUBJECT, made.id, audit::fields(told(&made))).await?;
         tx.commit().await?;
-        definition(row.ok_or(StoreError::NotFound("attribute definition"))?)
+        Ok(made)
     }
 
     /// Everything but its model and key, which values are stored under. `None`: there is none.
@@ -69,6 +73,12 @@ impl AccountScope {
         &self,
         changed: &AttributeDefinition,
     ) -> Result<Option<AttributeDefinition>> {
+        let tx = self.inner.begin().await?;
+        let before: Option<DefinitionRow> = self
+            .sql("SELECT * FROM custom_attribute_definitions WHERE account_id = :account AND id = ?{lock}")
+            .bind(changed.id)
+            .one(&tx)
+            .await?;
         let row: Option<DefinitionRow> = self
             .sql(
                 "UPDATE custom_attribute_definitions SET attribute_display_name = ?, attribute_display_type = ?, attribute_description = ?, \
@@ -82,19 +92,42 @@ impl AccountScope {
             .bind(changed.regex_cue.clone())
             .bind(self.inner.now().0)
             .bind(changed.id)
-            .one(&self.inner.write)
+            .one(&tx)
             .await?;
-        row.map(definition).transpose()
+        let after = row.map(definition).transpose()?;
+        if let (Some(before), Some(after)) = (before.map(definition).transpose()?, &after) {
+            self.audit_update(&tx, SUBJECT, changed.id, told(&before), told(after)).await?;
+        }
+        tx.commit().await?;
+        Ok(after)
     }
 
     pub async fn delete_attribute_definition(&self, id: i64) -> Result<bool> {
+        let tx = self.inner.begin().await?;
         let deleted = self
             .sql("DELETE FROM custom_attribute_definitions WHERE account_id = :account AND id = ?")
             .bind(id)
-            .run(&self.inner.write)
+            .run(&tx)
             .await?;
+        if deleted == 1 {
+            self.audit(&tx, AuditAction::Destroy, SUBJECT, id, Map::new()).await?;
+        }
+        tx.commit().await?;
         Ok(deleted == 1)
     }
+}
+
+const SUBJECT: AuditSubject = AuditSubject::CustomAttributeDefinition;
+
+fn told(definition: &AttributeDefinition) -> Value {
+    json!({
+        "attribute_key": definition.key,
+        "attribute_display_name": definition.display_name,
+        "attribute_description": definition.description,
+        "attribute_values": definition.values,
+        "regex_pattern": definition.regex_pattern,
+        "regex_cue": definition.regex_cue,
+    })
 }
 
 fn definition(row: DefinitionRow) -> Result<AttributeDefinition> {

@@ -11,8 +11,8 @@ use domain::{AccountId, GrantId, Secret, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
 use std::time::Duration;
 
-const REFRESH_TOKEN: &str = "grant.refresh_token";
-const ACCESS_TOKEN: &str = "grant.access_token";
+pub(crate) const REFRESH_TOKEN: &str = "grant.refresh_token";
+pub(crate) const ACCESS_TOKEN: &str = "grant.access_token";
 
 #[derive(Debug, FromQueryResult)]
 struct TokenRow {

@@ -1,17 +1,20 @@
 //! Inboxes with the channel behind each, and their members.
 
+use super::audit;
 use super::convert::{self, AGENT_COLUMNS, AgentRow, to_json};
 use super::message_rows::{columns, joined};
 use super::sql::scoped;
 use super::tenant::{find_in, insert_in};
 use crate::entity::{email_channel, inbox};
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::channel::{ImportProgress, SendingLimits};
 use domain::inbox::Inbox;
 use domain::user::Agent;
 use domain::{AccountId, InboxId, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, FromQueryResult, QueryFilter, QueryOrder, QueryResult};
+use serde_json::{Value, json};
 
 impl AccountScope {
     /// By name, as the member may see them.
@@ -53,6 +56,7 @@ impl AccountScope {
     /// Exactly these. Somebody who is not in the account is a `Conflict`.
     pub async fn set_inbox_members(&self, inbox: InboxId, users: &[UserId]) -> Result<()> {
         let tx = self.inner.begin().await?;
+        let before = self.member_ids(&tx, inbox).await?;
         self.sql("DELETE FROM inbox_members WHERE account_id = :account AND inbox_id = ?")
             .bind(inbox.0)
             .run(&tx)
@@ -60,26 +64,44 @@ impl AccountScope {
         for user in users {
             add_member(&tx, self, inbox, *user).await?;
         }
+        self.audit_members(&tx, inbox, before).await?;
         tx.commit().await?;
         Ok(())
     }
 
+    async fn member_ids<C: ConnectionTrait>(&self, on: &C, inbox: InboxId) -> Result<Vec<i64>> {
+        let members = "SELECT user_id FROM inbox_members WHERE account_id = :account AND inbox_id = ? ORDER BY user_id";
+        self.sql(members).bind(inbox.0).column(on).await
+    }
+
+    async fn audit_members<C: ConnectionTrait>(&self, on: &C, inbox: InboxId, before: Vec<i64>) -> Result<()> {
+        let after = self.member_ids(on, inbox).await?;
+        let told = |ids: Vec<i64>| json!({ "user_ids": ids });
+        self.audit_update(on, AuditSubject::InboxMember, inbox.0, told(before), told(after)).await
+    }
+
     /// These not.
     pub async fn remove_inbox_members(&self, inbox: InboxId, users: &[UserId]) -> Result<()> {
+        let tx = self.inner.begin().await?;
+        let before = self.member_ids(&tx, inbox).await?;
         self.sql("DELETE FROM inbox_members WHERE account_id = :account AND inbox_id = ? AND user_id IN (??)")
             .bind(inbox.0)
             .list(users.iter().map(|user| user.0))
-            .run(&self.inner.write)
+            .run(&tx)
             .await?;
+        self.audit_members(&tx, inbox, before).await?;
+        tx.commit().await?;
         Ok(())
     }
 
     /// These as well. Somebody who is not in the account is a `Conflict`.
     pub async fn add_inbox_members(&self, inbox: InboxId, users: &[UserId]) -> Result<()> {
         let tx = self.inner.begin().await?;
+        let before = self.member_ids(&tx, inbox).await?;
         for user in users {
             add_member(&tx, self, inbox, *user).await?;
         }
+        self.audit_members(&tx, inbox, before).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -91,6 +113,7 @@ pub(crate) async fn update_inbox<C: ConnectionTrait>(
     inbox: InboxId,
     change: &InboxChange,
 ) -> Result<Option<Inbox>> {
+    let before = load_inbox(on, scope.id, inbox).await?;
     scope
         .sql(
             "UPDATE inboxes SET name = COALESCE(?, name), settings = COALESCE(?, settings), updated_at = ? \
@@ -102,7 +125,15 @@ pub(crate) async fn update_inbox<C: ConnectionTrait>(
         .bind(inbox.0)
         .run(on)
         .await?;
-    load_inbox(on, scope.id, inbox).await
+    let after = load_inbox(on, scope.id, inbox).await?;
+    if let (Some(before), Some(after)) = (before, &after) {
+        scope.audit_update(on, AuditSubject::Inbox, inbox.0, told(&before), told(after)).await?;
+    }
+    Ok(after)
+}
+
+fn told(inbox: &Inbox) -> Value {
+    json!({ "name": inbox.name, "settings": inbox.settings })
 }
 
 /// Prefix of the channel's columns.
@@ -178,11 +209,16 @@ pub(crate) async fn create_inbox<C: ConnectionTrait>(on: &C, scope: &AccountScop
         ..Default::default()
     };
     let channel = insert_in(on, scope.id, channel_row).await?;
-    convert::inbox(inbox, channel)
+    let inbox = convert::inbox(inbox, channel)?;
+    let made = json!({ "name": inbox.name, "mailbox_address": inbox.channel.mailbox_address.as_str() });
+    scope.audit(on, AuditAction::Create, AuditSubject::Inbox, inbox.id.0, audit::fields(made)).await?;
+    Ok(inbox)
 }
 
 /// Everything in it goes with it: conversations, messages, raw mail, deliveries, attempts. Contacts stay.
-pub(crate) async fn delete_inbox<C: ConnectionTrait>(on: &C, account: AccountId, inbox: InboxId) -> Result<bool> {
+pub(crate) async fn delete_inbox<C: ConnectionTrait>(on: &C, scope: &AccountScope, inbox: InboxId) -> Result<bool> {
+    let account = scope.id;
+    let found = load_inbox(on, account, inbox).await?;
     // Owed work refers to its subject by kind, so no foreign key takes it along.
     for (kind, subjects) in [
         (OwedKind::DeliverMessage, "SELECT id FROM deliveries WHERE account_id = :account AND inbox_id = ?"),
@@ -200,5 +236,9 @@ pub(crate) async fn delete_inbox<C: ConnectionTrait>(on: &C, account: AccountId,
     }
     let deleted =
         scoped(account, "DELETE FROM inboxes WHERE account_id = :account AND id = ?").bind(inbox.0).run(on).await?;
+    if let (1, Some(found)) = (deleted, found) {
+        let gone = json!({ "name": found.name, "mailbox_address": found.channel.mailbox_address.as_str() });
+        scope.audit(on, AuditAction::Destroy, AuditSubject::Inbox, inbox.0, audit::fields(gone)).await?;
+    }
     Ok(deleted == 1)
 }

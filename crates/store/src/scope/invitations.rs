@@ -5,18 +5,20 @@
 //! they gave them.
 
 use super::account::load_agent;
-use super::convert;
 use super::grants::micros;
 use super::people;
 use super::sql::system;
+use super::{audit, convert};
 use crate::entity::user;
 use crate::error::corrupt;
 use crate::*;
 use domain::account::Role;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::notification::NotificationKind;
 use domain::webhook::DisabledReason;
 use domain::{DisplayId, EmailAddress, Failure, SystemMailId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use serde_json::json;
 use std::time::Duration;
 
 #[derive(Debug, FromQueryResult)]
@@ -92,6 +94,8 @@ impl AccountScope {
             self.owe_invitation(&tx, user.id, needs, invite).await?;
         }
         let agent = load_agent(&tx, self.id, user.id).await?;
+        let place = json!({ "email": user.email, "role": role.as_str() });
+        self.audit(&tx, AuditAction::Create, AuditSubject::AccountUser, user.id.0, audit::fields(place)).await?;
         tx.commit().await?;
         Ok(Invited { agent: agent.ok_or(StoreError::NotFound("agent"))?, needs })
     }

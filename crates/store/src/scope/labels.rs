@@ -3,9 +3,11 @@
 use super::sql::rows_of;
 use super::tx::Tx;
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::organising::Label;
 use domain::{AccountId, ConversationId, LabelId};
 use sea_orm::FromQueryResult;
+use serde_json::{Value, json};
 
 #[derive(Debug, FromQueryResult)]
 struct LabelRow {
@@ -60,6 +62,15 @@ impl AccountScope {
     }
 }
 
+fn told(label: &Label) -> Value {
+    json!({
+        "title": label.title,
+        "description": label.description,
+        "color": label.color,
+        "show_on_sidebar": label.show_on_sidebar,
+    })
+}
+
 /// What is marked with labels, by their words.
 const MARKED: [(&str, &str); 2] = [("conversation_labels", "conversation_id"), ("contact_labels", "contact_id")];
 
@@ -79,7 +90,9 @@ impl Tx {
             .bind(self.now().0)
             .one(self.on())
             .await?;
-        row.map(Label::from).ok_or(StoreError::NotFound("label"))
+        let label = row.map(Label::from).ok_or(StoreError::NotFound("label"))?;
+        self.audit(AuditAction::Create, AuditSubject::Label, label.id.0, told(&label)).await?;
+        Ok(label)
     }
 
     /// A new title is the title of every mark too. `Conflict` when another label has it.
@@ -119,7 +132,9 @@ impl Tx {
             }
             self.unmark(&before.title).await?;
         }
-        Ok(Some(row.into()))
+        let (before, after) = (Label::from(before), Label::from(row));
+        self.scope().audit_update(self.on(), AuditSubject::Label, id.0, told(&before), told(&after)).await?;
+        Ok(Some(after))
     }
 
     /// With its marks. `None`: there is none.
@@ -131,7 +146,9 @@ impl Tx {
             .await?;
         let Some(row) = row else { return Ok(None) };
         self.unmark(&row.title).await?;
-        Ok(Some(row.into()))
+        let label = Label::from(row);
+        self.audit(AuditAction::Destroy, AuditSubject::Label, id.0, told(&label)).await?;
+        Ok(Some(label))
     }
 
     async fn unmark(&mut self, title: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod attachment_links;
+mod audit;
 pub(crate) mod blobs;
 mod canned_responses;
 mod channels;
@@ -24,6 +25,7 @@ mod folders;
 mod grants;
 mod inboxes;
 mod invitations;
+pub(crate) mod keys;
 mod labels;
 mod left_behind;
 pub(crate) mod live;

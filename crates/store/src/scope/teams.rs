@@ -4,10 +4,12 @@ use super::convert::{AGENT_COLUMNS, AgentRow};
 use super::sql::{rows_of, scoped};
 use super::tx::Tx;
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::organising::Team;
 use domain::user::Agent;
 use domain::{AccountId, TeamId, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
 #[derive(Debug, FromQueryResult)]
@@ -89,6 +91,16 @@ impl AccountScope {
     }
 }
 
+fn told(team: &Team) -> Value {
+    json!({
+        "name": team.name,
+        "description": team.description,
+        "allow_auto_assign": team.allow_auto_assign,
+        "icon": team.icon,
+        "icon_color": team.icon_color,
+    })
+}
+
 impl Tx {
     /// `Conflict` when there is one of this name, `LimitReached` when there are `most`.
     pub async fn create_team(&mut self, new: &NewTeam, most: u32) -> Result<Team> {
@@ -108,11 +120,14 @@ impl Tx {
             .bind(now)
             .one(self.on())
             .await?;
-        row.map(Team::from).ok_or(StoreError::NotFound("team"))
+        let team = row.map(Team::from).ok_or(StoreError::NotFound("team"))?;
+        self.audit(AuditAction::Create, AuditSubject::Team, team.id.0, told(&team)).await?;
+        Ok(team)
     }
 
     /// `Conflict` when another team has the name.
     pub async fn update_team(&mut self, id: TeamId, change: &TeamChange) -> Result<Option<Team>> {
+        let before = teams_by_id(self.on(), self.account_id(), &[id.0]).await?.remove(&id.0);
         let row: Option<TeamRow> = self
             .sql(
                 "UPDATE teams SET name = COALESCE(?, name), description = CASE WHEN ? THEN ? ELSE description END, \
@@ -129,7 +144,11 @@ impl Tx {
             .bind(id.0)
             .one(self.on())
             .await?;
-        Ok(row.map(Team::from))
+        let after = row.map(Team::from);
+        if let (Some(before), Some(after)) = (before, &after) {
+            self.scope().audit_update(self.on(), AuditSubject::Team, id.0, told(&before), told(after)).await?;
+        }
+        Ok(after)
     }
 
     /// Of the team's conversations, so many are no team's any more. How many.
@@ -152,11 +171,28 @@ impl Tx {
             .bind(id.0)
             .one(self.on())
             .await?;
-        Ok(row.map(Team::from))
+        let team = row.map(Team::from);
+        if let Some(team) = &team {
+            self.audit(AuditAction::Destroy, AuditSubject::Team, id.0, told(team)).await?;
+        }
+        Ok(team)
     }
 
     /// Whoever is not in the account is a `Conflict`.
     pub async fn change_team_members(&mut self, team: TeamId, users: &[UserId], how: People) -> Result<()> {
+        let before = self.team_member_ids(team).await?;
+        self.put_team_members(team, users, how).await?;
+        let after = self.team_member_ids(team).await?;
+        let told = |ids: Vec<i64>| json!({ "user_ids": ids });
+        self.scope().audit_update(self.on(), AuditSubject::TeamMember, team.0, told(before), told(after)).await
+    }
+
+    async fn team_member_ids(&mut self, team: TeamId) -> Result<Vec<i64>> {
+        let members = "SELECT user_id FROM team_members WHERE account_id = :account AND team_id = ? ORDER BY user_id";
+        self.sql(members).bind(team.0).column(self.on()).await
+    }
+
+    async fn put_team_members(&mut self, team: TeamId, users: &[UserId], how: People) -> Result<()> {
         if how == People::Replace {
             self.sql("DELETE FROM team_members WHERE account_id = :account AND team_id = ?")
                 .bind(team.0)

@@ -3,14 +3,17 @@
 //! One that is deleted is seen by nobody from that moment on, and its secrets are gone; its row and its log, which may be long, go with the
 //! next sweep. Locks are taken in the order account, cursor, webhook, telling, owed work.
 
-use super::convert::{json, number, to_json};
+use super::audit;
+use super::convert::{json as read_json, number, to_json};
 use crate::secret::SealedPlace;
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::webhook::{Disabled, DisabledReason, Webhook};
 use domain::{InboxId, Secret, Timestamp, WebhookDeliveryId, WebhookId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use serde_json::{Map, Value, json};
 
-const SECRET: &str = "webhook.secret";
+pub(crate) const SECRET: &str = "webhook.secret";
 
 #[derive(Debug, FromQueryResult)]
 struct WebhookRow {
@@ -51,7 +54,7 @@ impl WebhookRow {
             inbox_id: self.inbox_id.map(InboxId),
             name: self.name.clone(),
             url: self.url.clone(),
-            subscriptions: json("subscriptions", &self.subscriptions)?,
+            subscriptions: read_json("subscriptions", &self.subscriptions)?,
             disabled,
             failing_since: self.failing_since.map(Timestamp),
             failures_in_a_row: number("failures_in_a_row", self.failures_in_a_row)?,
@@ -60,6 +63,16 @@ impl WebhookRow {
             created_at: Timestamp(self.created_at),
         })
     }
+}
+
+fn told(webhook: &Webhook) -> Value {
+    json!({
+        "url": webhook.url,
+        "name": webhook.name,
+        "inbox_id": webhook.inbox_id.map(|inbox| inbox.0),
+        "subscriptions": webhook.subscriptions,
+        "enabled": webhook.disabled.is_none(),
+    })
 }
 
 impl AccountScope {
@@ -129,8 +142,10 @@ impl AccountScope {
             return Err(StoreError::Conflict("the address is told already".to_owned()));
         };
         let row = self.webhook_row(&tx, WebhookId(id)).await?.ok_or(StoreError::NotFound("webhook"))?;
+        let webhook = row.webhook()?;
+        self.audit(&tx, AuditAction::Create, AuditSubject::Webhook, id, audit::fields(told(&webhook))).await?;
         tx.commit().await?;
-        row.webhook()
+        Ok(webhook)
     }
 
     /// `None`: there is none. `Conflict`: another one has this address.
@@ -150,6 +165,7 @@ impl AccountScope {
                 return Err(StoreError::Conflict("the address is told already".to_owned()));
             }
         }
+        let before = self.webhook_row(&tx, id).await?.as_ref().map(WebhookRow::webhook).transpose()?;
         let (disabled, disabled_at, reason) = match change.disabled {
             None => (false, None, None),
             Some(reason) => (true, reason.map(|_| now), reason.map(DisabledReason::as_str)),
@@ -178,9 +194,12 @@ impl AccountScope {
         .bind(id.0)
         .run(&tx)
         .await?;
-        let row = self.webhook_row(&tx, id).await?;
+        let after = self.webhook_row(&tx, id).await?.as_ref().map(WebhookRow::webhook).transpose()?;
+        if let (Some(before), Some(after)) = (before, &after) {
+            self.audit_update(&tx, AuditSubject::Webhook, id.0, told(&before), told(after)).await?;
+        }
         tx.commit().await?;
-        row.as_ref().map(WebhookRow::webhook).transpose()
+        Ok(after)
     }
 
     /// With its log. `false`: there is none.
@@ -207,6 +226,9 @@ impl AccountScope {
             .bind(id.0)
             .run(&tx)
             .await?;
+        if gone == 1 {
+            self.audit(&tx, AuditAction::Destroy, AuditSubject::Webhook, id.0, Map::new()).await?;
+        }
         tx.commit().await?;
         Ok(gone == 1)
     }
@@ -214,6 +236,7 @@ impl AccountScope {
     /// The one that was holds beside it until `until`. `false`: there is no such webhook.
     pub async fn rotate_webhook_secret(&self, id: WebhookId, secret: &Secret, until: Timestamp) -> Result<bool> {
         let (uid, sealed) = self.seal_webhook(secret);
+        let tx = self.inner.begin().await?;
         let changed = self
             .sql(
                 "UPDATE webhooks SET previous_seal_uid = seal_uid, previous_secret = secret, previous_until = ?, seal_uid = ?, secret = ?, \
@@ -224,8 +247,13 @@ impl AccountScope {
             .bind(sealed)
             .bind(self.inner.now().0)
             .bind(id.0)
-            .run(&self.inner.write)
+            .run(&tx)
             .await?;
+        if changed == 1 {
+            let rotated = audit::fields(json!({ "secret": ["…", "…"] }));
+            self.audit(&tx, AuditAction::Update, AuditSubject::Webhook, id.0, rotated).await?;
+        }
+        tx.commit().await?;
         Ok(changed == 1)
     }
 

@@ -1,5 +1,6 @@
 //! What goes in and out: plain structs, one file per aggregate. Where `domain` has a word, its struct is used as it is.
 
+mod audit;
 mod channel;
 mod connection;
 mod contact;
@@ -22,6 +23,7 @@ mod search;
 mod sending;
 mod webhook;
 
+pub use audit::*;
 pub use channel::*;
 pub use connection::*;
 pub use contact::*;

@@ -8,7 +8,7 @@ use store::*;
 
 const BROWSER: &str = "browser";
 
-async fn attempt(tenant: &Tenant, state: &str) -> Connection {
+pub async fn attempt(tenant: &Tenant, state: &str) -> Connection {
     let new = NewConnection {
         purpose: ConnectionPurpose::Connect,
         provider: Provider::Microsoft,

@@ -1,6 +1,8 @@
 //! The store on SQLite, and on PostgreSQL when `POSTROOM_TEST_POSTGRES` names a server (scripts/test always starts one).
 
 #[cfg(test)]
+mod auditing;
+#[cfg(test)]
 mod connecting;
 #[cfg(test)]
 mod conversing;
@@ -12,6 +14,8 @@ mod filtering;
 mod following;
 #[cfg(test)]
 mod keeping;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

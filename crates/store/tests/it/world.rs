@@ -126,13 +126,30 @@ impl World {
     pub async fn another_store(&self) -> Store {
         open(&self.url, &self.data_dir, &self.clock, &self.entropy).await
     }
+
+    /// A second process that was started with other keys.
+    pub async fn store_with_keys(&self, ring: &str) -> Store {
+        open_with(ring, &self.url, &self.data_dir, &self.clock, &self.entropy).await
+    }
 }
 
+const RING: &str = "k1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
 async fn open(url: &str, data_dir: &std::path::Path, clock: &Arc<TestClock>, entropy: &Arc<TestEntropy>) -> Store {
+    open_with(RING, url, data_dir, clock, entropy).await
+}
+
+async fn open_with(
+    ring: &str,
+    url: &str,
+    data_dir: &std::path::Path,
+    clock: &Arc<TestClock>,
+    entropy: &Arc<TestEntropy>,
+) -> Store {
     Store::connect(StoreConfig {
         url: url.to_owned(),
         data_dir: data_dir.to_owned(),
-        keys: KeyRing::parse(&Secret::new("k1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")).unwrap(),
+        keys: KeyRing::parse(&Secret::new(ring)).unwrap(),
         max_connections: 16,
         clock: clock.clone(),
         entropy: entropy.clone(),

@@ -2,6 +2,7 @@
 //!
 //! It ends with 1 when something is wrong that must be mended; a warning is not.
 
+mod keys;
 mod servers;
 
 use crate::config::{Config, Reader, redirect_uri};
@@ -174,14 +175,16 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
             SchemaState::Current => {
                 let operator = store.operator();
                 let mails = operator.system_mail_counts().await?;
-                Some((operator.owed_counts().await?, operator.unreadable_jobs(1).await?, mails))
+                let uses = store.keys().uses().await?;
+                Some((operator.owed_counts().await?, operator.unreadable_jobs(1).await?, mails, uses))
             }
             _ => None,
         };
         store.close().await;
-        if let Some((counts, unreadable, mails)) = work {
+        if let Some((counts, unreadable, mails, uses)) = work {
             owed_work(&counts, unreadable.first(), report);
             own_mails(&mails, report);
+            keys::report_uses(&uses, report);
         }
         anyhow::Ok(schema)
     };

@@ -24,7 +24,7 @@ impl Tx {
 
     /// With everything in it: conversations, messages, raw mail, deliveries, attempts, and the work owed for them. Contacts stay.
     pub async fn delete_inbox(&mut self, inbox: InboxId) -> Result<bool> {
-        inboxes::delete_inbox(&self.tx, self.scope.id, inbox).await
+        inboxes::delete_inbox(&self.tx, &self.scope, inbox).await
     }
 
     pub async fn inbox(&mut self, inbox: InboxId) -> Result<Option<Inbox>> {

@@ -6,9 +6,10 @@
 use super::Tx;
 use crate::scope::search_index::forget_messages;
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::{ContactId, ConversationId, MessageId};
 use sea_orm::FromQueryResult;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Debug, FromQueryResult)]
 struct EventRow {
@@ -36,7 +37,7 @@ impl Tx {
         .bind(contact.0)
         .run(&self.tx)
         .await?;
-        Ok(())
+        self.audit(AuditAction::Destroy, AuditSubject::Contact, contact.0, json!({})).await
     }
 
     /// Conversations of a contact that is being erased, by id.

@@ -6,7 +6,9 @@ use super::Tx;
 use super::contact_changes::put_over;
 use crate::*;
 use domain::ContactId;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::contact::Contact;
+use serde_json::json;
 
 impl Tx {
     /// Everything of `mergee` becomes `base`'s, who keeps what they have and takes what they lack; `mergee` is gone. Lock both first, together.
@@ -30,6 +32,8 @@ impl Tx {
         if moved.len().max(said.len()) > MOST_MERGED as usize {
             return Err(StoreError::LimitReached("merged messages"));
         }
+        let merged = json!({ "merged_contact_id": from.0 });
+        self.audit(AuditAction::Update, AuditSubject::Contact, to.0, merged).await?;
         let now = self.scope.inner.now().0;
         self.sql(
             "UPDATE conversations SET contact_id = ?, updated_at = ? WHERE account_id = :account AND contact_id = ?",

@@ -70,6 +70,10 @@ impl Tx {
         self.scope.sql(text)
     }
 
+    pub(crate) fn scope(&self) -> &AccountScope {
+        &self.scope
+    }
+
     /// Where statements of the aggregates in [`super`] run.
     pub(crate) fn on(&self) -> &DatabaseTransaction {
         &self.tx

@@ -1,14 +1,18 @@
 //! Sending inside a transaction: what is counted, and what waits.
 
 use super::Tx;
+use crate::entity::email_channel;
 use crate::scope::convert;
 use crate::scope::grants::micros;
 use crate::scope::sending::{self, SECOND, TEN_MINUTES};
 use crate::scope::sql::rows_of;
+use crate::scope::tenant::{Only as _, find_in};
 use crate::*;
 use domain::ChannelId;
+use domain::audit::AuditSubject;
 use domain::channel::SendingLimits;
-use sea_orm::FromQueryResult;
+use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter};
+use serde_json::json;
 use std::time::Duration;
 
 #[derive(Debug, FromQueryResult)]
@@ -75,13 +79,20 @@ impl Tx {
 
     /// What was agreed with the provider for this mailbox.
     pub async fn set_sending_limits(&mut self, channel: ChannelId, limits: SendingLimits) -> Result<()> {
+        let row: Option<email_channel::Model> = find_in::<email_channel::Entity>(self.account_id())
+            .filter(email_channel::Column::Id.eq(channel.0))
+            .only(&self.tx)
+            .await?;
+        let before = row.ok_or(StoreError::NotFound("channel"))?;
         self.sql("UPDATE email_channels SET sending_limits = ?, updated_at = ? WHERE account_id = :account AND id = ?")
             .bind(convert::to_json(&limits))
             .bind(self.scope.inner.now().0)
             .bind(channel.0)
             .run(&self.tx)
             .await?;
-        Ok(())
+        let was: SendingLimits = convert::json("sending limits", &before.sending_limits)?;
+        let told = |limits: SendingLimits| json!({ "sending_limits": limits });
+        self.scope.audit_update(&self.tx, AuditSubject::Inbox, before.inbox_id, told(was), told(limits)).await
     }
 
     /// As [`AccountScope::call_next_delivery`].

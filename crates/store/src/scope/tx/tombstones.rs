@@ -6,8 +6,10 @@
 use super::Tx;
 use crate::scope::sql::rows_of;
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::{ConversationId, InboxId};
 use sea_orm::FromQueryResult;
+use serde_json::json;
 use std::collections::HashSet;
 
 /// Tombstones of mails, beside those of other kinds that may come.
@@ -43,9 +45,7 @@ impl Trace<'_> {
 impl Tx {
     /// With everything in it: messages, files, mail as received, deliveries and the work owed for them. Its contact stays. `false`: it is gone.
     pub async fn delete_conversation(&mut self, id: ConversationId) -> Result<bool> {
-        if self.lock_conversation(id).await?.is_none() {
-            return Ok(false);
-        }
+        let Some(found) = self.lock_conversation(id).await? else { return Ok(false) };
         self.bury("conversation_id", &[id.0]).await?;
         // Owed work refers to its subject by kind, so no foreign key takes it along.
         for kind in [OwedKind::DeliverMessage, OwedKind::ReconcileDelivery] {
@@ -63,6 +63,10 @@ impl Tx {
             .bind(id.0)
             .run(&self.tx)
             .await?;
+        if deleted == 1 {
+            let from = json!({ "inbox_id": found.inbox_id.0 });
+            self.audit(AuditAction::Destroy, AuditSubject::Conversation, found.display_id.0, from).await?;
+        }
         Ok(deleted == 1)
     }
 
