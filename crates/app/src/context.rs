@@ -201,6 +201,15 @@ pub struct SystemMailer {
     pub from: Mailbox,
 }
 
+/// One of the installation's app's credentials, as the operator knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedCredential {
+    /// The variable that it came from.
+    pub name: String,
+    pub hint: String,
+    pub expires_at: Option<Timestamp>,
+}
+
 /// What the use cases must know of the configuration; read and validated by the server, once.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -209,6 +218,12 @@ pub struct Settings {
     pub frontend_url: Url,
     pub imap: net::Endpoint,
     pub smtp: net::Endpoint,
+    /// Where people sign in with Microsoft, whichever app they do it through.
+    pub microsoft_login_url: Url,
+    /// What the installation's app proves itself with, in the order of its settings.
+    pub app_credentials: Vec<NamedCredential>,
+    /// OAuth apps of one account at most.
+    pub account_oauth_apps_limit: u32,
     /// `None`: nothing is mailed, and invitations are links that an administrator hands over.
     pub mailer: Option<SystemMailer>,
     /// How often a mailbox without IDLE is looked into, and the net below one with it.
@@ -258,6 +273,9 @@ impl Settings {
             frontend_url,
             imap,
             smtp,
+            microsoft_login_url: Url::parse("https://login.microsoftonline.com").expect("a URL"),
+            app_credentials: Vec::new(),
+            account_oauth_apps_limit: 20,
             mailer: None,
             poll_interval: Duration::from_secs(60),
             import_days: 7,

@@ -49,7 +49,7 @@ pub mod jobs;
 pub mod owed;
 pub mod tending;
 
-pub use context::{App, AppParts, Environment, Hint, Settings, SystemMailer, Wake};
+pub use context::{App, AppParts, Environment, Hint, NamedCredential, Settings, SystemMailer, Wake};
 pub use mail::smtp::{Mechanism, Password as MailPassword, Relay as MailRelay};
 
 /// What callers of the use cases must be able to name.

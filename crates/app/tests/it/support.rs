@@ -9,7 +9,7 @@ use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts, Environment, Hint, Settings, Wake};
 use domain::{AccountId, Clock, ConnectionId, Entropy, InboxId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
-use oauth::{Microsoft, MicrosoftSettings};
+use oauth::{Credential as AppCredential, Microsoft, MicrosoftSettings};
 use sandbox::{Sandbox, SandboxConfig};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -102,7 +102,7 @@ pub async fn world() -> World {
             login_url: Url::parse(&sandbox.login_url()).expect("a URL"),
             authority: "common".to_owned(),
             client_id: sandbox.client_id().to_owned(),
-            client_secret: Secret::new(sandbox.client_secret()),
+            credentials: vec![AppCredential::secret(sandbox.client_secret())],
             redirect_uri,
             production: false,
         },

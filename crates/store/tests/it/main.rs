@@ -15,6 +15,7 @@ mod keeping;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod oauth_apps;
 mod organising;
 #[cfg(test)]
 mod owing;
