@@ -7,6 +7,7 @@ use crate::accounts::{LoginThrottle, TokenUses};
 use crate::calls::{CallLimits, TrustedProxies};
 use crate::live::{Live, Passing};
 use crate::memory::MailMemory;
+use crate::oauth_apps::Registry;
 use crate::outbound::KeptSessions;
 use crate::shared_counts::SharedCounts;
 use crate::webhooks::{Bodies, NoBodies};
@@ -56,6 +57,7 @@ struct Inside {
     call_limits: CallLimits,
     mail_memory: MailMemory,
     kept_sessions: KeptSessions,
+    registry: Registry,
     live: Live,
     /// Something that somebody in this process may be waiting for has changed: a connection, a grant's token. A hint, like [`Wake`].
     changed: Notify,
@@ -74,6 +76,7 @@ impl App {
         let mail_memory = MailMemory::new(parts.settings.mail_memory_bytes, parts.settings.full_parse_limit_bytes);
         let kept_sessions = KeptSessions::default();
         let live = Live::new(parts.settings.live_streams);
+        let registry = Registry::default();
         let changed = Notify::new();
         let token_uses = TokenUses::default();
         Self(Arc::new(Inside {
@@ -84,6 +87,7 @@ impl App {
             call_limits,
             mail_memory,
             kept_sessions,
+            registry,
             live,
             changed,
         }))
@@ -152,6 +156,10 @@ impl App {
 
     pub(crate) fn kept_sessions(&self) -> &KeptSessions {
         &self.0.kept_sessions
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
     }
 
     pub(crate) fn login_throttle(&self) -> &LoginThrottle {

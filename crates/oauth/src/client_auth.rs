@@ -3,7 +3,7 @@
 //! With a client secret in the body (`client_secret_post`), which every version of Microsoft's endpoints takes, or with an assertion that a
 //! certificate's key has signed (`private_key_jwt`). Where an application has two credentials and Microsoft refuses the first, the second
 //! is tried in the same call, so that one can be replaced while everything runs; which was refused, and why, is remembered
-//! ([`Microsoft::credential_refusals`]).
+//! ([`Microsoft::credential_states`]).
 
 use crate::{
     Microsoft,
@@ -71,10 +71,19 @@ const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
 /// One credential, and what Microsoft said of it last.
 pub(crate) struct HeldCredential {
     credential: Credential,
-    refused: Mutex<Option<CredentialRefusal>>,
+    state: Mutex<CredentialState>,
 }
 
-/// That Microsoft did not take a credential. It is forgotten when the credential works.
+/// What Microsoft said last of a credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CredentialState {
+    #[default]
+    Untried,
+    Works,
+    Refused(CredentialRefusal),
+}
+
+/// That Microsoft did not take a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialRefusal {
     pub at: Timestamp,
@@ -83,15 +92,15 @@ pub struct CredentialRefusal {
 
 impl HeldCredential {
     pub(crate) fn new(credential: Credential) -> Self {
-        Self { credential, refused: Mutex::new(None) }
+        Self { credential, state: Mutex::default() }
     }
 
-    fn refusal(&self) -> Option<CredentialRefusal> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn state(&self) -> CredentialState {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn remember(&self, refusal: Option<CredentialRefusal>) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    fn is(&self, state: CredentialState) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
 
@@ -102,9 +111,9 @@ pub(crate) struct Authenticated {
 }
 
 impl Microsoft {
-    /// What Microsoft said last of each credential, in their order. `None`: it works, or was not tried.
-    pub fn credential_refusals(&self) -> Vec<Option<CredentialRefusal>> {
-        self.inner.credentials.iter().map(HeldCredential::refusal).collect()
+    /// What Microsoft said last of each credential, in their order, as far as this process has asked.
+    pub fn credential_states(&self) -> Vec<CredentialState> {
+        self.inner.credentials.iter().map(HeldCredential::state).collect()
     }
 
     /// One credential after the other, until Microsoft takes one. When it takes none, the answer is what it said of the first.
@@ -145,10 +154,10 @@ impl Microsoft {
             Err(failure) if failure.class.is_app_credential() => {
                 let at = self.inner.clock.now();
                 tracing::warn!(credential = index + 1, %failure, "a credential of an application was refused");
-                held.remember(Some(CredentialRefusal { at, failure: failure.clone() }));
+                held.is(CredentialState::Refused(CredentialRefusal { at, failure: failure.clone() }));
             }
-            Ok(_) => held.remember(None),
-            Err(failure) if crate::errors::is_about_the_grant(failure) => held.remember(None),
+            Ok(_) => held.is(CredentialState::Works),
+            Err(failure) if crate::errors::is_about_the_grant(failure) => held.is(CredentialState::Works),
             Err(_) => {}
         }
         answered
@@ -158,7 +167,8 @@ impl Microsoft {
     fn order(&self) -> Vec<usize> {
         let now = self.inner.clock.now();
         let lately = |index: &usize| {
-            self.inner.credentials[*index].refusal().is_some_and(|refusal| now.since(refusal.at) < REFUSED_FOR)
+            let state = self.inner.credentials[*index].state();
+            matches!(state, CredentialState::Refused(refusal) if now.since(refusal.at) < REFUSED_FOR)
         };
         let mut order: Vec<usize> = (0..self.inner.credentials.len()).collect();
         order.sort_by_key(lately);

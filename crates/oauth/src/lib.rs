@@ -27,7 +27,7 @@ pub mod refresh;
 
 pub use authorize::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
 pub use claims::{Claims, Identity};
-pub use client_auth::CredentialRefusal;
+pub use client_auth::{CredentialRefusal, CredentialState};
 pub use credential::{CertificateError, ClientCertificate, Credential};
 pub use errors::{classify_token_error, error_from_callback};
 pub use exchange::{Resource, TokenSet};

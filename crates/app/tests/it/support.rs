@@ -189,15 +189,22 @@ impl World {
 
     /// A link, and the browser that opened it first.
     pub async fn begin(&self, inbox_id: Option<InboxId>) -> Attempt<'_> {
-        let begun = connect::begin(&self.app, &self.admin().await, Begin { email: None, inbox_id }).await;
-        let begun = begun.expect("a link");
+        self.begin_with(Begin { inbox_id, ..Begin::default() }).await
+    }
+
+    pub async fn begin_with(&self, ask: Begin) -> Attempt<'_> {
+        let begun = connect::begin(&self.app, &self.admin().await, ask).await.expect("a link");
         let link = begun.url.rsplit('/').next().expect("a token").to_owned();
         Attempt { world: self, link, id: begun.connection_id, browser: Browser::default() }
     }
 
     /// All of it, in a browser with the administrator's session.
     pub async fn connect(&self, user: &str, inbox_id: Option<InboxId>) -> CallbackPage {
-        let attempt = self.begin(inbox_id).await;
+        self.connect_with(user, Begin { inbox_id, ..Begin::default() }).await
+    }
+
+    pub async fn connect_with(&self, user: &str, ask: Begin) -> CallbackPage {
+        let attempt = self.begin_with(ask).await;
         let url = attempt.sign_in(user).await;
         attempt.come_back(&url, Some(&self.session().await)).await
     }

@@ -3,7 +3,7 @@
 use crate::fake::{CLIENT_ID, Fake, NOW, rsa_key};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{Entropy, Failure, FailureClass, Secret};
-use oauth::{CertificateError, ClientCertificate, Credential, Resource};
+use oauth::{CertificateError, ClientCertificate, Credential, CredentialState, Resource};
 use rsa::{
     RsaPrivateKey, RsaPublicKey,
     pkcs8::{EncodePrivateKey, LineEnding},
@@ -58,10 +58,10 @@ async fn the_second_credential_stands_in_for_the_first_in_the_same_call() {
         fake.refuses(OLD, Some(code));
         assert_eq!(refreshed(&microsoft).await.expect("a token").access_token.expose(), "EwBfresh");
         assert_eq!(secrets_sent(&fake), [OLD, NEW], "{code}");
-        let refusals = microsoft.credential_refusals();
-        let first = refusals[0].as_ref().expect("which one was refused is known");
+        let states = microsoft.credential_states();
+        let CredentialState::Refused(first) = &states[0] else { panic!("{states:?}") };
         assert_eq!(first.failure.detail.as_deref(), Some(format!("invalid_client AADSTS{code}").as_str()));
-        assert_eq!((first.failure.correlation_id.is_some(), refusals[1].is_none()), (true, true));
+        assert!(first.failure.correlation_id.is_some() && states[1] == CredentialState::Works);
     }
 }
 
@@ -79,7 +79,7 @@ async fn a_credential_that_was_refused_a_moment_ago_is_not_asked_first_and_is_fo
     fake.clock.advance(Duration::from_secs(301));
     refreshed(&microsoft).await.expect("a token");
     assert_eq!(secrets_sent(&fake).last().map(String::as_str), Some(OLD), "the first comes first again");
-    assert_eq!(microsoft.credential_refusals(), [None, None]);
+    assert_eq!(microsoft.credential_states(), [CredentialState::Works, CredentialState::Works]);
 }
 
 #[tokio::test]
@@ -91,8 +91,11 @@ async fn where_no_credential_is_taken_the_answer_is_about_the_first_however_ofte
     for _ in 0..2 {
         assert_eq!(refreshed(&microsoft).await.expect_err("refused").class, FailureClass::AppCredentialExpired);
     }
-    let refusals = microsoft.credential_refusals();
-    let class = |index: usize| refusals[index].as_ref().map(|refusal| refusal.failure.class);
+    let states = microsoft.credential_states();
+    let class = |index: usize| match &states[index] {
+        CredentialState::Refused(refusal) => Some(refusal.failure.class),
+        CredentialState::Untried | CredentialState::Works => None,
+    };
     assert_eq!(class(0), Some(FailureClass::AppCredentialExpired));
     assert_eq!(class(1), Some(FailureClass::AppCredentialRefused));
 }

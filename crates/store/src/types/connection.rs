@@ -105,6 +105,8 @@ pub struct SeenConnection {
     pub account: Account,
     /// What came of it.
     pub inbox: Option<Inbox>,
+    /// For looking up what the attempt names; nothing else of the account is shown to the browser.
+    pub scope: AccountScope,
 }
 
 /// A state or confirmation that was consumed here and now, by nobody else and never again.
