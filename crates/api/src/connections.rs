@@ -6,10 +6,11 @@ use crate::optional_json::OptionalJson;
 use crate::tags::Tag;
 use app::channels::connect::{Begin, begin};
 use app::channels::{ConnectionView, connection_status};
-use domain::{ConnectionId, InboxId};
+use domain::{ConnectionId, InboxId, OauthAppId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
+use poem_openapi::types::MaybeUndefined;
 use wire::connection::Connection;
 use wire::failure::Failure;
 use wire::microsoft::{MicrosoftAuthorization, MicrosoftAuthorizationStarted};
@@ -35,7 +36,12 @@ impl ConnectionsApi {
         body: OptionalJson<MicrosoftAuthorization>,
     ) -> Result<Json<MicrosoftAuthorizationStarted>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
-        let ask = Begin { email: body.0.email, inbox_id: body.0.inbox_id.map(InboxId) };
+        let oauth_app_id = match body.0.oauth_app_id {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(id) => Some(Some(OauthAppId(id))),
+        };
+        let ask = Begin { email: body.0.email, inbox_id: body.0.inbox_id.map(InboxId), oauth_app_id };
         let begun = begin(auth.app(), &member, ask).await?;
         Ok(Json(MicrosoftAuthorizationStarted { success: true, url: begun.url, connection_id: begun.connection_id.0 }))
     }

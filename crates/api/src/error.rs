@@ -276,6 +276,13 @@ impl Answers for Writing {
     const STATUSES: &'static [u16] = &[400, 401, 403, 404, 413, 415, 422, 429, 500, 503];
 }
 
+/// Changing something with a body, of what goes on at the same time.
+#[derive(Debug)]
+pub struct WritingDeciding;
+impl Answers for WritingDeciding {
+    const STATUSES: &'static [u16] = &[400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503];
+}
+
 /// Signing in: nobody is known yet.
 #[derive(Debug)]
 pub struct SigningIn;

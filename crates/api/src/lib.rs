@@ -45,8 +45,10 @@ mod message_body;
 mod messages;
 mod methods;
 mod microsoft_callback;
+mod microsoft_identity;
 mod no_nul;
 mod notifications;
+mod oauth_apps;
 mod optional_json;
 mod password;
 mod profile;
@@ -104,7 +106,7 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
     let apis = (
         people,
         inboxes::InboxesApi,
-        connections::ConnectionsApi,
+        (connections::ConnectionsApi, oauth_apps::OauthAppsApi),
         conversations::ConversationsApi,
         messages::MessagesApi,
         contacts::ContactsApi,
@@ -154,6 +156,7 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .get("/docs", docs::page)
         .get("/swagger", docs::page)
         .get("/openapi.json", docs::document)
+        .get("/.well-known/microsoft-identity-association.json", microsoft_identity::association)
         .get("/health/live", health::live)
         .get("/health/ready", health::ready)
         .get("/attachments/:token", download::download)

@@ -242,7 +242,11 @@ impl From<BeginError> for Problem {
     fn from(error: BeginError) -> Self {
         match error {
             BeginError::Forbidden => Self::forbidden(),
-            BeginError::InboxNotFound => Self::not_found(),
+            BeginError::InboxNotFound | BeginError::OauthAppNotFound => Self::not_found(),
+            BeginError::OauthAppUnusable(failure) => Self::unprocessable(
+                "oauth_app_unusable",
+                format!("Nobody can sign in through this OAuth app: {failure}. Give it a credential, and verify it"),
+            ),
             BeginError::EmailInvalid => Self::invalid("email", "Email is invalid"),
             // They end by themselves within a quarter of an hour; a minute frees some of them where somebody makes them without end.
             BeginError::TooManyOpen => Self {
@@ -255,7 +259,7 @@ impl From<BeginError> for Problem {
             },
             BeginError::NotConfigured => Self::unprocessable(
                 "microsoft_not_configured",
-                "Signing in with Microsoft is not configured on this installation: AZURE_APP_ID and AZURE_APP_SECRET are missing",
+                "Signing in with Microsoft is not configured on this installation (AZURE_APP_ID and AZURE_APP_SECRET are missing), and the account has no OAuth app of its own as its default",
             ),
             BeginError::Store(error) => error.into(),
         }

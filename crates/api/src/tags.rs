@@ -16,6 +16,8 @@ pub enum Tag {
     Inboxes,
     /// Connecting mailboxes through "Sign in with Microsoft".
     Connections,
+    /// App registrations of the account's own, through which its people sign in.
+    OauthApps,
     /// Threads with contacts.
     Conversations,
     /// What is said in a conversation.

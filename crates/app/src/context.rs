@@ -7,6 +7,7 @@ use crate::accounts::{LoginThrottle, TokenUses};
 use crate::calls::{CallLimits, TrustedProxies};
 use crate::live::{Live, Passing};
 use crate::memory::MailMemory;
+use crate::oauth_apps::Registry;
 use crate::outbound::KeptSessions;
 use crate::shared_counts::SharedCounts;
 use crate::webhooks::{Bodies, NoBodies};
@@ -56,6 +57,7 @@ struct Inside {
     call_limits: CallLimits,
     mail_memory: MailMemory,
     kept_sessions: KeptSessions,
+    registry: Registry,
     live: Live,
     /// Something that somebody in this process may be waiting for has changed: a connection, a grant's token. A hint, like [`Wake`].
     changed: Notify,
@@ -74,6 +76,7 @@ impl App {
         let mail_memory = MailMemory::new(parts.settings.mail_memory_bytes, parts.settings.full_parse_limit_bytes);
         let kept_sessions = KeptSessions::default();
         let live = Live::new(parts.settings.live_streams);
+        let registry = Registry::default();
         let changed = Notify::new();
         let token_uses = TokenUses::default();
         Self(Arc::new(Inside {
@@ -84,6 +87,7 @@ impl App {
             call_limits,
             mail_memory,
             kept_sessions,
+            registry,
             live,
             changed,
         }))
@@ -154,6 +158,10 @@ impl App {
         &self.0.kept_sessions
     }
 
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
     pub(crate) fn login_throttle(&self) -> &LoginThrottle {
         &self.0.login_throttle
     }
@@ -201,6 +209,15 @@ pub struct SystemMailer {
     pub from: Mailbox,
 }
 
+/// One of the installation's app's credentials, as the operator knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedCredential {
+    /// The variable that it came from.
+    pub name: String,
+    pub hint: String,
+    pub expires_at: Option<Timestamp>,
+}
+
 /// What the use cases must know of the configuration; read and validated by the server, once.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -209,6 +226,12 @@ pub struct Settings {
     pub frontend_url: Url,
     pub imap: net::Endpoint,
     pub smtp: net::Endpoint,
+    /// Where people sign in with Microsoft, whichever app they do it through.
+    pub microsoft_login_url: Url,
+    /// What the installation's app proves itself with, in the order of its settings.
+    pub app_credentials: Vec<NamedCredential>,
+    /// OAuth apps of one account at most.
+    pub account_oauth_apps_limit: u32,
     /// `None`: nothing is mailed, and invitations are links that an administrator hands over.
     pub mailer: Option<SystemMailer>,
     /// How often a mailbox without IDLE is looked into, and the net below one with it.
@@ -258,6 +281,9 @@ impl Settings {
             frontend_url,
             imap,
             smtp,
+            microsoft_login_url: Url::parse("https://login.microsoftonline.com").expect("a URL"),
+            app_credentials: Vec::new(),
+            account_oauth_apps_limit: 20,
             mailer: None,
             poll_interval: Duration::from_secs(60),
             import_days: 7,

@@ -8,6 +8,7 @@
 //! - [`calls`]: how often the API may be called. [`shared_counts`]: the port by which processes count together.
 //! - [`accounts`]: who is asking: sign-in, sessions, members, agents; how they come to a password, and the mails that tell them.
 //! - [`channels`]: a mailbox is connected, proved, kept alive, and says how it is doing.
+//! - [`oauth_apps`]: what an application is known and proved by at Microsoft, the installation's and accounts' own.
 //! - [`inbound`]: a mail ENTERS (pull), and BECOMES a message in a conversation (ingest).
 //! - [`conversations`], [`contacts`], [`attachments`]: what agents see and do. [`search`]: how they find it.
 //! - [`live`]: what happens, told to those who follow an account. [`notifications`]: what one person is told about.
@@ -30,6 +31,7 @@ pub mod system;
 
 pub mod accounts;
 pub mod channels;
+pub mod oauth_apps;
 
 pub mod inbound;
 
@@ -51,7 +53,7 @@ pub mod jobs;
 pub mod owed;
 pub mod tending;
 
-pub use context::{App, AppParts, Environment, Hint, Settings, SystemMailer, Wake};
+pub use context::{App, AppParts, Environment, Hint, NamedCredential, Settings, SystemMailer, Wake};
 pub use mail::smtp::{Mechanism, Password as MailPassword, Relay as MailRelay};
 
 /// What callers of the use cases must be able to name.

@@ -41,6 +41,9 @@ events! {
     InboxUpdated = "inbox_updated",
     InboxDeleted = "inbox_deleted",
     InboxHealthChanged = "inbox_health_changed",
+    /// Microsoft takes none of the credentials of an account's own app, or takes one again.
+    OauthAppHealthChanged = "oauth_app_health_changed",
+    OauthAppCredentialEnding = "oauth_app_credential_ending",
     DeliveryUpdated = "delivery_updated",
     NotificationCreated = "notification_created",
     NotificationUpdated = "notification_updated",

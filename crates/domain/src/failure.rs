@@ -107,6 +107,9 @@ failure_classes! {
     WrongAccount = "wrong_account", Owner, Never, "The account that signed in cannot be used here.", "Sign in with an account of the organisation that owns the mailbox.";
     AppCredentialRefused = "app_credential_refused", Operator, Later, "Microsoft refuses this installation's application secret.", "Put the secret's value (not its id) into AZURE_APP_SECRET, and check AZURE_APP_ID.";
     AppCredentialExpired = "app_credential_expired", Operator, Later, "This installation's application secret has expired.", "Make a new client secret in the app registration and set AZURE_APP_SECRET.";
+    OwnAppCredentialRefused = "own_app_credential_refused", TenantAdmin, Later, "Microsoft refuses the secret or certificate of your account's own OAuth app.", "Give the OAuth app a credential that works: a client secret's value (not its id) or a certificate that stands in the app registration. Then verify the app; nobody needs to sign in again.";
+    OwnAppCredentialExpired = "own_app_credential_expired", TenantAdmin, Later, "The secret or certificate of your account's own OAuth app has expired.", "Make a new client secret or certificate in the app registration and add it to the OAuth app; nobody needs to sign in again.";
+    OwnAppMisconfigured = "own_app_misconfigured", TenantAdmin, Later, "The registration of your account's own OAuth app does not fit this request.", "Check the OAuth app's client id and authority, and redirect URI, account types and permissions of its registration at Microsoft.";
     AppMisconfigured = "app_misconfigured", Operator, Later, "The application's registration at Microsoft does not fit this request.", "Check client id, redirect URI, account types and permissions of the app registration.";
     RequestMalformed = "request_malformed", Operator, Never, "Microsoft says that our request was malformed.", "Please report this with the correlation id below.";
     ClientLoop = "client_loop", Nobody, Later, "Microsoft says that we asked too often.", "Nothing to do: we pause for five minutes.";
@@ -151,6 +154,28 @@ failure_classes! {
 impl FailureClass {
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|c| c.code() == code)
+    }
+
+    /// Microsoft does not take what the application proves itself with: no mailbox's trouble, but the app's.
+    pub const fn is_app_credential(self) -> bool {
+        matches!(
+            self,
+            Self::AppCredentialRefused
+                | Self::AppCredentialExpired
+                | Self::OwnAppCredentialRefused
+                | Self::OwnAppCredentialExpired
+        )
+    }
+
+    /// The same of an app that an account has registered for itself: another person must act.
+    #[must_use]
+    pub const fn of_own_app(self) -> Self {
+        match self {
+            Self::AppCredentialRefused => Self::OwnAppCredentialRefused,
+            Self::AppCredentialExpired => Self::OwnAppCredentialExpired,
+            Self::AppMisconfigured => Self::OwnAppMisconfigured,
+            other => other,
+        }
     }
 }
 

@@ -48,6 +48,8 @@ ids! {
     GrantId,
     /// A client id and credential at a provider, when it is a tenant's own.
     OauthAppId,
+    /// One of the credentials of an account's own app.
+    OauthAppCredentialId,
     /// One attempt to connect a mailbox.
     ConnectionId,
     /// A person outside.

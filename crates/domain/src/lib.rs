@@ -7,6 +7,7 @@
 //! - [`account`]: an Account is a tenant. A [`user`] has a Role in each account.
 //! - [`inbox`]: where conversations land.
 //! - [`channel`]: an Email channel is the mailbox behind an inbox: provider, settings, health.
+//! - [`oauth_app`]: what an application is known and proved by at a provider.
 //! - [`email_address`]: an address as it is written, and as it is compared.
 //! - [`contact`]: a person outside.
 //! - [`conversation`]: a thread with a contact; which mail belongs to which.
@@ -34,6 +35,7 @@ pub mod id;
 pub mod inbox;
 pub mod message;
 pub mod notification;
+pub mod oauth_app;
 pub mod organising;
 pub mod search;
 pub mod secret;

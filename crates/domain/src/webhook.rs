@@ -22,6 +22,8 @@ pub const SUBSCRIPTIONS: &[&str] = &[
     "inbox_updated",
     "inbox_deleted",
     "inbox_health_changed",
+    "oauth_app_health_changed",
+    "oauth_app_credential_ending",
     "delivery_updated",
     "contact_merged",
     "contact_deleted",

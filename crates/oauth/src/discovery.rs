@@ -69,7 +69,7 @@ impl Issuer {
 
 impl Microsoft {
     pub(crate) async fn discovery(&self) -> Result<Arc<Document>, Failure> {
-        self.inner.discovery.get(self.inner.clock.as_ref(), self.fetch_discovery()).await
+        self.inner.documents.discovery.get(self.inner.clock.as_ref(), self.fetch_discovery()).await
     }
 
     async fn fetch_discovery(&self) -> Result<Document, Failure> {

@@ -54,6 +54,11 @@ pub fn error_from_callback(error: &str, subcode: Option<&str>, description: Opti
     error.failure(class)
 }
 
+/// Microsoft looked at the grant, so it had taken the client's credential before.
+pub(crate) fn is_about_the_grant(failure: &Failure) -> bool {
+    failure.detail.as_deref().is_some_and(|detail| detail.split(' ').next() == Some("invalid_grant"))
+}
+
 /// Microsoft's JSON, or the query of its redirect, reduced to what decides.
 struct ProviderError {
     error: String,

@@ -3,10 +3,10 @@
 use crate::{
     Microsoft, PkceVerifier,
     call::{CallError, ask, into_failure},
-    client_auth::TokenAnswer,
+    client_auth::{Authenticated, TokenAnswer},
 };
 use domain::{Failure, FailureClass, Secret};
-use oauth2::{AuthorizationCode, TokenResponse, TokenUrl};
+use oauth2::{AuthorizationCode, TokenResponse};
 use std::time::Duration;
 
 /// What an access token is good for. Microsoft gives one resource per token; one refresh token serves them all.
@@ -124,21 +124,7 @@ impl TokenSet {
 impl Microsoft {
     /// The code from the callback, redeemed. A set that comes out of here has a refresh token and an id_token.
     pub async fn redeem(&self, code: &str, pkce_verifier: &PkceVerifier) -> Result<TokenSet, Failure> {
-        let document = self.discovery().await?;
-        // Owned by each request: a future that borrowed it could not be moved between threads.
-        let http = self.inner.connector.http().clone();
-        let client = self.inner.client.clone().set_token_uri(TokenUrl::from_url(document.token_endpoint.clone()));
-        let answer = client
-            .exchange_code(AuthorizationCode::new(code.to_owned()))
-            .set_pkce_verifier(pkce_verifier.for_request())
-            // Left to itself, Microsoft picks one of the resources that were consented to.
-            .add_extra_param("scope", self.scopes(Resource::Outlook).join(" "))
-            .request_async(&move |request| {
-                let http = http.clone();
-                async move { Ok::<_, CallError>(ask(&http, request).await?) }
-            })
-            .await
-            .map_err(into_failure)?;
+        let answer = self.with_credentials(|us| self.redeem_as(us, code, pkce_verifier)).await?;
         let tokens = TokenSet::from_answer(&answer, Resource::Outlook)?;
         if tokens.refresh_token.is_none() {
             return Err(FailureClass::RefreshTokenMissing.into());
@@ -147,6 +133,34 @@ impl Microsoft {
             return Err(Failure::new(FailureClass::IdTokenInvalid).detail("missing"));
         }
         Ok(tokens)
+    }
+
+    /// A code that a credential which was refused could not use up can be redeemed with the next.
+    pub(crate) fn redeem_as(
+        &self,
+        us: Authenticated,
+        code: &str,
+        pkce_verifier: &PkceVerifier,
+    ) -> impl Future<Output = Result<TokenAnswer, Failure>> + Send + use<> {
+        // Owned by each request: a future that borrowed it could not be moved between threads.
+        let http = self.inner.connector.http().clone();
+        let (code, verifier) = (AuthorizationCode::new(code.to_owned()), pkce_verifier.for_request());
+        // Left to itself, Microsoft picks one of the resources that were consented to.
+        let scopes = self.scopes(Resource::Outlook).join(" ");
+        async move {
+            let mut request =
+                us.client.exchange_code(code).set_pkce_verifier(verifier).add_extra_param("scope", scopes);
+            for (name, value) in us.parameters {
+                request = request.add_extra_param(name, value);
+            }
+            request
+                .request_async(&move |request| {
+                    let http = http.clone();
+                    async move { Ok::<_, CallError>(ask(&http, request).await?) }
+                })
+                .await
+                .map_err(into_failure)
+        }
     }
 }
 

@@ -63,6 +63,10 @@ impl KeySet {
         Ok(Self { by_kid })
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_kid.is_empty()
+    }
+
     pub(crate) fn find(&self, kid: &str) -> Option<Arc<SigningKey>> {
         self.by_kid.get(kid).cloned()
     }
@@ -82,15 +86,15 @@ impl Microsoft {
     /// The key called `kid`, or `None` when Microsoft does not publish it.
     pub(crate) async fn signing_key(&self, document: &Document, kid: &str) -> Result<Option<Arc<SigningKey>>, Failure> {
         let clock = self.inner.clock.as_ref();
-        let held = self.inner.keys.get(clock, self.fetch_keys(document)).await?;
+        let held = self.inner.documents.keys.get(clock, self.fetch_keys(document)).await?;
         if let Some(key) = held.find(kid) {
             return Ok(Some(key));
         }
-        let newer = self.inner.keys.again(clock, &held, self.fetch_keys(document)).await?;
+        let newer = self.inner.documents.keys.again(clock, &held, self.fetch_keys(document)).await?;
         Ok(newer.and_then(|keys| keys.find(kid)))
     }
 
-    async fn fetch_keys(&self, document: &Document) -> Result<KeySet, Failure> {
+    pub(crate) async fn fetch_keys(&self, document: &Document) -> Result<KeySet, Failure> {
         let answer = self.inner.connector.http().get(&document.jwks_uri).await.map_err(|error| unreachable(&error))?;
         if answer.status != 200 {
             return Err(classify_token_error(answer.status, answer.retry_after(), &answer.body));

@@ -4,14 +4,16 @@
 
 use crate::{
     cache::Cached,
-    client_auth::{self, OauthClient},
+    client_auth::{self, HeldCredential, OauthClient},
+    credential::Credential,
     crypto,
     discovery::{Document, is_loopback},
     jwks::KeySet,
 };
-use domain::{Clock, Secret};
+use domain::Clock;
 use net::Connector;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use url::{Host, Url};
 
 /// The tenant that all personal Microsoft accounts live in.
@@ -57,7 +59,7 @@ pub const CLOUDS: &[Cloud] = &[
 ];
 
 /// Who may sign in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Authority {
     /// Work, school and personal accounts.
     Common,
@@ -119,7 +121,8 @@ pub struct MicrosoftSettings {
     /// `common`, `organizations`, `consumers`, a tenant id or a domain.
     pub authority: String,
     pub client_id: String,
-    pub client_secret: Secret,
+    /// Two while one is being replaced; the first is used as long as Microsoft takes it.
+    pub credentials: Vec<Credential>,
     pub redirect_uri: Url,
     /// Whether this installation is a real one: then `login_url` must be one of Microsoft's.
     pub production: bool,
@@ -137,8 +140,8 @@ pub enum SettingsError {
     LoginHost { host: String },
     #[error("the application's client id is missing (AZURE_APP_ID)")]
     ClientIdMissing,
-    #[error("the application's client secret is missing (AZURE_APP_SECRET)")]
-    ClientSecretMissing,
+    #[error("the application has no credential: a client secret, or a certificate with its key")]
+    CredentialMissing,
     #[error("the redirect URI {0} cannot be used: in production it must be https, and it must not have a fragment")]
     RedirectUri(String),
 }
@@ -155,8 +158,9 @@ impl MicrosoftSettings {
         if self.client_id.trim().is_empty() {
             return Err(SettingsError::ClientIdMissing);
         }
-        if self.client_secret.is_empty() {
-            return Err(SettingsError::ClientSecretMissing);
+        let empty = |credential: &Credential| matches!(credential, Credential::Secret(secret) if secret.is_empty());
+        if self.credentials.is_empty() || self.credentials.iter().any(empty) {
+            return Err(SettingsError::CredentialMissing);
         }
         let url = &self.login_url;
         let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && !production);
@@ -198,7 +202,7 @@ fn shown(url: &Url) -> String {
     format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
-/// Microsoft, as this installation's application sees it. Cheap to clone: all clones share the cached documents.
+/// Microsoft, as one application sees it. Cheap to clone: all clones share the cached documents.
 #[derive(Clone)]
 pub struct Microsoft {
     pub(crate) inner: Arc<Inner>,
@@ -209,10 +213,44 @@ pub(crate) struct Inner {
     pub(crate) authority: Authority,
     pub(crate) cloud: &'static Cloud,
     pub(crate) client: OauthClient,
+    pub(crate) credentials: Vec<HeldCredential>,
     pub(crate) connector: Connector,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) documents: Arc<Documents>,
+    authorities: Authorities,
+}
+
+/// What one authority publishes. Whoever asks for it, it is the same.
+#[derive(Debug, Default)]
+pub(crate) struct Documents {
     pub(crate) discovery: Cached<Document>,
     pub(crate) keys: Cached<KeySet>,
+}
+
+/// More authorities than an installation's applications have; one that finds no room keeps its documents for itself.
+const MOST_AUTHORITIES: usize = 1000;
+
+/// The documents of all authorities, shared by the applications that sign in there.
+#[derive(Clone, Debug, Default)]
+pub struct Authorities(Arc<Mutex<DocumentsByAuthority>>);
+
+type DocumentsByAuthority = HashMap<(Url, Authority), Arc<Documents>>;
+
+impl Authorities {
+    fn documents(&self, login_url: &Url, authority: &Authority) -> Arc<Documents> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (login_url.clone(), authority.clone());
+        match known.get(&key) {
+            Some(documents) => documents.clone(),
+            None => {
+                let documents = Arc::<Documents>::default();
+                if known.len() < MOST_AUTHORITIES {
+                    known.insert(key, documents.clone());
+                }
+                documents
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Microsoft {
@@ -230,22 +268,40 @@ impl Microsoft {
         connector: Connector,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SettingsError> {
+        Self::among(settings, connector, clock, &Authorities::default())
+    }
+
+    /// One of several applications: what their authorities publish is fetched once.
+    pub fn among(
+        settings: MicrosoftSettings,
+        connector: Connector,
+        clock: Arc<dyn Clock>,
+        authorities: &Authorities,
+    ) -> Result<Self, SettingsError> {
         settings.validate(settings.production)?;
         crypto::install();
         let authority = Authority::parse(&settings.authority)?;
-        let client = client_auth::client(&settings, &authority)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                authority,
                 cloud: settings.cloud(),
-                client,
+                client: client_auth::client(&settings, &authority),
+                credentials: settings.credentials.iter().cloned().map(HeldCredential::new).collect(),
+                documents: authorities.documents(&settings.login_url, &authority),
+                authorities: authorities.clone(),
+                authority,
                 connector,
                 clock,
-                discovery: Cached::default(),
-                keys: Cached::default(),
                 settings,
             }),
         })
+    }
+
+    pub fn authorities(&self) -> &Authorities {
+        &self.inner.authorities
+    }
+
+    pub fn settings(&self) -> &MicrosoftSettings {
+        &self.inner.settings
     }
 
     pub fn authority(&self) -> &Authority {
@@ -278,7 +334,7 @@ mod tests {
             login_url: Url::parse(login_url).expect("a URL"),
             authority: "common".to_owned(),
             client_id: "6cb04018-a3f5-46a7-b995-940c78f5aef3".to_owned(),
-            client_secret: Secret::new("s3cret-value"),
+            credentials: vec![Credential::secret("s3cret-value")],
             redirect_uri: Url::parse("https://desk.example/microsoft/callback").expect("a URL"),
             production: true,
         }

@@ -10,7 +10,7 @@ use crate::directory::{self, Tenant, TenantUser};
 /// The settings of one sandbox.
 #[derive(Clone)]
 pub struct SandboxConfig {
-    /// The application (client) id of the one app registration there is.
+    /// The application (client) id of the first app registration; [`crate::Sandbox::register_app`] makes more.
     pub client_id: String,
     pub client_secret: String,
     /// Compared byte for byte, as Microsoft does; [`crate::Sandbox::set_redirect_uris`] changes them later.

@@ -6,6 +6,7 @@
 
 mod accept;
 mod ambient;
+mod apps;
 mod browser;
 mod config;
 mod customer_page;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 pub use ambient::ClockFn;
+pub use apps::{AppRegistration, TestCertificate};
 pub use browser::{Answer, SignInError, SignedIn};
 pub use config::{NdrLanguage, SandboxConfig, UnknownRecipients};
 pub use directory::{CONTOSO, FABRIKAM, PERSONAL_TENANT, Tenant, TenantUser, predefined_tenants, predefined_users};
@@ -145,6 +147,18 @@ impl Sandbox {
     /// Replaces the registered redirect URIs.
     pub fn set_redirect_uris(&self, uris: Vec<String>) {
         self.state.set_redirect_uris(uris);
+    }
+
+    /// Registers one more app, or replaces the one with its client id. All apps have the same redirect URIs.
+    pub fn register_app(&self, app: AppRegistration) {
+        let mut apps = self.state.apps();
+        apps.retain(|held| held.client_id != app.client_id);
+        apps.push(app);
+    }
+
+    /// Changes an app's registration; false when there is none of this client id.
+    pub fn update_app(&self, client_id: &str, change: impl FnOnce(&mut AppRegistration)) -> bool {
+        self.state.apps().iter_mut().find(|app| app.client_id == client_id).map(change).is_some()
     }
 
     pub fn add_tenant(&self, tenant: Tenant) {

@@ -2,7 +2,7 @@
 //!
 //! It holds; it speaks no protocol.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ambient::Clock;
+use crate::apps::AppRegistration;
 use crate::config::SandboxConfig;
 use crate::directory::{Directory, TenantUser};
 use crate::entra::flow::Flows;
@@ -38,6 +39,9 @@ pub(crate) struct State {
     pub(crate) ended: CancellationToken,
     directory: Mutex<Directory>,
     redirect_uris: Mutex<Vec<String>>,
+    apps: Mutex<Vec<AppRegistration>>,
+    /// The `jti` of every assertion that was taken.
+    assertions: Mutex<HashSet<String>>,
     /// Open connections by server and user, against the limits.
     connections: Mutex<HashMap<(Server, String), usize>>,
     /// The most that each of them ever was, and that all users of a server together were.
@@ -72,6 +76,8 @@ impl State {
             tasks: TaskTracker::new(),
             directory: Mutex::new(Directory { tenants: config.tenants.clone(), users: Vec::new() }),
             redirect_uris: Mutex::new(config.redirect_uris.clone()),
+            apps: Mutex::new(vec![AppRegistration::new(&config.client_id).secret(&config.client_secret)]),
+            assertions: Mutex::default(),
             connections: Mutex::default(),
             peaks: Mutex::default(),
             kicks: watch::Sender::new(0),
@@ -100,6 +106,20 @@ impl State {
         let mut directory = self.directory();
         directory.users.retain(|held| !held.is_called(&user.address));
         directory.users.push(user);
+    }
+
+    pub(crate) fn apps(&self) -> MutexGuard<'_, Vec<AppRegistration>> {
+        lock(&self.apps)
+    }
+
+    /// The registration of a client id.
+    pub(crate) fn app(&self, client_id: &str) -> Option<AppRegistration> {
+        self.apps().iter().find(|app| app.client_id.eq_ignore_ascii_case(client_id)).cloned()
+    }
+
+    /// `false`: an assertion of this `jti` was taken before.
+    pub(crate) fn takes_assertion(&self, jti: &str) -> bool {
+        lock(&self.assertions).insert(jti.to_owned())
     }
 
     pub(crate) fn set_redirect_uris(&self, uris: Vec<String>) {

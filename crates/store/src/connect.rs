@@ -4,6 +4,7 @@ use crate::blob::BlobFolder;
 use crate::condition::{Condition, was_full_lately};
 use crate::kill_point::Watch;
 use crate::scope::account::SigningKeys;
+use crate::scope::app_alarms::AppAlarms;
 use crate::scope::claims::{ClaimAsk, FinishAsk};
 use crate::scope::keys::Keys;
 use crate::scope::schema;
@@ -242,6 +243,10 @@ impl Store {
 
     pub fn operator(&self) -> Operator {
         Operator { inner: Arc::clone(&self.inner) }
+    }
+
+    pub fn app_alarms(&self) -> AppAlarms {
+        AppAlarms { inner: Arc::clone(&self.inner) }
     }
 
     pub fn connections(&self) -> Connections {

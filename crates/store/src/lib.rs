@@ -3,7 +3,7 @@
 //! Domain structs go out; entities and connections never do. Everything a tenant owns is reached through an [`AccountScope`], and a
 //! scope comes only from a proof: a member who signed in, a state or link that was consumed, claimed work, a held lease, the operator.
 //! System-wide work has one narrow scope per purpose: [`SignIn`], [`Operator`], [`Connections`], [`AttachmentLinks`], [`Relay`],
-//! [`Sync`], [`SearchIndex`], [`Purge`], [`Keys`].
+//! [`Sync`], [`SearchIndex`], [`Purge`], [`Keys`], [`AppAlarms`].
 //!
 //! No network call is made inside a transaction. Leases are judged by the database's clock.
 
@@ -29,6 +29,7 @@ pub use error::StoreError;
 pub use hash::TokenHash;
 pub use kill_point::{KillAt, KillPoint};
 pub use scope::account::AccountScope;
+pub use scope::app_alarms::AppAlarms;
 pub use scope::attachment_links::{AttachmentLinks, LinkSigner};
 pub use scope::blobs::StagedBlob;
 pub use scope::connections::Connections;

@@ -188,6 +188,7 @@ pub async fn put_mailbox(tx: &mut Tx, name: &str, address: &str, access_token: S
     let grant = tx
         .upsert_grant(&NewGrant {
             provider: Provider::Microsoft,
+            oauth_app_id: None,
             tid: CONTOSO.to_owned(),
             oid: address.to_owned(),
             sub: address.to_owned(),

@@ -26,6 +26,7 @@ pub mod message;
 pub mod microsoft;
 pub mod moment;
 pub mod notification;
+pub mod oauth_app;
 pub mod one_or_many;
 pub mod organising;
 pub mod profile;

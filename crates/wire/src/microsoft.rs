@@ -1,6 +1,7 @@
 //! Connecting a mailbox through "Sign in with Microsoft".
 
 use poem_openapi::Object;
+use poem_openapi::types::MaybeUndefined;
 
 #[derive(Clone, Debug, Default, Object)]
 pub struct MicrosoftAuthorization {
@@ -9,6 +10,9 @@ pub struct MicrosoftAuthorization {
     pub email: Option<String>,
     /// The inbox to sign in again; absent for a new one.
     pub inbox_id: Option<i64>,
+    /// Through which of the account's OAuth apps they sign in; null: the installation's. Absent: through the one that the inbox was signed in
+    /// through, or the account's default, or the installation's.
+    pub oauth_app_id: MaybeUndefined<i64>,
 }
 
 #[derive(Clone, Debug, Object)]

@@ -342,4 +342,7 @@ async fn keep_house(app: App) {
         Ok(count) => info!(count, "idle grants were kept alive"),
         Err(error) => warn!(%error, "idle grants could not be kept alive; trying again in an hour"),
     }
+    if let Err(error) = app::oauth_apps::expiry::warn_of_ending_credentials(&app).await {
+        warn!(%error, "credentials that end soon could not be looked for; trying again in an hour");
+    }
 }

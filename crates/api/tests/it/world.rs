@@ -4,7 +4,7 @@ use app::accounts::{CreatedAccount, NewAccount, create_account};
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts, Environment, Hint, Settings, TlsMode, Wake};
 use domain::{Clock, Secret, Timestamp};
-use oauth::{Microsoft, MicrosoftSettings};
+use oauth::{Credential, Microsoft, MicrosoftSettings};
 use poem::endpoint::BoxEndpoint;
 use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Body, Endpoint as _, Request, Response};
@@ -106,7 +106,7 @@ impl World {
             login_url: Url::parse("http://127.0.0.1:9/").expect("a URL"),
             authority: "common".into(),
             client_id: "client".into(),
-            client_secret: Secret::new("secret"),
+            credentials: vec![Credential::secret("secret")],
             redirect_uri: frontend_url.join("/microsoft/callback").expect("a URL"),
             production: false,
         };

@@ -50,6 +50,18 @@ pub fn letter(mail: &SystemMail, link: &str, lasts: Option<Duration>) -> Letter 
             "Open it",
             "Enable it in the settings when its address takes events again.",
         ),
+        SystemMailKind::OauthAppFailing => (
+            format!("An OAuth app of {account} does not work"),
+            oauth_app_failing(mail),
+            "Open it",
+            "Its mailboxes stay connected and are tried again by themselves. You are told once, until the app works again.",
+        ),
+        SystemMailKind::OauthAppEnding => (
+            format!("A credential of an OAuth app of {account} expires soon"),
+            oauth_app_ending(mail),
+            "Open it",
+            "An app may have two credentials at the same time: add the next one, verify the app, and then remove this one.",
+        ),
         SystemMailKind::Notification => {
             let (which, what) = notification(mail);
             (
@@ -90,6 +102,27 @@ fn webhook_disabled(mail: &SystemMail) -> String {
         DisabledReason::ByPerson => "by an administrator",
     };
     format!("The webhook \u{201c}{address}\u{201d} is told of nothing any more, {why}.")
+}
+
+fn oauth_app_failing(mail: &SystemMail) -> String {
+    let Some((app, failure)) = mail.oauth_app.as_ref().and_then(|app| Some((app, app.failure.as_ref()?))) else {
+        return String::new();
+    };
+    let (text, cure) = (failure.class.text(), failure.class.cure());
+    format!("The OAuth app \u{201c}{}\u{201d} cannot sign in to its mailboxes. {text} {cure}", name(&app.name))
+}
+
+fn oauth_app_ending(mail: &SystemMail) -> String {
+    let Some((app, (hint, at))) = mail.oauth_app.as_ref().and_then(|app| Some((app, app.ending.as_ref()?))) else {
+        return String::new();
+    };
+    let day = at.to_iso();
+    let day = day.split('T').next().unwrap_or_default();
+    let which = if hint.is_empty() { String::new() } else { format!(" ({}\u{2026})", line(hint)) };
+    format!(
+        "A credential{which} of the OAuth app \u{201c}{}\u{201d} expires on {day}. After that none of its mailboxes can be signed in to.",
+        name(&app.name)
+    )
 }
 
 /// Which conversation, and what is new in it. What was said is read where it was said.
@@ -178,6 +211,7 @@ mod tests {
             is_member: true,
             needs: Needs::Password,
             webhook: None,
+            oauth_app: None,
             about: None,
             is_fetched: false,
             is_proved: true,

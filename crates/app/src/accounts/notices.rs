@@ -90,6 +90,12 @@ fn is_over(mail: &SystemMail) -> bool {
         SystemMailKind::Added => !mail.is_member,
         SystemMailKind::PasswordReset => false,
         SystemMailKind::WebhookDisabled => !mail.is_member || mail.webhook.is_none(),
+        SystemMailKind::OauthAppFailing => {
+            !mail.is_member || mail.oauth_app.as_ref().is_none_or(|app| app.failure.is_none())
+        }
+        SystemMailKind::OauthAppEnding => {
+            !mail.is_member || mail.oauth_app.as_ref().is_none_or(|app| app.ending.is_none())
+        }
         // Where it would come in again, it might be told of again, and so for ever.
         SystemMailKind::Notification => !mail.is_member || !mail.is_proved || mail.about.is_none() || mail.is_fetched,
     }
@@ -100,7 +106,11 @@ fn worth_until(mail: &SystemMail) -> Timestamp {
     mail.created_at.plus(match mail.kind {
         SystemMailKind::PasswordReset => links::RESET_LASTS,
         SystemMailKind::Notification => Duration::from_secs(24 * 3600),
-        SystemMailKind::Invitation | SystemMailKind::Added | SystemMailKind::WebhookDisabled => {
+        SystemMailKind::Invitation
+        | SystemMailKind::Added
+        | SystemMailKind::WebhookDisabled
+        | SystemMailKind::OauthAppFailing
+        | SystemMailKind::OauthAppEnding => {
             Duration::from_secs(3 * 24 * 3600)
         }
     })
@@ -112,7 +122,10 @@ async fn try_once(app: &App, work: &ClaimedWork, mail: &SystemMail) -> Result<Re
         return Ok(Err(Failure::new(FailureClass::ServerUnavailable).detail(detail)));
     };
     let (link, lasts) = match mail.kind {
-        SystemMailKind::Added | SystemMailKind::WebhookDisabled => (app.settings().link(PAGE), None),
+        SystemMailKind::Added
+        | SystemMailKind::WebhookDisabled
+        | SystemMailKind::OauthAppFailing
+        | SystemMailKind::OauthAppEnding => (app.settings().link(PAGE), None),
         SystemMailKind::Notification => {
             let number = mail.about.as_ref().map_or(0, |about| about.display_id.0);
             let page = format!("{PAGE}/accounts/{}/conversations/{number}", work.scope.account_id());

@@ -14,6 +14,7 @@ use domain::channel::ConnectionStatus;
 use domain::email_address::MAX_ADDRESS_BYTES;
 use domain::inbox::Inbox;
 use domain::{AccountId, ConnectionId, EmailAddress, Failure, FailureClass, Secret, Timestamp};
+use oauth::Microsoft;
 use std::time::Duration;
 use store::{Connection, KillPoint, SeenConnection, StateProof, StateRefusal, StoreError, TokenHash};
 use url::Url;
@@ -271,9 +272,10 @@ fn is_under_way(seen: &SeenConnection) -> bool {
 }
 
 async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -> Result<CallbackPage, StoreError> {
-    let SeenConnection { connection, account, inbox } = seen;
+    let SeenConnection { connection, account, inbox, scope } = seen;
+    let microsoft = app.microsoft_of(&scope, connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
     let failed = |failure: Failure| CallbackPage::Failed {
-        admin_consent_url: admin_consent_url(app, &failure),
+        admin_consent_url: admin_consent_url(microsoft.as_ref(), &failure),
         failure,
         connection_id: Some(connection.id),
         account_id: Some(connection.account_id),
@@ -351,10 +353,10 @@ fn is_forgotten(connection: &Connection, now: Timestamp) -> bool {
 
 /// The approval page, where it may be what is missing. Microsoft's own "Need admin approval" page does not redirect: from there, people
 /// come back with a cancel.
-pub(super) fn admin_consent_url(app: &App, failure: &Failure) -> Option<Url> {
+pub(super) fn admin_consent_url(microsoft: Option<&Microsoft>, failure: &Failure) -> Option<Url> {
     let may_help = matches!(
         failure.class,
         FailureClass::AdminConsentRequired | FailureClass::ConsentRequired | FailureClass::SignInCancelled
     );
-    app.microsoft().filter(|_| may_help).map(|microsoft| microsoft.admin_consent_url(CONSENT_STATE))
+    microsoft.filter(|_| may_help).map(|microsoft| microsoft.admin_consent_url(CONSENT_STATE))
 }

@@ -8,7 +8,7 @@ use crate::App;
 use crate::accounts::Member;
 use domain::account::AccountStatus;
 use domain::channel::Provider;
-use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, Secret};
+use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, OauthAppId, Secret};
 use oauth::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
 use store::{ConnectionPurpose, Handshake, NewConnection, StateRefusal, StoreError, TokenHash};
 use url::Url;
@@ -19,6 +19,9 @@ pub struct Begin {
     pub email: Option<String>,
     /// The inbox that signs in again.
     pub inbox_id: Option<InboxId>,
+    /// Through which app they sign in. `None`: that of the inbox that signs in again, or the account's default, or the installation's.
+    /// `Some(None)`: the installation's.
+    pub oauth_app_id: Option<Option<OauthAppId>>,
 }
 
 #[derive(Clone)]
@@ -40,6 +43,11 @@ pub enum BeginError {
     Forbidden,
     #[error("no such inbox")]
     InboxNotFound,
+    #[error("no such OAuth app")]
+    OauthAppNotFound,
+    /// It has no credential, or none that can be used.
+    #[error("{0}")]
+    OauthAppUnusable(Failure),
     #[error("the e-mail is not an e-mail address")]
     EmailInvalid,
     /// AZURE_APP_ID and AZURE_APP_SECRET are missing.
@@ -67,18 +75,26 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
     if !member.may_manage_inboxes() {
         return Err(BeginError::Forbidden);
     }
-    if app.microsoft().is_none() {
-        return Err(BeginError::NotConfigured);
-    }
     let given = ask.email.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let mut email = match given {
         Some(text) => Some(EmailAddress::parse(text).ok_or(BeginError::EmailInvalid)?.as_str().to_owned()),
         None => None,
     };
+    let mut signed_in = None;
     if let Some(inbox) = ask.inbox_id {
         let inbox = member.scope.inbox(inbox).await?.ok_or(BeginError::InboxNotFound)?;
         email = email.or(Some(inbox.channel.principal));
+        signed_in = match inbox.channel.grant_id {
+            Some(grant) => member.scope.grant(grant).await?,
+            None => None,
+        };
     }
+    let oauth_app_id = match (ask.oauth_app_id, signed_in) {
+        (Some(named), _) => named,
+        (None, Some(grant)) if grant.oauth_app_id.is_some() || app.microsoft().is_some() => grant.oauth_app_id,
+        (None, _) => member.scope.default_oauth_app().await?,
+    };
+    usable(app, member, oauth_app_id).await?;
     let link_token = random_token(app.entropy(), 32);
     let handshake = Handshake {
         state: Secret::new(attempt::state_of(&link_token)),
@@ -94,6 +110,7 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
                     None => ConnectionPurpose::Connect,
                 },
                 provider: Provider::Microsoft,
+                oauth_app_id,
                 inbox_id: ask.inbox_id,
                 created_by: member.agent.user.id,
                 email,
@@ -105,6 +122,18 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
         )
         .await?;
     Ok(Begun { url: app.settings().link(&format!("/microsoft/connect/{link_token}")), connection_id: connection.id })
+}
+
+/// The app exists in this account, and somebody can be sent to Microsoft with it.
+async fn usable(app: &App, member: &Member, id: Option<OauthAppId>) -> Result<(), BeginError> {
+    match (app.microsoft_of(&member.scope, id).await?, id) {
+        (Ok(_), _) => Ok(()),
+        (Err(_), None) => Err(BeginError::NotConfigured),
+        (Err(failure), Some(id)) => match member.scope.oauth_app_state(id).await? {
+            Some(_) => Err(BeginError::OauthAppUnusable(failure)),
+            None => Err(BeginError::OauthAppNotFound),
+        },
+    }
 }
 
 /// Where the browser goes, and what it keeps.
@@ -132,9 +161,6 @@ pub enum OpenLinkError {
 
 /// Call it for GET only: a HEAD, which link previews send, must not bind the attempt to a program that never signs in.
 pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -> Result<OpenedLink, OpenLinkError> {
-    let Some(microsoft) = app.microsoft() else {
-        return Err(OpenLinkError::Refused(Failure::new(FailureClass::AppMisconfigured).detail("not configured")));
-    };
     if link_token.is_empty() || link_token.len() > 128 {
         return Err(OpenLinkError::Refused(FailureClass::StateUnknown.into()));
     }
@@ -151,6 +177,8 @@ pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -
     if proof.scope.account().await?.status == AccountStatus::Suspended {
         return Err(OpenLinkError::Refused(FailureClass::AccountSuspended.into()));
     }
+    let registered = app.microsoft_of(&proof.scope, proof.connection.oauth_app_id).await?;
+    let microsoft = registered.map_err(OpenLinkError::Refused)?.microsoft;
     let pkce_verifier = PkceVerifier::restore(proof.handshake.pkce_verifier.clone())
         .ok_or_else(|| StoreError::Corrupt("a stored PKCE verifier".to_owned()))?;
     let redirect = microsoft.authorize_url(&AuthorizeRequest {

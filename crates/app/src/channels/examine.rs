@@ -6,7 +6,7 @@
 use super::refresh;
 use crate::App;
 use domain::channel::EmailChannel;
-use domain::{EmailAddress, Failure, FailureClass, GrantId, Secret};
+use domain::{ChannelId, EmailAddress, Failure, FailureClass, GrantId, Secret};
 use mail::imap::{self, ImapLogin};
 use mail::smtp::{self, SmtpLogin};
 use oauth::Resource;
@@ -38,6 +38,15 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
+}
+
+/// A mailbox that is connected opens, with a token of its grant. Nothing of it is changed or remembered.
+pub(crate) async fn open_mailbox(app: &App, scope: &AccountScope, channel: ChannelId) -> Result<(), Failure> {
+    let unknown = |_| Failure::new(FailureClass::Internal);
+    let channel = scope.channel(channel).await.map_err(unknown)?.ok_or(FailureClass::ChannelRemoved)?;
+    let grant = channel.grant_id.ok_or(FailureClass::ChannelRemoved)?;
+    let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;
+    read_inbox(app, &channel.mailbox_address, &token).await
 }
 
 /// What was found to be so.

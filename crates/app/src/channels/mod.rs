@@ -19,6 +19,7 @@ mod status;
 pub mod verify;
 
 pub use attempt::{BrowserCookie, CookieLookup};
+pub(crate) use examine::open_mailbox;
 pub use health::Part;
 pub use status::{ConnectionStatusError, ConnectionView, connection_status};
 

@@ -117,13 +117,22 @@ async fn refresh(
     claim: &RefreshClaim,
     resource: Resource,
 ) -> Result<Refreshed, Failure> {
-    let Some(microsoft) = app.microsoft() else {
-        give_back(scope, claim).await;
-        return Err(Failure::new(FailureClass::AppMisconfigured).detail("not configured"));
+    // Whom it was given to, and nobody else: a refresh token is nothing to another app.
+    let registered = match app.microsoft_of(scope, claim.oauth_app_id).await {
+        Ok(Ok(registered)) => registered,
+        Ok(Err(failure)) => {
+            give_back(scope, claim).await;
+            return Err(failure);
+        }
+        Err(error) => {
+            give_back(scope, claim).await;
+            return Err(store_failure(&error));
+        }
     };
     // Counted from before the call: what the answer took on its way is not life that is left.
     let asked_at = app.now();
-    match microsoft.refresh(&claim.refresh_token, resource).await {
+    let answer = registered.microsoft.refresh(&claim.refresh_token, resource).await;
+    match registered.heard(app, scope, answer).await {
         Ok(tokens) => {
             app.passes(KillPoint::TokenAnswered);
             let refreshed = RefreshedTokens {

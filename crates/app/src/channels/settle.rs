@@ -77,14 +77,15 @@ async fn sign_in(
         .code
         .filter(|code| !code.is_empty())
         .ok_or_else(|| Failure::new(FailureClass::SignInUnavailable).detail("no code"))?;
-    let microsoft = app.microsoft().ok_or(FailureClass::AppMisconfigured)?;
+    let registered = app.microsoft_of(&proof.scope, proof.connection.oauth_app_id).await??;
     let verifier = PkceVerifier::restore(proof.handshake.pkce_verifier.clone())
         .ok_or_else(|| StoreError::Corrupt("a stored PKCE verifier".to_owned()))?;
     let received_at = app.now();
-    let tokens = microsoft.redeem(code.expose(), &verifier).await?;
+    let answer = registered.microsoft.redeem(code.expose(), &verifier).await;
+    let tokens = registered.heard(app, &proof.scope, answer).await?;
     app.passes(KillPoint::CodeRedeemed);
     let raw = tokens.id_token.as_deref().ok_or_else(|| Failure::new(FailureClass::IdTokenInvalid).detail("missing"))?;
-    let identity = validated(app, microsoft, raw, proof.handshake.nonce.expose()).await?;
+    let identity = validated(app, &registered.microsoft, raw, proof.handshake.nonce.expose()).await?;
     let who = who(&identity, proof.connection.email.as_deref());
     same_principal(proof, &identity).await?;
     let next = match (&who.principal, trusted) {
@@ -175,6 +176,7 @@ async fn store_sign_in(
     let grant = tx
         .upsert_grant(&NewGrant {
             provider: proof.connection.provider,
+            oauth_app_id: proof.connection.oauth_app_id,
             tid: who.tid.clone(),
             oid: who.oid.clone(),
             sub: who.sub.clone(),

@@ -52,6 +52,8 @@ pub async fn connection_status(
     };
     let status =
         if waits && app.now() >= connection.expires_at { ConnectionStatus::Expired } else { connection.status };
-    let admin_consent_url = connection.failure.as_ref().and_then(|failure| admin_consent_url(app, failure));
+    let microsoft = app.microsoft_of(&member.scope, connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
+    let admin_consent_url =
+        connection.failure.as_ref().and_then(|failure| admin_consent_url(microsoft.as_ref(), failure));
     Ok(ConnectionView { connection, status, inbox, admin_consent_url })
 }

@@ -85,6 +85,7 @@ impl Subjects {
                 &NewConnection {
                     purpose: ConnectionPurpose::Connect,
                     provider: Provider::Microsoft,
+                    oauth_app_id: None,
                     inbox_id: None,
                     created_by: installation.member.agent.user.id,
                     email: None,

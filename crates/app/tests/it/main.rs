@@ -4,6 +4,7 @@ mod accounts;
 mod connect;
 mod health;
 mod meanwhile;
+mod oauth_apps;
 mod people;
 mod refresh;
 mod sending_sign_in;

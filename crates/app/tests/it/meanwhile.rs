@@ -5,8 +5,8 @@ use app::channels::{health, inboxes, refresh};
 use app::system::SystemEntropy;
 use app::{App, AppParts, Hint, Wake};
 use domain::channel::HealthState;
-use domain::{FailureClass, InboxId, Secret};
-use oauth::{Microsoft, MicrosoftSettings, Resource};
+use domain::{FailureClass, InboxId};
+use oauth::{Credential, Microsoft, MicrosoftSettings, Resource};
 use std::sync::Arc;
 use std::time::Duration;
 use store::GrantStatus;
@@ -78,7 +78,7 @@ impl Slow {
             login_url: self.login_url.clone(),
             authority: "common".to_owned(),
             client_id: world.sandbox.client_id().to_owned(),
-            client_secret: Secret::new(world.sandbox.client_secret()),
+            credentials: vec![Credential::secret(world.sandbox.client_secret())],
             redirect_uri,
             production: false,
         };

@@ -9,7 +9,7 @@ use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts, Environment, Hint, Settings, Wake};
 use domain::{AccountId, Clock, ConnectionId, Entropy, InboxId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
-use oauth::{Microsoft, MicrosoftSettings};
+use oauth::{Credential as AppCredential, Microsoft, MicrosoftSettings};
 use sandbox::{Sandbox, SandboxConfig};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -102,7 +102,7 @@ pub async fn world() -> World {
             login_url: Url::parse(&sandbox.login_url()).expect("a URL"),
             authority: "common".to_owned(),
             client_id: sandbox.client_id().to_owned(),
-            client_secret: Secret::new(sandbox.client_secret()),
+            credentials: vec![AppCredential::secret(sandbox.client_secret())],
             redirect_uri,
             production: false,
         },
@@ -189,15 +189,22 @@ impl World {
 
     /// A link, and the browser that opened it first.
     pub async fn begin(&self, inbox_id: Option<InboxId>) -> Attempt<'_> {
-        let begun = connect::begin(&self.app, &self.admin().await, Begin { email: None, inbox_id }).await;
-        let begun = begun.expect("a link");
+        self.begin_with(Begin { inbox_id, ..Begin::default() }).await
+    }
+
+    pub async fn begin_with(&self, ask: Begin) -> Attempt<'_> {
+        let begun = connect::begin(&self.app, &self.admin().await, ask).await.expect("a link");
         let link = begun.url.rsplit('/').next().expect("a token").to_owned();
         Attempt { world: self, link, id: begun.connection_id, browser: Browser::default() }
     }
 
     /// All of it, in a browser with the administrator's session.
     pub async fn connect(&self, user: &str, inbox_id: Option<InboxId>) -> CallbackPage {
-        let attempt = self.begin(inbox_id).await;
+        self.connect_with(user, Begin { inbox_id, ..Begin::default() }).await
+    }
+
+    pub async fn connect_with(&self, user: &str, ask: Begin) -> CallbackPage {
+        let attempt = self.begin_with(ask).await;
         let url = attempt.sign_in(user).await;
         attempt.come_back(&url, Some(&self.session().await)).await
     }

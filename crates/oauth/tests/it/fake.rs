@@ -1,9 +1,9 @@
 //! A stand-in that serves a discovery document, keys and a token endpoint, says what it was asked, and can be told to misbehave.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{Clock, Secret, Timestamp};
+use domain::{Clock, Timestamp};
 use net::{Connector, ConnectorConfig};
-use oauth::{Microsoft, MicrosoftSettings};
+use oauth::{Credential, Microsoft, MicrosoftSettings};
 use rsa::{
     RsaPrivateKey,
     pkcs1v15::SigningKey,
@@ -65,6 +65,8 @@ struct State {
     keys: Vec<Value>,
     keys_status: u16,
     token: (u16, Vec<(&'static str, String)>, String),
+    /// Client secrets that are not taken, each with what is answered.
+    refused: Vec<(String, String)>,
     asked: Vec<String>,
     forms: Vec<Vec<(String, String)>>,
 }
@@ -119,11 +121,15 @@ impl Fake {
     }
 
     pub fn microsoft(&self, authority: &str) -> Microsoft {
+        self.microsoft_with(authority, vec![Credential::secret(CLIENT_SECRET)])
+    }
+
+    pub fn microsoft_with(&self, authority: &str, credentials: Vec<Credential>) -> Microsoft {
         let settings = MicrosoftSettings {
             login_url: Url::parse(&self.base).expect("a URL"),
             authority: authority.to_owned(),
             client_id: CLIENT_ID.to_owned(),
-            client_secret: Secret::new(CLIENT_SECRET),
+            credentials,
             redirect_uri: Url::parse("https://desk.example/microsoft/callback").expect("a URL"),
             production: false,
         };
@@ -161,6 +167,23 @@ impl Fake {
     pub fn token_answers(&self, status: u16, headers: &[(&'static str, &str)], body: &str) {
         let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         self.state.lock().expect("state").token = (status, headers, body.to_owned());
+    }
+
+    /// This client secret is answered with an `invalid_client` of this number, until `None` is said of it.
+    pub fn refuses(&self, secret: &str, code: Option<u32>) {
+        let mut state = self.state.lock().expect("state");
+        state.refused.retain(|(held, _)| held != secret);
+        if let Some(code) = code {
+            let said = json!({
+                "error": "invalid_client", "error_codes": [code], "error_description": format!("AADSTS{code}: No."),
+                "correlation_id": "fb3d2015-bc17-4bb9-bb85-30c5cf1aaaa7",
+            });
+            state.refused.push((secret.to_owned(), said.to_string()));
+        }
+    }
+
+    pub fn forms(&self) -> Vec<Vec<(String, String)>> {
+        self.state.lock().expect("state").forms.clone()
     }
 
     /// How often a path ending so was asked for.
@@ -229,9 +252,13 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         } else if path.ends_with("/keys") {
             (state.keys_status, Vec::new(), json!({ "keys": state.keys }).to_string())
         } else if path.ends_with("/token") {
-            let form = url::form_urlencoded::parse(&received[body_start..]).into_owned().collect();
+            let form: Vec<(String, String)> =
+                url::form_urlencoded::parse(&received[body_start..]).into_owned().collect();
+            let secret = form.iter().find(|(name, _)| name == "client_secret").map(|(_, value)| value);
+            let refused = state.refused.iter().find(|(held, _)| Some(held) == secret);
+            let answer = refused.map_or_else(|| state.token.clone(), |(_, body)| (401, Vec::new(), body.clone()));
             state.forms.push(form);
-            state.token.clone()
+            answer
         } else {
             (404, Vec::new(), String::new())
         }

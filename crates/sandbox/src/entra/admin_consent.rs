@@ -42,7 +42,7 @@ pub(crate) fn accepted(state: &State, flow: &Flow, admin: &TenantUser) -> Respon
     if granted.iter().any(|scope| scope.ends_with("/.default")) {
         granted.extend(REGISTERED.iter().map(|scope| (*scope).to_owned()));
     }
-    state.grants.consent(&admin.tid, None, &granted);
+    state.grants.consent(&flow.client_id, &admin.tid, None, &granted);
     let scope = flow.scopes.join(" ");
     match flow.purpose {
         Purpose::AdminConsentV1 => flow.answer(&[("tenant", &admin.tid), ("admin_consent", "True")]),

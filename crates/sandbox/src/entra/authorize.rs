@@ -29,9 +29,8 @@ pub(crate) fn checked_client(
     let refuse = |error: EntraError| Box::new(pages::error(state, StatusCode::BAD_REQUEST, &error));
     let audience = state.directory().audience(segment).ok_or_else(|| refuse(EntraError::tenant_not_found(segment)))?;
     let client_id = asked.get("client_id").ok_or_else(|| refuse(EntraError::missing_parameter("client_id")))?;
-    if client_id != state.config.client_id {
-        return Err(refuse(EntraError::unknown_application(client_id)));
-    }
+    let app = state.app(client_id).ok_or_else(|| refuse(EntraError::unknown_application(client_id)))?;
+    app.admits(&audience, segment).map_err(refuse)?;
     let redirect_uri = asked.get("redirect_uri").unwrap_or_default();
     if !state.is_redirect_uri(redirect_uri) {
         let text = format!(
@@ -171,7 +170,7 @@ pub(crate) fn login(state: &State, form: &Parameters) -> Response {
             "User account '{}' from identity provider 'https://sts.windows.net/{}/' does not exist in tenant '{}' and \
              cannot access the application '{}'(Postroom) in that tenant. The account needs to be added as an external \
              user in the tenant first. Sign out and sign in again with a different Azure Active Directory user account.",
-            user.address, user.tid, flow.segment, state.config.client_id
+            user.address, user.tid, flow.segment, flow.client_id
         );
         return pages::error(state, StatusCode::BAD_REQUEST, &EntraError::new("invalid_request", 50_020, text));
     }
@@ -188,7 +187,7 @@ pub(crate) fn login(state: &State, form: &Parameters) -> Response {
         };
     }
     let wanted = scopes::needing_consent(&flow.scopes);
-    if !flow.always_consent && state.grants.consented(&user.tid, &user.oid, &wanted) {
+    if !flow.always_consent && state.grants.consented(&flow.client_id, &user.tid, &user.oid, &wanted) {
         return finish(state, id, &flow, &user);
     }
     if needs_approval(state, &user) {
@@ -232,7 +231,8 @@ pub(crate) fn consent(state: &State, form: &Parameters) -> Response {
         return pages::admin_approval(id, &flow, &user);
     }
     let for_organization = form.get("decision") == Some("accept_organization") && user.admin;
-    state.grants.consent(&user.tid, if for_organization { None } else { Some(&user.oid) }, &wanted);
+    let consenting = if for_organization { None } else { Some(user.oid.as_str()) };
+    state.grants.consent(&flow.client_id, &user.tid, consenting, &wanted);
     finish(state, id, &flow, &user)
 }
 
@@ -264,6 +264,7 @@ fn finish(state: &State, id: &str, flow: &Flow, user: &TenantUser) -> Response {
     let now = state.clock.now();
     let stale = take(|fault| matches!(fault, SignInFault::StaleCode)).is_some();
     let code = state.grants.issue_code(CodeGrant {
+        client_id: flow.client_id.clone(),
         tid: user.tid.clone(),
         oid: user.oid.clone(),
         redirect_uri: flow.redirect_uri.clone(),

@@ -35,6 +35,7 @@ pub(crate) struct Flow {
     /// The `{tenant}` of the URL.
     pub(crate) segment: String,
     pub(crate) audience: Audience,
+    pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) response_mode: ResponseMode,
     pub(crate) state: Option<String>,
@@ -60,6 +61,7 @@ impl Flow {
             purpose,
             segment: segment.into(),
             audience,
+            client_id: asked.owned("client_id").unwrap_or_default(),
             redirect_uri: redirect_uri.into(),
             response_mode: ResponseMode::Query,
             state: asked.owned("state"),

@@ -25,6 +25,7 @@ pub(crate) enum Principal {
 /// An authorization code and what it was given for.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeGrant {
+    pub(crate) client_id: String,
     pub(crate) tid: String,
     pub(crate) oid: String,
     pub(crate) redirect_uri: String,
@@ -38,6 +39,8 @@ pub(crate) struct CodeGrant {
 
 #[derive(Clone, Debug)]
 pub(crate) struct RefreshGrant {
+    /// A refresh token is bound to the client that it was given to.
+    pub(crate) client_id: String,
     pub(crate) tid: String,
     pub(crate) oid: String,
     pub(crate) issued_at: i64,
@@ -54,8 +57,8 @@ pub(crate) struct AccessGrant {
     pub(crate) expires_at: i64,
 }
 
-/// Tenant, and the user in it unless the whole organisation consents.
-type Consenting = (String, Option<String>);
+/// The app, the tenant, and the user in it unless the whole organisation consents.
+type Consenting = (String, String, Option<String>);
 
 #[derive(Default)]
 pub(crate) struct Grants {
@@ -165,23 +168,23 @@ impl Grants {
         }
     }
 
-    pub(crate) fn consent(&self, tid: &str, oid: Option<&str>, scopes: &[String]) {
-        let key = (tid.to_owned(), oid.map(str::to_owned));
+    pub(crate) fn consent(&self, client_id: &str, tid: &str, oid: Option<&str>, scopes: &[String]) {
+        let key = (client_id.to_owned(), tid.to_owned(), oid.map(str::to_owned));
         lock(&self.consents).entry(key).or_default().extend(scopes.iter().cloned());
     }
 
     /// What of `scopes` the user or his organisation has consented to. OpenID's own scopes need none.
-    pub(crate) fn consented(&self, tid: &str, oid: &str, scopes: &[String]) -> bool {
+    pub(crate) fn consented(&self, client_id: &str, tid: &str, oid: &str, scopes: &[String]) -> bool {
         let consents = lock(&self.consents);
-        let user = consents.get(&(tid.to_owned(), Some(oid.to_owned())));
-        let organization = consents.get(&(tid.to_owned(), None));
+        let of = |oid: Option<&str>| consents.get(&(client_id.to_owned(), tid.to_owned(), oid.map(str::to_owned)));
+        let (user, organization) = (of(Some(oid)), of(None));
         scopes.iter().all(|scope| user.into_iter().chain(organization).any(|held| held.contains(scope)))
     }
 
     pub(crate) fn withdraw_consent(&self, tid: &str, oid: &str) {
-        let mut consents = lock(&self.consents);
-        consents.remove(&(tid.to_owned(), Some(oid.to_owned())));
-        consents.remove(&(tid.to_owned(), None));
+        lock(&self.consents).retain(|(_, of_tenant, of_user), _| {
+            of_tenant != tid || of_user.as_deref().is_some_and(|of_user| of_user != oid)
+        });
     }
 }
 

@@ -39,9 +39,15 @@ impl Claims {
 }
 
 /// The id_token for a user, wrong in the way asked for.
-pub(crate) fn issue(state: &State, user: &TenantUser, nonce: Option<&str>, fault: Option<IdTokenFault>) -> String {
+pub(crate) fn issue(
+    state: &State,
+    user: &TenantUser,
+    client_id: &str,
+    nonce: Option<&str>,
+    fault: Option<IdTokenFault>,
+) -> String {
     let now = state.clock.now();
-    let mut claims = proper_claims(state, user, nonce, now);
+    let mut claims = proper_claims(state, user, client_id, nonce, now);
     let mut signer = state.keys.signer(user.is_personal());
     let mut kid = Some(signer.kid.clone());
     match fault {
@@ -80,12 +86,12 @@ pub(crate) fn issue(state: &State, user: &TenantUser, nonce: Option<&str>, fault
 }
 
 /// The claims of a v2.0 id_token (Microsoft's documentation, id token and optional claims references).
-fn proper_claims(state: &State, user: &TenantUser, nonce: Option<&str>, now: i64) -> Claims {
+fn proper_claims(state: &State, user: &TenantUser, client_id: &str, nonce: Option<&str>, now: i64) -> Claims {
     // Observed lives: 3900 seconds for work accounts, 86 700 for personal ones.
     let lifetime = if user.is_personal() { 86_700 } else { 3900 };
     let mut claims = Claims(Vec::new());
     claims.set("ver", "2.0");
-    claims.set("aud", state.config.client_id.as_str());
+    claims.set("aud", client_id);
     claims.set("iss", state.issuer(&user.tid));
     claims.set("iat", now - 300);
     claims.set("nbf", now - 300);
@@ -94,7 +100,7 @@ fn proper_claims(state: &State, user: &TenantUser, nonce: Option<&str>, now: i64
     claims.set("name", user.display_name.as_str());
     claims.set("oid", user.oid.as_str());
     claims.set("preferred_username", user.address.as_str());
-    claims.set("sub", user.subject_for(&state.config.client_id));
+    claims.set("sub", user.subject_for(client_id));
     claims.set("tid", user.tid.as_str());
     if let Some(nonce) = nonce {
         claims.set("nonce", nonce);

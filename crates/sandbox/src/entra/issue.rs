@@ -18,6 +18,7 @@ pub(super) struct Success {
 }
 
 pub(super) struct Extra {
+    pub(super) client_id: String,
     pub(super) openid: bool,
     pub(super) offline: bool,
     pub(super) nonce: Option<String>,
@@ -68,6 +69,7 @@ pub(super) fn success(
             let (tid, oid) = (user.tid.clone(), user.oid.clone());
             let scopes = with_offline(scopes);
             state.grants.issue_refresh_token(RefreshGrant {
+                client_id: extra.client_id.clone(),
                 tid,
                 oid,
                 scopes,
@@ -83,7 +85,7 @@ pub(super) fn success(
             Fault::IdToken(fault) => Some(*fault),
             _ => None,
         });
-        let id_token = id_token::issue(state, user, extra.nonce.as_deref(), wrong);
+        let id_token = id_token::issue(state, user, &extra.client_id, extra.nonce.as_deref(), wrong);
         state.grants.note_id_token(&id_token);
         body.insert("id_token".into(), json!(id_token));
     }
@@ -119,9 +121,14 @@ pub(super) fn first_resource(scopes: &[String]) -> Result<Vec<String>, EntraErro
     Ok(chosen)
 }
 
-pub(super) fn consented(state: &State, user: &TenantUser, granted: &[String]) -> Result<(), EntraError> {
+pub(super) fn consented(
+    state: &State,
+    client_id: &str,
+    user: &TenantUser,
+    granted: &[String],
+) -> Result<(), EntraError> {
     let wanted = scopes::needing_consent(granted);
-    if state.grants.consented(&user.tid, &user.oid, &wanted) {
+    if state.grants.consented(client_id, &user.tid, &user.oid, &wanted) {
         return Ok(());
     }
     if user.is_personal() {
@@ -132,9 +139,8 @@ pub(super) fn consented(state: &State, user: &TenantUser, granted: &[String]) ->
         return Err(error);
     }
     let text = format!(
-        "The user or administrator has not consented to use the application with ID '{}' named 'Postroom'. Send an \
-         interactive authorization request for this user and resource.",
-        state.config.client_id
+        "The user or administrator has not consented to use the application with ID '{client_id}' named 'Postroom'. Send an \
+         interactive authorization request for this user and resource."
     );
     Err(EntraError::new("invalid_grant", 65_001, text).suberror("consent_required"))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod admin_consent;
+mod assertion;
 mod authorize;
 mod discovery;
 pub(crate) mod errors;

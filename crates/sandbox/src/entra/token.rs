@@ -44,10 +44,10 @@ pub(crate) fn token(state: &State, segment: &str, headers: &HeaderMap, form: &Pa
 fn answer(state: &State, segment: &str, headers: &HeaderMap, form: &Parameters) -> Result<Success, EntraError> {
     let audience = state.directory().audience(segment).ok_or_else(|| EntraError::tenant_not_found(segment))?;
     let grant_type = form.get("grant_type").ok_or_else(|| EntraError::missing_parameter("grant_type"))?;
-    check_client(state, headers, form)?;
+    let client_id = check_client(state, &audience, segment, headers, form)?;
     match grant_type {
-        "authorization_code" => by_code(state, &audience, form),
-        "refresh_token" => by_refresh_token(state, &audience, form),
+        "authorization_code" => by_code(state, &audience, &client_id, form),
+        "refresh_token" => by_refresh_token(state, &audience, &client_id, form),
         "client_credentials" => by_client_credentials(state, &audience, segment, form),
         other => {
             let text = format!("The app requested an unsupported grant type '{other}'.");
@@ -56,8 +56,14 @@ fn answer(state: &State, segment: &str, headers: &HeaderMap, form: &Parameters) 
     }
 }
 
-/// `client_secret_post` or `client_secret_basic`, the two of the discovery document that the sandbox knows.
-fn check_client(state: &State, headers: &HeaderMap, form: &Parameters) -> Result<(), EntraError> {
+/// `client_secret_post`, `client_secret_basic` or `private_key_jwt`, the three of the discovery document. Answers the client id.
+fn check_client(
+    state: &State,
+    audience: &Audience,
+    segment: &str,
+    headers: &HeaderMap,
+    form: &Parameters,
+) -> Result<String, EntraError> {
     let basic = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -70,21 +76,31 @@ fn check_client(state: &State, headers: &HeaderMap, form: &Parameters) -> Result
         None => (form.owned("client_id"), form.owned("client_secret")),
     };
     let client_id = client_id.ok_or_else(|| EntraError::missing_parameter("client_id"))?;
-    if client_id != state.config.client_id {
-        return Err(EntraError::unknown_application(&client_id));
+    let app = state.app(&client_id).ok_or_else(|| EntraError::unknown_application(&client_id))?;
+    app.admits(audience, segment)?;
+    if let Some(assertion) = form.get("client_assertion") {
+        super::assertion::check(state, &app, segment, form.get("client_assertion_type"), assertion)?;
+        return Ok(app.client_id);
     }
     let Some(secret) = secret else {
         let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
         return Err(EntraError::new("invalid_client", 7_000_218, text));
     };
-    if secret != state.config.client_secret {
+    let Some(held) = app.secrets.iter().find(|held| held.value == secret) else {
         let text = format!(
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, \
              not the client secret ID, for a secret added to app '{client_id}'."
         );
         return Err(EntraError::new("invalid_client", 7_000_215, text));
+    };
+    if held.expires_at.is_some_and(|expires_at| expires_at <= state.clock.now()) {
+        let text = format!(
+            "The provided client secret keys for app '{client_id}' are expired. Visit the Azure portal to create new \
+             keys for your app, or consider using certificate credentials for added security."
+        );
+        return Err(EntraError::new("invalid_client", 7_000_222, text));
     }
-    Ok(())
+    Ok(app.client_id)
 }
 
 /// RFC 6749 §2.3.1 has both halves form-encoded before they are joined.
@@ -93,7 +109,7 @@ fn form_decoded(text: &str) -> String {
     url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-fn by_code(state: &State, audience: &Audience, form: &Parameters) -> Result<Success, EntraError> {
+fn by_code(state: &State, audience: &Audience, client_id: &str, form: &Parameters) -> Result<Success, EntraError> {
     let code = form.get("code").ok_or_else(|| EntraError::missing_parameter("code"))?;
     let redirect_uri = form.get("redirect_uri").ok_or_else(|| EntraError::missing_parameter("redirect_uri"))?;
     let verifier = form.get("code_verifier");
@@ -102,19 +118,31 @@ fn by_code(state: &State, audience: &Audience, form: &Parameters) -> Result<Succ
     planned_error(state, None)?;
     let grant = state
         .grants
-        .redeem_code(code, state.clock.now(), |grant| check_code(grant, redirect_uri, verifier))
+        .redeem_code(code, state.clock.now(), |grant| check_code(grant, client_id, redirect_uri, verifier))
         .map_err(|refusal| refusal.map_or_else(|error| error, |refusal| code_refused(refusal, code)))?;
     let user = user_of(state, audience, &grant.tid, &grant.oid)?;
     // Without a scope Microsoft picks a resource itself; here it is that of the first scope asked for at sign-in.
     let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
-    consented(state, &user, &granted)?;
+    consented(state, client_id, &user, &granted)?;
     let openid = grant.scopes.iter().any(|scope| scope == "openid");
     let offline = grant.scopes.iter().any(|scope| scope == "offline_access");
     let nonce = grant.nonce.clone();
-    success(state, &user, &granted, &Extra { openid, offline, nonce, client_info: grant.client_info, kept: None })
+    let client_id = client_id.to_owned();
+    success(
+        state,
+        &user,
+        &granted,
+        &Extra { client_id, openid, offline, nonce, client_info: grant.client_info, kept: None },
+    )
 }
 
-fn check_code(grant: &CodeGrant, redirect_uri: &str, verifier: Option<&str>) -> Result<(), EntraError> {
+fn check_code(
+    grant: &CodeGrant,
+    client_id: &str,
+    redirect_uri: &str,
+    verifier: Option<&str>,
+) -> Result<(), EntraError> {
+    of_this_client(&grant.client_id, client_id)?;
     if grant.redirect_uri != redirect_uri {
         let text = format!(
             "The reply address '{redirect_uri}' does not match the reply address '{}' provided when requesting \
@@ -138,6 +166,15 @@ fn check_code(grant: &CodeGrant, redirect_uri: &str, verifier: Option<&str>) -> 
     Err(EntraError::new("invalid_grant", 501_481, text))
 }
 
+/// What one app was given is nothing to another.
+fn of_this_client(given_to: &str, client_id: &str) -> Result<(), EntraError> {
+    if given_to == client_id {
+        return Ok(());
+    }
+    let text = "Provided grant is invalid or malformed: it was issued to a different client id.";
+    Err(EntraError::new("invalid_grant", 70_000, text).suberror("client_mismatch"))
+}
+
 fn code_refused(refusal: CodeRefusal, code: &str) -> EntraError {
     match refusal {
         CodeRefusal::Unknown => {
@@ -158,7 +195,12 @@ fn code_refused(refusal: CodeRefusal, code: &str) -> EntraError {
     }
 }
 
-fn by_refresh_token(state: &State, audience: &Audience, form: &Parameters) -> Result<Success, EntraError> {
+fn by_refresh_token(
+    state: &State,
+    audience: &Audience,
+    client_id: &str,
+    form: &Parameters,
+) -> Result<Success, EntraError> {
     let token = form.get("refresh_token").ok_or_else(|| EntraError::missing_parameter("refresh_token"))?;
     let asked = scopes::split(form.get("scope").unwrap_or_default());
     scopes::one_resource(&asked)?;
@@ -171,6 +213,7 @@ fn by_refresh_token(state: &State, audience: &Audience, form: &Parameters) -> Re
     let Some(grant) = known else {
         return Err(EntraError::new("invalid_grant", 9_002_313, "Invalid request. Request is malformed or invalid."));
     };
+    of_this_client(&grant.client_id, client_id)?;
     let personal = grant.tid == crate::directory::PERSONAL_TENANT;
     if personal && (grant.revoked || now - grant.used_at > state.config.refresh_inactivity_seconds) {
         return Err(personal_grant_expired());
@@ -193,7 +236,7 @@ fn by_refresh_token(state: &State, audience: &Audience, form: &Parameters) -> Re
     }
     let user = user_of(state, audience, &grant.tid, &grant.oid)?;
     let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
-    consented(state, &user, &granted)?;
+    consented(state, client_id, &user, &granted)?;
     state.grants.used_refresh_token(token, now);
     let offline =
         granted.iter().any(|scope| scope == "offline_access") || grant.scopes.iter().any(|s| s == "offline_access");
@@ -203,7 +246,14 @@ fn by_refresh_token(state: &State, audience: &Audience, form: &Parameters) -> Re
         state,
         &user,
         &granted,
-        &Extra { openid, offline, nonce: None, client_info: form.get("client_info") == Some("1"), kept },
+        &Extra {
+            client_id: client_id.to_owned(),
+            openid,
+            offline,
+            nonce: None,
+            client_info: form.get("client_info") == Some("1"),
+            kept,
+        },
     )
 }
 

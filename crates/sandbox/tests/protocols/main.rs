@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
+mod apps;
 mod customer_page;
 mod id_tokens;
 mod imap;

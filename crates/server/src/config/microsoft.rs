@@ -1,17 +1,19 @@
 //! Microsoft: the app registration, the sign-in host, the mail servers, and authorities trusted beside the public ones.
 
+use super::app_credentials::{self, AppCredential};
 use super::reader::Reader;
 use super::web::Web;
-use app::Environment;
-use domain::Secret;
+use app::{Environment, NamedCredential};
 use net::{Endpoint, TlsMode};
-use oauth::{MicrosoftSettings, SettingsError};
+use oauth::{Credential, MicrosoftSettings, SettingsError};
 use url::Url;
 
 #[derive(Clone, Debug)]
 pub struct MicrosoftConfig {
     /// `None`: no app registration, so nobody can connect a mailbox.
     pub settings: Option<MicrosoftSettings>,
+    /// What the app proves itself with, in the order of the settings.
+    pub credentials: Vec<AppCredential>,
     pub login_url: Url,
     pub authority: String,
     pub imap: Endpoint,
@@ -28,28 +30,32 @@ impl MicrosoftConfig {
             "Remove it, or write the host of your cloud, such as https://login.microsoftonline.us.",
         );
         let authority = reader.text("AZURE_TENANT").unwrap_or_else(|| "common".to_owned());
-        let settings = match (reader.text("AZURE_APP_ID"), reader.text("AZURE_APP_SECRET")) {
-            (Some(client_id), Some(client_secret)) => Some(MicrosoftSettings {
+        let credentials = app_credentials::read(reader);
+        let settings = match (reader.text("AZURE_APP_ID"), credentials.is_empty()) {
+            (Some(client_id), false) => Some(MicrosoftSettings {
                 login_url: login_url.clone(),
                 authority: authority.clone(),
                 client_id,
-                client_secret: Secret::new(client_secret),
+                credentials: credentials.iter().map(|named| named.credential.clone()).collect(),
                 redirect_uri: redirect_uri(&web.frontend_url),
                 production,
             }),
-            (None, None) => None,
-            (Some(_), None) => {
-                reader.problem(
-                    "AZURE_APP_SECRET",
-                    "AZURE_APP_ID is set and this is not",
-                    "Set the value of a client secret of the app registration.",
-                );
+            (None, true) => None,
+            (Some(_), true) => {
+                // What is wrong with a certificate has been said already.
+                if reader.text("AZURE_APP_CERTIFICATE_FILE").or(reader.text("AZURE_APP_PRIVATE_KEY_FILE")).is_none() {
+                    reader.problem(
+                        "AZURE_APP_SECRET",
+                        "AZURE_APP_ID is set and this is not",
+                        "Set the value of a client secret of the app registration, or AZURE_APP_CERTIFICATE_FILE and AZURE_APP_PRIVATE_KEY_FILE.",
+                    );
+                }
                 None
             }
-            (None, Some(_)) => {
+            (None, false) => {
                 reader.problem(
                     "AZURE_APP_ID",
-                    "AZURE_APP_SECRET is set and this is not",
+                    &format!("{} is set and this is not", credentials[0].variable),
                     "Set the application (client) id of the app registration.",
                 );
                 None
@@ -60,7 +66,7 @@ impl MicrosoftConfig {
             login_url: login_url.clone(),
             authority: authority.clone(),
             client_id: "none".to_owned(),
-            client_secret: Secret::new("none"),
+            credentials: vec![Credential::secret("none")],
             redirect_uri: Url::parse("https://localhost/").expect("a URL"),
             production,
         });
@@ -69,12 +75,22 @@ impl MicrosoftConfig {
         }
         Self {
             settings,
+            credentials,
             login_url,
             authority,
             imap: endpoint(reader, "MICROSOFT_IMAP", "outlook.office365.com:993", TlsMode::Implicit),
             smtp: endpoint(reader, "MICROSOFT_SMTP", "smtp.office365.com:587", TlsMode::StartTls),
             extra_ca_pem: extra_ca(reader),
         }
+    }
+
+    pub fn named_credentials(&self) -> Vec<NamedCredential> {
+        let named = |held: &AppCredential| NamedCredential {
+            name: held.variable.to_owned(),
+            hint: held.credential.hint(),
+            expires_at: held.expires_at,
+        };
+        self.credentials.iter().map(named).collect()
     }
 }
 
@@ -84,7 +100,7 @@ const fn variable(error: &SettingsError) -> &'static str {
         SettingsError::Authority(_) => "AZURE_TENANT",
         SettingsError::LoginUrl(_) | SettingsError::LoginHost { .. } => "MICROSOFT_LOGIN_URL",
         SettingsError::ClientIdMissing => "AZURE_APP_ID",
-        SettingsError::ClientSecretMissing => "AZURE_APP_SECRET",
+        SettingsError::CredentialMissing => "AZURE_APP_SECRET",
         SettingsError::RedirectUri(_) => "FRONTEND_URL",
     }
 }

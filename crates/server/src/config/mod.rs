@@ -2,6 +2,7 @@
 //!
 //! Whatever is wrong is said together, each with what to do about it. No value of a secret appears in a message.
 
+mod app_credentials;
 mod database;
 mod limits;
 mod logging;
@@ -15,6 +16,7 @@ mod variables;
 mod web;
 mod work;
 
+pub use app_credentials::AppCredential;
 pub use database::Database;
 pub use limits::Limits;
 pub use logging::{LogFormat, Logging};
@@ -103,6 +105,8 @@ impl Config {
             self.microsoft.smtp.clone(),
         );
         settings.mailer.clone_from(&self.mailer);
+        settings.microsoft_login_url.clone_from(&self.microsoft.login_url);
+        settings.app_credentials = self.microsoft.named_credentials();
         settings.poll_interval = self.work.poll_interval;
         settings.import_days = self.work.import_days;
         settings.reconcile_looks.clone_from(&self.work.outcome_looks);

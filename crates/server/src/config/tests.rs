@@ -77,6 +77,56 @@ fn in_production_the_client_secret_goes_to_microsoft_only() {
 }
 
 #[test]
+fn the_app_has_a_secret_or_a_certificate_or_two_of_these_and_what_does_not_fit_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("text").to_owned()
+    };
+    let elliptic = write("elliptic.pem", &made.serialize_pem());
+    let parameters = rcgen::CertificateParams::new(Vec::new()).expect("no names");
+    let certificate = write("certificate.pem", &parameters.self_signed(&made).expect("signed").pem());
+    let base = [
+        ("FRONTEND_URL", "https://desk.example.com"),
+        ("POSTROOM_SECRET_KEY", KEY),
+        ("AZURE_APP_ID", "6cb04018-a3f5-46a7-b995-940c78f5aef3"),
+    ];
+    let with = |more: &[(&'static str, &str)]| {
+        let values: Vec<(&str, &str)> = base.into_iter().chain(more.iter().copied()).collect();
+        read(&values).map(|config| config.microsoft.named_credentials())
+    };
+    let (first, second) = (("AZURE_APP_SECRET", "hunter2-the-first"), ("AZURE_APP_SECRET_2", "hunter2-the-second"));
+    let both = with(&[first, second, ("AZURE_APP_SECRET_2_EXPIRES_AT", "2027-05-31")]).expect("two");
+    let named: Vec<_> = both.iter().map(|named| (named.name.as_str(), named.expires_at.map(|at| at.to_iso()))).collect();
+    assert_eq!(
+        named,
+        [("AZURE_APP_SECRET", None), ("AZURE_APP_SECRET_2", Some("2027-05-31T00:00:00.000Z".to_owned()))]
+    );
+    assert_eq!(with(&[second]).expect("one").len(), 1, "whichever of them is set");
+    let files = [("AZURE_APP_CERTIFICATE_FILE", certificate.as_str()), ("AZURE_APP_PRIVATE_KEY_FILE", elliptic.as_str())];
+    for (values, wanted, words) in [
+        (vec![], "AZURE_APP_SECRET", "AZURE_APP_CERTIFICATE_FILE"),
+        (vec![first, ("AZURE_APP_SECRET_2", first.1)], "AZURE_APP_SECRET_2", "the same"),
+        (vec![first, ("AZURE_APP_SECRET_EXPIRES_AT", "soon")], "AZURE_APP_SECRET_EXPIRES_AT", "2027-05-31"),
+        (vec![first, ("AZURE_APP_SECRET_2_EXPIRES_AT", "2027-05-31")], "AZURE_APP_SECRET_2_EXPIRES_AT", "not set"),
+        (vec![files[0]], "AZURE_APP_PRIVATE_KEY_FILE", "this is not"),
+        (vec![files[1]], "AZURE_APP_CERTIFICATE_FILE", "this is not"),
+        (files.to_vec(), "AZURE_APP_PRIVATE_KEY_FILE", "RSA only"),
+        (vec![("AZURE_APP_CERTIFICATE_FILE", elliptic.as_str()), files[1]], "AZURE_APP_CERTIFICATE_FILE", "PEM"),
+        (vec![files[0], ("AZURE_APP_PRIVATE_KEY_FILE", "/does/not/exist")], "AZURE_APP_PRIVATE_KEY_FILE", "read"),
+    ] {
+        let said: Vec<String> = match with(&values) {
+            Ok(_) => panic!("{wanted}: it was taken"),
+            Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+        };
+        assert!(said.len() == 1 && said[0].starts_with(&format!("{wanted}: ")), "{wanted}: {said:#?}");
+        assert!(said[0].contains(words) && !said[0].contains("hunter2"), "{said:#?}");
+    }
+}
+
+#[test]
 fn development_makes_a_key_once_and_finds_it_again() {
     let dir = tempfile::tempdir().expect("a folder");
     let values = [("POSTROOM_ENV", "development"), ("POSTROOM_DATA_DIR", dir.path().to_str().expect("text"))];

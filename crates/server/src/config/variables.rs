@@ -100,7 +100,28 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "AZURE_APP_SECRET",
         default: "",
-        help: "The value (not the id) of a client secret of that app registration. Without both nobody can connect a Microsoft mailbox.",
+        help: "The value (not the id) of a client secret of that app registration. Without an app and its secret or certificate nobody can connect a Microsoft mailbox.",
+    },
+    Variable {
+        name: "AZURE_APP_SECRET_EXPIRES_AT",
+        default: "",
+        help: "The day on which that secret expires, as 2027-05-31: the log and postroom doctor remind of it 30, 14, 7 and 1 days before.",
+    },
+    Variable {
+        name: "AZURE_APP_SECRET_2",
+        default: "",
+        help: "A second client secret, while the first is replaced: it is used when Microsoft refuses the first.",
+    },
+    Variable { name: "AZURE_APP_SECRET_2_EXPIRES_AT", default: "", help: "The day on which the second secret expires." },
+    Variable {
+        name: "AZURE_APP_CERTIFICATE_FILE",
+        default: "",
+        help: "Instead of a secret, or as one of the two: a file with the certificate, in PEM, that was uploaded to the app registration. It is used before a secret.",
+    },
+    Variable {
+        name: "AZURE_APP_PRIVATE_KEY_FILE",
+        default: "",
+        help: "The file with its private key, in PEM without a passphrase: RSA of 2048 to 4096 bits.",
     },
     Variable {
         name: "AZURE_TENANT",

@@ -8,7 +8,7 @@ use crate::entity::email_channel;
 use crate::*;
 use domain::audit::{AuditAction, AuditSubject};
 use domain::channel::{EmailChannel, Health, ImportProgress};
-use domain::{ChannelId, GrantId, InboxId};
+use domain::{ChannelId, GrantId, InboxId, OauthAppId};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 
@@ -30,6 +30,20 @@ impl AccountScope {
             .into_iter()
             .map(convert::channel)
             .collect()
+    }
+
+    /// One whose grant was given to this app, and that works if any does.
+    pub async fn a_channel_of_oauth_app(&self, app: OauthAppId) -> Result<Option<ChannelPlace>> {
+        let row: Option<email_channel::Model> = self
+            .sql(
+                "SELECT c.* FROM email_channels c JOIN grants g ON g.account_id = c.account_id AND g.id = c.grant_id \
+                 WHERE c.account_id = :account AND g.oauth_app_id = ? \
+                 ORDER BY CASE c.fetch_state WHEN 'connected' THEN 0 ELSE 1 END, c.id",
+            )
+            .bind(app.0)
+            .one(&self.inner.read)
+            .await?;
+        Ok(row.map(|row| ChannelPlace { inbox_id: InboxId(row.inbox_id), channel_id: ChannelId(row.id) }))
     }
 
     /// Where this mailbox is connected in this account already. `key`: `EmailAddress::key()`.

@@ -39,6 +39,7 @@ pub(crate) async fn create(scope: &AccountScope, new: &NewConnection, most: u32)
     let row = connection::ActiveModel {
         purpose: Set(new.purpose.as_str().to_owned()),
         provider: Set(new.provider.as_str().to_owned()),
+        oauth_app_id: Set(new.oauth_app_id.map(|app| app.0)),
         inbox_id: Set(new.inbox_id.map(|i| i.0)),
         created_by: Set(new.created_by.0),
         email: Set(new.email.clone()),

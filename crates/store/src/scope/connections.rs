@@ -149,7 +149,8 @@ impl Connections {
             Some(inbox) => load_inbox(&self.inner.read, connection.account_id, inbox).await?,
             None => None,
         };
-        Ok(Some(SeenConnection { connection, account, inbox }))
+        let scope = self.inner.scope(connection.account_id);
+        Ok(Some(SeenConnection { connection, account, inbox, scope }))
     }
 
     /// Attempts that nobody came back from, or that waited for a person too long, become `expired`. How many.

@@ -7,7 +7,7 @@ use crate::connect::Inner;
 use crate::entity::grant;
 use crate::secret::SealedPlace;
 use crate::*;
-use domain::{AccountId, GrantId, Secret, Timestamp};
+use domain::{AccountId, GrantId, OauthAppId, Secret, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
 use std::time::Duration;
 
@@ -66,6 +66,7 @@ impl AccountScope {
                 grant_id: grant,
                 version: row.version,
                 refresh_token,
+                oauth_app_id: row.oauth_app_id.map(OauthAppId),
                 tid: row.tid,
                 lease_token: token,
             })),
@@ -186,14 +187,15 @@ pub(crate) async fn upsert_grant<C: ConnectionTrait>(on: &C, scope: &AccountScop
     let (uid, token) = seal(&scope.inner, scope.id, REFRESH_TOKEN, &new.refresh_token);
     let row: Option<grant::Model> = scope
         .sql(
-            "INSERT INTO grants (account_id, provider, tid, oid, sub, principal, status, scopes, seal_uid, refresh_token, version, \
-             refreshed_at, created_at, updated_at) VALUES (:account, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 1, ?, ?, ?) \
-             ON CONFLICT (account_id, provider, tid, oid) DO UPDATE SET sub = excluded.sub, principal = excluded.principal, \
+            "INSERT INTO grants (account_id, provider, oauth_app_id, tid, oid, sub, principal, status, scopes, seal_uid, refresh_token, version, \
+             refreshed_at, created_at, updated_at) VALUES (:account, ?, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 1, ?, ?, ?) \
+             ON CONFLICT (account_id, provider, tid, oid) DO UPDATE SET oauth_app_id = excluded.oauth_app_id, sub = excluded.sub, principal = excluded.principal, \
              status = 'active', scopes = excluded.scopes, seal_uid = excluded.seal_uid, refresh_token = excluded.refresh_token, \
              version = grants.version + 1, refreshed_at = excluded.refreshed_at, updated_at = excluded.updated_at, \
              lease_token = NULL, lease_until = 0 RETURNING *",
         )
         .bind(new.provider.as_str())
+        .bind(new.oauth_app_id.map(|app| app.0))
         .bind(new.tid.clone())
         .bind(new.oid.clone())
         .bind(new.sub.clone())

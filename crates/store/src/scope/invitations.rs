@@ -43,6 +43,10 @@ struct SystemMailRow {
     notification_kind: Option<String>,
     display_id: Option<i64>,
     subject: Option<String>,
+    app_name: Option<String>,
+    app_failure: Option<String>,
+    ending_hint: Option<String>,
+    ending_at: Option<i64>,
 }
 
 impl StandingRow {
@@ -187,7 +191,10 @@ impl AccountScope {
             .sql(
                 "SELECT s.id, s.kind, s.state, s.user_id, s.created_at, a.name AS account_name, COALESCE(b.display_name, b.name) AS by_name, \
                  b.email AS by_email, w.name AS webhook_name, w.url AS webhook_url, w.disabled_reason, \
-                 s.notification_kind, c.display_id, c.subject FROM system_mails s \
+                 s.notification_kind, c.display_id, c.subject, oa.name AS app_name, oa.failure AS app_failure, oc.hint AS ending_hint, \
+                 oc.expires_at AS ending_at FROM system_mails s \
+                 LEFT JOIN oauth_apps oa ON oa.account_id = s.account_id AND oa.id = s.oauth_app_id \
+                 LEFT JOIN oauth_app_credentials oc ON oc.account_id = s.account_id AND oc.id = s.oauth_app_credential_id \
                  JOIN accounts a ON a.id = s.account_id LEFT JOIN users b ON b.id = s.by_user_id \
                  LEFT JOIN webhooks w ON w.account_id = s.account_id AND w.id = s.webhook_id AND w.disabled_at IS NOT NULL \
                  AND w.deleted_at IS NULL \
@@ -223,6 +230,14 @@ impl AccountScope {
             }),
             None => None,
         };
+        let oauth_app = match row.app_name {
+            Some(name) => Some(MailedOauthApp {
+                name,
+                failure: row.app_failure.as_deref().map(|failure| convert::json("failure", failure)).transpose()?,
+                ending: row.ending_hint.zip(row.ending_at.map(Timestamp)),
+            }),
+            None => None,
+        };
         let fetched: Option<i64> = self
             .sql("SELECT COUNT(*) FROM email_channels WHERE account_id = :account AND (mailbox_key = ? OR LOWER(from_address) = ?)")
             .bind(address.key())
@@ -245,6 +260,7 @@ impl AccountScope {
             is_member: needs.is_some(),
             needs: needs.unwrap_or(Needs::Nothing),
             webhook,
+            oauth_app,
             about,
             is_fetched: fetched != Some(0),
             is_proved: proved == Some(1),

@@ -2,6 +2,7 @@
 //! put the account into every statement. A scope is made only by [`crate::connect`]'s narrow scopes, from a proof.
 
 pub(crate) mod account;
+pub(crate) mod app_alarms;
 pub(crate) mod attachment_links;
 mod audit;
 pub(crate) mod blobs;
@@ -32,6 +33,7 @@ pub(crate) mod live;
 mod message_rows;
 mod messages;
 mod notifications;
+mod oauth_apps;
 pub(crate) mod operator;
 mod participants;
 mod password_links;

@@ -5,7 +5,7 @@ use crate::{AccountScope, TokenHash};
 use domain::account::Account;
 use domain::channel::{ConnectionStatus, Provider};
 use domain::inbox::Inbox;
-use domain::{AccountId, ConnectionId, Failure, GrantId, InboxId, Secret, Timestamp, UserId};
+use domain::{AccountId, ConnectionId, Failure, GrantId, InboxId, OauthAppId, Secret, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 codes! {
@@ -30,6 +30,8 @@ pub struct Handshake {
 pub struct NewConnection {
     pub purpose: ConnectionPurpose,
     pub provider: Provider,
+    /// Through which app they sign in; `None`: the installation's.
+    pub oauth_app_id: Option<OauthAppId>,
     /// The inbox that signs in again.
     pub inbox_id: Option<InboxId>,
     pub created_by: UserId,
@@ -66,6 +68,7 @@ pub struct Connection {
     pub account_id: AccountId,
     pub purpose: ConnectionPurpose,
     pub provider: Provider,
+    pub oauth_app_id: Option<OauthAppId>,
     pub inbox_id: Option<InboxId>,
     pub created_by: UserId,
     pub email: Option<String>,
@@ -102,6 +105,8 @@ pub struct SeenConnection {
     pub account: Account,
     /// What came of it.
     pub inbox: Option<Inbox>,
+    /// For looking up what the attempt names; nothing else of the account is shown to the browser.
+    pub scope: AccountScope,
 }
 
 /// A state or confirmation that was consumed here and now, by nobody else and never again.

@@ -2,7 +2,7 @@
 
 use super::codes;
 use domain::channel::Provider;
-use domain::{AccountId, GrantId, Secret, Timestamp};
+use domain::{AccountId, GrantId, OauthAppId, Secret, Timestamp};
 
 codes! {
     GrantStatus {
@@ -15,6 +15,8 @@ codes! {
 #[derive(Clone, Debug)]
 pub struct NewGrant {
     pub provider: Provider,
+    /// Whom it was given to; `None`: the installation's app.
+    pub oauth_app_id: Option<OauthAppId>,
     pub tid: String,
     pub oid: String,
     pub sub: String,
@@ -29,6 +31,8 @@ pub struct Grant {
     pub id: GrantId,
     pub account_id: AccountId,
     pub provider: Provider,
+    /// Whom it was given to, and who alone can refresh it; `None`: the installation's app.
+    pub oauth_app_id: Option<OauthAppId>,
     pub tid: String,
     pub oid: String,
     pub sub: String,
@@ -55,6 +59,7 @@ pub struct RefreshClaim {
     pub grant_id: GrantId,
     pub version: i64,
     pub refresh_token: Secret,
+    pub oauth_app_id: Option<OauthAppId>,
     pub tid: String,
     pub(crate) lease_token: String,
 }

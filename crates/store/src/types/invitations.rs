@@ -5,7 +5,7 @@ use crate::TokenHash;
 use domain::notification::NotificationKind;
 use domain::user::{Agent, User};
 use domain::webhook::DisabledReason;
-use domain::{DisplayId, EmailAddress, SystemMailId, Timestamp, UserId};
+use domain::{DisplayId, EmailAddress, Failure, SystemMailId, Timestamp, UserId};
 
 codes! {
     /// What a mail of the installation's own is about.
@@ -17,6 +17,10 @@ codes! {
         PasswordReset = "password_reset",
         /// A webhook is told of nothing any more until an administrator enables it.
         WebhookDisabled = "webhook_disabled",
+        /// Microsoft takes none of the credentials of the account's own OAuth app.
+        OauthAppFailing = "oauth_app_failing",
+        /// A credential of the account's own OAuth app ends soon.
+        OauthAppEnding = "oauth_app_ending",
         /// Something in a conversation concerns somebody who asked to be told by mail.
         Notification = "notification",
     }
@@ -97,6 +101,8 @@ pub struct SystemMail {
     pub needs: Needs,
     /// The webhook that it is about, while that is disabled.
     pub webhook: Option<DisabledWebhook>,
+    /// The OAuth app that it is about, while that does not work, or has the credential that ends.
+    pub oauth_app: Option<MailedOauthApp>,
     /// What it tells of, while that is unread and about a conversation that they see.
     pub about: Option<MailedNotification>,
     /// What comes to their address comes to a mailbox that is fetched from here.
@@ -118,6 +124,15 @@ pub struct DisabledWebhook {
     pub name: Option<String>,
     pub url: String,
     pub reason: DisabledReason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailedOauthApp {
+    pub name: String,
+    /// What does not work about it.
+    pub failure: Option<Failure>,
+    /// The credential that ends, by its hint, and when.
+    pub ending: Option<(String, Timestamp)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ pub async fn attempt(tenant: &Tenant, state: &str) -> Connection {
     let new = NewConnection {
         purpose: ConnectionPurpose::Connect,
         provider: Provider::Microsoft,
+        oauth_app_id: None,
         inbox_id: None,
         created_by: tenant.admin.id,
         email: Some("support@ours.example".to_owned()),

@@ -72,6 +72,7 @@ fn attempt(tenant: &Tenant, state: &str, expires_at: Timestamp) -> NewConnection
     NewConnection {
         purpose: ConnectionPurpose::Connect,
         provider: Provider::Microsoft,
+        oauth_app_id: None,
         inbox_id: None,
         created_by: tenant.admin.id,
         email: None,

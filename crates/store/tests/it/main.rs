@@ -19,6 +19,7 @@ mod keys;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod oauth_apps;
 mod organising;
 #[cfg(test)]
 mod owing;

@@ -221,6 +221,7 @@ impl Tenant {
 pub fn new_grant(oid: &str, refresh_token: &str) -> NewGrant {
     NewGrant {
         provider: Provider::Microsoft,
+        oauth_app_id: None,
         tid: "tenant".to_owned(),
         oid: oid.to_owned(),
         sub: "sub".to_owned(),

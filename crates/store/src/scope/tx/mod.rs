@@ -12,6 +12,7 @@ mod filing;
 mod filing_rows;
 mod mail;
 mod notifications;
+mod oauth_apps;
 mod sending;
 mod system_mails;
 mod tombstones;

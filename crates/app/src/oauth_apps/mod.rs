@@ -1,0 +1,16 @@
+//! OAuth apps: the installation's, and those that accounts have registered for themselves.
+//!
+//! - [`manage`]: administrators make apps and give them credentials, which are never shown again.
+//! - `registry`: an app ready for use. Connections and grants refer to one, and nothing of it is copied.
+//! - `alarms`: that an app's credential is refused is one alarm of the app, however many mailboxes find it out.
+//! - [`expiry`]: who can replace a credential is reminded before it ends.
+//! - [`check`]: whether an app works, step by step.
+
+mod alarms;
+pub mod check;
+pub mod expiry;
+pub mod manage;
+mod registry;
+
+pub(crate) use registry::Registry;
+pub use registry::RegisteredApp;

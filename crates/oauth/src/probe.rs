@@ -1,0 +1,39 @@
+//! Whether an application's registration works, asked without anybody signing in.
+//!
+//! Each credential is tried by itself with a code that nobody was given. Microsoft refuses such a code in any case, as `invalid_grant`
+//! where it has taken the credential, and as `invalid_client` where it has not. Nothing is granted, and nothing is used up.
+
+use crate::{Microsoft, PkceVerifier, errors::is_about_the_grant};
+use domain::{Entropy, Failure, FailureClass};
+
+/// As long as a code of Microsoft's, so that it is refused for what it is and not for how it looks.
+const MADE_UP_CODE_BYTES: usize = 390;
+
+impl Microsoft {
+    /// The authority's own documents can be had: its endpoints, and at least one key.
+    pub async fn probe_documents(&self) -> Result<(), Failure> {
+        let document = self.discovery().await?;
+        let keys = self.inner.documents.keys.get(self.inner.clock.as_ref(), self.fetch_keys(&document)).await?;
+        if keys.is_empty() {
+            return Err(Failure::new(FailureClass::SignInUnavailable).detail("no key is published"));
+        }
+        Ok(())
+    }
+
+    /// What Microsoft says of each credential, in their order.
+    pub async fn probe_credentials(&self, entropy: &dyn Entropy) -> Result<Vec<Result<(), Failure>>, Failure> {
+        let document = self.discovery().await?;
+        let mut said = Vec::new();
+        for index in 0..self.inner.credentials.len() {
+            let code = format!("1.{}", crate::random_token(entropy, MADE_UP_CODE_BYTES));
+            let verifier = PkceVerifier::generate(entropy);
+            let call = |us| self.redeem_as(us, &code, &verifier);
+            said.push(match self.with_credential(index, &document.token_endpoint, call).await {
+                Ok(_) => Ok(()),
+                Err(failure) if is_about_the_grant(&failure) => Ok(()),
+                Err(failure) => Err(failure),
+            });
+        }
+        Ok(said)
+    }
+}
