@@ -12,6 +12,9 @@ mod call_limit;
 mod canned_responses;
 mod client_address;
 mod connect;
+mod connect_link_page;
+mod connect_links;
+mod connecting_refusals;
 mod connection_pages;
 mod connections;
 mod contact_details;
@@ -57,6 +60,7 @@ mod tags;
 mod teams;
 mod tokens;
 mod trailing_slash;
+mod waiting_pages;
 mod webhook_bodies;
 mod webhooks;
 
@@ -100,7 +104,7 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
     let apis = (
         people,
         inboxes::InboxesApi,
-        connections::ConnectionsApi,
+        (connections::ConnectionsApi, connect_links::ConnectLinksApi),
         conversations::ConversationsApi,
         messages::MessagesApi,
         contacts::ContactsApi,
@@ -158,6 +162,10 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .post("/microsoft/callback/address", microsoft_callback::address_told)
         .post("/microsoft/callback/try_again", microsoft_callback::tried_again)
         .get("/microsoft/connections/:token", microsoft_callback::followed)
+        .post("/microsoft/callback/approval", microsoft_callback::approval_wanted)
+        .post("/microsoft/callback/go_on", microsoft_callback::gone_on)
+        .get_and_head("/connect/:token", connect_link_page::shown, connect::nothing)
+        .post("/connect/:token/agree", connect_link_page::agreed)
         .with_operations(Methods::of_document(&documents.json));
     let operations = Arc::new(service.into_endpoint());
     let routes = pages

@@ -5,11 +5,13 @@
 
 use crate::accounts::{LoginThrottle, TokenUses};
 use crate::calls::{CallLimits, TrustedProxies};
+use crate::channels::ReturnUrls;
 use crate::live::{Live, Passing};
 use crate::memory::MailMemory;
 use crate::outbound::KeptSessions;
 use crate::shared_counts::SharedCounts;
 use crate::webhooks::{Bodies, NoBodies};
+use domain::channel::Service;
 use domain::{AccountId, ChannelId, Clock, Entropy, Mailbox, Timestamp};
 use oauth::Microsoft;
 use std::sync::{Arc, Weak};
@@ -209,6 +211,10 @@ pub struct Settings {
     pub frontend_url: Url,
     pub imap: net::Endpoint,
     pub smtp: net::Endpoint,
+    /// Where mail of personal accounts is submitted.
+    pub smtp_personal: net::Endpoint,
+    /// Where people may be sent at the end of a connect link.
+    pub return_urls: ReturnUrls,
     /// `None`: nothing is mailed, and invitations are links that an administrator hands over.
     pub mailer: Option<SystemMailer>,
     /// How often a mailbox without IDLE is looked into, and the net below one with it.
@@ -257,7 +263,9 @@ impl Settings {
             environment,
             frontend_url,
             imap,
+            smtp_personal: smtp.clone(),
             smtp,
+            return_urls: ReturnUrls::default(),
             mailer: None,
             poll_interval: Duration::from_secs(60),
             import_days: 7,
@@ -279,6 +287,14 @@ impl Settings {
             webhook_private_networks: false,
             session_kept: Duration::from_secs(15),
             reconcile_looks: [10, 60, 300].map(Duration::from_secs).to_vec(),
+        }
+    }
+
+    /// Where mail of this service's mailboxes is submitted.
+    pub fn smtp_of(&self, service: Service) -> &net::Endpoint {
+        match service {
+            Service::Microsoft365 => &self.smtp,
+            Service::OutlookCom => &self.smtp_personal,
         }
     }
 

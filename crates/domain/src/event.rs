@@ -42,6 +42,9 @@ events! {
     InboxDeleted = "inbox_deleted",
     InboxHealthChanged = "inbox_health_changed",
     DeliveryUpdated = "delivery_updated",
+    /// An attempt to connect a mailbox went a step further, or ended.
+    ConnectionUpdated = "connection_updated",
+    ConnectLinkUpdated = "connect_link_updated",
     NotificationCreated = "notification_created",
     NotificationUpdated = "notification_updated",
     NotificationDeleted = "notification_deleted",

@@ -23,6 +23,8 @@ pub const SUBSCRIPTIONS: &[&str] = &[
     "inbox_deleted",
     "inbox_health_changed",
     "delivery_updated",
+    "connection_updated",
+    "connect_link_updated",
     "contact_merged",
     "contact_deleted",
 ];

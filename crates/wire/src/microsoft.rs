@@ -9,6 +9,16 @@ pub struct MicrosoftAuthorization {
     pub email: Option<String>,
     /// The inbox to sign in again; absent for a new one.
     pub inbox_id: Option<i64>,
+    /// A shared mailbox to open, where it is not the one of whoever signs in. They need Full Access to it, and Send As to answer from it.
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 320))]
+    pub mailbox: Option<String>,
+}
+
+/// Another mailbox that is opened with the permission that an inbox has.
+#[derive(Clone, Debug, Default, Object)]
+pub struct SharedMailbox {
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 320))]
+    pub mailbox: Option<String>,
 }
 
 #[derive(Clone, Debug, Object)]

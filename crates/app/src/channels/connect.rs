@@ -7,10 +7,10 @@ use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
 use crate::App;
 use crate::accounts::Member;
 use domain::account::AccountStatus;
-use domain::channel::Provider;
-use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, Secret};
+use domain::channel::{EmailChannel, Provider};
+use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId};
 use oauth::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
-use store::{ConnectionPurpose, Handshake, NewConnection, StateRefusal, StoreError, TokenHash};
+use store::{ConnectionPurpose, NewConnection, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Begin {
     pub email: Option<String>,
     /// The inbox that signs in again.
     pub inbox_id: Option<InboxId>,
+    /// The mailbox to open, where it is not the one of whoever signs in: a shared one.
+    pub mailbox: Option<String>,
 }
 
 #[derive(Clone)]
@@ -42,6 +44,8 @@ pub enum BeginError {
     InboxNotFound,
     #[error("the e-mail is not an e-mail address")]
     EmailInvalid,
+    #[error("the mailbox is not an e-mail address, or not the one of the inbox")]
+    MailboxInvalid,
     /// AZURE_APP_ID and AZURE_APP_SECRET are missing.
     #[error("signing in with Microsoft is not configured on this installation")]
     NotConfigured,
@@ -70,21 +74,16 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
     if app.microsoft().is_none() {
         return Err(BeginError::NotConfigured);
     }
-    let given = ask.email.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let mut email = match given {
-        Some(text) => Some(EmailAddress::parse(text).ok_or(BeginError::EmailInvalid)?.as_str().to_owned()),
-        None => None,
-    };
+    let mut email = address(ask.email.as_deref()).map_err(|()| BeginError::EmailInvalid)?;
+    let mailbox = address(ask.mailbox.as_deref()).map_err(|()| BeginError::MailboxInvalid)?;
     if let Some(inbox) = ask.inbox_id {
         let inbox = member.scope.inbox(inbox).await?.ok_or(BeginError::InboxNotFound)?;
+        if !is_mailbox_of(mailbox.as_deref(), &inbox.channel) {
+            return Err(BeginError::MailboxInvalid);
+        }
         email = email.or(Some(inbox.channel.principal));
     }
-    let link_token = random_token(app.entropy(), 32);
-    let handshake = Handshake {
-        state: Secret::new(attempt::state_of(&link_token)),
-        nonce: Secret::new(random_token(app.entropy(), 32)),
-        pkce_verifier: PkceVerifier::generate(app.entropy()).secret().clone(),
-    };
+    let (link_token, handshake) = attempt::fresh(app);
     let connection = member
         .scope
         .create_connection(
@@ -97,14 +96,32 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
                 inbox_id: ask.inbox_id,
                 created_by: member.agent.user.id,
                 email,
+                mailbox,
+                connect_link: None,
                 handshake,
                 link_hash: TokenHash::of(&link_token),
+                browser: None,
+                agreed: false,
+                consent_state: attempt::consent_state(app),
                 expires_at: app.now().plus(app.settings().connection_lifetime),
             },
             MAX_OPEN_CONNECTIONS,
         )
         .await?;
     Ok(Begun { url: app.settings().link(&format!("/microsoft/connect/{link_token}")), connection_id: connection.id })
+}
+
+/// An address that was typed, if one was.
+pub(super) fn address(text: Option<&str>) -> Result<Option<String>, ()> {
+    match text.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => Ok(Some(EmailAddress::parse(text).ok_or(())?.as_str().to_owned())),
+        None => Ok(None),
+    }
+}
+
+/// An inbox that signs in again opens its own mailbox and no other.
+pub(super) fn is_mailbox_of(mailbox: Option<&str>, channel: &EmailChannel) -> bool {
+    mailbox.and_then(EmailAddress::parse).is_none_or(|mailbox| mailbox.same_as(&channel.mailbox_address))
 }
 
 /// Where the browser goes, and what it keeps.

@@ -1,6 +1,6 @@
 //! What has become of a connection, for the administrator who asked for it and polls.
 
-use super::callback::admin_consent_url;
+use super::consent;
 use crate::App;
 use crate::accounts::Member;
 use domain::ConnectionId;
@@ -42,16 +42,8 @@ pub async fn connection_status(
         Some(inbox) => member.scope.inbox(inbox).await?,
         None => None,
     };
-    let waits = match connection.status {
-        ConnectionStatus::Pending | ConnectionStatus::AwaitingConfirmation | ConnectionStatus::AwaitingAddress => true,
-        ConnectionStatus::AwaitingAdminConsent
-        | ConnectionStatus::Proving
-        | ConnectionStatus::Connected
-        | ConnectionStatus::Failed
-        | ConnectionStatus::Expired => false,
-    };
-    let status =
-        if waits && app.now() >= connection.expires_at { ConnectionStatus::Expired } else { connection.status };
-    let admin_consent_url = connection.failure.as_ref().and_then(|failure| admin_consent_url(app, failure));
+    let now = app.now();
+    let status = connection.status_at(now);
+    let admin_consent_url = consent::url(app, &connection, now);
     Ok(ConnectionView { connection, status, inbox, admin_consent_url })
 }

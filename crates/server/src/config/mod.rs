@@ -102,6 +102,8 @@ impl Config {
             self.microsoft.imap.clone(),
             self.microsoft.smtp.clone(),
         );
+        settings.smtp_personal.clone_from(&self.microsoft.smtp_personal);
+        settings.return_urls.clone_from(&self.web.return_urls);
         settings.mailer.clone_from(&self.mailer);
         settings.poll_interval = self.work.poll_interval;
         settings.import_days = self.work.import_days;

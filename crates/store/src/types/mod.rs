@@ -1,6 +1,7 @@
 //! What goes in and out: plain structs, one file per aggregate. Where `domain` has a word, its struct is used as it is.
 
 mod channel;
+mod connect_link;
 mod connection;
 mod contact;
 mod conversation;
@@ -23,6 +24,7 @@ mod sending;
 mod webhook;
 
 pub use channel::*;
+pub use connect_link::*;
 pub use connection::*;
 pub use contact::*;
 pub use conversation::*;
