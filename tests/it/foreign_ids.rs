@@ -23,6 +23,7 @@ const IDS_IN_BODIES: &[(&str, &str)] = &[
     // Only one's own are looked through.
     ("read_all_notifications", "primary_actor_id"),
     ("count_conversations", "inbox_id"),
+    ("create_connect_link", "inbox_id"),
     ("create_contact", "inbox_id"),
     // What a contact is called in an inbox: a text.
     ("create_contact", "source_id"),
@@ -142,6 +143,7 @@ async fn another_tenants_ids_in_bodies_and_queries_name_nothing() -> Result<()> 
             refused(method, "/inbox_members", Some(stranger), 422).await?;
         }
         refused("POST", "/microsoft/authorization", Some(json!({"inbox_id": theirs.inbox})), 404).await?;
+        refused("POST", "/connect_links", Some(json!({"inbox_id": theirs.inbox})), 404).await?;
         refused("GET", &format!("/assignable_agents?inbox_ids[]={}", theirs.inbox), None, 404).await?;
         let both = format!("/assignable_agents?inbox_ids[]={her_inbox}&inbox_ids[]={}", theirs.inbox);
         refused("GET", &both, None, 404).await?;
@@ -286,6 +288,7 @@ impl Both {
             add("POST", "/conversations".into(), id, Box::new(begun(name)));
         }
         let hook = |id| json!({"url": "https://hooks.example/y", "inbox_id": id, "subscriptions": ["message_created"]});
+        add("POST", "/connect_links".into(), self.theirs.inbox, Box::new(|id| json!({"inbox_id": id})));
         add("POST", "/webhooks".into(), self.theirs.inbox, Box::new(hook));
         add("PATCH", format!("/webhooks/{}", self.her_webhook), self.theirs.inbox, Box::new(hook));
         for (path, id) in [

@@ -1,11 +1,14 @@
 //! The stories: what Postroom promises, told through its public API and the protocols it speaks.
 
+mod admin_consent;
 mod another_database;
+mod attacks_on_connecting;
 mod bad_mail;
 mod cli_types;
 mod clients;
 mod clocks;
 mod conformance;
+mod connect_links;
 mod crash_between;
 mod crowded;
 mod delivery_failures;
@@ -13,6 +16,7 @@ mod demo;
 mod dependencies;
 mod docker;
 mod foreign_ids;
+mod handover;
 mod invariants;
 mod invitations;
 mod keys;
@@ -45,6 +49,7 @@ mod schemathesis;
 mod secrets;
 mod servers;
 mod several_workers;
+mod shared_mailboxes;
 mod sign_in_names;
 mod stopping;
 mod tenancy;

@@ -270,7 +270,11 @@ async fn signing_in_again_keeps_the_inbox_and_another_principal_is_refused() -> 
         let callback = w.sign_in_at_microsoft(&mut browser, &url, "sales@contoso.example").await?;
         let page = browser.open(&callback).await?;
         assert!(page.text().contains("Another Microsoft account"), "{}", page.text());
-        assert_eq!(failed(w, connection).await?["code"], json!("other_principal"));
+        let state = w.api.get(&w.path(&format!("/connections/{connection}"))).await?;
+        assert_eq!(
+            (&state["status"], &state["failure"]["code"]),
+            (&json!("awaiting_handover"), &json!("other_principal"))
+        );
 
         let (url, connection) = w.authorization(&json!({"inbox_id": inbox})).await?;
         let callback = w.sign_in_at_microsoft(&mut browser, &url, SUPPORT).await?;
@@ -291,7 +295,11 @@ async fn the_same_address_with_another_object_id_is_another_principal() -> Resul
         let mut browser = w.admin_browser().await?;
         let callback = w.sign_in_at_microsoft(&mut browser, &url, SUPPORT).await?;
         browser.open(&callback).await?;
-        assert_eq!(failed(w, connection).await?["code"], json!("other_principal"));
+        let state = w.api.get(&w.path(&format!("/connections/{connection}"))).await?;
+        assert_eq!(
+            (&state["status"], &state["failure"]["code"]),
+            (&json!("awaiting_handover"), &json!("other_principal"))
+        );
         Ok(())
     })
     .await

@@ -66,6 +66,7 @@ pub struct Named {
     pub message: i64,
     pub contact: i64,
     pub connection: i64,
+    pub connect_link: i64,
 }
 
 impl Named {
@@ -80,7 +81,8 @@ impl Named {
         let message = w.said(conversation).await?[0]["id"].as_i64().context("message")?;
         let begun = w.api.post(&w.path("/microsoft/authorization"), &json!({"email": "sales@contoso.example"})).await?;
         let connection = begun["connection_id"].as_i64().context("connection_id")?;
-        Ok(Self { user: w.user_id, inbox, conversation, message, contact, connection })
+        let (_, connect_link) = w.connect_link(&json!({})).await?;
+        Ok(Self { user: w.user_id, inbox, conversation, message, contact, connection, connect_link })
     }
 
     /// The path with its parameters filled in.
@@ -93,6 +95,7 @@ impl Named {
             ("inbox", self.inbox),
             ("agent", self.user),
             ("connection", self.connection),
+            ("connect_link", self.connect_link),
             // There are none: nobody finds one under these.
             ("note", 1),
             ("definition", 1),

@@ -14,7 +14,8 @@ fn body_of(path: &str, named: &Named) -> Value {
     match path.rsplit('/').next().unwrap_or_default() {
         "agents" => json!({"name": "x", "email": "x@y.zz", "role": "agent"}),
         "inbox_members" => json!({"inbox_id": named.inbox, "user_ids": [named.user]}),
-        "authorization" => json!({"inbox_id": named.inbox}),
+        "authorization" | "connect_links" => json!({"inbox_id": named.inbox}),
+        "shared_mailboxes" => json!({"mailbox": "info@contoso.example"}),
         "assignments" => json!({"assignee_id": named.user}),
         "toggle_typing_status" => json!({"typing_status": "on"}),
         "snooze" => json!({"snoozed_until": 4_102_444_800_i64}),

@@ -2,32 +2,66 @@
 //!
 //! None of them is ever a silent redirect: each says what happened and what is next.
 
+use crate::error::Problem;
 use crate::failure_page::{self, WaysOut, who};
 use crate::help;
 use crate::html::{Field, Page, Tone};
+use crate::waiting_pages;
 use app::channels::callback::{AskAddress, CallbackPage};
 use domain::channel::{Health, HealthState, ImportProgress, ImportState};
 use domain::inbox::Inbox;
 use domain::{Failure, FailureClass};
+use poem::Response;
+use poem::http::StatusCode;
+use url::Url;
 
 /// How often a page that follows the proof asks again.
 const REFRESH_SECONDS: u32 = 3;
 
 pub fn page(shown: CallbackPage) -> Page {
     match shown {
-        CallbackPage::Connected { inbox, account_name, token, .. } => connected(&inbox, &account_name, token.expose()),
+        CallbackPage::Connected { inbox, account_name, token, back, .. } => {
+            connected(&inbox, &account_name, token.expose(), back.as_ref())
+        }
+        CallbackPage::AtMicrosoft { follow, token, .. } => waiting_pages::at_microsoft(&follow, token.expose()),
+        CallbackPage::AwaitingApproval { account_name, admin_consent_url, came_back, until, follow, token, .. } => {
+            let url = admin_consent_url.as_ref().map(Url::as_str);
+            waiting_pages::awaiting_approval(&account_name, url, came_back, until, (&follow, token.expose()))
+        }
         CallbackPage::Proving { follow, trouble, .. } => proving(&follow, trouble.as_ref()),
         CallbackPage::Confirm { token, account_name, mailbox, .. } => confirm(token.expose(), &account_name, &mailbox),
         CallbackPage::AskAddress(ask) => ask_address(&ask),
-        CallbackPage::Failed { failure, admin_consent_url, .. } => {
+        CallbackPage::Failed { failure, admin_consent_url, ask_approval, back, .. } => {
             let ways_out = WaysOut { admin_consent_url: admin_consent_url.map(String::from), start_again: None };
-            failure_page::page(&failure, &ways_out)
+            let mut page = failure_page::page(&failure, &ways_out);
+            if let Some(token) = ask_approval {
+                page = waiting_pages::ask_approval(page, token.expose());
+            }
+            with_way_back(page, back.as_ref())
         }
-        CallbackPage::ConsentReturned { declined } => consent_returned(declined),
+        CallbackPage::ConsentReturned { declined } => waiting_pages::consent_returned(declined),
     }
 }
 
-fn connected(inbox: &Inbox, account: &str, token: &str) -> Page {
+/// A database that is down, or what failed inside, as a page: a person stands before it.
+pub fn unavailable(problem: &Problem) -> Response {
+    let class = if problem.status == StatusCode::SERVICE_UNAVAILABLE {
+        FailureClass::ServerUnavailable
+    } else {
+        FailureClass::Internal
+    };
+    failure_page::page(&class.into(), &WaysOut::default()).status(problem.status).into_response()
+}
+
+/// Where whoever sent the person here wants them to go on.
+fn with_way_back(page: Page, back: Option<&Url>) -> Page {
+    match back {
+        Some(url) => page.link(&format!("Back to {}", url.host_str().unwrap_or_default()), url.as_str()),
+        None => page,
+    }
+}
+
+fn connected(inbox: &Inbox, account: &str, token: &str, back: Option<&Url>) -> Page {
     let channel = &inbox.channel;
     let sends = sends(&channel.send_health);
     let page = if sends {
@@ -51,15 +85,16 @@ fn connected(inbox: &Inbox, account: &str, token: &str) -> Page {
             page = trouble(page, failure);
         }
     }
-    if sends {
-        page = page.link("Go to Postroom", "/").aside("Nothing more is needed here: this page can be closed.");
-    } else {
+    if !sends {
         page = page
             .form("/microsoft/callback/try_again", &[("token", token)], "Try sending again")
-            .aside("Press it when somebody has done what is asked above; it takes a few seconds.")
-            .link("Go to Postroom", "/");
+            .aside("Press it when somebody has done what is asked above; it takes a few seconds.");
     }
-    page
+    page = match back {
+        Some(_) => with_way_back(page, back),
+        None => page.link("Go to Postroom", "/"),
+    };
+    if sends { page.aside("Nothing more is needed here: this page can be closed.") } else { page }
 }
 
 fn sends(health: &Health) -> bool {
@@ -164,22 +199,6 @@ fn confirm(token: &str, account: &str, mailbox: &str) -> Page {
         .aside("If you do not know this account, close this page: nothing is connected without you.")
 }
 
-fn consent_returned(declined: bool) -> Page {
-    if declined {
-        return Page::new("The approval was not given", Tone::Bad)
-            .text("You came back from Microsoft's approval page without approving the application.")
-            .fact("Who must act", "An administrator of your Microsoft 365 organisation.")
-            .fact(
-                "What to do",
-                "Open the approval link again and accept, or tell the person who asked that it stays like this.",
-            );
-    }
-    Page::new("Thank you", Tone::Good)
-        .text("You came back from Microsoft's approval page. Whether the approval stands shows at the next sign-in.")
-        .fact("Who must act", "The person whose mailbox it is.")
-        .fact("What to do", "Sign in with Microsoft again from the link or the inbox settings.")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +231,7 @@ mod tests {
                 account_id: domain::AccountId(1),
                 inbox_id: domain::InboxId(7),
                 provider: domain::channel::Provider::Microsoft,
+                service: domain::channel::Service::Microsoft365,
                 grant_id: None,
                 principal: "ada@contoso.example".to_owned(),
                 mailbox_address: address("ada@contoso.example"),
@@ -229,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_page_at_the_end_names_the_inbox_and_says_how_it_is_doing() {
-        let html = connected(&inbox(), "Contoso", "t.k").render();
+        let html = connected(&inbox(), "Contoso", "t.k", None).render();
         assert!(!html.contains("<form"), "nothing needs to be tried");
         for told in ["Contoso &lt;Support&gt;", "ada@contoso.example", "support@contoso.example", "12 of 40", "works"] {
             assert!(html.contains(told), "{told}: {html}");
@@ -241,7 +261,7 @@ mod tests {
         let mut inbox = inbox();
         let failure = Failure::new(FailureClass::SmtpAuthDisabled).said("535 5.7.139");
         inbox.channel.send_health = inbox.channel.send_health.failed(failure, inbox.created_at, None);
-        let html = connected(&inbox, "Contoso", "t.k").render();
+        let html = connected(&inbox, "Contoso", "t.k", None).render();
         for told in ["535 5.7.139", "administrator", "smtp_auth_disabled", "/microsoft/callback/try_again", "t.k"] {
             assert!(html.contains(told), "{told}: {html}");
         }

@@ -1,11 +1,12 @@
 //! Connecting mailboxes: making the link a person opens, and following what comes of it.
 
 use crate::auth::Auth;
-use crate::error::{Reading, Refusal, Writing};
+use crate::error::{Acting, Reading, Refusal, Writing};
 use crate::optional_json::OptionalJson;
 use crate::tags::Tag;
 use app::channels::connect::{Begin, begin};
-use app::channels::{ConnectionView, connection_status};
+use app::channels::{ConnectionView, connection_status, consent, handover, shared};
+use domain::channel::ConnectionStatus;
 use domain::{ConnectionId, InboxId, OauthAppId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
@@ -13,7 +14,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::types::MaybeUndefined;
 use wire::connection::Connection;
 use wire::failure::Failure;
-use wire::microsoft::{MicrosoftAuthorization, MicrosoftAuthorizationStarted};
+use wire::microsoft::{MicrosoftAuthorization, MicrosoftAuthorizationStarted, SharedMailbox};
 
 pub struct ConnectionsApi;
 
@@ -36,12 +37,13 @@ impl ConnectionsApi {
         body: OptionalJson<MicrosoftAuthorization>,
     ) -> Result<Json<MicrosoftAuthorizationStarted>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
-        let oauth_app_id = match body.0.oauth_app_id {
+        let MicrosoftAuthorization { email, inbox_id, oauth_app_id, mailbox } = body.0;
+        let oauth_app_id = match oauth_app_id {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
             MaybeUndefined::Value(id) => Some(Some(OauthAppId(id))),
         };
-        let ask = Begin { email: body.0.email, inbox_id: body.0.inbox_id.map(InboxId), oauth_app_id };
+        let ask = Begin { email, inbox_id: inbox_id.map(InboxId), oauth_app_id, mailbox };
         let begun = begin(auth.app(), &member, ask).await?;
         Ok(Json(MicrosoftAuthorizationStarted { success: true, url: begun.url, connection_id: begun.connection_id.0 }))
     }
@@ -62,6 +64,69 @@ impl ConnectionsApi {
         let view = connection_status(auth.app(), &member, ConnectionId(connection_id.0)).await?;
         Ok(Json(shown(view)))
     }
+
+    /// Go on after an administrator's approval
+    ///
+    /// For a connection that is `awaiting_admin_consent`. The first browser that opens `url` signs in anew, within a quarter of an hour, and the
+    /// same connection goes on. Whether the approval stands shows then.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/connections/:connection_id/resume",
+        method = "post",
+        operation_id = "resume_connection"
+    )]
+    async fn resume(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        connection_id: Path<i64>,
+    ) -> Result<Json<MicrosoftAuthorizationStarted>, Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        let begun = consent::resume(auth.app(), &member, ConnectionId(connection_id.0)).await?;
+        Ok(Json(MicrosoftAuthorizationStarted { success: true, url: begun.url, connection_id: begun.connection_id.0 }))
+    }
+
+    /// Hand an inbox over to whoever signed in
+    ///
+    /// For a connection that is `awaiting_handover`: somebody else signed in than the one who connected the inbox. Administrators only. The inbox
+    /// moves when its own mailbox opens for the new person; until then, and if it does not, nothing changes. Follow the connection.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/connections/:connection_id/handover",
+        method = "post",
+        operation_id = "hand_over_inbox"
+    )]
+    async fn hand_over(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        connection_id: Path<i64>,
+    ) -> Result<Json<Connection>, Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        let id = ConnectionId(connection_id.0);
+        handover::confirm(auth.app(), &member, id).await?;
+        Ok(Json(shown(connection_status(auth.app(), &member, id).await?)))
+    }
+
+    /// Connect another mailbox with the permission of an inbox
+    ///
+    /// For a shared mailbox that whoever connected the inbox has Full Access to: nobody needs to sign in. Administrators only. Follow the
+    /// connection: an inbox comes of it when the mailbox opens.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/inboxes/:inbox_id/shared_mailboxes",
+        method = "post",
+        operation_id = "connect_shared_mailbox"
+    )]
+    async fn connect_shared(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        inbox_id: Path<i64>,
+        body: Json<SharedMailbox>,
+    ) -> Result<Json<Connection>, Refusal<Writing>> {
+        let member = auth.enter(account_id.0).await?;
+        let mailbox = body.0.mailbox.unwrap_or_default();
+        let id = shared::connect(auth.app(), &member, InboxId(inbox_id.0), &mailbox).await?;
+        Ok(Json(shown(connection_status(auth.app(), &member, id).await?)))
+    }
 }
 
 fn shown(view: ConnectionView) -> Connection {
@@ -70,9 +135,16 @@ fn shown(view: ConnectionView) -> Connection {
         id: connection.id.0,
         status: view.status.into(),
         failure: connection.failure.as_ref().map(Failure::from),
-        inbox_id: view.inbox.map(|inbox| inbox.id.0),
+        inbox_id: view
+            .inbox
+            .map(|inbox| inbox.id)
+            .or(connection.inbox_id.filter(|_| view.status == ConnectionStatus::AwaitingHandover))
+            .map(|inbox| inbox.0),
         email: connection.identity.and_then(|identity| identity.principal).or(connection.email),
         admin_consent_url: view.admin_consent_url.map(String::from),
+        admin_consent_returned: connection.consent_seen_at.is_some(),
+        mailbox: connection.mailbox,
+        connect_link_id: connection.connect_link_id.map(|link| link.0),
         created_at: connection.created_at.seconds(),
         expires_at: connection.expires_at.seconds(),
     }

@@ -57,9 +57,10 @@ pub const fn who(actor: Actor) -> &'static str {
 const fn status(class: FailureClass) -> StatusCode {
     match class {
         FailureClass::StateUnknown => StatusCode::NOT_FOUND,
-        FailureClass::StateExpired => StatusCode::GONE,
+        FailureClass::StateExpired | FailureClass::ConnectLinkOver => StatusCode::GONE,
         FailureClass::OtherBrowser
         | FailureClass::OtherPrincipal
+        | FailureClass::UnexpectedAccount
         | FailureClass::WrongAccount
         | FailureClass::AccountSuspended => StatusCode::FORBIDDEN,
         FailureClass::MailboxAlreadyConnected | FailureClass::InboxLimitReached => StatusCode::CONFLICT,

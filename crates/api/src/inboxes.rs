@@ -7,6 +7,7 @@ use app::accounts::Member;
 use app::channels::inboxes;
 use app::channels::{Part, health};
 use app::{App, TlsMode};
+use domain::channel::Service;
 use domain::inbox::InboxSettings;
 use domain::{InboxId, UserId};
 use poem_openapi::OpenApi;
@@ -213,14 +214,14 @@ fn list(agents: &[domain::user::Agent]) -> AgentList {
 
 fn shown(auth: &Auth, member: &Member, inbox: &domain::inbox::Inbox) -> Inbox {
     if member.may_manage_inboxes() {
-        Inbox::for_administrator(inbox, &mail_servers(auth.app()))
+        Inbox::for_administrator(inbox, &mail_servers(auth.app(), inbox.channel.service))
     } else {
         Inbox::for_member(inbox)
     }
 }
 
-fn mail_servers(app: &App) -> MailServers {
-    let (imap, smtp) = (&app.settings().imap, &app.settings().smtp);
+fn mail_servers(app: &App, service: Service) -> MailServers {
+    let (imap, smtp) = (&app.settings().imap, app.settings().smtp_of(service));
     MailServers {
         imap_address: imap.host.clone(),
         imap_port: imap.port,

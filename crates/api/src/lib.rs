@@ -13,6 +13,9 @@ mod call_limit;
 mod canned_responses;
 mod client_address;
 mod connect;
+mod connect_link_page;
+mod connect_links;
+mod connecting_refusals;
 mod connection_pages;
 mod connections;
 mod contact_details;
@@ -62,6 +65,7 @@ mod tags;
 mod teams;
 mod tokens;
 mod trailing_slash;
+mod waiting_pages;
 mod webhook_bodies;
 mod webhooks;
 
@@ -106,7 +110,7 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
     let apis = (
         people,
         inboxes::InboxesApi,
-        (connections::ConnectionsApi, oauth_apps::OauthAppsApi),
+        (connections::ConnectionsApi, connect_links::ConnectLinksApi, oauth_apps::OauthAppsApi),
         conversations::ConversationsApi,
         messages::MessagesApi,
         contacts::ContactsApi,
@@ -167,6 +171,10 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .post("/microsoft/callback/address", microsoft_callback::address_told)
         .post("/microsoft/callback/try_again", microsoft_callback::tried_again)
         .get("/microsoft/connections/:token", microsoft_callback::followed)
+        .post("/microsoft/callback/approval", microsoft_callback::approval_wanted)
+        .post("/microsoft/callback/go_on", microsoft_callback::gone_on)
+        .get_and_head("/connect/:token", connect_link_page::shown, connect::nothing)
+        .post("/connect/:token/agree", connect_link_page::agreed)
         .with_operations(Methods::of_document(&documents.json));
     let operations = Arc::new(service.into_endpoint());
     let routes = pages

@@ -3,12 +3,14 @@
 //! The query of a callback holds a code and a state: nothing here logs it, and no page repeats it.
 
 use crate::auth::caller_by_session;
-use crate::connection_pages::page;
+use crate::connect_link_page::going_on;
+use crate::connection_pages::{page, unavailable};
 use crate::error::Problem;
 use crate::failure_page::{self, WaysOut};
 use crate::{cookies, same_origin};
 use app::App;
 use app::channels::callback::{self, CallbackPage, CallbackQuery};
+use app::channels::consent;
 use domain::{FailureClass, Secret};
 use poem::web::{Data, Form, Path};
 use poem::{Request, Response, handler};
@@ -76,6 +78,36 @@ pub async fn tried_again(
     }
 }
 
+/// The button for those whose organisation wants an administrator's approval.
+#[handler]
+pub async fn approval_wanted(
+    request: &Request,
+    Data(app): Data<&App>,
+    form: Result<Form<Confirmation>, poem::Error>,
+) -> Response {
+    match own_form(request, app, form) {
+        Ok(form) => answer(consent::wanted(app, &form.token, &|name| cookies::read(request, name)).await),
+        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
+    }
+}
+
+/// The button to go on once it was approved.
+#[handler]
+pub async fn gone_on(
+    request: &Request,
+    Data(app): Data<&App>,
+    form: Result<Form<Confirmation>, poem::Error>,
+) -> Response {
+    match own_form(request, app, form) {
+        Ok(form) => match consent::go_on(app, &form.token, &|name| cookies::read(request, name)).await {
+            Ok(Ok(resumed)) => going_on(&resumed.go, &[resumed.cookie]),
+            Ok(Err(shown)) => answer(Ok(shown)),
+            Err(error) => answer(Err(error)),
+        },
+        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
+    }
+}
+
 /// The attempt's cookie speaks for these forms, so they must be ours.
 fn own_form<T>(request: &Request, app: &App, form: Result<Form<T>, poem::Error>) -> Result<T, FailureClass> {
     if !same_origin::may_use_cookie(request, &app.settings().frontend_url) {
@@ -91,17 +123,19 @@ pub async fn followed(request: &Request, Data(app): Data<&App>, Path(token): Pat
 
 fn answer(shown: Result<CallbackPage, app::StoreError>) -> Response {
     match shown {
-        Ok(shown) => page(shown).into_response(),
-        // A person stands before this: also a database that is down is told as a page.
-        Err(error) => {
-            let problem = Problem::from(error);
-            let class = if problem.status == poem::http::StatusCode::SERVICE_UNAVAILABLE {
-                FailureClass::ServerUnavailable
-            } else {
-                FailureClass::Internal
+        Ok(shown) => {
+            // What is waited for takes days: the browser must be known for as long.
+            let kept = match &shown {
+                CallbackPage::AwaitingApproval { cookie, .. } => Some(cookie.clone()),
+                _ => None,
             };
-            failure_page::page(&class.into(), &WaysOut::default()).status(problem.status).into_response()
+            let mut response = page(shown).into_response();
+            if let Some(cookie) = kept {
+                cookies::set_for_attempt(&mut response, &cookie);
+            }
+            response
         }
+        Err(error) => unavailable(&Problem::from(error)),
     }
 }
 

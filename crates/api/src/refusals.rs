@@ -8,8 +8,6 @@ use app::accounts::{
 };
 use app::attachments::OpenError;
 use app::audit::AuditError;
-use app::channels::ConnectionStatusError;
-use app::channels::connect::{BeginError, MAX_OPEN_CONNECTIONS};
 use app::channels::health::TryAgainError;
 use app::channels::inboxes::InboxError;
 use app::contacts::ContactError;
@@ -18,7 +16,6 @@ use app::inbound::quarantine::QuarantineError;
 use app::outbound::{DecideError, Invalid, ReplyError, RetryError};
 use app::webhooks::{LogError, WebhookError};
 use poem::http::StatusCode;
-use std::time::Duration;
 
 const NO_MAILER: &str = "This installation sends no mail of its own: ask whoever runs it";
 
@@ -35,8 +32,8 @@ macro_rules! refused_with {
 pub(crate) use refused_with;
 
 refused_with! {
-    ContactError, StoreError, EnterError, SignInError, ProfileError, AgentError, ReadError, StatusError, AssignError, InboxError, BeginError,
-    ConnectionStatusError, TryAgainError, ReplyError, RetryError, DecideError,
+    ContactError, StoreError, EnterError, SignInError, ProfileError, AgentError, ReadError, StatusError, AssignError, InboxError,
+    TryAgainError, ReplyError, RetryError, DecideError,
     TokenError, QuarantineError, WebhookError, LogError, ResetError, SetPasswordError, AccountError, AuditError,
 }
 
@@ -234,44 +231,6 @@ impl From<InboxError> for Problem {
             InboxError::NameInvalid => Self::invalid("name", "Name must have 1 to 255 characters"),
             InboxError::AgentNotFound => Self::invalid("user_ids", "No such agent in this account"),
             InboxError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<BeginError> for Problem {
-    fn from(error: BeginError) -> Self {
-        match error {
-            BeginError::Forbidden => Self::forbidden(),
-            BeginError::InboxNotFound | BeginError::OauthAppNotFound => Self::not_found(),
-            BeginError::OauthAppUnusable(failure) => Self::unprocessable(
-                "oauth_app_unusable",
-                format!("Nobody can sign in through this OAuth app: {failure}. Give it a credential, and verify it"),
-            ),
-            BeginError::EmailInvalid => Self::invalid("email", "Email is invalid"),
-            // They end by themselves within a quarter of an hour; a minute frees some of them where somebody makes them without end.
-            BeginError::TooManyOpen => Self {
-                words: format!(
-                    "{MAX_OPEN_CONNECTIONS} sign-ins of this account are open: finish one, or wait until they have expired"
-                )
-                .into(),
-                code: "too_many_open_connections",
-                ..Self::too_many(Duration::from_secs(60))
-            },
-            BeginError::NotConfigured => Self::unprocessable(
-                "microsoft_not_configured",
-                "Signing in with Microsoft is not configured on this installation (AZURE_APP_ID and AZURE_APP_SECRET are missing), and the account has no OAuth app of its own as its default",
-            ),
-            BeginError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<ConnectionStatusError> for Problem {
-    fn from(error: ConnectionStatusError) -> Self {
-        match error {
-            ConnectionStatusError::Forbidden => Self::forbidden(),
-            ConnectionStatusError::NotFound => Self::not_found(),
-            ConnectionStatusError::Store(error) => error.into(),
         }
     }
 }

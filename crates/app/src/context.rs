@@ -5,12 +5,14 @@
 
 use crate::accounts::{LoginThrottle, TokenUses};
 use crate::calls::{CallLimits, TrustedProxies};
+use crate::channels::ReturnUrls;
 use crate::live::{Live, Passing};
 use crate::memory::MailMemory;
 use crate::oauth_apps::Registry;
 use crate::outbound::KeptSessions;
 use crate::shared_counts::SharedCounts;
 use crate::webhooks::{Bodies, NoBodies};
+use domain::channel::Service;
 use domain::{AccountId, ChannelId, Clock, Entropy, Mailbox, Timestamp};
 use oauth::Microsoft;
 use std::sync::{Arc, Weak};
@@ -232,6 +234,10 @@ pub struct Settings {
     pub app_credentials: Vec<NamedCredential>,
     /// OAuth apps of one account at most.
     pub account_oauth_apps_limit: u32,
+    /// Where mail of personal accounts is submitted.
+    pub smtp_personal: net::Endpoint,
+    /// Where people may be sent at the end of a connect link.
+    pub return_urls: ReturnUrls,
     /// `None`: nothing is mailed, and invitations are links that an administrator hands over.
     pub mailer: Option<SystemMailer>,
     /// How often a mailbox without IDLE is looked into, and the net below one with it.
@@ -280,10 +286,12 @@ impl Settings {
             environment,
             frontend_url,
             imap,
+            smtp_personal: smtp.clone(),
             smtp,
             microsoft_login_url: Url::parse("https://login.microsoftonline.com").expect("a URL"),
             app_credentials: Vec::new(),
             account_oauth_apps_limit: 20,
+            return_urls: ReturnUrls::default(),
             mailer: None,
             poll_interval: Duration::from_secs(60),
             import_days: 7,
@@ -305,6 +313,14 @@ impl Settings {
             webhook_private_networks: false,
             session_kept: Duration::from_secs(15),
             reconcile_looks: [10, 60, 300].map(Duration::from_secs).to_vec(),
+        }
+    }
+
+    /// Where mail of this service's mailboxes is submitted.
+    pub fn smtp_of(&self, service: Service) -> &net::Endpoint {
+        match service {
+            Service::Microsoft365 => &self.smtp,
+            Service::OutlookCom => &self.smtp_personal,
         }
     }
 

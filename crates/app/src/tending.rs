@@ -3,7 +3,7 @@
 //! The leases are the store's; this is the door through which the worker, which knows no database, reaches them. It decides nothing about
 //! when to try again: it is told, and remembers.
 
-use crate::channels::{health, refresh};
+use crate::channels::{health, overdue, refresh};
 use crate::{App, Hint};
 use domain::channel::{Health, HealthState};
 use domain::{Failure, Timestamp, WorkerSessionId};
@@ -195,11 +195,16 @@ pub async fn forget_old_submissions(app: &App) -> Result<(), StoreError> {
     app.store().purge().sweep_submissions().await.map(drop)
 }
 
+/// Several times a minute: attempts to connect that nobody finished, and links whose time has run out, are ended and told. How many.
+pub async fn end_overdue_attempts(app: &App) -> Result<u32, StoreError> {
+    overdue::end(app).await
+}
+
 /// Attempts that nobody finished expire, and grants that nobody uses are forgotten; then refreshes grants that nothing used for two weeks, so that they do not die of it. How many were; a refused one is recorded with its
 /// mailbox like any other refusal.
 pub async fn keep_grants_alive(app: &App) -> Result<u32, StoreError> {
+    end_overdue_attempts(app).await?;
     let connections = app.store().connections();
-    connections.expire_old(app.now()).await?;
     let forgotten = connections.forget_unused_grants().await?;
     if forgotten > 0 {
         tracing::info!(forgotten, "forgot grants that no inbox uses");

@@ -45,6 +45,9 @@ events! {
     OauthAppHealthChanged = "oauth_app_health_changed",
     OauthAppCredentialEnding = "oauth_app_credential_ending",
     DeliveryUpdated = "delivery_updated",
+    /// An attempt to connect a mailbox went a step further, or ended.
+    ConnectionUpdated = "connection_updated",
+    ConnectLinkUpdated = "connect_link_updated",
     NotificationCreated = "notification_created",
     NotificationUpdated = "notification_updated",
     NotificationDeleted = "notification_deleted",

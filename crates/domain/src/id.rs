@@ -52,6 +52,8 @@ ids! {
     OauthAppCredentialId,
     /// One attempt to connect a mailbox.
     ConnectionId,
+    /// A link with which somebody without an account here connects a mailbox.
+    ConnectLinkId,
     /// A person outside.
     ContactId,
     /// A thread with a contact, by row id.

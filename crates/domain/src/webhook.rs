@@ -25,6 +25,8 @@ pub const SUBSCRIPTIONS: &[&str] = &[
     "oauth_app_health_changed",
     "oauth_app_credential_ending",
     "delivery_updated",
+    "connection_updated",
+    "connect_link_updated",
     "contact_merged",
     "contact_deleted",
 ];

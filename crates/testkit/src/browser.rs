@@ -154,6 +154,17 @@ impl Page {
         Ok(Some(self.url.join(to)?))
     }
 
+    /// Where a page goes on to by itself.
+    pub fn refreshes_to(&self) -> Option<String> {
+        let content = self.body.split("http-equiv=\"refresh\" content=\"").nth(1)?.split('"').next()?;
+        content.split_once(";url=").map(|(_, to)| unescape(to))
+    }
+
+    /// The addresses that can be clicked.
+    pub fn links(&self) -> Vec<String> {
+        self.body.split("<a ").skip(1).filter_map(|tag| attribute(tag.split('>').next()?, "href")).collect()
+    }
+
     /// The words of the page, without markup.
     pub fn text(&self) -> String {
         let mut text = String::new();

@@ -72,6 +72,33 @@ impl World {
         Ok((browser.open(&callback).await?, connection))
     }
 
+    /// Makes a link for somebody without an account here; answers `(url, id)`.
+    pub async fn connect_link(&self, body: &Value) -> Result<(String, i64)> {
+        let made = self.api.post(&self.path("/connect_links"), body).await?;
+        Ok((made["url"].as_str().context("url")?.to_owned(), made["id"].as_i64().context("id")?))
+    }
+
+    pub async fn connect_link_shown(&self, id: i64) -> Result<Value> {
+        self.api.get(&self.path(&format!("/connect_links/{id}"))).await
+    }
+
+    /// Presses the button of a page that goes on to Microsoft; answers Microsoft's sign-in page.
+    pub async fn on_to_microsoft(&self, browser: &mut Browser, page: &Page) -> Result<String> {
+        let forms = page.forms();
+        let form = forms.iter().find(|form| form.action.ends_with("/agree") || form.action.ends_with("/go_on"));
+        let going = browser.submit_once(page, form.with_context(|| page.text())?, &[]).await?;
+        let path = going.refreshes_to().with_context(|| format!("{}: {}", going.status, going.text()))?;
+        let login = self.sandbox.login_url();
+        Ok(browser.open_until(going.url.join(&path)?.as_str(), |url| url.as_str().starts_with(&login)).await?.into())
+    }
+
+    /// Opens a connect link, agrees, and signs in as `user`; answers the address of our callback, not yet opened.
+    pub async fn agree_and_sign_in(&self, browser: &mut Browser, link: &str, user: &str) -> Result<String> {
+        let page = browser.open(link).await?;
+        let authorize = self.on_to_microsoft(browser, &page).await?;
+        self.sandbox.sign_in(&authorize, user).await.map_err(|error| anyhow::anyhow!("{error}"))
+    }
+
     /// The inbox's mailbox is read, and it is known where new mail begins: what is delivered now is new mail, and the import has nothing of it.
     pub async fn watched(&mut self, inbox: i64) -> Result<()> {
         let path = self.path(&format!("/inboxes/{inbox}/health"));

@@ -205,6 +205,7 @@ pub async fn put_mailbox(tx: &mut Tx, name: &str, address: &str, access_token: S
             settings: InboxSettings::default(),
             channel: NewChannel {
                 provider: Provider::Microsoft,
+                service: domain::channel::Service::Microsoft365,
                 grant_id: Some(grant.id),
                 principal: address.to_owned(),
                 mailbox_address: mailbox.clone(),

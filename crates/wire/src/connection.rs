@@ -11,7 +11,7 @@ pub struct Connection {
     /// What went wrong, or what is being waited for.
     #[oai(nullable)]
     pub failure: Option<Failure>,
-    /// The inbox, once it exists.
+    /// The inbox, once it exists. Of a handover: the inbox that waits.
     #[oai(nullable)]
     pub inbox_id: Option<i64>,
     /// The mailbox that signed in.
@@ -20,6 +20,14 @@ pub struct Connection {
     /// Send this to an administrator of the Microsoft tenant when one must approve.
     #[oai(nullable)]
     pub admin_consent_url: Option<String>,
+    /// Somebody came back from that page. Whether they approved shows when somebody signs in: `POST …/resume`.
+    pub admin_consent_returned: bool,
+    /// The shared mailbox that is to be opened, where it is not the one of whoever signs in.
+    #[oai(nullable)]
+    pub mailbox: Option<String>,
+    /// The connect link that it was begun with.
+    #[oai(nullable)]
+    pub connect_link_id: Option<i64>,
     pub created_at: i64,
     pub expires_at: i64,
 }

@@ -10,6 +10,7 @@ pub mod account;
 pub mod agent;
 pub mod attachment;
 pub mod audit;
+pub mod connect_link;
 pub mod connection;
 pub mod contact;
 pub mod conversation;

@@ -13,6 +13,16 @@ pub struct MicrosoftAuthorization {
     /// Through which of the account's OAuth apps they sign in; null: the installation's. Absent: through the one that the inbox was signed in
     /// through, or the account's default, or the installation's.
     pub oauth_app_id: MaybeUndefined<i64>,
+    /// A shared mailbox to open, where it is not the one of whoever signs in. They need Full Access to it, and Send As to answer from it.
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 320))]
+    pub mailbox: Option<String>,
+}
+
+/// Another mailbox that is opened with the permission that an inbox has.
+#[derive(Clone, Debug, Default, Object)]
+pub struct SharedMailbox {
+    #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 320))]
+    pub mailbox: Option<String>,
 }
 
 #[derive(Clone, Debug, Object)]

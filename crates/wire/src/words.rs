@@ -39,7 +39,11 @@ mirror! {
     HealthState = domain::channel::HealthState { Unknown, Connected, Failing, NeedsReauth, Blocked }
     ImportState = domain::channel::ImportState { Waiting, Running, Done, Failed }
     ConnectionStatus = domain::channel::ConnectionStatus {
-        Pending, AwaitingConfirmation, AwaitingAddress, AwaitingAdminConsent, Proving, Connected, Failed, Expired,
+        Pending, AwaitingConfirmation, AwaitingAddress, AwaitingAdminConsent, AwaitingHandover, Proving, Connected, Failed, Expired,
+    }
+    /// How far a connect link has come. `failed`: the last try failed, and the link may be used again.
+    ConnectLinkStatus = domain::channel::ConnectLinkStatus {
+        Open, Opened, SigningIn, AwaitingAdminConsent, Connected, Failed, Expired, Revoked,
     }
     /// Who can mend it.
     WhoMustAct = domain::Actor { Nobody, Owner, TenantAdmin, Operator, Agent }

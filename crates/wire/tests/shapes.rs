@@ -134,6 +134,7 @@ fn inbox() -> Inbox {
             account_id: AccountId(1),
             inbox_id: InboxId(2),
             provider: Provider::Microsoft,
+            service: domain::channel::Service::Microsoft365,
             grant_id: Some(GrantId(1)),
             principal: "support@contoso.example".into(),
             mailbox_address: address.clone(),

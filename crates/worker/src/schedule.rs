@@ -314,10 +314,13 @@ impl Schedule {
     }
 }
 
-/// Conversations whose time has come. Two looks at once open none twice.
+/// Conversations whose time has come, and attempts to connect whose time has run out. Two looks at once open none twice.
 async fn wake_snoozed(app: App) {
     if let Err(error) = app::conversations::wake_snoozed(&app).await {
         debug!(%error, "snoozed conversations could not be looked for; trying again in a moment");
+    }
+    if let Err(error) = tending::end_overdue_attempts(&app).await {
+        debug!(%error, "sign-ins that nobody finished could not be ended; trying again in a moment");
     }
 }
 

@@ -28,6 +28,7 @@ pub async fn desk() -> Desk {
             settings: InboxSettings::default(),
             channel: NewChannel {
                 provider: Provider::Microsoft,
+                service: domain::channel::Service::Microsoft365,
                 grant_id: None,
                 principal: support.as_str().into(),
                 mailbox_address: support.clone(),

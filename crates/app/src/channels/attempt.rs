@@ -5,9 +5,10 @@
 
 use crate::App;
 use domain::Secret;
+use oauth::{PkceVerifier, random_token};
 use ring::digest::{SHA256, digest};
 use std::time::Duration;
-use store::TokenHash;
+use store::{Handshake, TokenHash};
 
 /// Finds a cookie of the request by its name.
 pub type CookieLookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Send + Sync);
@@ -30,6 +31,8 @@ impl std::fmt::Debug for BrowserCookie {
 
 /// How long the browser may come back and look what became of it.
 const COOKIE_LIFETIME: Duration = Duration::from_secs(3600);
+/// The same where an administrator's approval is waited for.
+const COOKIE_LIFETIME_WAITING: Duration = Duration::from_secs(8 * 24 * 3600);
 
 fn derived(purpose: &str, parts: &[&str]) -> String {
     let mut bytes = format!("postroom connect {purpose}");
@@ -54,6 +57,45 @@ pub(super) fn cookie_name(app: &App, state: &str) -> String {
 pub(super) fn cookie(app: &App, state: &str, value: String) -> BrowserCookie {
     BrowserCookie { name: cookie_name(app, state), value, max_age: COOKIE_LIFETIME, secure: over_tls(app) }
 }
+
+/// The same cookie once more, to be kept for as long as an approval may take.
+pub(super) fn kept_cookie(app: &App, state: &str, browser: &Browser) -> BrowserCookie {
+    BrowserCookie { max_age: COOKIE_LIFETIME_WAITING, ..cookie(app, state, browser.value.clone()) }
+}
+
+/// Where the browser that agreed on a connect link's page keeps the state of its attempt.
+fn link_cookie_name(app: &App, link_token: &str) -> String {
+    let prefix = if over_tls(app) { "__Host-" } else { "" };
+    format!("{prefix}postroom_link_{}", &derived("link cookie", &[link_token])[..16])
+}
+
+pub(super) fn link_cookie(app: &App, link_token: &str, state: &str) -> BrowserCookie {
+    let name = link_cookie_name(app, link_token);
+    BrowserCookie { name, value: state.to_owned(), max_age: COOKIE_LIFETIME_WAITING, secure: over_tls(app) }
+}
+
+pub(super) fn state_of_link_cookie(app: &App, link_token: &str, cookies: CookieLookup<'_>) -> Option<String> {
+    cookies(&link_cookie_name(app, link_token)).filter(|state| !state.is_empty() && state.len() <= 128)
+}
+
+/// A link's token, and the texts that go to Microsoft and must come back: all of it new.
+pub(super) fn fresh(app: &App) -> (String, Handshake) {
+    let link_token = random_token(app.entropy(), 32);
+    let handshake = Handshake {
+        state: Secret::new(state_of(&link_token)),
+        nonce: Secret::new(random_token(app.entropy(), 32)),
+        pkce_verifier: PkceVerifier::generate(app.entropy()).secret().clone(),
+    };
+    (link_token, handshake)
+}
+
+/// What comes back from the page where an administrator approves: it finds the attempt, and opens nothing.
+pub(super) fn consent_state(app: &App) -> String {
+    format!("{CONSENT_STATE}.{}", random_token(app.entropy(), 24))
+}
+
+/// How a state that comes back from that page begins.
+pub(super) const CONSENT_STATE: &str = "consent";
 
 fn over_tls(app: &App) -> bool {
     app.settings().frontend_url.scheme() == "https"

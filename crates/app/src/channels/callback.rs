@@ -3,10 +3,10 @@
 //! Errors come first, then the state, which is used once and only by the browser that opened the link. `tenant`, `admin_consent` and
 //! `client_info` are written by whoever made the URL and are believed in nothing: an approval shows itself when somebody signs in.
 
-use super::attempt::{Browser, CookieLookup, state_of_confirmation};
+use super::attempt::{Browser, BrowserCookie, CONSENT_STATE, CookieLookup, state_of_confirmation};
 use super::connect::refusal_failure;
 use super::health::{self, Part, TryAgainError};
-use super::settle;
+use super::{consent, return_urls, settle};
 use crate::App;
 use crate::accounts::{Caller, EnterError, enter};
 use domain::account::AccountStatus;
@@ -14,9 +14,8 @@ use domain::channel::ConnectionStatus;
 use domain::email_address::MAX_ADDRESS_BYTES;
 use domain::inbox::Inbox;
 use domain::{AccountId, ConnectionId, EmailAddress, Failure, FailureClass, Secret, Timestamp};
-use oauth::Microsoft;
 use std::time::Duration;
-use store::{Connection, KillPoint, SeenConnection, StateProof, StateRefusal, StoreError, TokenHash};
+use store::{ConnectLink, Connection, KillPoint, SeenConnection, StateProof, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 /// The query of the callback, as far as anything in it is read.
@@ -43,7 +42,22 @@ impl std::fmt::Debug for CallbackQuery {
 pub enum CallbackPage {
     /// The inbox exists. How it is doing stands in its channel: reading, sending, and the import of the past.
     /// `token` is for [`try_sending_again`].
-    Connected { connection_id: ConnectionId, account_name: String, inbox: Box<Inbox>, token: Secret },
+    /// `back`: where whoever made the link wants them to go on.
+    Connected { connection_id: ConnectionId, account_name: String, inbox: Box<Inbox>, token: Secret, back: Option<Url> },
+    /// At Microsoft, as far as is known. `follow` goes to [`follow`], `token` to [`super::consent::wanted`].
+    AtMicrosoft { connection_id: ConnectionId, follow: String, token: Secret },
+    /// An administrator of the Microsoft tenant must approve first. `token` goes to [`super::consent::go_on`], `follow` to [`follow`].
+    AwaitingApproval {
+        connection_id: ConnectionId,
+        account_name: String,
+        admin_consent_url: Option<Url>,
+        /// Somebody came back from the approval page, which proves nothing.
+        came_back: bool,
+        until: Timestamp,
+        follow: String,
+        token: Secret,
+        cookie: BrowserCookie,
+    },
     /// Signed in; the mailbox is being proved. `follow` goes to [`follow`]; `trouble` is what the last try met.
     Proving { account_id: AccountId, connection_id: ConnectionId, follow: String, trouble: Option<Failure> },
     /// This browser is nobody's here: one form, POST, with `token` as its only, hidden field, that names the account.
@@ -56,6 +70,10 @@ pub enum CallbackPage {
         connection_id: Option<ConnectionId>,
         account_id: Option<AccountId>,
         admin_consent_url: Option<Url>,
+        /// For [`super::consent::wanted`], where the person may say that they wait for that.
+        ask_approval: Option<Secret>,
+        /// Where whoever made the link wants them to go on.
+        back: Option<Url>,
     },
     /// Somebody came back from the approval page. Whether they approved shows at the next sign-in.
     ConsentReturned { declined: bool },
@@ -74,18 +92,22 @@ pub struct AskAddress {
 }
 
 impl CallbackPage {
-    fn refused(class: FailureClass) -> Self {
+    pub(super) fn refused(class: FailureClass) -> Self {
         Self::failed(class.into())
     }
 
     /// Before anything is known about whose attempt it is.
     fn failed(failure: Failure) -> Self {
-        Self::Failed { failure, connection_id: None, account_id: None, admin_consent_url: None }
+        Self::Failed {
+            failure,
+            connection_id: None,
+            account_id: None,
+            admin_consent_url: None,
+            ask_approval: None,
+            back: None,
+        }
     }
 }
-
-/// The state that comes back from the admin-consent page. It opens nothing.
-pub(super) const CONSENT_STATE: &str = "consent";
 
 pub async fn handle(
     app: &App,
@@ -95,8 +117,8 @@ pub async fn handle(
 ) -> Result<CallbackPage, StoreError> {
     let state = query.state.clone().unwrap_or_default();
     let state = state.as_str();
-    if query.admin_consent.is_some() || state == CONSENT_STATE {
-        return Ok(CallbackPage::ConsentReturned { declined: query.error.is_some() });
+    if query.admin_consent.is_some() || is_of_consent(state) {
+        return consent::returned(app, state, query.error.is_some()).await;
     }
     if state.is_empty() || state.len() > 128 {
         return Ok(CallbackPage::refused(FailureClass::StateUnknown));
@@ -117,7 +139,8 @@ pub async fn handle(
         }
     };
     app.passes(KillPoint::StateConsumed);
-    let trusted = manages(app, caller, &proof).await?;
+    // Whoever agreed on a connect link's page, in this browser, was shown the account's name there.
+    let trusted = proof.connection.agreed || manages(app, caller, &proof).await?;
     let confirmation = browser.confirmation(state);
     let id = proof.connection.id;
     // On its own, so that a person who closes the page does not leave a redeemed code behind with nothing stored.
@@ -130,6 +153,11 @@ pub async fn handle(
         Err(_) => return Err(StoreError::Unavailable("the sign-in was interrupted".to_owned())),
     };
     watch(app, id, state, &browser).await
+}
+
+/// No state of a sign-in has a dot in it.
+fn is_of_consent(state: &str) -> bool {
+    state == CONSENT_STATE || state.strip_prefix(CONSENT_STATE).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// The confirmation page's POST: the person says that this mailbox is to be connected to the account they were shown.
@@ -217,7 +245,7 @@ pub async fn follow(app: &App, state: &str, cookies: CookieLookup<'_>) -> Result
 }
 
 /// The attempt of a state, for the browser that it belongs to.
-async fn seen(
+pub(super) async fn seen(
     app: &App,
     state: &str,
     cookies: CookieLookup<'_>,
@@ -265,6 +293,7 @@ fn is_under_way(seen: &SeenConnection) -> bool {
         ConnectionStatus::AwaitingConfirmation
         | ConnectionStatus::AwaitingAddress
         | ConnectionStatus::AwaitingAdminConsent
+        | ConnectionStatus::AwaitingHandover
         | ConnectionStatus::Connected
         | ConnectionStatus::Failed
         | ConnectionStatus::Expired => false,
@@ -272,22 +301,45 @@ fn is_under_way(seen: &SeenConnection) -> bool {
 }
 
 async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -> Result<CallbackPage, StoreError> {
-    let SeenConnection { connection, account, inbox, scope } = seen;
-    let microsoft = app.microsoft_of(&scope, connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
-    let failed = |failure: Failure| CallbackPage::Failed {
-        admin_consent_url: admin_consent_url(microsoft.as_ref(), &failure),
-        failure,
-        connection_id: Some(connection.id),
-        account_id: Some(connection.account_id),
+    let microsoft =
+        app.microsoft_of(&seen.scope, seen.connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
+    if seen.connection.status_at(app.now()) == ConnectionStatus::AwaitingAdminConsent
+        && seen.account.status == AccountStatus::Active
+        && let Some(waits) = consent::page(app, microsoft.as_ref(), &seen, state, browser)
+    {
+        return Ok(waits);
+    }
+    let back = |is_connected| way_back(app, seen.connect_link.as_ref(), is_connected);
+    let (connected_back, failed_back) = (back(true), back(false));
+    let SeenConnection { connection, account, inbox, connect_link: _, scope: _ } = seen;
+    let failed = |failure: Failure| {
+        let may_help = connection.status == ConnectionStatus::Failed && consent::may_help(&failure);
+        CallbackPage::Failed {
+            admin_consent_url: consent::url(microsoft.as_ref(), &connection, app.now()),
+            failure,
+            connection_id: Some(connection.id),
+            account_id: Some(connection.account_id),
+            ask_approval: may_help.then(|| browser.confirmation(state)),
+            back: failed_back.clone(),
+        }
     };
     match connection.status {
         ConnectionStatus::Pending
         | ConnectionStatus::Proving
         | ConnectionStatus::AwaitingConfirmation
         | ConnectionStatus::AwaitingAddress
+        | ConnectionStatus::AwaitingAdminConsent
+        | ConnectionStatus::AwaitingHandover
             if account.status == AccountStatus::Suspended =>
         {
             Ok(failed(FailureClass::AccountSuspended.into()))
+        }
+        ConnectionStatus::Pending if connection.consumed_at.is_none() && app.now() < connection.expires_at => {
+            Ok(CallbackPage::AtMicrosoft {
+                connection_id: connection.id,
+                follow: state.to_owned(),
+                token: browser.confirmation(state),
+            })
         }
         ConnectionStatus::Pending | ConnectionStatus::Proving if !is_forgotten(&connection, app.now()) => {
             Ok(CallbackPage::Proving {
@@ -306,6 +358,7 @@ async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -
                 account_name: account.name,
                 inbox: Box::new(inbox),
                 token: browser.confirmation(state),
+                back: connected_back,
             })
         }
         ConnectionStatus::AwaitingConfirmation | ConnectionStatus::AwaitingAddress
@@ -316,7 +369,10 @@ async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -
         ConnectionStatus::AwaitingConfirmation => Ok(CallbackPage::Confirm {
             token: browser.confirmation(state),
             account_name: account.name,
-            mailbox: connection.identity.and_then(|identity| identity.principal).unwrap_or_default(),
+            mailbox: connection
+                .mailbox
+                .or(connection.identity.and_then(|identity| identity.principal))
+                .unwrap_or_default(),
             connection_id: connection.id,
         }),
         ConnectionStatus::AwaitingAddress => {
@@ -332,6 +388,7 @@ async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -
         ConnectionStatus::Pending
         | ConnectionStatus::Proving
         | ConnectionStatus::AwaitingAdminConsent
+        | ConnectionStatus::AwaitingHandover
         | ConnectionStatus::Failed
         | ConnectionStatus::Expired => {
             let failure = connection.failure.clone().unwrap_or_else(|| FailureClass::StateExpired.into());
@@ -351,12 +408,9 @@ fn is_forgotten(connection: &Connection, now: Timestamp) -> bool {
     connection.status == ConnectionStatus::Pending && now >= connection.expires_at
 }
 
-/// The approval page, where it may be what is missing. Microsoft's own "Need admin approval" page does not redirect: from there, people
-/// come back with a cancel.
-pub(super) fn admin_consent_url(microsoft: Option<&Microsoft>, failure: &Failure) -> Option<Url> {
-    let may_help = matches!(
-        failure.class,
-        FailureClass::AdminConsentRequired | FailureClass::ConsentRequired | FailureClass::SignInCancelled
-    );
-    microsoft.filter(|_| may_help).map(|microsoft| microsoft.admin_consent_url(CONSENT_STATE))
+/// Where a person goes on at the end: what the operator permits today, whatever was permitted when the link was made.
+fn way_back(app: &App, link: Option<&ConnectLink>, is_connected: bool) -> Option<Url> {
+    let link = link?;
+    let to = app.settings().return_urls.permitted(link.return_url.as_deref()?)?;
+    Some(return_urls::back(&to, is_connected, link.id))
 }

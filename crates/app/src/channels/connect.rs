@@ -3,14 +3,15 @@
 //! Nothing is proved here. The link says who asked and what for; it expires, and it binds the browser that opens it first, so that a
 //! link sent to somebody else can never end with *their* mailbox in *our* hands without them pressing a button that names us.
 
+use super::app_choice::{self, Unusable};
 use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
 use crate::App;
 use crate::accounts::Member;
 use domain::account::AccountStatus;
-use domain::channel::Provider;
-use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, OauthAppId, Secret};
+use domain::channel::{EmailChannel, Provider};
+use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, OauthAppId};
 use oauth::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
-use store::{ConnectionPurpose, Handshake, NewConnection, StateRefusal, StoreError, TokenHash};
+use store::{ConnectionPurpose, NewConnection, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Begin {
     /// Through which app they sign in. `None`: that of the inbox that signs in again, or the account's default, or the installation's.
     /// `Some(None)`: the installation's.
     pub oauth_app_id: Option<Option<OauthAppId>>,
+    /// The mailbox to open, where it is not the one of whoever signs in: a shared one.
+    pub mailbox: Option<String>,
 }
 
 #[derive(Clone)]
@@ -50,6 +53,8 @@ pub enum BeginError {
     OauthAppUnusable(Failure),
     #[error("the e-mail is not an e-mail address")]
     EmailInvalid,
+    #[error("the mailbox is not an e-mail address, or not the one of the inbox")]
+    MailboxInvalid,
     /// AZURE_APP_ID and AZURE_APP_SECRET are missing.
     #[error("signing in with Microsoft is not configured on this installation")]
     NotConfigured,
@@ -75,32 +80,24 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
     if !member.may_manage_inboxes() {
         return Err(BeginError::Forbidden);
     }
-    let given = ask.email.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let mut email = match given {
-        Some(text) => Some(EmailAddress::parse(text).ok_or(BeginError::EmailInvalid)?.as_str().to_owned()),
-        None => None,
-    };
-    let mut signed_in = None;
+    let mut email = address(ask.email.as_deref()).map_err(|()| BeginError::EmailInvalid)?;
+    let mailbox = address(ask.mailbox.as_deref()).map_err(|()| BeginError::MailboxInvalid)?;
+    let mut again = None;
     if let Some(inbox) = ask.inbox_id {
         let inbox = member.scope.inbox(inbox).await?.ok_or(BeginError::InboxNotFound)?;
-        email = email.or(Some(inbox.channel.principal));
-        signed_in = match inbox.channel.grant_id {
-            Some(grant) => member.scope.grant(grant).await?,
-            None => None,
-        };
+        if !is_mailbox_of(mailbox.as_deref(), &inbox.channel) {
+            return Err(BeginError::MailboxInvalid);
+        }
+        email = email.or_else(|| Some(inbox.channel.principal.clone()));
+        again = Some(inbox);
     }
-    let oauth_app_id = match (ask.oauth_app_id, signed_in) {
-        (Some(named), _) => named,
-        (None, Some(grant)) if grant.oauth_app_id.is_some() || app.microsoft().is_some() => grant.oauth_app_id,
-        (None, _) => member.scope.default_oauth_app().await?,
-    };
-    usable(app, member, oauth_app_id).await?;
-    let link_token = random_token(app.entropy(), 32);
-    let handshake = Handshake {
-        state: Secret::new(attempt::state_of(&link_token)),
-        nonce: Secret::new(random_token(app.entropy(), 32)),
-        pkce_verifier: PkceVerifier::generate(app.entropy()).secret().clone(),
-    };
+    let oauth_app_id = app_choice::choose(app, &member.scope, ask.oauth_app_id, again.as_ref()).await?;
+    app_choice::usable(app, &member.scope, oauth_app_id).await?.map_err(|unusable| match unusable {
+        Unusable::NotConfigured => BeginError::NotConfigured,
+        Unusable::NotFound => BeginError::OauthAppNotFound,
+        Unusable::Failure(failure) => BeginError::OauthAppUnusable(failure),
+    })?;
+    let (link_token, handshake) = attempt::fresh(app);
     let connection = member
         .scope
         .create_connection(
@@ -114,8 +111,13 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
                 inbox_id: ask.inbox_id,
                 created_by: member.agent.user.id,
                 email,
+                mailbox,
+                connect_link: None,
                 handshake,
                 link_hash: TokenHash::of(&link_token),
+                browser: None,
+                agreed: false,
+                consent_state: attempt::consent_state(app),
                 expires_at: app.now().plus(app.settings().connection_lifetime),
             },
             MAX_OPEN_CONNECTIONS,
@@ -124,16 +126,17 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
     Ok(Begun { url: app.settings().link(&format!("/microsoft/connect/{link_token}")), connection_id: connection.id })
 }
 
-/// The app exists in this account, and somebody can be sent to Microsoft with it.
-async fn usable(app: &App, member: &Member, id: Option<OauthAppId>) -> Result<(), BeginError> {
-    match (app.microsoft_of(&member.scope, id).await?, id) {
-        (Ok(_), _) => Ok(()),
-        (Err(_), None) => Err(BeginError::NotConfigured),
-        (Err(failure), Some(id)) => match member.scope.oauth_app_state(id).await? {
-            Some(_) => Err(BeginError::OauthAppUnusable(failure)),
-            None => Err(BeginError::OauthAppNotFound),
-        },
+/// An address that was typed, if one was.
+pub(super) fn address(text: Option<&str>) -> Result<Option<String>, ()> {
+    match text.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => Ok(Some(EmailAddress::parse(text).ok_or(())?.as_str().to_owned())),
+        None => Ok(None),
     }
+}
+
+/// An inbox that signs in again opens its own mailbox and no other.
+pub(super) fn is_mailbox_of(mailbox: Option<&str>, channel: &EmailChannel) -> bool {
+    mailbox.and_then(EmailAddress::parse).is_none_or(|mailbox| mailbox.same_as(&channel.mailbox_address))
 }
 
 /// Where the browser goes, and what it keeps.

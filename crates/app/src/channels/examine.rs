@@ -3,9 +3,10 @@
 //! It changes nothing. A channel that signs in again is the one whose grant it is: grants are one per `(tid, oid)`, so a person whose
 //! sign-in name was changed is still the same person, and their mailbox the same mailbox under its new name.
 
+use super::access::Mailbox;
 use super::refresh;
 use crate::App;
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, Service};
 use domain::{ChannelId, EmailAddress, Failure, FailureClass, GrantId, Secret};
 use mail::imap::{self, ImapLogin};
 use mail::smtp::{self, SmtpLogin};
@@ -19,6 +20,8 @@ const MAILBOX_PATIENCE: Duration = Duration::from_secs(120);
 /// Why a sign-in goes no further: a person is told, or the database is in the way.
 pub(super) enum Trouble {
     Failure(Failure),
+    /// An administrator of the Microsoft tenant must approve first.
+    Approval(Failure),
     Store(StoreError),
 }
 
@@ -55,6 +58,7 @@ pub(super) struct Proved {
     pub(super) existing: Option<Box<EmailChannel>>,
     pub(super) grant: GrantId,
     pub(super) principal: String,
+    pub(super) service: Service,
     pub(super) mailbox: EmailAddress,
     pub(super) from: EmailAddress,
     pub(super) sending: Result<(), Failure>,
@@ -71,24 +75,38 @@ pub(super) async fn examine(
     let signed_in = EmailAddress::parse(&principal).ok_or(FailureClass::AddressUnknown)?;
     let existing = existing_channel(scope, connection, identity, &signed_in, grant).await?;
     let (mailbox, from) = match &existing {
-        Some(channel) => addresses(scope, channel, &signed_in).await?,
-        None => {
-            let from = identity.mailbox.as_deref().and_then(EmailAddress::parse);
-            (signed_in.clone(), from.unwrap_or_else(|| signed_in.clone()))
+        // What is handed over is the mailbox that it was.
+        Some(channel) if connection.handover_by.is_some() => {
+            (channel.mailbox_address.clone(), channel.from_address.clone())
         }
+        Some(channel) => addresses(scope, channel, &signed_in).await?,
+        None => match shared_mailbox(connection) {
+            Some(shared) => (shared.clone(), shared),
+            None => {
+                let from = identity.mailbox.as_deref().and_then(EmailAddress::parse);
+                (signed_in.clone(), from.unwrap_or_else(|| signed_in.clone()))
+            }
+        },
     };
+    let service = if identity.tid == oauth::CONSUMERS_TENANT { Service::OutlookCom } else { Service::Microsoft365 };
+    let is_own = mailbox.same_as(&signed_in);
+    let place = Mailbox { service, is_shared: !is_own };
+    let smtp = app.settings().smtp_of(service);
     let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;
     let (reading, sending) = tokio::join!(
         within_patience(read_inbox(app, &mailbox, &token)),
-        within_patience(submit(app, &principal, &from, &token)),
+        within_patience(submit(app, smtp, &principal, &from, &token)),
     );
-    reading?;
+    reading.map_err(|failure| place.unread(failure))?;
     let (from, sending) = match sending {
         // The address that was proposed is not the mailbox's after all; the one that signed in may be.
         Err(failure)
-            if failure.class == FailureClass::SenderNotAllowed && existing.is_none() && !from.same_as(&signed_in) =>
+            if failure.class == FailureClass::SenderNotAllowed
+                && existing.is_none()
+                && is_own
+                && !from.same_as(&signed_in) =>
         {
-            let second = within_patience(submit(app, &principal, &signed_in, &token)).await;
+            let second = within_patience(submit(app, smtp, &principal, &signed_in, &token)).await;
             (signed_in, second)
         }
         sending => (from, sending),
@@ -99,7 +117,8 @@ pub(super) async fn examine(
         // Nothing was asked yet.
         return Err(busy.clone().into());
     }
-    Ok(Proved { existing: existing.map(Box::new), grant, principal, mailbox, from, sending })
+    let sending = sending.map_err(|failure| place.unsent(failure));
+    Ok(Proved { existing: existing.map(Box::new), grant, principal, service, mailbox, from, sending })
 }
 
 async fn within_patience<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -116,8 +135,14 @@ async fn read_inbox(app: &App, mailbox: &EmailAddress, token: &Secret) -> Result
     Ok(())
 }
 
-async fn submit(app: &App, user: &str, from: &EmailAddress, token: &Secret) -> Result<(), Failure> {
-    let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: user.to_owned(), token: token.clone() };
+async fn submit(
+    app: &App,
+    endpoint: &net::Endpoint,
+    user: &str,
+    from: &EmailAddress,
+    token: &Secret,
+) -> Result<(), Failure> {
+    let login = SmtpLogin { endpoint: endpoint.clone(), user: user.to_owned(), token: token.clone() };
     smtp::probe(app.connector(), &login, Some(from)).await
 }
 
@@ -133,13 +158,15 @@ async fn existing_channel(
     if let Some(inbox) = connection.inbox_id {
         let channel = scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?.channel;
         return match channel.grant_id {
+            _ if connection.handover_by.is_some() => Ok(Some(channel)),
             Some(other) if other != grant => Err(FailureClass::OtherPrincipal.into()),
             // A channel whose grant is gone is signed in again by whoever signs in to the same mailbox.
             None if !channel.mailbox_address.same_as(mailbox) => Err(FailureClass::OtherPrincipal.into()),
             Some(_) | None => Ok(Some(channel)),
         };
     }
-    let place = scope.channel_of_mailbox(&mailbox.key()).await?;
+    let shared = shared_mailbox(connection);
+    let place = scope.channel_of_mailbox(&shared.as_ref().unwrap_or(mailbox).key()).await?;
     let channel = match place {
         Some(place) => scope.channel(place.channel_id).await?,
         None => None,
@@ -148,10 +175,15 @@ async fn existing_channel(
         Some(channel) if channel.grant_id == Some(grant) => Ok(Some(channel)),
         Some(_) => Err(FailureClass::MailboxAlreadyConnected.into()),
         // An address that was typed may be any mailbox that the person was given access to.
-        None if identity.typed => Ok(None),
+        None if identity.typed || shared.is_some() => Ok(None),
         // Connected under a name that has since been changed: the same inbox, not a second one for the same mail.
         None => Ok(scope.channels_of_grant(grant).await?.into_iter().find(opens_its_own_mailbox)),
     }
+}
+
+/// The mailbox that was asked for, where it is not the one of whoever signs in.
+fn shared_mailbox(connection: &Connection) -> Option<EmailAddress> {
+    connection.mailbox.as_deref().and_then(EmailAddress::parse)
 }
 
 /// The mailbox is the one of the person who signed in, not one that they were given access to.

@@ -1,5 +1,6 @@
 //! A proof that broke down again and again, or that cannot be read: the attempt to connect has failed, and says why.
 
+use super::steps;
 use crate::{App, Hint};
 use domain::channel::ConnectionStatus;
 use domain::{ConnectionId, Failure};
@@ -15,7 +16,7 @@ pub async fn connection(app: &App, work: &ClaimedWork, failure: &Failure) -> Res
             failure: Some(Some(failure.clone())),
             ..ConnectionChange::default()
         };
-        tx.update_connection(connection.id, &change).await?;
+        steps::step(&mut tx, &connection, &change).await?;
         if let Some(grant) = connection.grant_id {
             // What could not be proved is not kept.
             tx.forget_unused_grant(grant).await?;

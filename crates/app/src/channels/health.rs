@@ -2,6 +2,7 @@
 //!
 //! The transitions are [`domain::channel::Health`]'s; here they are remembered, told, and asked for again by a person.
 
+use super::access::Mailbox;
 use super::{refresh, snapshot};
 use crate::accounts::Member;
 use crate::{App, Hint};
@@ -87,7 +88,16 @@ async fn record(
             }
             before.worked(now)
         }
-        Err(failure) => before.failed(failure.clone(), now, next_try_at),
+        Err(failure) => {
+            let failed = before.failed(failure.clone(), now, next_try_at);
+            let mailbox = Mailbox::of(&channel);
+            // What follows is judged by what the server said; the words are for those who can mend it.
+            let told = |failure| match part {
+                Part::Fetch => mailbox.unread(failure),
+                Part::Send => mailbox.unsent(failure),
+            };
+            Health { failure: failed.failure.map(told), ..failed }
+        }
     };
     remember(app, scope, &channel, part, &after).await
 }
@@ -237,7 +247,8 @@ pub(super) async fn try_again_in(
 async fn probe_sending(app: &App, scope: &AccountScope, channel: &EmailChannel) -> Result<(), Failure> {
     let grant = channel.grant_id.ok_or(domain::FailureClass::ChannelRemoved)?;
     let token = refresh::fresh_access_token(app, scope, grant, Resource::Outlook).await?;
-    let login = SmtpLogin { endpoint: app.settings().smtp.clone(), user: channel.smtp_user.clone(), token };
+    let login =
+        SmtpLogin { endpoint: app.settings().smtp_of(channel.service).clone(), user: channel.smtp_user.clone(), token };
     match tokio::time::timeout(
         app.connector().slot_timeout() + PROBE_FOR,
         probe(app.connector(), &login, Some(&channel.from_address)),

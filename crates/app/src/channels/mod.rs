@@ -1,26 +1,39 @@
 //! A mailbox is connected, proved, kept alive, and says how it is doing.
 //!
-//! In the order of its life: [`connect`] makes a link and opens it, [`callback`] takes what Microsoft sends back, [`verify`] proves the
-//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`inboxes`] shows and changes it.
+//! In the order of its life: [`connect`] makes a link and opens it, or [`links`] makes one for somebody without an account here, who
+//! [`agree`]s on its page; [`callback`] takes what Microsoft sends back, [`verify`] proves the
+//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`inboxes`] shows and changes it. On the
+//! way an administrator of the organisation may have to approve ([`consent`]), or one of the account to hand an inbox over ([`handover`]).
 //!
 //! Identity is `(tid, oid)`; an address proves nothing, only the mail server does.
 
+mod access;
+pub mod agree;
+mod app_choice;
 mod attempt;
 pub mod callback;
 pub mod connect;
+pub mod consent;
 mod examine;
 pub(crate) mod give_up;
+pub mod handover;
 pub mod health;
 pub mod inboxes;
+pub mod links;
+pub(crate) mod overdue;
 pub mod refresh;
+mod return_urls;
 mod settle;
+pub mod shared;
 pub mod snapshot;
 mod status;
+mod steps;
 pub mod verify;
 
 pub use attempt::{BrowserCookie, CookieLookup};
 pub(crate) use examine::open_mailbox;
 pub use health::Part;
+pub use return_urls::ReturnUrls;
 pub use status::{ConnectionStatusError, ConnectionView, connection_status};
 
 #[cfg(test)]

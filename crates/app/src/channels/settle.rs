@@ -2,17 +2,19 @@
 //!
 //! The network is asked first (code, keys), then one transaction stores the grant, the attempt and the work that is owed.
 
+use super::agree::is_expected;
 use super::callback::CallbackQuery;
 use super::examine::Trouble;
+use super::{consent, handover, steps};
 use crate::{App, Hint};
 use domain::account::AccountStatus;
-use domain::channel::ConnectionStatus;
+use domain::channel::{ConnectLinkStatus, ConnectionStatus};
 use domain::{EmailAddress, Failure, FailureClass, Secret, Timestamp};
 use oauth::{Identity, Microsoft, PkceVerifier, Resource, TokenSet};
 use std::time::Duration;
 use store::{
-    AccountScope, Connection, ConnectionChange, ConnectionIdentity, KillPoint, NewGrant, OwedKind, OwedPriority,
-    StateProof, StoreError, TokenHash,
+    AccountScope, ConnectLink, Connection, ConnectionChange, ConnectionIdentity, KillPoint, NewGrant, OwedKind,
+    OwedPriority, StateProof, StoreError, TokenHash,
 };
 
 /// Clocks that differ by less are the same to an id_token, which allows for more.
@@ -36,7 +38,8 @@ pub(super) async fn settle(
     match Box::pin(sign_in(app, &proof, query, trusted, confirmation)).await {
         Ok(connection) => Ok(connection),
         Err(Trouble::Store(error)) => Err(error),
-        Err(Trouble::Failure(failure)) => refuse(app, &proof.scope, &proof.connection, failure).await,
+        Err(Trouble::Failure(failure)) => refuse(app, &proof.scope, &proof.connection, failure, false).await,
+        Err(Trouble::Approval(failure)) => refuse(app, &proof.scope, &proof.connection, failure, true).await,
     }
 }
 
@@ -46,15 +49,24 @@ pub(super) async fn refuse(
     scope: &AccountScope,
     connection: &Connection,
     failure: Failure,
+    wants_approval: bool,
 ) -> Result<Connection, StoreError> {
-    let status = match failure.class {
-        FailureClass::AdminConsentRequired => ConnectionStatus::AwaitingAdminConsent,
-        _ => ConnectionStatus::Failed,
-    };
+    let now = app.now();
+    // A try in between that led nowhere takes nothing away from those who wait.
+    let waited = connection.consent_until.is_some_and(|until| now < until) && consent::may_help(&failure);
+    let waits = wants_approval || waited || failure.class == FailureClass::AdminConsentRequired;
+    let status = if waits { ConnectionStatus::AwaitingAdminConsent } else { ConnectionStatus::Failed };
     tracing::info!(account.id = %connection.account_id, connection.id = %connection.id, failure = %failure, "refused a sign-in");
-    let change = ConnectionChange { status: Some(status), failure: Some(Some(failure)), ..ConnectionChange::default() };
-    let connection = scope.update_connection(connection.id, &change).await?;
-    app.changed();
+    let change = ConnectionChange {
+        status: Some(status),
+        failure: Some(Some(failure)),
+        consent_until: waits.then(|| now.plus(consent::WAITS_FOR)),
+        ..ConnectionChange::default()
+    };
+    let mut tx = scope.begin().await?;
+    let connection = steps::step(&mut tx, connection, &change).await?;
+    tx.commit().await?;
+    steps::seen(app, &connection);
     Ok(connection)
 }
 
@@ -68,6 +80,7 @@ async fn sign_in(
     if proof.scope.account().await?.status == AccountStatus::Suspended {
         return Err(FailureClass::AccountSuspended.into());
     }
+    let link = link_of(&proof.scope, &proof.connection).await?;
     if let Some(error) = &query.error {
         let failure =
             oauth::error_from_callback(error, query.error_subcode.as_deref(), query.error_description.as_deref());
@@ -82,17 +95,25 @@ async fn sign_in(
         .ok_or_else(|| StoreError::Corrupt("a stored PKCE verifier".to_owned()))?;
     let received_at = app.now();
     let answer = registered.microsoft.redeem(code.expose(), &verifier).await;
-    let tokens = registered.heard(app, &proof.scope, answer).await?;
+    let tokens = registered.heard(app, &proof.scope, answer).await.map_err(|failure| match failure.class {
+        // Microsoft let them through to us without a consent, and says so only now: theirs is not enough.
+        FailureClass::ConsentRequired => Trouble::Approval(failure),
+        _ => failure.into(),
+    })?;
     app.passes(KillPoint::CodeRedeemed);
     let raw = tokens.id_token.as_deref().ok_or_else(|| Failure::new(FailureClass::IdTokenInvalid).detail("missing"))?;
     let identity = validated(app, &registered.microsoft, raw, proof.handshake.nonce.expose()).await?;
     let who = who(&identity, proof.connection.email.as_deref());
-    same_principal(proof, &identity).await?;
-    let next = match (&who.principal, trusted) {
+    if !is_expected(link.as_ref(), &[who.principal.as_deref(), who.mailbox.as_deref()]) {
+        return Err(FailureClass::UnexpectedAccount.into());
+    }
+    let is_other = is_other_principal(proof, &who).await?;
+    let next = match (&who.principal, trusted, is_other) {
         // The page that asks for the address names the account as well.
-        (None, _) => ConnectionStatus::AwaitingAddress,
-        (Some(_), false) => ConnectionStatus::AwaitingConfirmation,
-        (Some(_), true) => ConnectionStatus::Proving,
+        (None, _, _) => ConnectionStatus::AwaitingAddress,
+        (Some(_), false, _) => ConnectionStatus::AwaitingConfirmation,
+        (Some(_), true, true) => ConnectionStatus::AwaitingHandover,
+        (Some(_), true, false) => ConnectionStatus::Proving,
     };
     Ok(store_sign_in(app, proof, tokens, who, received_at, next, confirmation).await?)
 }
@@ -147,17 +168,32 @@ fn from_address(identity: &Identity, principal: &str) -> String {
         .map_or_else(|| principal.to_owned(), |proposed| proposed.as_str().to_owned())
 }
 
-/// An inbox that signs in again must be signed in by the same person. Addresses are no help here: they move between people.
-async fn same_principal(proof: &StateProof, identity: &Identity) -> Result<(), Trouble> {
-    let Some(inbox) = proof.connection.inbox_id else { return Ok(()) };
-    let inbox = proof.scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?;
-    let Some(grant) = inbox.channel.grant_id else { return Ok(()) };
-    match proof.scope.grant(grant).await? {
-        Some(grant) if (&grant.tid, &grant.oid) != (&identity.tid, &identity.oid) => {
-            Err(FailureClass::OtherPrincipal.into())
+/// The link that the attempt was begun with, if it is still good for anything.
+async fn link_of(scope: &AccountScope, connection: &Connection) -> Result<Option<ConnectLink>, Trouble> {
+    let Some(id) = connection.connect_link_id else { return Ok(None) };
+    match scope.connect_link(id).await? {
+        Some(link) if !matches!(link.status, ConnectLinkStatus::Connected | ConnectLinkStatus::Revoked) => {
+            Ok(Some(link))
         }
-        Some(_) | None => Ok(()),
+        Some(_) | None => Err(FailureClass::ConnectLinkOver.into()),
     }
+}
+
+/// An inbox that signs in again must be signed in by the same person, unless an administrator of the account hands it over. Addresses are no
+/// help here: they move between people.
+async fn is_other_principal(proof: &StateProof, who: &ConnectionIdentity) -> Result<bool, Trouble> {
+    let Some(inbox) = proof.connection.inbox_id else { return Ok(false) };
+    let channel = proof.scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?.channel;
+    let grant = match channel.grant_id {
+        Some(grant) => proof.scope.grant(grant).await?,
+        None => None,
+    };
+    let principal = who.principal.as_deref().and_then(EmailAddress::parse);
+    Ok(match grant {
+        Some(grant) => (&grant.tid, &grant.oid) != (&who.tid, &who.oid),
+        // Nobody's permission is left: whoever signs in to their own mailbox of that address is the one who may.
+        None => principal.is_some_and(|principal| !principal.same_as(&channel.mailbox_address)),
+    })
 }
 
 async fn store_sign_in(
@@ -187,59 +223,77 @@ async fn store_sign_in(
         .await?;
     let expires_at = received_at.plus(tokens.expires_in);
     tx.store_access_token(grant.id, resource_key(Resource::Outlook), &tokens.access_token, expires_at).await?;
-    let asks = next == ConnectionStatus::AwaitingAddress;
-    let connection = tx
-        .update_connection(
-            proof.connection.id,
-            &ConnectionChange {
-                status: Some(next),
-                identity: Some(who),
-                grant_id: Some(grant.id),
-                failure: Some(asks.then(|| FailureClass::AddressUnknown.into())),
-                confirm_hash: Some(TokenHash::of(confirmation.expose())),
-                asked_until: asks.then(|| app.now().plus(app.settings().connection_lifetime)),
-                ..ConnectionChange::default()
-            },
-        )
-        .await?;
+    let (failure, asked_for) = waiting_for(app, next);
+    let change = ConnectionChange {
+        status: Some(next),
+        identity: Some(who),
+        grant_id: Some(grant.id),
+        failure: Some(failure),
+        confirm_hash: Some(TokenHash::of(confirmation.expose())),
+        asked_until: asked_for.map(|long| app.now().plus(long)),
+        ..ConnectionChange::default()
+    };
+    let connection = steps::step(&mut tx, &proof.connection, &change).await?;
     if next == ConnectionStatus::Proving {
         owe_proof(app, &mut tx, &connection).await?;
     }
     tx.commit().await?;
-    app.changed();
+    steps::seen(app, &connection);
     app.wake(Hint::Owed);
     Ok(connection)
 }
 
-/// The person confirmed, or said which mailbox it is: it is to be proved.
+/// What is told while somebody is waited for, and how long that may take where it is not the time that the sign-in had.
+fn waiting_for(app: &App, status: ConnectionStatus) -> (Option<Failure>, Option<Duration>) {
+    match status {
+        ConnectionStatus::AwaitingAddress => {
+            (Some(FailureClass::AddressUnknown.into()), Some(app.settings().connection_lifetime))
+        }
+        ConnectionStatus::AwaitingHandover => (Some(FailureClass::OtherPrincipal.into()), Some(handover::WAITS_FOR)),
+        ConnectionStatus::Pending
+        | ConnectionStatus::AwaitingConfirmation
+        | ConnectionStatus::AwaitingAdminConsent
+        | ConnectionStatus::Proving
+        | ConnectionStatus::Connected
+        | ConnectionStatus::Failed
+        | ConnectionStatus::Expired => (None, None),
+    }
+}
+
+/// The person confirmed, or said which mailbox it is: it is to be proved, once an administrator has handed it over where that is needed.
 pub(super) async fn start_proving(
     app: &App,
     scope: &AccountScope,
     connection: &Connection,
     told: Option<&EmailAddress>,
 ) -> Result<Connection, StoreError> {
+    let next = handover::next(scope, connection).await?;
     let mut tx = scope.begin().await?;
     let identity = told.and_then(|address| {
         let address = Some(address.as_str().to_owned());
         let who = connection.identity.clone()?;
         Some(ConnectionIdentity { principal: address.clone(), mailbox: address, ..who })
     });
+    let (failure, asked_for) = waiting_for(app, next);
     let change = ConnectionChange {
-        status: Some(ConnectionStatus::Proving),
+        status: Some(next),
         identity,
-        failure: Some(None),
+        failure: Some(failure),
+        asked_until: asked_for.map(|long| app.now().plus(long)),
         ..ConnectionChange::default()
     };
-    let connection = tx.update_connection(connection.id, &change).await?;
-    owe_proof(app, &mut tx, &connection).await?;
+    let connection = steps::step(&mut tx, connection, &change).await?;
+    if next == ConnectionStatus::Proving {
+        owe_proof(app, &mut tx, &connection).await?;
+    }
     tx.commit().await?;
-    app.changed();
+    steps::seen(app, &connection);
     app.wake(Hint::Owed);
     Ok(connection)
 }
 
 /// `since`: proving is given up when it has lasted too long.
-async fn owe_proof(app: &App, tx: &mut store::Tx, connection: &Connection) -> Result<(), StoreError> {
+pub(super) async fn owe_proof(app: &App, tx: &mut store::Tx, connection: &Connection) -> Result<(), StoreError> {
     let payload = serde_json::json!({ "since": app.now().0 });
     tx.owe(OwedKind::ProveConnection, connection.id.0, payload, OwedPriority::Human, None).await?;
     Ok(())

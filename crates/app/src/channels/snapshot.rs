@@ -1,11 +1,12 @@
 //! Inboxes and their health as events carry them: a picture of the moment, versioned (`v`), without a token or a server's address.
 
 use super::Part;
-use domain::channel::Health;
+use domain::channel::{ConnectionStatus, Health};
 use domain::failure::Failure;
 use domain::inbox::Inbox;
 use domain::{ChannelId, InboxId};
 use serde_json::{Value, json};
+use store::{ConnectLink, Connection};
 
 pub const VERSION: u32 = 1;
 
@@ -36,6 +37,29 @@ pub fn health_changed(inbox: InboxId, channel: ChannelId, part: Part, before: &H
         "state": now.state.as_str(),
         "since": now.since.0,
         "failure": now.failure.as_ref().map(failure),
+    })
+}
+
+pub fn connection(was: Option<ConnectionStatus>, connection: &Connection) -> Value {
+    json!({
+        "v": VERSION,
+        "id": connection.id.0,
+        "was": was.map(ConnectionStatus::as_str),
+        "status": connection.status.as_str(),
+        "inbox_id": connection.result_inbox_id.or(connection.inbox_id).map(|id| id.0),
+        "connect_link_id": connection.connect_link_id.map(|id| id.0),
+        "failure": connection.failure.as_ref().map(failure),
+    })
+}
+
+pub fn connect_link(link: &ConnectLink) -> Value {
+    json!({
+        "v": VERSION,
+        "id": link.id.0,
+        "status": link.status.as_str(),
+        "connection_id": link.connection_id.map(|id| id.0),
+        "inbox_id": link.result_inbox_id.or(link.inbox_id).map(|id| id.0),
+        "failure": link.failure.as_ref().map(failure),
     })
 }
 

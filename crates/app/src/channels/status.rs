@@ -1,6 +1,6 @@
 //! What has become of a connection, for the administrator who asked for it and polls.
 
-use super::callback::admin_consent_url;
+use super::consent;
 use crate::App;
 use crate::accounts::Member;
 use domain::ConnectionId;
@@ -42,18 +42,9 @@ pub async fn connection_status(
         Some(inbox) => member.scope.inbox(inbox).await?,
         None => None,
     };
-    let waits = match connection.status {
-        ConnectionStatus::Pending | ConnectionStatus::AwaitingConfirmation | ConnectionStatus::AwaitingAddress => true,
-        ConnectionStatus::AwaitingAdminConsent
-        | ConnectionStatus::Proving
-        | ConnectionStatus::Connected
-        | ConnectionStatus::Failed
-        | ConnectionStatus::Expired => false,
-    };
-    let status =
-        if waits && app.now() >= connection.expires_at { ConnectionStatus::Expired } else { connection.status };
+    let now = app.now();
+    let status = connection.status_at(now);
     let microsoft = app.microsoft_of(&member.scope, connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
-    let admin_consent_url =
-        connection.failure.as_ref().and_then(|failure| admin_consent_url(microsoft.as_ref(), failure));
+    let admin_consent_url = consent::url(microsoft.as_ref(), &connection, now);
     Ok(ConnectionView { connection, status, inbox, admin_consent_url })
 }

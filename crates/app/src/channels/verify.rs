@@ -3,8 +3,9 @@
 //! Reading must work: sign-in and EXAMINE INBOX. Sending is tried too, and an inbox whose sending is refused exists all the same, with
 //! the reason. Trouble that passes is tried again for a quarter of an hour; a definitive refusal ends the attempt with its class.
 
+use super::agree::is_expected;
 use super::examine::{Proved, Trouble, examine};
-use super::{Part, health, snapshot};
+use super::{Part, consent, handover, health, snapshot, steps};
 use crate::jobs::{UNTIL_SLOT, prove_connection};
 use crate::{App, Hint};
 use domain::account::AccountStatus;
@@ -15,8 +16,8 @@ use domain::inbox::{Inbox, InboxSettings};
 use domain::{ConnectionId, Failure, FailureClass, Retry, Timestamp};
 use std::time::Duration;
 use store::{
-    Acting, ClaimedWork, Connection, ConnectionChange, ConnectionIdentity, NewChannel, NewInbox, OwedKind,
-    OwedPriority, SignedInAgain, StoreError, Tx,
+    AccountScope, Acting, ClaimedWork, Connection, ConnectionChange, ConnectionIdentity, NewChannel, NewInbox,
+    OwedKind, OwedPriority, SignedInAgain, StoreError, Tx,
 };
 
 /// A fresh token that is refused is tried this often: Exchange refuses now and then by itself.
@@ -43,8 +44,16 @@ pub async fn prove(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
     };
     match Box::pin(examine(app, scope, &connection, identity, grant)).await {
         Ok(proved) => {
-            let name = identity.name.clone();
+            if let Some(failure) = unexpected(scope, &connection, identity, &proved).await? {
+                return again_or_never(app, work, &connection, identity, failure).await;
+            }
+            // A shared mailbox is not called as whoever opened it.
+            let name = identity.name.clone().filter(|_| connection.mailbox.is_none());
             match conclude(app, work, &connection, proved, name).await {
+                Ok(Concluded::LinkOver) => {
+                    let failure = FailureClass::ConnectLinkOver.into();
+                    again_or_never(app, work, &connection, identity, failure).await
+                }
                 // The attempt ends here, and whoever follows it reads why.
                 Err(StoreError::LimitReached(_)) => {
                     let failure = Failure::new(FailureClass::InboxLimitReached)
@@ -56,7 +65,7 @@ pub async fn prove(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
                     let failure = Failure::new(FailureClass::Internal).detail("connected twice at once");
                     app.store().relay().retry(work, FIRST_WAIT, &failure).await.map(|_| ())
                 }
-                ended => ended,
+                ended => ended.map(drop),
             }
         }
         Err(Trouble::Store(error)) => Err(error),
@@ -64,8 +73,34 @@ pub async fn prove(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
             app.store().relay().release(work, UNTIL_SLOT).await?;
             Ok(())
         }
-        Err(Trouble::Failure(failure)) => again_or_never(app, work, &connection, identity, failure).await,
+        Err(Trouble::Failure(failure) | Trouble::Approval(failure)) => {
+            again_or_never(app, work, &connection, identity, failure).await
+        }
     }
+}
+
+/// The mail server has the last word on who it is that a link was made for.
+async fn unexpected(
+    scope: &AccountScope,
+    connection: &Connection,
+    identity: &ConnectionIdentity,
+    proved: &Proved,
+) -> Result<Option<Failure>, StoreError> {
+    let link = match connection.connect_link_id {
+        Some(id) => scope.connect_link(id).await?,
+        None => None,
+    };
+    // Of whoever opens a shared mailbox, their own address is not asked for again.
+    let own = identity.mailbox.as_deref().filter(|_| connection.mailbox.is_some());
+    let names = [Some(proved.principal.as_str()), Some(proved.from.as_str()), own];
+    Ok((!is_expected(link.as_ref(), &names)).then(|| FailureClass::UnexpectedAccount.into()))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Concluded {
+    Connected,
+    /// The link has connected another mailbox, or was withdrawn, while this one was being proved.
+    LinkOver,
 }
 
 /// One transaction: the inbox (new, or signed in again), its events, what is owed to it, and the attempt's end.
@@ -75,7 +110,7 @@ async fn conclude(
     connection: &Connection,
     proved: Proved,
     name: Option<String>,
-) -> Result<(), StoreError> {
+) -> Result<Concluded, StoreError> {
     let now = app.now();
     let mut fetch_health = Health::default().worked(now);
     if let Some(channel) = &proved.existing {
@@ -98,16 +133,25 @@ async fn conclude(
         }
     };
     tx.rename_grant(proved.grant, &proved.principal).await?;
-    tx.update_connection(
-        connection.id,
-        &ConnectionChange {
-            status: Some(ConnectionStatus::Connected),
-            result_inbox_id: Some(inbox_id),
-            failure: Some(sending_failure),
-            ..ConnectionChange::default()
-        },
-    )
-    .await?;
+    let change = ConnectionChange {
+        status: Some(ConnectionStatus::Connected),
+        result_inbox_id: Some(inbox_id),
+        failure: Some(sending_failure),
+        ..ConnectionChange::default()
+    };
+    steps::step(&mut tx, connection, &change).await?;
+    if let (Some(by), Some(channel)) = (connection.handover_by, &proved.existing) {
+        handover::moved(&mut tx, connection, channel, by).await?;
+    }
+    if let Some(link) = connection.connect_link_id {
+        match tx.use_connect_link(link, connection.id, inbox_id).await? {
+            Some(used) => steps::link_told(&mut tx, &used),
+            None => {
+                tx.rollback().await?;
+                return Ok(Concluded::LinkOver);
+            }
+        }
+    }
     tx.finish_work(work).await?;
     tx.commit().await?;
     tracing::info!(
@@ -118,7 +162,7 @@ async fn conclude(
     app.wake(Hint::Owed);
     app.wake(Hint::Channel(channel_id));
     app.wake(Hint::Account(connection.account_id));
-    Ok(())
+    Ok(Concluded::Connected)
 }
 
 /// Refused with a token this fresh, sending waits for a person from the start; trouble that passes does not.
@@ -150,6 +194,7 @@ async fn make_inbox(
             settings: InboxSettings::default(),
             channel: NewChannel {
                 provider: connection.provider,
+                service: proved.service,
                 grant_id: Some(proved.grant),
                 principal: proved.principal.clone(),
                 mailbox_address: proved.mailbox.clone(),
@@ -174,6 +219,7 @@ async fn sign_in_again(
 ) -> Result<(), StoreError> {
     let names = SignedInAgain {
         grant_id: proved.grant,
+        service: proved.service,
         principal: proved.principal.clone(),
         mailbox_address: proved.mailbox.clone(),
         from_address: proved.from.clone(),
@@ -224,6 +270,9 @@ async fn again_or_never(
     } else {
         let status = end(identity, &failure);
         change.status = Some(status);
+        if status == ConnectionStatus::AwaitingAdminConsent {
+            change.consent_until = Some(app.now().plus(consent::WAITS_FOR));
+        }
         if status == ConnectionStatus::AwaitingAddress {
             change.asked_until = Some(app.now().plus(app.settings().connection_lifetime));
         } else if identity.is_guest && does_not_open(&failure) {
@@ -233,13 +282,13 @@ async fn again_or_never(
         tx.finish_work(work).await?;
     }
     change.failure = Some(Some(failure));
-    tx.update_connection(connection.id, &change).await?;
+    steps::step(&mut tx, connection, &change).await?;
     // What could not be proved is not kept, unless the attempt waits for its address.
     if let (false, Some(grant)) = (again, connection.grant_id) {
         tx.forget_unused_grant(grant).await?;
     }
     tx.commit().await?;
-    app.changed();
+    steps::seen(app, connection);
     Ok(())
 }
 
@@ -255,7 +304,10 @@ fn end(identity: &ConnectionIdentity, failure: &Failure) -> ConnectionStatus {
 
 /// The mail server does not let this principal into this mailbox.
 fn does_not_open(failure: &Failure) -> bool {
-    matches!(failure.class, FailureClass::AuthenticationRefused | FailureClass::MailboxNotConnected)
+    matches!(
+        failure.class,
+        FailureClass::AuthenticationRefused | FailureClass::MailboxNotConnected | FailureClass::PersonalAccessOff
+    )
 }
 
 #[cfg(test)]

@@ -12,5 +12,5 @@ pub mod expiry;
 pub mod manage;
 mod registry;
 
-pub(crate) use registry::Registry;
 pub use registry::RegisteredApp;
+pub(crate) use registry::Registry;

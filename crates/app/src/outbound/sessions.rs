@@ -156,7 +156,7 @@ async fn sign_in(
 ) -> Result<SignedIn, Failure> {
     let sign_in = async |token: Secret| {
         let since = Instant::now();
-        let (endpoint, user) = (app.settings().smtp.clone(), channel.smtp_user.clone());
+        let (endpoint, user) = (app.settings().smtp_of(channel.service).clone(), channel.smtp_user.clone());
         let login = SmtpLogin { endpoint, user, token };
         let session = Session::open(app.connector(), &login).await?;
         Ok(SignedIn { session, grant, user: login.user, token: login.token, since, mails: 0 })

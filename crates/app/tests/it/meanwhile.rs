@@ -5,7 +5,7 @@ use app::channels::{health, inboxes, refresh};
 use app::system::SystemEntropy;
 use app::{App, AppParts, Hint, Wake};
 use domain::channel::HealthState;
-use domain::{FailureClass, InboxId};
+use domain::{FailureClass, InboxId, Secret};
 use oauth::{Credential, Microsoft, MicrosoftSettings, Resource};
 use std::sync::Arc;
 use std::time::Duration;

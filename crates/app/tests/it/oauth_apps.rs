@@ -38,7 +38,7 @@ async fn own_app(world: &World) -> (OauthAppId, String) {
 }
 
 async fn connect_through(world: &World, user: &str, app: Option<OauthAppId>, inbox: Option<InboxId>) -> InboxId {
-    let ask = Begin { email: None, inbox_id: inbox, oauth_app_id: Some(app) };
+    let ask = Begin { inbox_id: inbox, oauth_app_id: Some(app), ..Begin::default() };
     connected(&world.connect_with(user, ask).await)
 }
 
@@ -356,7 +356,11 @@ async fn verifying_an_app_says_which_step_fails_and_blames_no_other() {
     assert_eq!(verified().await[..3], ["ok"; 3]);
     world.sandbox.faults().clear();
     world.sandbox.faults().always(EndpointFault::HtmlUnavailable(Endpoint::Token));
-    assert_eq!(verified().await, ["ok", "ok", "sign_in_unavailable", "skipped"], "neither a wrong secret nor a right one");
+    assert_eq!(
+        verified().await,
+        ["ok", "ok", "sign_in_unavailable", "skipped"],
+        "neither a wrong secret nor a right one"
+    );
     world.sandbox.faults().clear();
     let wrong = GivenApp { authority: Some("nobody.example".to_owned()), ..GivenApp::default() };
     manage::update(&world.app, &admin, app, wrong).await.expect("the app");

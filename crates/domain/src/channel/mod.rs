@@ -3,12 +3,14 @@
 //! Four things that are often confused are four fields: the principal who signed in, the mailbox that is opened, the From address, and
 //! the SMTP user. A channel refers to its grant; it never copies a token.
 
+pub mod connecting;
 pub mod health;
 pub mod provider;
 
 use crate::{AccountId, ChannelId, EmailAddress, GrantId, InboxId, Timestamp};
+pub use connecting::{ConnectLinkStatus, ConnectionStatus};
 pub use health::{Health, HealthState};
-pub use provider::{Capabilities, Provider, SendingLimits};
+pub use provider::{Capabilities, Provider, SendingLimits, Service};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +19,8 @@ pub struct EmailChannel {
     pub account_id: AccountId,
     pub inbox_id: InboxId,
     pub provider: Provider,
+    /// Which of the provider's services has the mailbox.
+    pub service: Service,
     pub grant_id: Option<GrantId>,
     /// Who signed in: the XOAUTH2 user of the principal (`preferred_username`, then `upn`).
     pub principal: String,
@@ -34,6 +38,11 @@ pub struct EmailChannel {
 }
 
 impl EmailChannel {
+    /// Somebody opens it who was given access to it: it is not the mailbox of the person who signed in.
+    pub fn is_shared(&self) -> bool {
+        EmailAddress::parse(&self.principal).is_none_or(|principal| !principal.same_as(&self.mailbox_address))
+    }
+
     /// What this mailbox can do: its provider's capabilities, and what was agreed for it.
     pub fn capabilities(&self) -> Capabilities {
         self.provider.capabilities().with(self.sending_limits)
@@ -72,55 +81,5 @@ impl ImportState {
 
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Waiting, Self::Running, Self::Done, Self::Failed].into_iter().find(|s| s.as_str() == text)
-    }
-}
-
-/// A connection attempt: from "the administrator asked" to "the inbox exists".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectionStatus {
-    /// The link was made; nobody has come back from Microsoft yet.
-    Pending,
-    /// Signed in, and waiting for a member of the account to confirm in this browser.
-    AwaitingConfirmation,
-    /// Signed in, and none of the account's names is an address: waiting for the person to say which mailbox it is.
-    AwaitingAddress,
-    /// Microsoft wants an administrator's approval first.
-    AwaitingAdminConsent,
-    /// Signed in; the mailbox is being proved.
-    Proving,
-    /// The inbox exists.
-    Connected,
-    Failed,
-    Expired,
-}
-
-impl ConnectionStatus {
-    const ALL: [Self; 8] = [
-        Self::Pending,
-        Self::AwaitingConfirmation,
-        Self::AwaitingAddress,
-        Self::AwaitingAdminConsent,
-        Self::Proving,
-        Self::Connected,
-        Self::Failed,
-        Self::Expired,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::AwaitingConfirmation => "awaiting_confirmation",
-            Self::AwaitingAddress => "awaiting_address",
-            Self::AwaitingAdminConsent => "awaiting_admin_consent",
-            Self::Proving => "proving",
-            Self::Connected => "connected",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.as_str() == text)
     }
 }

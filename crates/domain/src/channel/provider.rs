@@ -39,6 +39,31 @@ impl Provider {
     }
 }
 
+/// Which of a provider's services has a mailbox. They are reached under different names and switched on by different people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// Exchange Online: the mailbox of an organisation.
+    #[default]
+    #[serde(rename = "microsoft_365")]
+    Microsoft365,
+    /// The mailbox of a personal account.
+    OutlookCom,
+}
+
+impl Service {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Microsoft365 => "microsoft_365",
+            Self::OutlookCom => "outlook_com",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Microsoft365, Self::OutlookCom].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
 /// How fast one mailbox may send where its owner has agreed something else with the provider. `None`: as the provider says of everybody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

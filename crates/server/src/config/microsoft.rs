@@ -18,8 +18,12 @@ pub struct MicrosoftConfig {
     pub authority: String,
     pub imap: Endpoint,
     pub smtp: Endpoint,
+    /// For personal accounts.
+    pub smtp_personal: Endpoint,
     pub extra_ca_pem: Option<Vec<u8>>,
 }
+
+const SMTP: &str = "smtp.office365.com:587";
 
 impl MicrosoftConfig {
     pub fn read(reader: &mut Reader, web: &Web) -> Self {
@@ -73,13 +77,21 @@ impl MicrosoftConfig {
         if let Err(error) = checked.validate(production) {
             reader.problem(variable(&error), &error.to_string(), "Correct it, or remove it for its default.");
         }
+        let smtp = endpoint(reader, "MICROSOFT_SMTP", SMTP, TlsMode::StartTls);
+        // Where there is a stand-in for one, there is for the other.
+        let elsewhere = smtp != Endpoint::parse(SMTP, TlsMode::StartTls).expect("the default can be used");
+        let smtp_personal = match reader.text("MICROSOFT_PERSONAL_SMTP") {
+            None if elsewhere => smtp.clone(),
+            _ => endpoint(reader, "MICROSOFT_PERSONAL_SMTP", "smtp-mail.outlook.com:587", TlsMode::StartTls),
+        };
         Self {
             settings,
             credentials,
             login_url,
             authority,
             imap: endpoint(reader, "MICROSOFT_IMAP", "outlook.office365.com:993", TlsMode::Implicit),
-            smtp: endpoint(reader, "MICROSOFT_SMTP", "smtp.office365.com:587", TlsMode::StartTls),
+            smtp,
+            smtp_personal,
             extra_ca_pem: extra_ca(reader),
         }
     }

@@ -104,6 +104,8 @@ impl Config {
             self.microsoft.imap.clone(),
             self.microsoft.smtp.clone(),
         );
+        settings.smtp_personal.clone_from(&self.microsoft.smtp_personal);
+        settings.return_urls.clone_from(&self.web.return_urls);
         settings.mailer.clone_from(&self.mailer);
         settings.microsoft_login_url.clone_from(&self.microsoft.login_url);
         settings.app_credentials = self.microsoft.named_credentials();

@@ -28,6 +28,11 @@ pub const VARIABLES: &[Variable] = &[
         help: "Where people and Microsoft reach this installation, such as https://desk.example.com. Required in production, and https there.",
     },
     Variable {
+        name: "CONNECT_RETURN_URLS",
+        default: "",
+        help: "Addresses that people may be sent back to at the end of a connect link, separated by commas, such as https://app.example.com/mailboxes: everything below that path, at exactly that scheme, host and port.",
+    },
+    Variable {
         name: "TRUSTED_PROXIES",
         default: "",
         help: "Addresses and networks of the proxies in front, such as 127.0.0.1, 10.0.0.0/8: their X-Forwarded-For is believed. Without it all who come through a proxy are one address.",
@@ -112,7 +117,11 @@ pub const VARIABLES: &[Variable] = &[
         default: "",
         help: "A second client secret, while the first is replaced: it is used when Microsoft refuses the first.",
     },
-    Variable { name: "AZURE_APP_SECRET_2_EXPIRES_AT", default: "", help: "The day on which the second secret expires." },
+    Variable {
+        name: "AZURE_APP_SECRET_2_EXPIRES_AT",
+        default: "",
+        help: "The day on which the second secret expires.",
+    },
     Variable {
         name: "AZURE_APP_CERTIFICATE_FILE",
         default: "",
@@ -141,7 +150,12 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MICROSOFT_SMTP",
         default: "smtp.office365.com:587",
-        help: "HOST:PORT where replies are submitted, with STARTTLS. It applies to every kind of Microsoft account. Always verified.",
+        help: "HOST:PORT where replies are submitted, with STARTTLS. Always verified.",
+    },
+    Variable {
+        name: "MICROSOFT_PERSONAL_SMTP",
+        default: "smtp-mail.outlook.com:587, or MICROSOFT_SMTP where that is set to something else",
+        help: "The same for personal accounts, whose mail is submitted elsewhere.",
     },
     Variable {
         name: "SMTP_ADDRESS",

@@ -1,7 +1,8 @@
-//! Where this installation runs and is reached: POSTROOM_ENV, LISTEN_ADDR, FRONTEND_URL.
+//! Where this installation runs and is reached: POSTROOM_ENV, LISTEN_ADDR, FRONTEND_URL, CONNECT_RETURN_URLS.
 
 use super::reader::Reader;
 use app::Environment;
+use app::channels::ReturnUrls;
 use std::net::{Ipv4Addr, SocketAddr};
 use url::Url;
 
@@ -10,6 +11,8 @@ pub struct Web {
     pub environment: Environment,
     pub listen_addr: SocketAddr,
     pub frontend_url: Url,
+    /// Where people may be sent at the end of a connect link.
+    pub return_urls: ReturnUrls,
 }
 
 impl Web {
@@ -29,8 +32,19 @@ impl Web {
             "Write an IP address and a port, such as 127.0.0.1:3000 or [::1]:3000.",
         );
         let frontend_url = frontend_url(reader, environment, listen_addr);
-        Self { environment, listen_addr, frontend_url }
+        let return_urls = return_urls(reader, environment);
+        Self { environment, listen_addr, frontend_url, return_urls }
     }
+}
+
+fn return_urls(reader: &mut Reader, environment: Environment) -> ReturnUrls {
+    const NAME: &str = "CONNECT_RETURN_URLS";
+    let plain_http = environment == Environment::Development;
+    ReturnUrls::parse(&reader.text(NAME).unwrap_or_default(), plain_http).unwrap_or_else(|wrong| {
+        let cure = "Write addresses separated by commas, each https://HOST or https://HOST/PATH.";
+        reader.problem(NAME, &wrong, cure);
+        ReturnUrls::default()
+    })
 }
 
 fn frontend_url(reader: &mut Reader, environment: Environment, listen_addr: SocketAddr) -> Url {

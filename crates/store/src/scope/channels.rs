@@ -143,10 +143,11 @@ pub(crate) async fn reconnect<C: ConnectionTrait>(
     let before = before.ok_or(StoreError::NotFound("channel"))?;
     let changed = scope
         .sql(
-            "UPDATE email_channels SET grant_id = ?, principal = ?, mailbox_address = ?, mailbox_key = ?, from_address = ?, \
+            "UPDATE email_channels SET grant_id = ?, service = ?, principal = ?, mailbox_address = ?, mailbox_key = ?, from_address = ?, \
              smtp_user = ?, fetch_state = ?, fetch_health = ?, send_state = ?, send_health = ?, send_after = 0, epoch = epoch + 1, worker_session_id = NULL, updated_at = ? WHERE account_id = :account AND id = ?",
         )
         .bind(names.grant_id.0)
+        .bind(names.service.as_str())
         .bind(names.principal.clone())
         .bind(names.mailbox_address.as_str())
         .bind(names.mailbox_address.key())

@@ -7,7 +7,7 @@ use crate::entity::connection;
 use crate::secret::SealedPlace;
 use crate::*;
 use domain::channel::ConnectionStatus;
-use domain::{AccountId, ConnectionId, Secret};
+use domain::{AccountId, ConnectionId, Failure, Secret, Timestamp, UserId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 
@@ -29,13 +29,26 @@ pub(crate) async fn load<C: ConnectionTrait>(
     row.as_ref().map(convert::connection).transpose()
 }
 
-pub(crate) async fn create(scope: &AccountScope, new: &NewConnection, most: u32) -> Result<Connection> {
+/// The uid that it is sealed with, and the sealed texts.
+fn seal_handshake(scope: &AccountScope, handshake: &Handshake) -> (String, Vec<u8>) {
     let inner = &scope.inner;
-    let now = inner.now().0;
     let uid = inner.random_name();
-    let Handshake { state, nonce, pkce_verifier } = &new.handshake;
+    let Handshake { state, nonce, pkce_verifier } = handshake;
     let plain = to_json(&[state.expose(), nonce.expose(), pkce_verifier.expose()]);
     let place = SealedPlace { account: scope.id, purpose: HANDSHAKE, uid: &uid };
+    let sealed = inner.keys.seal(&place, inner.entropy.as_ref(), plain.as_bytes());
+    (uid, sealed)
+}
+
+pub(crate) async fn create<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    new: &NewConnection,
+    most: u32,
+) -> Result<Connection> {
+    let inner = &scope.inner;
+    let now = inner.now().0;
+    let (uid, handshake) = seal_handshake(scope, &new.handshake);
     let row = connection::ActiveModel {
         purpose: Set(new.purpose.as_str().to_owned()),
         provider: Set(new.provider.as_str().to_owned()),
@@ -43,31 +56,35 @@ pub(crate) async fn create(scope: &AccountScope, new: &NewConnection, most: u32)
         inbox_id: Set(new.inbox_id.map(|i| i.0)),
         created_by: Set(new.created_by.0),
         email: Set(new.email.clone()),
+        mailbox: Set(new.mailbox.clone()),
+        connect_link_id: Set(new.connect_link.map(|link| link.0)),
+        agreed: Set(new.agreed),
+        consent_state: Set(Some(new.consent_state.clone())),
+        browser_hash: Set(new.browser.map(|browser| browser.hex())),
+        opened_at: Set(new.browser.map(|_| now)),
         status: Set(ConnectionStatus::Pending.as_str().to_owned()),
-        state_hash: Set(TokenHash::of(state.expose()).hex()),
+        state_hash: Set(TokenHash::of(new.handshake.state.expose()).hex()),
         link_hash: Set(new.link_hash.hex()),
-        handshake: Set(inner.keys.seal(&place, inner.entropy.as_ref(), plain.as_bytes())),
-        seal_uid: Set(uid.clone()),
+        handshake: Set(handshake),
+        seal_uid: Set(uid),
         expires_at: Set(new.expires_at.0),
         created_at: Set(now),
         updated_at: Set(now),
         ..Default::default()
     };
-    let tx = inner.begin().await?;
-    scope.stand_in_line(&tx).await?;
+    scope.stand_in_line(on).await?;
     let open: Option<i64> = scope
         .sql(
             "SELECT COUNT(*) FROM connections WHERE account_id = :account AND (status = 'proving' \
              OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?))",
         )
         .bind(now)
-        .value(&tx)
+        .value(on)
         .await?;
     if open.unwrap_or(0) >= i64::from(most) {
         return Err(StoreError::LimitReached("open connections"));
     }
-    let row = insert_in(&tx, scope.id, row).await?;
-    tx.commit().await?;
+    let row = insert_in(on, scope.id, row).await?;
     convert::connection(&row)
 }
 
@@ -82,7 +99,8 @@ pub(crate) async fn update<C: ConnectionTrait>(
             "UPDATE connections SET status = COALESCE(?, status), identity = COALESCE(?, identity), \
              grant_id = COALESCE(?, grant_id), result_inbox_id = COALESCE(?, result_inbox_id), \
              failure = CASE WHEN ? THEN ? ELSE failure END, confirm_hash = COALESCE(?, confirm_hash), \
-             confirmed_at = CASE WHEN ? THEN NULL ELSE confirmed_at END, expires_at = COALESCE(?, expires_at), updated_at = ? \
+             confirmed_at = CASE WHEN ? THEN NULL ELSE confirmed_at END, consent_until = COALESCE(consent_until, ?), \
+             expires_at = CASE WHEN ? THEN COALESCE(consent_until, ?) ELSE COALESCE(?, expires_at) END, updated_at = ? \
              WHERE account_id = :account AND id = ? RETURNING *",
         )
         .bind(change.status.map(|s| s.as_str().to_owned()))
@@ -93,6 +111,9 @@ pub(crate) async fn update<C: ConnectionTrait>(
         .bind(change.failure.as_ref().and_then(Option::as_ref).map(to_json))
         .bind(change.confirm_hash.map(|h| h.hex()))
         .bind(change.asked_until.is_some())
+        .bind(change.consent_until.map(|t| t.0))
+        .bind(change.consent_until.is_some())
+        .bind(change.consent_until.map(|t| t.0))
         .bind(change.asked_until.map(|t| t.0))
         .bind(scope.inner.now().0)
         .bind(id.0)
@@ -100,3 +121,128 @@ pub(crate) async fn update<C: ConnectionTrait>(
         .await?;
     convert::connection(&row.ok_or(StoreError::NotFound("connection"))?)
 }
+
+/// An administrator's approval is waited for, from where a person may say that it is wanted: at Microsoft, or after a try that failed.
+pub(crate) async fn await_consent<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    id: ConnectionId,
+    failure: &Failure,
+    until: Timestamp,
+) -> Result<Option<Connection>> {
+    let row: Option<connection::Model> = scope
+        .sql(
+            "UPDATE connections SET status = 'awaiting_admin_consent', failure = ?, consent_until = COALESCE(consent_until, ?), \
+             expires_at = COALESCE(consent_until, ?), updated_at = ? WHERE account_id = :account AND id = ? \
+             AND (status = 'failed' OR (status = 'pending' AND consumed_at IS NULL)) RETURNING *",
+        )
+        .bind(to_json(failure))
+        .bind(until.0)
+        .bind(until.0)
+        .bind(scope.inner.now().0)
+        .bind(id.0)
+        .one(on)
+        .await?;
+    row.as_ref().map(convert::connection).transpose()
+}
+
+pub(crate) async fn see_consent<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    id: ConnectionId,
+    now: Timestamp,
+) -> Result<Option<Connection>> {
+    let row: Option<connection::Model> = scope
+        .sql(
+            "UPDATE connections SET consent_seen_at = ?, updated_at = ? WHERE account_id = :account AND id = ? \
+             AND status = 'awaiting_admin_consent' AND consent_seen_at IS NULL RETURNING *",
+        )
+        .bind(now.0)
+        .bind(now.0)
+        .bind(id.0)
+        .one(on)
+        .await?;
+    row.as_ref().map(convert::connection).transpose()
+}
+
+/// A new state, nonce, verifier and browser for an attempt that waited for an approval. `None`: it does not wait for one any more.
+pub(crate) async fn resume<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    id: ConnectionId,
+    fresh: &ResumedConnection,
+) -> Result<Option<Connection>> {
+    let now = scope.inner.now().0;
+    let (uid, handshake) = seal_handshake(scope, &fresh.handshake);
+    let row: Option<connection::Model> = scope
+        .sql(
+            "UPDATE connections SET status = 'pending', state_hash = ?, link_hash = ?, handshake = ?, seal_uid = ?, browser_hash = ?, \
+             agreed = ?, opened_at = ?, consumed_at = NULL, confirmed_at = NULL, confirm_hash = NULL, failure = NULL, expires_at = ?, \
+             updated_at = ? WHERE account_id = :account AND id = ? AND consent_until > ? AND (status = 'awaiting_admin_consent' \
+             OR (status = 'pending' AND consumed_at IS NULL AND expires_at <= ?)) RETURNING *",
+        )
+        .bind(TokenHash::of(fresh.handshake.state.expose()).hex())
+        .bind(fresh.link_hash.hex())
+        .bind(handshake)
+        .bind(uid)
+        .bind(fresh.browser.map(|browser| browser.hex()))
+        .bind(fresh.agreed)
+        .bind(fresh.browser.map(|_| now))
+        .bind(fresh.expires_at.0)
+        .bind(now)
+        .bind(id.0)
+        .bind(now)
+        .bind(now)
+        .one(on)
+        .await?;
+    row.as_ref().map(convert::connection).transpose()
+}
+
+/// An administrator hands the inbox over. `None`: nothing waits for that any more.
+pub(crate) async fn hand_over<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    id: ConnectionId,
+    by: UserId,
+) -> Result<Option<Connection>> {
+    let now = scope.inner.now().0;
+    let row: Option<connection::Model> = scope
+        .sql(
+            "UPDATE connections SET status = 'proving', handover_by = ?, failure = NULL, updated_at = ? WHERE account_id = :account \
+             AND id = ? AND status = 'awaiting_handover' AND expires_at > ? RETURNING *",
+        )
+        .bind(by.0)
+        .bind(now)
+        .bind(id.0)
+        .bind(now)
+        .one(on)
+        .await?;
+    row.as_ref().map(convert::connection).transpose()
+}
+
+/// Its time has run out: it goes back to waiting for an approval, where it may, or it has expired. `None`: it goes on.
+pub(crate) async fn expire<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    id: ConnectionId,
+    now: Timestamp,
+) -> Result<Option<Connection>> {
+    let row: Option<connection::Model> = scope
+        .sql(format!(
+            "UPDATE connections SET status = CASE WHEN consent_until > ? THEN 'awaiting_admin_consent' ELSE 'expired' END, \
+             expires_at = CASE WHEN consent_until > ? THEN consent_until ELSE expires_at END, updated_at = ? \
+             WHERE account_id = :account AND id = ? AND expires_at <= ? AND {WAITS} RETURNING *"
+        ))
+        .bind(now.0)
+        .bind(now.0)
+        .bind(now.0)
+        .bind(id.0)
+        .bind(now.0)
+        .one(on)
+        .await?;
+    row.as_ref().map(convert::connection).transpose()
+}
+
+/// A person is waited for, and not for ever.
+pub(crate) const WAITS: &str = "((status = 'pending' AND consumed_at IS NULL) \
+     OR status IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'awaiting_admin_consent'))";

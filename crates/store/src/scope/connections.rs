@@ -5,7 +5,7 @@
 use super::connection_rows::{self, open_handshake};
 use super::inboxes::load_inbox;
 use super::sql::system;
-use super::{convert, grants};
+use super::{connect_links, convert, grants};
 use crate::connect::Inner;
 use crate::entity::{account, connection};
 use crate::error::corrupt;
@@ -29,10 +29,11 @@ impl Connections {
         now: Timestamp,
     ) -> Result<Result<LinkProof, StateRefusal>> {
         let row: Option<connection::Model> = system(
-            "UPDATE connections SET browser_hash = ?, updated_at = ? WHERE link_hash = ? AND consumed_at IS NULL \
-             AND status = 'pending' AND expires_at > ? AND (browser_hash IS NULL OR browser_hash = ?) RETURNING *",
+            "UPDATE connections SET browser_hash = ?, opened_at = COALESCE(opened_at, ?), updated_at = ? WHERE link_hash = ? \
+             AND consumed_at IS NULL AND status = 'pending' AND expires_at > ? AND (browser_hash IS NULL OR browser_hash = ?) RETURNING *",
         )
         .bind(browser.hex())
+        .bind(now.0)
         .bind(now.0)
         .bind(link.hex())
         .bind(now.0)
@@ -149,20 +150,45 @@ impl Connections {
             Some(inbox) => load_inbox(&self.inner.read, connection.account_id, inbox).await?,
             None => None,
         };
+        let connect_link = match connection.connect_link_id {
+            Some(link) => connect_links::load(&self.inner.read, connection.account_id, link).await?,
+            None => None,
+        };
         let scope = self.inner.scope(connection.account_id);
-        Ok(Some(SeenConnection { connection, account, inbox, scope }))
+        Ok(Some(SeenConnection { connection, account, inbox, scope, connect_link }))
     }
 
-    /// Attempts that nobody came back from, or that waited for a person too long, become `expired`. How many.
-    pub async fn expire_old(&self, now: Timestamp) -> Result<u64> {
-        system(
-            "UPDATE connections SET status = 'expired', updated_at = ? WHERE expires_at <= ? \
-             AND ((status = 'pending' AND consumed_at IS NULL) OR status IN ('awaiting_confirmation', 'awaiting_address'))",
-        )
+    /// For the browser that made the attempt, where it acts for it.
+    pub async fn of_browser(&self, connection: ConnectionId, browser: &TokenHash) -> Result<Option<AccountScope>> {
+        let account: Option<i64> = system("SELECT account_id FROM connections WHERE id = ? AND browser_hash = ?")
+            .bind(connection.0)
+            .bind(browser.hex())
+            .value(&self.inner.read)
+            .await?;
+        Ok(account.map(|account| self.inner.scope(AccountId(account))))
+    }
+
+    /// The attempt that the page where an administrator approves was opened for. Finding it proves nothing and opens nothing.
+    pub async fn of_consent(&self, consent_state: &str) -> Result<Option<(AccountScope, Connection)>> {
+        let row: Option<connection::Model> = system("SELECT * FROM connections WHERE consent_state = ?")
+            .bind(consent_state.to_owned())
+            .one(&self.inner.read)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some((self.inner.scope(AccountId(row.account_id)), convert::connection(&row)?)))
+    }
+
+    /// Attempts that nobody came back from, or that waited for a person too long, oldest first.
+    pub async fn overdue(&self, now: Timestamp, most: u32) -> Result<Vec<(AccountScope, ConnectionId)>> {
+        let rows: Vec<connection::Model> = system(format!(
+            "SELECT * FROM connections WHERE expires_at <= ? AND {} ORDER BY expires_at, id LIMIT ?",
+            connection_rows::WAITS
+        ))
         .bind(now.0)
-        .bind(now.0)
-        .run(&self.inner.write)
-        .await
+        .bind(i64::from(most))
+        .all(&self.inner.read)
+        .await?;
+        Ok(rows.iter().map(|row| (self.inner.scope(AccountId(row.account_id)), ConnectionId(row.id))).collect())
     }
 
     /// Grants that no channel uses and no attempt waits with are forgotten, tokens and all. How many.
@@ -216,6 +242,7 @@ impl Connections {
             }
             ConnectionStatus::Expired => true,
             ConnectionStatus::AwaitingAdminConsent
+            | ConnectionStatus::AwaitingHandover
             | ConnectionStatus::Proving
             | ConnectionStatus::Connected
             | ConnectionStatus::Failed => false,
@@ -232,7 +259,10 @@ impl AccountScope {
 
     /// `LimitReached` when `most` attempts of the account are open.
     pub async fn create_connection(&self, new: &NewConnection, most: u32) -> Result<Connection> {
-        connection_rows::create(self, new, most).await
+        let mut tx = self.begin().await?;
+        let made = tx.create_connection(new, most).await?;
+        tx.commit().await?;
+        Ok(made)
     }
 
     pub async fn update_connection(&self, connection: ConnectionId, change: &ConnectionChange) -> Result<Connection> {

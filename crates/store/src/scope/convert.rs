@@ -4,7 +4,7 @@ use crate::entity;
 use crate::error::corrupt;
 use crate::*;
 use domain::account::{Account, AccountStatus, Availability, Role};
-use domain::channel::{EmailChannel, Provider};
+use domain::channel::{EmailChannel, Provider, Service};
 use domain::contact::Contact;
 use domain::conversation::{Conversation, ConversationStatus, Priority};
 use domain::inbox::Inbox;
@@ -118,6 +118,7 @@ pub(crate) fn channel(row: entity::email_channel::Model) -> Result<EmailChannel>
         account_id: AccountId(row.account_id),
         inbox_id: InboxId(row.inbox_id),
         provider: code("provider", &row.provider, Provider::parse)?,
+        service: code("service", &row.service, Service::parse)?,
         grant_id: row.grant_id.map(GrantId),
         principal: row.principal,
         mailbox_address: address(&row.mailbox_address)?,
@@ -294,6 +295,14 @@ pub(crate) fn connection(row: &entity::connection::Model) -> Result<Connection> 
         inbox_id: row.inbox_id.map(InboxId),
         created_by: UserId(row.created_by),
         email: row.email.clone(),
+        mailbox: row.mailbox.clone(),
+        connect_link_id: row.connect_link_id.map(ConnectLinkId),
+        agreed: row.agreed,
+        opened_at: time(row.opened_at),
+        consent_state: row.consent_state.clone(),
+        consent_until: time(row.consent_until),
+        consent_seen_at: time(row.consent_seen_at),
+        handover_by: row.handover_by.map(UserId),
         status: code("connection status", &row.status, domain::channel::ConnectionStatus::parse)?,
         identity: row.identity.as_deref().map(|i| json("identity", i)).transpose()?,
         grant_id: row.grant_id.map(GrantId),

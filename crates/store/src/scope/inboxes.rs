@@ -189,6 +189,7 @@ pub(crate) async fn create_inbox<C: ConnectionTrait>(on: &C, scope: &AccountScop
     let channel_row = email_channel::ActiveModel {
         inbox_id: Set(inbox.id),
         provider: Set(channel.provider.as_str().to_owned()),
+        service: Set(channel.service.as_str().to_owned()),
         grant_id: Set(channel.grant_id.map(|g| g.0)),
         principal: Set(channel.principal.clone()),
         mailbox_address: Set(channel.mailbox_address.as_str().to_owned()),

@@ -9,6 +9,7 @@ pub(crate) mod blobs;
 mod canned_responses;
 mod channels;
 pub(crate) mod claims;
+pub(crate) mod connect_links;
 mod connection_rows;
 pub(crate) mod connections;
 mod contact_attributes;

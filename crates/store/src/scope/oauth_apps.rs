@@ -261,6 +261,7 @@ impl AccountScope {
             .sql(
                 "SELECT (SELECT COUNT(*) FROM grants WHERE account_id = :account AND oauth_app_id = ?) + (SELECT COUNT(*) FROM connections \
                  WHERE account_id = :account AND oauth_app_id = ? AND (status = 'proving' \
+                 OR status IN ('awaiting_admin_consent', 'awaiting_handover') \
                  OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?)))",
             )
             .bind(id.0)
@@ -283,11 +284,8 @@ impl AccountScope {
             .bind(id.0)
             .run(&tx)
             .await?;
-        let gone = self
-            .sql("DELETE FROM oauth_apps WHERE account_id = :account AND id = ?")
-            .bind(id.0)
-            .run(&tx)
-            .await?;
+        let gone =
+            self.sql("DELETE FROM oauth_apps WHERE account_id = :account AND id = ?").bind(id.0).run(&tx).await?;
         tx.commit().await?;
         Ok(if gone == 1 { Removed::Gone } else { Removed::NotFound })
     }

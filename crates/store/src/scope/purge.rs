@@ -133,6 +133,7 @@ impl Purge {
             "password_links WHERE id IN (SELECT id FROM password_links WHERE expires_at < ? ORDER BY id LIMIT ?)",
             "system_mails WHERE id IN (SELECT id FROM system_mails WHERE created_at < ? AND state <> 'waiting' ORDER BY id LIMIT ?)",
             "connections WHERE id IN (SELECT id FROM connections WHERE updated_at < ? AND status IN ('connected', 'failed', 'expired') ORDER BY id LIMIT ?)",
+            "connect_links WHERE id IN (SELECT id FROM connect_links WHERE updated_at < ? AND status IN ('connected', 'expired', 'revoked') ORDER BY id LIMIT ?)",
         ] {
             count += self.delete_in_pieces(ended, &[before], AT_ONCE).await?;
         }

@@ -2,6 +2,7 @@
 
 use super::codes;
 use crate::{AccountScope, RawEmailSource};
+use domain::channel::Service;
 use domain::{ChannelId, EmailAddress, FolderId, GrantId, InboxId, WorkerSessionId};
 
 /// Proof that a worker session fetches this channel, as long as the epoch holds.
@@ -18,6 +19,7 @@ pub struct ChannelLease {
 #[derive(Clone, Debug)]
 pub struct SignedInAgain {
     pub grant_id: GrantId,
+    pub service: Service,
     pub principal: String,
     pub mailbox_address: EmailAddress,
     pub from_address: EmailAddress,

@@ -1,11 +1,13 @@
 //! Connection attempts: from "the administrator asked" to "the inbox exists".
 
-use super::codes;
+use super::{ConnectLink, codes};
 use crate::{AccountScope, TokenHash};
 use domain::account::Account;
 use domain::channel::{ConnectionStatus, Provider};
 use domain::inbox::Inbox;
-use domain::{AccountId, ConnectionId, Failure, GrantId, InboxId, OauthAppId, Secret, Timestamp, UserId};
+use domain::{
+    AccountId, ConnectLinkId, ConnectionId, Failure, GrantId, InboxId, OauthAppId, Secret, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 codes! {
@@ -37,9 +39,19 @@ pub struct NewConnection {
     pub created_by: UserId,
     /// The address the administrator expects; goes out as `login_hint`.
     pub email: Option<String>,
+    /// The mailbox to open, where it is not the one of whoever signs in.
+    pub mailbox: Option<String>,
+    /// The link that it was begun with.
+    pub connect_link: Option<ConnectLinkId>,
     pub handshake: Handshake,
     /// SHA-256 of the token in the link.
     pub link_hash: TokenHash,
+    /// The browser that it belongs to from the start; `None`: to the first that opens the link.
+    pub browser: Option<TokenHash>,
+    /// The person in that browser was shown the account's name, and said yes.
+    pub agreed: bool,
+    /// What comes back from the page where an administrator approves. It finds the attempt and opens nothing, so it is kept as it is.
+    pub consent_state: String,
     pub expires_at: Timestamp,
 }
 
@@ -72,6 +84,19 @@ pub struct Connection {
     pub inbox_id: Option<InboxId>,
     pub created_by: UserId,
     pub email: Option<String>,
+    pub mailbox: Option<String>,
+    pub connect_link_id: Option<ConnectLinkId>,
+    /// The person in the browser that it belongs to was shown the account's name, and said yes.
+    pub agreed: bool,
+    /// When a browser opened it.
+    pub opened_at: Option<Timestamp>,
+    pub consent_state: Option<String>,
+    /// Until then it goes back to waiting for an administrator's approval when a try leads nowhere.
+    pub consent_until: Option<Timestamp>,
+    /// Somebody came back from the page where an administrator approves. It proves nothing.
+    pub consent_seen_at: Option<Timestamp>,
+    /// The administrator of the account who handed the inbox over.
+    pub handover_by: Option<UserId>,
     pub status: ConnectionStatus,
     pub identity: Option<ConnectionIdentity>,
     pub grant_id: Option<GrantId>,
@@ -82,6 +107,29 @@ pub struct Connection {
     pub consumed_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Connection {
+    /// As it is now, whether or not anybody wrote that down: who is waited for in vain has let its time run out, and what was begun anew while
+    /// an approval was waited for, and led nowhere, waits for it still.
+    pub fn status_at(&self, now: Timestamp) -> ConnectionStatus {
+        let waits = match self.status {
+            ConnectionStatus::Pending
+            | ConnectionStatus::AwaitingConfirmation
+            | ConnectionStatus::AwaitingAddress
+            | ConnectionStatus::AwaitingHandover
+            | ConnectionStatus::AwaitingAdminConsent => true,
+            ConnectionStatus::Proving
+            | ConnectionStatus::Connected
+            | ConnectionStatus::Failed
+            | ConnectionStatus::Expired => false,
+        };
+        match waits && now >= self.expires_at {
+            true if self.consent_until.is_some_and(|until| now < until) => ConnectionStatus::AwaitingAdminConsent,
+            true => ConnectionStatus::Expired,
+            false => self.status,
+        }
+    }
 }
 
 /// What happened to an attempt; `None` leaves it. A failure is cleared by `Some(None)`.
@@ -96,6 +144,25 @@ pub struct ConnectionChange {
     pub confirm_hash: Option<TokenHash>,
     /// A person is asked, perhaps once more, and may answer until then.
     pub asked_until: Option<Timestamp>,
+    /// An administrator's approval is waited for until then; a time that was set before stays.
+    pub consent_until: Option<Timestamp>,
+}
+
+/// A fresh start of an attempt that waited for an administrator's approval.
+#[derive(Clone, Debug)]
+pub struct ResumedConnection {
+    pub handshake: Handshake,
+    pub link_hash: TokenHash,
+    pub browser: Option<TokenHash>,
+    pub agreed: bool,
+    pub expires_at: Timestamp,
+}
+
+/// A sign-in that needs none: its grant is there already, and another mailbox is to be opened with it.
+#[derive(Clone, Debug)]
+pub struct SignedInConnection {
+    pub identity: ConnectionIdentity,
+    pub grant_id: GrantId,
 }
 
 /// What the browser that made an attempt is shown of it.
@@ -107,6 +174,8 @@ pub struct SeenConnection {
     pub inbox: Option<Inbox>,
     /// For looking up what the attempt names; nothing else of the account is shown to the browser.
     pub scope: AccountScope,
+    /// The link that it was begun with.
+    pub connect_link: Option<ConnectLink>,
 }
 
 /// A state or confirmation that was consumed here and now, by nobody else and never again.

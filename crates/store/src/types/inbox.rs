@@ -1,6 +1,6 @@
 //! Inboxes and the channels made with them.
 
-use domain::channel::{Health, Provider};
+use domain::channel::{Health, Provider, Service};
 use domain::inbox::InboxSettings;
 use domain::{ChannelId, EmailAddress, GrantId, InboxId};
 
@@ -14,6 +14,7 @@ pub struct NewInbox {
 #[derive(Clone, Debug)]
 pub struct NewChannel {
     pub provider: Provider,
+    pub service: Service,
     pub grant_id: Option<GrantId>,
     pub principal: String,
     pub mailbox_address: EmailAddress,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod channel;
+mod connect_link;
 mod connection;
 mod contact;
 mod conversation;
@@ -26,6 +27,7 @@ mod webhook;
 
 pub use audit::*;
 pub use channel::*;
+pub use connect_link::*;
 pub use connection::*;
 pub use contact::*;
 pub use conversation::*;

@@ -16,12 +16,17 @@ pub async fn attempt(tenant: &Tenant, state: &str) -> Connection {
         inbox_id: None,
         created_by: tenant.admin.id,
         email: Some("support@ours.example".to_owned()),
+        mailbox: None,
+        connect_link: None,
         handshake: Handshake {
             state: Secret::new(state),
             nonce: Secret::new("nonce"),
             pkce_verifier: Secret::new("verifier"),
         },
         link_hash: TokenHash::of(&format!("link-{state}")),
+        browser: None,
+        agreed: false,
+        consent_state: format!("consent-{state}"),
         expires_at: Timestamp(START.0 + 900_000_000),
     };
     tenant.scope.create_connection(&new, 1000).await.unwrap()
@@ -126,7 +131,14 @@ async fn a_confirmation_is_consumed_once_and_old_attempts_expire() {
         assert!(matches!(again, Err(StateRefusal::AlreadyUsed(_))), "{again:?}");
         let proving = ConnectionChange { status: Some(ConnectionStatus::Proving), ..ConnectionChange::default() };
         w.ours.scope.update_connection(made.id, &proving).await.unwrap();
-        assert_eq!(connections.expire_old(Timestamp(START.0 + 900_000_000)).await.unwrap(), 1);
+        let later = Timestamp(START.0 + 900_000_000);
+        let overdue: Vec<_> = connections.overdue(later, 10).await.unwrap().iter().map(|(_, id)| *id).collect();
+        assert_eq!(overdue, [old.id]);
+        let mut tx = w.ours.scope.begin().await.unwrap();
+        assert!(tx.expire_connection(old.id, START).await.unwrap().is_none(), "not before its time");
+        assert!(tx.expire_connection(old.id, later).await.unwrap().is_some());
+        assert!(tx.expire_connection(made.id, later).await.unwrap().is_none(), "what is being proved goes on");
+        tx.commit().await.unwrap();
         let old = w.ours.scope.connection(old.id).await.unwrap().unwrap();
         assert_eq!(old.status, ConnectionStatus::Expired);
         let failed = Some(Some(domain::FailureClass::TimedOut.into()));

@@ -228,6 +228,7 @@ async fn a_channel_that_waits_for_a_person_is_not_leased_until_it_is_connected_a
         let grant = made.channel.grant_id.unwrap();
         let names = SignedInAgain {
             grant_id: grant,
+            service: domain::channel::Service::Microsoft365,
             principal: "help@ours.example".to_owned(),
             mailbox_address: address("help@ours.example"),
             from_address: address("care@ours.example"),

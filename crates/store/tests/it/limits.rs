@@ -76,12 +76,17 @@ fn attempt(tenant: &Tenant, state: &str, expires_at: Timestamp) -> NewConnection
         inbox_id: None,
         created_by: tenant.admin.id,
         email: None,
+        mailbox: None,
+        connect_link: None,
         handshake: Handshake {
             state: Secret::new(state),
             nonce: Secret::new("nonce"),
             pkce_verifier: Secret::new("verifier"),
         },
         link_hash: TokenHash::of(&format!("link-{state}")),
+        browser: None,
+        agreed: false,
+        consent_state: format!("consent-{state}"),
         expires_at,
     }
 }

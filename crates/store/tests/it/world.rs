@@ -251,6 +251,7 @@ pub fn new_inbox(mailbox: &str, grant: &Grant) -> NewInbox {
         settings: InboxSettings::default(),
         channel: NewChannel {
             provider: Provider::Microsoft,
+            service: domain::channel::Service::Microsoft365,
             grant_id: Some(grant.id),
             principal: mailbox.to_owned(),
             mailbox_address: address(mailbox),

@@ -32,6 +32,8 @@ pub fn data(kind: &str, account: AccountId, payload: &Value, links: &dyn Links) 
     match kind {
         "inbox_deleted" => data.extend(inbox::deleted(&payload)),
         "inbox_health_changed" => data.extend(inbox::health_changed(payload)),
+        // What went wrong is told as of an inbox.
+        "connection_updated" | "connect_link_updated" => data.extend(inbox::health_changed(payload)),
         "notification_created" | "notification_updated" | "notification_deleted" => {
             data.extend(notification::event(&payload, account, links));
         }

@@ -89,6 +89,11 @@ impl Tx {
         grants::put_access_token(&self.tx, &self.scope, grant, resource, token, expires_at, version).await
     }
 
+    /// `LimitReached` when `most` attempts of the account are open.
+    pub async fn create_connection(&mut self, new: &NewConnection, most: u32) -> Result<Connection> {
+        connection_rows::create(&self.tx, &self.scope, new, most).await
+    }
+
     pub async fn update_connection(
         &mut self,
         connection: ConnectionId,

@@ -2,6 +2,7 @@
 
 mod answers;
 mod channels;
+mod connecting;
 mod contact_changes;
 mod contact_erasing;
 mod contact_merging;

@@ -1,0 +1,85 @@
+//! An inbox goes from the person who connected it to another, because an administrator of the account says so.
+//!
+//! Whoever signs in cannot bring it about alone: their sign-in waits, and nothing of the inbox changes. The same mailbox must open for the
+//! new person before the inbox moves, which it does in one transaction; the permission of the one before is forgotten where nothing uses it.
+
+use super::{settle, steps};
+use crate::accounts::Member;
+use crate::{App, Hint};
+use domain::channel::{ConnectionStatus, EmailChannel};
+use domain::{ConnectionId, EmailAddress, UserId};
+use std::time::Duration;
+use store::{AccountScope, Connection, StoreError, Tx};
+
+/// How long an administrator may take.
+pub const WAITS_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+#[derive(Debug, thiserror::Error)]
+pub enum HandoverError {
+    #[error("only administrators hand inboxes over")]
+    Forbidden,
+    #[error("no such connection")]
+    NotFound,
+    /// It is not a sign-in of somebody else to an inbox that exists, or it has been decided, or its time has run out.
+    #[error("the connection does not wait for a handover")]
+    NotWaiting,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The mailbox is proved with the new person's permission now; follow the attempt to see whether the inbox has moved.
+pub async fn confirm(app: &App, member: &Member, id: ConnectionId) -> Result<Connection, HandoverError> {
+    if !member.may_manage_inboxes() {
+        return Err(HandoverError::Forbidden);
+    }
+    let connection = member.scope.connection(id).await?.ok_or(HandoverError::NotFound)?;
+    let mut tx = member.scope.begin().await?;
+    let Some(confirmed) = tx.hand_over(id, member.agent.user.id).await? else {
+        tx.rollback().await?;
+        return Err(HandoverError::NotWaiting);
+    };
+    steps::told(&mut tx, connection.status, &confirmed).await?;
+    settle::owe_proof(app, &mut tx, &confirmed).await?;
+    tx.commit().await?;
+    steps::seen(app, &confirmed);
+    app.wake(Hint::Owed);
+    Ok(confirmed)
+}
+
+/// The inbox has moved, in this transaction. `tx`: where an administrative act is written down.
+pub(super) async fn moved(
+    tx: &mut Tx,
+    connection: &Connection,
+    channel: &EmailChannel,
+    by: UserId,
+) -> Result<(), StoreError> {
+    if let Some(grant) = channel.grant_id.filter(|before| connection.grant_id != Some(*before)) {
+        tx.forget_unused_grant(grant).await?;
+    }
+    tracing::info!(
+        account.id = %connection.account_id, connection.id = %connection.id, inbox.id = %channel.inbox_id, user.id = %by,
+        "handed an inbox over to another Microsoft account"
+    );
+    Ok(())
+}
+
+/// Whether whoever signed in is somebody else than the inbox was connected with, and no administrator has said yes.
+pub(super) async fn is_needed(scope: &AccountScope, connection: &Connection) -> Result<bool, StoreError> {
+    let (Some(inbox), None) = (connection.inbox_id, connection.handover_by) else { return Ok(false) };
+    let Some(inbox) = scope.inbox(inbox).await? else { return Ok(false) };
+    let channel = inbox.channel;
+    let principal = connection.identity.as_ref().and_then(|who| who.principal.as_deref()).and_then(EmailAddress::parse);
+    Ok(match channel.grant_id {
+        Some(grant) => connection.grant_id != Some(grant),
+        // Nobody's permission is left: whoever signs in to their own mailbox of that address is the one who may.
+        None => principal.is_none_or(|principal| !principal.same_as(&channel.mailbox_address)),
+    })
+}
+
+/// What comes after somebody said yes to connecting this mailbox.
+pub(super) async fn next(scope: &AccountScope, connection: &Connection) -> Result<ConnectionStatus, StoreError> {
+    Ok(match is_needed(scope, connection).await? {
+        true => ConnectionStatus::AwaitingHandover,
+        false => ConnectionStatus::Proving,
+    })
+}
