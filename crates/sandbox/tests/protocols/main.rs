@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 mod customer_page;
+mod graph;
+mod graph_faults;
 mod id_tokens;
 mod imap;
 mod imap_faults;
