@@ -66,12 +66,12 @@ pub(super) fn create_session(state: &State, asked: &Asked, id: &str, body: &[u8]
     Ok(json_answer(StatusCode::CREATED, &answer))
 }
 
-/// One piece. An Authorization header is an error here: the address itself is the permission.
-pub(super) fn put<E>(state: &State, session: &str, headers: &HeaderMap, body: Result<&[u8], E>) -> Answered {
+/// One piece; `None`: it is too long. An Authorization header is an error here: the address itself is the permission.
+pub(super) fn put(state: &State, session: &str, headers: &HeaderMap, body: Option<&[u8]>) -> Answered {
     if headers.contains_key(header::AUTHORIZATION) {
         return Err(GraphError::new(401, "InvalidAudienceForResource", "Do not specify an Authorization header."));
     }
-    let Ok(body) = body else {
+    let Some(body) = body else {
         return Err(GraphError::new(413, "RequestEntityTooLarge", "A piece must be smaller than 4 MB."));
     };
     let mut uploads = lock(&state.items.uploads);

@@ -44,7 +44,7 @@ pub(crate) async fn handle(state: &Arc<State>, mut request: Request) -> Response
     let call = format!("{method} {path}");
     if let ["graph-upload", session] = names.as_slice() {
         let answer = planned(state, None, GraphPoint::UploadChunk, async || {
-            attachments::put(state, session, request.headers(), body.as_deref())
+            attachments::put(state, session, request.headers(), body.as_deref().ok())
         });
         return noted(state, None, call, answer.await);
     }
@@ -146,11 +146,15 @@ async fn planned(
             if carried_out {
                 acted().await;
             }
+            // More is announced than ever comes.
             let broken = futures_util::stream::once(async {
                 let lost = "the answer is lost on its way";
                 Err::<Vec<u8>, _>(std::io::Error::new(std::io::ErrorKind::ConnectionReset, lost))
             });
-            Response::builder().status(StatusCode::ACCEPTED).body(Body::from_bytes_stream(broken))
+            Response::builder()
+                .status(StatusCode::ACCEPTED)
+                .header(header::CONTENT_LENGTH, 64)
+                .body(Body::from_bytes_stream(broken))
         }
         Some(GraphFault::Stall { carried_out, .. }) => {
             if carried_out {

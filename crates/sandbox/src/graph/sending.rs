@@ -31,7 +31,7 @@ pub(super) fn send(state: &State, asked: &Asked, id: &str, headers: &HeaderMap, 
             "The message was sent already., Cannot submit message.",
         ));
     }
-    leaves(state, asked, item)
+    leaves(state, asked, &item)
 }
 
 pub(super) fn send_mail(state: &State, asked: &Asked, headers: &HeaderMap, body: &[u8]) -> Answered {
@@ -47,14 +47,14 @@ pub(super) fn send_mail(state: &State, asked: &Asked, headers: &HeaderMap, body:
         shown: None,
     };
     state.items.add(item.clone());
-    let answer = leaves(state, asked, item.clone());
+    let answer = leaves(state, asked, &item);
     if answer.is_err() {
         state.items.remove(&item.immutable);
     }
     answer
 }
 
-fn leaves(state: &State, asked: &Asked, item: Item) -> Answered {
+fn leaves(state: &State, asked: &Asked, item: &Item) -> Answered {
     let from = item.from.clone().unwrap_or_else(|| item.mailbox.clone());
     let sender = state.directory().user_by_id(&asked.user.tid, &asked.user.oid).cloned().unwrap_or(asked.user.clone());
     if !sender.may_send_as(&from) {
@@ -68,7 +68,7 @@ fn leaves(state: &State, asked: &Asked, item: Item) -> Answered {
         return Err(GraphError::new(400, "ErrorInvalidRecipients", message));
     }
     let owner: TenantUser = state.directory().user(&item.mailbox).cloned().ok_or_else(GraphError::not_found)?;
-    let whole = with_added(&item);
+    let whole = with_added(item);
     let original = crate::mime::message_id(&whole).unwrap_or_default();
     state.submissions.first_time(&owner.address, &original);
     let (stored_id, stored) = if owner.rewrites_message_id {

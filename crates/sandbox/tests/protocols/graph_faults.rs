@@ -52,7 +52,7 @@ async fn an_answer_that_is_lost_or_never_comes_says_nothing_about_what_was_done(
         let id = text(&graph.draft("me", &mime).await, "id").to_owned();
         sandbox.faults().once(GraphFault::AnswerLost { at: GraphPoint::Send, carried_out });
         let lost = graph.send("me", &id).await;
-        assert!(lost.header("content-length").is_none(), "it breaks off");
+        assert!(lost.body.is_empty() && lost.header("content-length") != Some("0"), "it breaks off");
         let read = graph.get(&format!("/me/messages/{id}?$select=isDraft")).await.json();
         assert_eq!(read["isDraft"], serde_json::json!(!carried_out));
     }
