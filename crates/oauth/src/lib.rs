@@ -26,4 +26,6 @@ pub use authorize::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
 pub use claims::{Claims, Identity};
 pub use errors::{classify_token_error, error_from_callback};
 pub use exchange::{Resource, TokenSet};
-pub use provider::{Authority, CONSUMERS_TENANT, Cloud, Microsoft, MicrosoftSettings, SettingsError};
+pub use provider::{
+    Authority, CONSUMERS_TENANT, Cloud, Microsoft, MicrosoftSettings, SettingsError, graph_of, is_graph,
+};
