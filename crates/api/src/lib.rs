@@ -51,6 +51,7 @@ mod profile;
 mod refusals;
 mod same_origin;
 mod search;
+mod send_transport;
 mod session;
 mod shape;
 mod tags;
@@ -101,6 +102,7 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
         people,
         inboxes::InboxesApi,
         connections::ConnectionsApi,
+        send_transport::SendTransportApi,
         conversations::ConversationsApi,
         messages::MessagesApi,
         contacts::ContactsApi,

@@ -209,6 +209,8 @@ pub struct Settings {
     pub frontend_url: Url,
     pub imap: net::Endpoint,
     pub smtp: net::Endpoint,
+    /// Where Microsoft Graph is asked, for mailboxes that send through it.
+    pub graph_url: Url,
     /// `None`: nothing is mailed, and invitations are links that an administrator hands over.
     pub mailer: Option<SystemMailer>,
     /// How often a mailbox without IDLE is looked into, and the net below one with it.
@@ -258,6 +260,7 @@ impl Settings {
             frontend_url,
             imap,
             smtp,
+            graph_url: Url::parse("https://graph.microsoft.com").expect("a URL"),
             mailer: None,
             poll_interval: Duration::from_secs(60),
             import_days: 7,

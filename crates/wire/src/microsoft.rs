@@ -1,5 +1,6 @@
 //! Connecting a mailbox through "Sign in with Microsoft".
 
+use crate::words::SendTransport;
 use poem_openapi::Object;
 
 #[derive(Clone, Debug, Default, Object)]
@@ -9,6 +10,9 @@ pub struct MicrosoftAuthorization {
     pub email: Option<String>,
     /// The inbox to sign in again; absent for a new one.
     pub inbox_id: Option<i64>,
+    /// `graph`: the mailbox is to send through Microsoft Graph, and the person is asked to consent to that as well. Absent: as the inbox sends,
+    /// a new one by SMTP.
+    pub send_transport: Option<SendTransport>,
 }
 
 #[derive(Clone, Debug, Object)]

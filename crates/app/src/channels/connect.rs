@@ -7,10 +7,10 @@ use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
 use crate::App;
 use crate::accounts::Member;
 use domain::account::AccountStatus;
-use domain::channel::Provider;
+use domain::channel::{Provider, SendTransport};
 use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, Secret};
-use oauth::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
-use store::{ConnectionPurpose, Handshake, NewConnection, StateRefusal, StoreError, TokenHash};
+use oauth::{AuthorizeRequest, PkceVerifier, Prompt, Resource, random_token};
+use store::{ConnectionPurpose, Handshake, LinkProof, NewConnection, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Begin {
     pub email: Option<String>,
     /// The inbox that signs in again.
     pub inbox_id: Option<InboxId>,
+    /// Through what the mailbox is to send; `None`: as the inbox does, a new one by SMTP.
+    pub send_transport: Option<SendTransport>,
 }
 
 #[derive(Clone)]
@@ -97,6 +99,7 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
                 inbox_id: ask.inbox_id,
                 created_by: member.agent.user.id,
                 email,
+                send_transport: ask.send_transport,
                 handshake,
                 link_hash: TokenHash::of(&link_token),
                 expires_at: app.now().plus(app.settings().connection_lifetime),
@@ -159,8 +162,24 @@ pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -
         pkce_verifier,
         login_hint: proof.connection.email.clone(),
         prompt: Prompt::SelectAccount,
+        also: beside_the_mailbox(&proof).await?,
     });
     Ok(OpenedLink { redirect, cookie: attempt::cookie(app, &state, value) })
+}
+
+/// What is consented to along with the mailbox: sending through Graph, where that is asked for or is how the inbox sends.
+async fn beside_the_mailbox(proof: &LinkProof) -> Result<Option<Resource>, StoreError> {
+    let connection = &proof.connection;
+    let channel = match connection.inbox_id {
+        Some(inbox) => proof.scope.inbox(inbox).await?.map(|inbox| inbox.channel),
+        None => None,
+    };
+    let now = channel.as_ref().map(|channel| channel.send_transport);
+    Ok(match connection.send_transport.or(now).unwrap_or_default() {
+        SendTransport::Smtp => None,
+        SendTransport::Graph if channel.is_some_and(|channel| channel.is_anothers()) => Some(Resource::GraphShared),
+        SendTransport::Graph => Some(Resource::Graph),
+    })
 }
 
 /// A refusal as a person is told it.

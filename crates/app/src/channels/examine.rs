@@ -4,8 +4,9 @@
 //! sign-in name was changed is still the same person, and their mailbox the same mailbox under its new name.
 
 use super::refresh;
+use super::sending::{Sender, probe_graph};
 use crate::App;
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, SendTransport};
 use domain::{EmailAddress, Failure, FailureClass, GrantId, Secret};
 use mail::imap::{self, ImapLogin};
 use mail::smtp::{self, SmtpLogin};
@@ -48,6 +49,7 @@ pub(super) struct Proved {
     pub(super) principal: String,
     pub(super) mailbox: EmailAddress,
     pub(super) from: EmailAddress,
+    pub(super) transport: SendTransport,
     pub(super) sending: Result<(), Failure>,
 }
 
@@ -68,11 +70,23 @@ pub(super) async fn examine(
             (signed_in.clone(), from.unwrap_or_else(|| signed_in.clone()))
         }
     };
+    let now = existing.as_ref().map(|channel| channel.send_transport);
+    let transport = connection.send_transport.or(now).unwrap_or_default();
+    // Graph says only when something is sent whether an address may stand in From; one's own may.
+    let from = if transport == SendTransport::Graph && existing.is_none() { mailbox.clone() } else { from };
     let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;
-    let (reading, sending) = tokio::join!(
-        within_patience(read_inbox(app, &mailbox, &token)),
-        within_patience(submit(app, &principal, &from, &token)),
-    );
+    let sending = async {
+        match transport {
+            SendTransport::Smtp => submit(app, &principal, &from, &token).await,
+            SendTransport::Graph => {
+                let sender =
+                    Sender { grant, principal: &principal, mailbox: &mailbox, from: &from, smtp_user: &principal };
+                probe_graph(app, scope, &sender).await
+            }
+        }
+    };
+    let (reading, sending) =
+        tokio::join!(within_patience(read_inbox(app, &mailbox, &token)), within_patience(Box::pin(sending)));
     reading?;
     let (from, sending) = match sending {
         // The address that was proposed is not the mailbox's after all; the one that signed in may be.
@@ -90,7 +104,7 @@ pub(super) async fn examine(
         // Nothing was asked yet.
         return Err(busy.clone().into());
     }
-    Ok(Proved { existing: existing.map(Box::new), grant, principal, mailbox, from, sending })
+    Ok(Proved { existing: existing.map(Box::new), grant, principal, mailbox, from, transport, sending })
 }
 
 async fn within_patience<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

@@ -1,7 +1,8 @@
 //! A mailbox is connected, proved, kept alive, and says how it is doing.
 //!
 //! In the order of its life: [`connect`] makes a link and opens it, [`callback`] takes what Microsoft sends back, [`verify`] proves the
-//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`inboxes`] shows and changes it.
+//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`inboxes`] shows and changes it,
+//! [`switch_send_transport`] sends another way.
 //!
 //! Identity is `(tid, oid)`; an address proves nothing, only the mail server does.
 
@@ -13,6 +14,8 @@ pub(crate) mod give_up;
 pub mod health;
 pub mod inboxes;
 pub mod refresh;
+mod send_transport;
+pub(crate) mod sending;
 mod settle;
 pub mod snapshot;
 mod status;
@@ -20,6 +23,7 @@ pub mod verify;
 
 pub use attempt::{BrowserCookie, CookieLookup};
 pub use health::Part;
+pub use send_transport::{SwitchError, switch_send_transport};
 pub use status::{ConnectionStatusError, ConnectionView, connection_status};
 
 #[cfg(test)]

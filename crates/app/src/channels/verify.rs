@@ -96,6 +96,7 @@ async fn conclude(
             (inbox.id, inbox.channel.id)
         }
     };
+    tx.set_send_transport(channel_id, proved.transport).await?;
     tx.rename_grant(proved.grant, &proved.principal).await?;
     tx.update_connection(
         connection.id,

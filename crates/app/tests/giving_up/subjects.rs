@@ -88,6 +88,7 @@ impl Subjects {
                     inbox_id: None,
                     created_by: installation.member.agent.user.id,
                     email: None,
+                    send_transport: None,
                     handshake: Handshake {
                         state: Secret::new("state"),
                         nonce: Secret::new("nonce"),

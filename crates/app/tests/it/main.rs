@@ -8,3 +8,4 @@ mod people;
 mod refresh;
 mod sending_sign_in;
 mod support;
+mod two_resources;

@@ -102,6 +102,7 @@ impl Config {
             self.microsoft.imap.clone(),
             self.microsoft.smtp.clone(),
         );
+        settings.graph_url.clone_from(&self.microsoft.graph_url);
         settings.mailer.clone_from(&self.mailer);
         settings.poll_interval = self.work.poll_interval;
         settings.import_days = self.work.import_days;

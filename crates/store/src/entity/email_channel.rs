@@ -29,6 +29,7 @@ pub struct Model {
     /// Nothing is sent before that, by the database's clock.
     pub send_after: i64,
     pub sending_limits: String,
+    pub send_transport: String,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -42,6 +42,7 @@ pub(crate) async fn create(scope: &AccountScope, new: &NewConnection, most: u32)
         inbox_id: Set(new.inbox_id.map(|i| i.0)),
         created_by: Set(new.created_by.0),
         email: Set(new.email.clone()),
+        send_transport: Set(new.send_transport.map(|transport| transport.as_str().to_owned())),
         status: Set(ConnectionStatus::Pending.as_str().to_owned()),
         state_hash: Set(TokenHash::of(state.expose()).hex()),
         link_hash: Set(new.link_hash.hex()),

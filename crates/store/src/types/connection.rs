@@ -3,7 +3,7 @@
 use super::codes;
 use crate::{AccountScope, TokenHash};
 use domain::account::Account;
-use domain::channel::{ConnectionStatus, Provider};
+use domain::channel::{ConnectionStatus, Provider, SendTransport};
 use domain::inbox::Inbox;
 use domain::{AccountId, ConnectionId, Failure, GrantId, InboxId, Secret, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,8 @@ pub struct NewConnection {
     pub created_by: UserId,
     /// The address the administrator expects; goes out as `login_hint`.
     pub email: Option<String>,
+    /// Through what the mailbox is to send; `None`: as the inbox has it.
+    pub send_transport: Option<SendTransport>,
     pub handshake: Handshake,
     /// SHA-256 of the token in the link.
     pub link_hash: TokenHash,
@@ -69,6 +71,7 @@ pub struct Connection {
     pub inbox_id: Option<InboxId>,
     pub created_by: UserId,
     pub email: Option<String>,
+    pub send_transport: Option<SendTransport>,
     pub status: ConnectionStatus,
     pub identity: Option<ConnectionIdentity>,
     pub grant_id: Option<GrantId>,

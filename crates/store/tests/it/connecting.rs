@@ -15,6 +15,7 @@ async fn attempt(tenant: &Tenant, state: &str) -> Connection {
         inbox_id: None,
         created_by: tenant.admin.id,
         email: Some("support@ours.example".to_owned()),
+        send_transport: None,
         handshake: Handshake {
             state: Secret::new(state),
             nonce: Secret::new("nonce"),
@@ -142,6 +143,7 @@ fn refreshed(access: &str, refresh: Option<&str>) -> RefreshedTokens {
         access_token: Secret::new(access),
         expires_at: Timestamp(START.0 + 3_600_000_000),
         refresh_token: refresh.map(Secret::new),
+        scopes: Vec::new(),
     }
 }
 

@@ -75,6 +75,7 @@ fn attempt(tenant: &Tenant, state: &str, expires_at: Timestamp) -> NewConnection
         inbox_id: None,
         created_by: tenant.admin.id,
         email: None,
+        send_transport: None,
         handshake: Handshake {
             state: Secret::new(state),
             nonce: Secret::new("nonce"),

@@ -7,7 +7,7 @@ use crate::scope::sending::{self, SECOND, TEN_MINUTES};
 use crate::scope::sql::rows_of;
 use crate::*;
 use domain::ChannelId;
-use domain::channel::SendingLimits;
+use domain::channel::{SendTransport, SendingLimits};
 use sea_orm::FromQueryResult;
 use std::time::Duration;
 
@@ -77,6 +77,16 @@ impl Tx {
     pub async fn set_sending_limits(&mut self, channel: ChannelId, limits: SendingLimits) -> Result<()> {
         self.sql("UPDATE email_channels SET sending_limits = ?, updated_at = ? WHERE account_id = :account AND id = ?")
             .bind(convert::to_json(&limits))
+            .bind(self.scope.inner.now().0)
+            .bind(channel.0)
+            .run(&self.tx)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn set_send_transport(&mut self, channel: ChannelId, transport: SendTransport) -> Result<()> {
+        self.sql("UPDATE email_channels SET send_transport = ?, updated_at = ? WHERE account_id = :account AND id = ?")
+            .bind(transport.as_str())
             .bind(self.scope.inner.now().0)
             .bind(channel.0)
             .run(&self.tx)
