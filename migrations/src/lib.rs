@@ -35,6 +35,7 @@ mod m0027_waited_since;
 mod m0028_webhooks;
 mod m0029_oauth_apps;
 mod m0030_connect_links;
+mod m0031_send_transport;
 mod m0033_audit;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
@@ -74,6 +75,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0028_webhooks::Migration),
             Box::new(m0029_oauth_apps::Migration),
             Box::new(m0030_connect_links::Migration),
+            Box::new(m0031_send_transport::Migration),
             Box::new(m0033_audit::Migration),
         ]
     }

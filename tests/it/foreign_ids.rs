@@ -144,6 +144,10 @@ async fn another_tenants_ids_in_bodies_and_queries_name_nothing() -> Result<()> 
         }
         refused("POST", "/microsoft/authorization", Some(json!({"inbox_id": theirs.inbox})), 404).await?;
         refused("POST", "/connect_links", Some(json!({"inbox_id": theirs.inbox})), 404).await?;
+        let by_graph = json!({"inbox_id": theirs.inbox, "send_transport": "graph"});
+        refused("POST", "/microsoft/authorization", Some(by_graph), 404).await?;
+        let switch = format!("/inboxes/{}/send_transport", theirs.inbox);
+        refused("PUT", &switch, Some(json!({"send_transport": "graph"})), 404).await?;
         refused("GET", &format!("/assignable_agents?inbox_ids[]={}", theirs.inbox), None, 404).await?;
         let both = format!("/assignable_agents?inbox_ids[]={her_inbox}&inbox_ids[]={}", theirs.inbox);
         refused("GET", &both, None, 404).await?;

@@ -47,6 +47,7 @@ mod reply_leaves;
 mod rolling_restart;
 mod schemathesis;
 mod secrets;
+mod sending_by_graph;
 mod servers;
 mod several_workers;
 mod shared_mailboxes;

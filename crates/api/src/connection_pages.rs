@@ -237,6 +237,7 @@ mod tests {
                 mailbox_address: address("ada@contoso.example"),
                 from_address: address("support@contoso.example"),
                 smtp_user: "ada@contoso.example".to_owned(),
+                send_transport: domain::channel::SendTransport::Smtp,
                 fetch_health: Health::default().worked(now),
                 send_health: Health::default().worked(now),
                 sending_limits: domain::channel::SendingLimits::default(),

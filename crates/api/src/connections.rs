@@ -24,7 +24,7 @@ impl ConnectionsApi {
     ///
     /// Administrators only. Send the person whose mailbox it is to `url`; the first browser that opens it is the one that must finish.
     /// `connection_id` is followed with `GET …/connections/{connection_id}`. With `inbox_id`, an inbox that exists signs in again, which
-    /// must be done by the same Microsoft account.
+    /// must be done by the same Microsoft account. With `send_transport` `graph`, the mailbox sends through Microsoft Graph from then on.
     #[oai(
         path = "/api/v1/accounts/:account_id/microsoft/authorization",
         method = "post",
@@ -37,13 +37,14 @@ impl ConnectionsApi {
         body: OptionalJson<MicrosoftAuthorization>,
     ) -> Result<Json<MicrosoftAuthorizationStarted>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
-        let MicrosoftAuthorization { email, inbox_id, oauth_app_id, mailbox } = body.0;
+        let MicrosoftAuthorization { email, inbox_id, oauth_app_id, mailbox, send_transport } = body.0;
         let oauth_app_id = match oauth_app_id {
             MaybeUndefined::Undefined => None,
             MaybeUndefined::Null => Some(None),
             MaybeUndefined::Value(id) => Some(Some(OauthAppId(id))),
         };
-        let ask = Begin { email, inbox_id: inbox_id.map(InboxId), oauth_app_id, mailbox };
+        let inbox_id = inbox_id.map(InboxId);
+        let ask = Begin { email, inbox_id, oauth_app_id, mailbox, send_transport: send_transport.map(Into::into) };
         let begun = begin(auth.app(), &member, ask).await?;
         Ok(Json(MicrosoftAuthorizationStarted { success: true, url: begun.url, connection_id: begun.connection_id.0 }))
     }

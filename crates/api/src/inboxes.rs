@@ -212,7 +212,7 @@ fn list(agents: &[domain::user::Agent]) -> AgentList {
     AgentList { payload: agents.iter().map(Agent::from).collect() }
 }
 
-fn shown(auth: &Auth, member: &Member, inbox: &domain::inbox::Inbox) -> Inbox {
+pub(crate) fn shown(auth: &Auth, member: &Member, inbox: &domain::inbox::Inbox) -> Inbox {
     if member.may_manage_inboxes() {
         Inbox::for_administrator(inbox, &mail_servers(auth.app(), inbox.channel.service))
     } else {

@@ -59,6 +59,7 @@ mod prose;
 mod refusals;
 mod same_origin;
 mod search;
+mod send_transport;
 mod session;
 mod shape;
 mod tags;
@@ -111,6 +112,7 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
         people,
         inboxes::InboxesApi,
         (connections::ConnectionsApi, connect_links::ConnectLinksApi, oauth_apps::OauthAppsApi),
+        send_transport::SendTransportApi,
         conversations::ConversationsApi,
         messages::MessagesApi,
         contacts::ContactsApi,

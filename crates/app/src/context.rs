@@ -238,6 +238,8 @@ pub struct Settings {
     pub smtp_personal: net::Endpoint,
     /// Where people may be sent at the end of a connect link.
     pub return_urls: ReturnUrls,
+    /// Where Microsoft Graph is asked, for mailboxes that send through it.
+    pub graph_url: Url,
     /// `None`: nothing is mailed, and invitations are links that an administrator hands over.
     pub mailer: Option<SystemMailer>,
     /// How often a mailbox without IDLE is looked into, and the net below one with it.
@@ -292,6 +294,7 @@ impl Settings {
             app_credentials: Vec::new(),
             account_oauth_apps_limit: 20,
             return_urls: ReturnUrls::default(),
+            graph_url: Url::parse("https://graph.microsoft.com").expect("a URL"),
             mailer: None,
             poll_interval: Duration::from_secs(60),
             import_days: 7,

@@ -5,12 +5,13 @@
 //! - [`sanitize`]: HTML from strangers → HTML that can be shown.
 //! - [`compose`]: a reply → the bytes that leave.
 //! - [`message_token`]: the signed token in our Message-IDs.
-//! - [`imap`] and [`smtp`]: one session with one server; every answer is checked.
+//! - [`imap`] and [`smtp`]: one session with one server; every answer is checked. [`graph`]: sending over Microsoft's HTTP.
 //!
-//! What a server's words mean stands in `imap/answers.rs` and `smtp/answers.rs`, as [`domain::FailureClass`]; each quirk has its entry in
+//! What a server's words mean stands in `imap/answers.rs`, `smtp/answers.rs` and `graph/answers.rs`, as [`domain::FailureClass`]; each quirk has its entry in
 //! docs/COMPATIBILITY.md. This crate never touches the database, reads no clock and opens no socket by itself (`net` does).
 
 pub mod compose;
+pub mod graph;
 pub mod imap;
 pub mod message_token;
 pub mod parse;

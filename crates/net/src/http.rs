@@ -27,16 +27,28 @@ pub struct HttpRequest {
     pub body: Vec<u8>,
     /// Of the answer's body no more is read; `None`: a longer one than the connector's limit is an error.
     pub read_bytes: Option<usize>,
+    /// How long the whole exchange may take; `None`: as long as the connector says.
+    pub time_limit: Option<Duration>,
 }
 
 impl HttpRequest {
+    pub fn new(method: Method, url: Url, body: Vec<u8>) -> Self {
+        Self { method, url, headers: Vec::new(), body, read_bytes: None, time_limit: None }
+    }
+
     pub fn get(url: Url) -> Self {
-        Self { method: Method::GET, url, headers: Vec::new(), body: Vec::new(), read_bytes: None }
+        Self::new(Method::GET, url, Vec::new())
     }
 
     pub fn post(url: Url, content_type: &str, body: Vec<u8>) -> Self {
-        Self { method: Method::POST, url, headers: Vec::new(), body, read_bytes: None }
-            .header("content-type", content_type)
+        Self::new(Method::POST, url, body).header("content-type", content_type)
+    }
+
+    /// For what takes its time, such as a large body over a slow line.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
+        self
     }
 
     /// For whoever wants to know that it was taken, and what the answer begins with.
@@ -150,8 +162,11 @@ impl Http {
             value.set_sensitive(true);
             headers.append(name, value);
         }
-        let sent = self.client.request(request.method, request.url).headers(headers).body(request.body).send().await;
-        let mut answer = sent.map_err(|error| exchange_error(&host, &error))?;
+        let mut asking = self.client.request(request.method, request.url).headers(headers).body(request.body);
+        if let Some(limit) = request.time_limit {
+            asking = asking.timeout(limit);
+        }
+        let mut answer = asking.send().await.map_err(|error| exchange_error(&host, &error))?;
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(|error| exchange_error(&host, &error))? {
             if let Some(most) = request.read_bytes {

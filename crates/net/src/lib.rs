@@ -17,4 +17,6 @@ mod trust;
 pub use connect::{Connector, ConnectorConfig, Endpoint, TcpStream, TlsMode, TlsStream, Trust};
 pub use error::NetError;
 pub use http::{Http, HttpAnswer, HttpRequest};
+pub use reqwest::Method;
+pub use reqwest::header::HeaderMap;
 pub use slots::Slot;

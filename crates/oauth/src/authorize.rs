@@ -76,6 +76,8 @@ pub struct AuthorizeRequest {
     pub pkce_verifier: PkceVerifier,
     pub login_hint: Option<String>,
     pub prompt: Prompt,
+    /// Permissions to be consented to beside those for IMAP and SMTP; a token for them is fetched later.
+    pub also: Option<Resource>,
 }
 
 impl std::fmt::Debug for AuthorizeRequest {
@@ -96,6 +98,7 @@ impl Microsoft {
             .client
             .authorize_url(|| state)
             .add_scopes(self.scopes(Resource::Outlook).into_iter().map(Scope::new))
+            .add_scopes(request.also.into_iter().flat_map(|also| self.permissions(also)).map(Scope::new))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&request.pkce_verifier.for_request()))
             .add_extra_param("response_mode", "query")
             .add_extra_param("nonce", request.nonce.clone())
@@ -125,8 +128,11 @@ impl Microsoft {
     /// The OIDC scopes and those of one resource. Without the resource's prefix a scope's name means Microsoft Graph, whose tokens
     /// IMAP refuses.
     pub(crate) fn scopes(&self, resource: Resource) -> Vec<String> {
-        let prefix = self.inner.cloud.outlook_resource;
-        let mail = resource.permissions().iter().map(|permission| format!("{prefix}/{permission}"));
-        OIDC_SCOPES.iter().map(|scope| (*scope).to_owned()).chain(mail).collect()
+        OIDC_SCOPES.iter().map(|scope| (*scope).to_owned()).chain(self.permissions(resource)).collect()
+    }
+
+    fn permissions(&self, resource: Resource) -> impl Iterator<Item = String> {
+        let prefix = resource.prefix(self.inner.cloud);
+        resource.permissions().iter().map(move |permission| format!("{prefix}/{permission}"))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) async fn ask(client: &Http, request: HttpRequest) -> Result<HttpRespo
     let (parts, body) = request.into_parts();
     let url = Url::parse(&parts.uri.to_string())
         .map_err(|_| Failure::new(FailureClass::Internal).detail("the token endpoint is not a URL"))?;
-    let mut ours = net::HttpRequest { method: parts.method, url, headers: Vec::new(), body, read_bytes: None };
+    let mut ours = net::HttpRequest::new(parts.method, url, body);
     for (name, value) in &parts.headers {
         if let Ok(value) = value.to_str() {
             ours = ours.header(name.as_str(), value);

@@ -4,6 +4,7 @@ use crate::{
     Microsoft, PkceVerifier,
     call::{CallError, ask, into_failure},
     client_auth::{Authenticated, TokenAnswer},
+    provider::Cloud,
 };
 use domain::{Failure, FailureClass, Secret};
 use oauth2::{AuthorizationCode, TokenResponse};
@@ -14,6 +15,10 @@ use std::time::Duration;
 pub enum Resource {
     /// IMAP and SMTP.
     Outlook,
+    /// Sending one's own mailbox's mail through Microsoft Graph.
+    Graph,
+    /// Sending through Graph from mailboxes that the person was given access to.
+    GraphShared,
 }
 
 impl Resource {
@@ -21,6 +26,8 @@ impl Resource {
     pub(crate) fn permissions(self) -> &'static [&'static str] {
         match self {
             Self::Outlook => &["IMAP.AccessAsUser.All", "SMTP.Send"],
+            Self::Graph => &["Mail.Send", "Mail.ReadWrite"],
+            Self::GraphShared => &["Mail.Send", "Mail.ReadWrite", "Mail.Send.Shared", "Mail.ReadWrite.Shared"],
         }
     }
 
@@ -30,6 +37,20 @@ impl Resource {
             Self::Outlook => {
                 &["outlook.office.com", "outlook.office365.com", "outlook.office365.us", "partner.outlook.cn"]
             }
+            Self::Graph | Self::GraphShared => &[
+                "graph.microsoft.com",
+                "graph.microsoft.us",
+                "dod-graph.microsoft.us",
+                "microsoftgraph.chinacloudapi.cn",
+            ],
+        }
+    }
+
+    /// What stands before its permissions' names in a request.
+    pub(crate) fn prefix(self, cloud: &Cloud) -> &'static str {
+        match self {
+            Self::Outlook => cloud.outlook_resource,
+            Self::Graph | Self::GraphShared => cloud.graph_resource,
         }
     }
 

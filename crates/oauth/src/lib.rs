@@ -31,4 +31,6 @@ pub use client_auth::{CredentialRefusal, CredentialState};
 pub use credential::{CertificateError, ClientCertificate, Credential};
 pub use errors::{classify_token_error, error_from_callback};
 pub use exchange::{Resource, TokenSet};
-pub use provider::{Authorities, Authority, CONSUMERS_TENANT, Cloud, Microsoft, MicrosoftSettings, SettingsError};
+pub use provider::{
+    Authorities, Authority, CONSUMERS_TENANT, Cloud, Microsoft, MicrosoftSettings, SettingsError, graph_of, is_graph,
+};

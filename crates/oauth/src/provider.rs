@@ -26,6 +26,8 @@ pub struct Cloud {
     pub login_host: &'static str,
     /// Prefix of the mail scopes.
     pub outlook_resource: &'static str,
+    /// Microsoft Graph: prefix of its scopes, and where it is asked.
+    pub graph_resource: &'static str,
     /// Whether the mail scopes are documented by Microsoft, or only known from others' practice (docs/COMPATIBILITY.md).
     pub verified: bool,
 }
@@ -36,27 +38,47 @@ pub const CLOUDS: &[Cloud] = &[
         name: "global",
         login_host: "login.microsoftonline.com",
         outlook_resource: "https://outlook.office.com",
+        graph_resource: "https://graph.microsoft.com",
         verified: true,
     },
     Cloud {
         name: "us_government",
         login_host: "login.microsoftonline.us",
         outlook_resource: "https://outlook.office365.us",
+        graph_resource: "https://graph.microsoft.us",
         verified: false,
     },
     Cloud {
         name: "china",
         login_host: "login.partner.microsoftonline.cn",
         outlook_resource: "https://partner.outlook.cn",
+        graph_resource: "https://microsoftgraph.chinacloudapi.cn",
         verified: false,
     },
     Cloud {
         name: "china_former_name",
         login_host: "login.chinacloudapi.cn",
         outlook_resource: "https://partner.outlook.cn",
+        graph_resource: "https://microsoftgraph.chinacloudapi.cn",
         verified: false,
     },
 ];
+
+/// Graph of the United States' Department of Defense, whose sign-in host it shares with the other government cloud.
+const DOD_GRAPH: &str = "https://dod-graph.microsoft.us";
+
+/// Where Graph is, beside a sign-in host; `None` for a stand-in's.
+pub fn graph_of(login_url: &Url) -> Option<Url> {
+    let host = login_url.host_str()?;
+    let cloud = CLOUDS.iter().find(|cloud| cloud.login_host == host)?;
+    Url::parse(cloud.graph_resource).ok()
+}
+
+/// Whether an address may be given tokens for Graph in production: it is one of Microsoft's, over https, and nothing else.
+pub fn is_graph(url: &Url) -> bool {
+    let known = CLOUDS.iter().map(|cloud| cloud.graph_resource).chain([DOD_GRAPH]);
+    known.filter_map(|known| Url::parse(known).ok()).any(|known| known == *url)
+}
 
 /// Who may sign in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -355,6 +377,31 @@ mod tests {
             "http://login.microsoftonline.com",
         ] {
             assert!(settings(url).validate(true).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn graph_is_where_the_cloud_says_and_nowhere_else() {
+        let graph = |login: &str| graph_of(&Url::parse(login).expect("a URL")).map(String::from);
+        assert_eq!(graph("https://login.microsoftonline.com").as_deref(), Some("https://graph.microsoft.com/"));
+        assert_eq!(graph("https://login.microsoftonline.us").as_deref(), Some("https://graph.microsoft.us/"));
+        assert_eq!(graph("http://127.0.0.1:4000"), None);
+        let may = |url: &str| is_graph(&Url::parse(url).expect("a URL"));
+        for url in [
+            "https://graph.microsoft.com",
+            "https://dod-graph.microsoft.us",
+            "https://microsoftgraph.chinacloudapi.cn/",
+        ] {
+            assert!(may(url), "{url}");
+        }
+        for url in [
+            "http://graph.microsoft.com",
+            "https://graph.microsoft.com.evil.example",
+            "https://graph.microsoft.com:8443",
+            "https://graph.microsoft.com/beta",
+            "https://user@graph.microsoft.com",
+        ] {
+            assert!(!may(url), "{url}");
         }
     }
 

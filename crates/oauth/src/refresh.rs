@@ -5,7 +5,7 @@ use crate::{
     call::{CallError, ask, into_failure},
     exchange::{Resource, TokenSet},
 };
-use domain::{Failure, Secret};
+use domain::{Failure, FailureClass, Secret};
 use oauth2::{RefreshToken, Scope};
 
 impl Microsoft {
@@ -33,7 +33,28 @@ impl Microsoft {
                         .map_err(into_failure)
                 }
             })
-            .await?;
-        TokenSet::from_answer(&answer, resource)
+            .await
+            .map_err(|failure| about(resource, failure))?;
+        TokenSet::from_answer(&answer, resource).map_err(|failure| about(resource, failure))
+    }
+}
+
+/// That Graph was not consented to, or wants a second factor of its own, says nothing about reading the mailbox and sending by SMTP, which the same refresh token serves. Personal
+/// accounts are told so as an invalid grant of which only the words say what is missing.
+fn about(resource: Resource, failure: Failure) -> Failure {
+    let names_a_scope = failure.server_said.as_deref().is_some_and(|said| said.contains("scopes requested"));
+    let missing = match failure.class {
+        FailureClass::ConsentRequired
+        | FailureClass::AdminConsentRequired
+        | FailureClass::InteractionRequired
+        | FailureClass::ScopesMissing => true,
+        FailureClass::GrantExpired => names_a_scope,
+        _ => false,
+    };
+    match resource {
+        Resource::Graph | Resource::GraphShared if missing => {
+            Failure { class: FailureClass::GraphConsentMissing, ..failure }
+        }
+        Resource::Outlook | Resource::Graph | Resource::GraphShared => failure,
     }
 }

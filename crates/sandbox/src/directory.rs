@@ -68,6 +68,8 @@ pub struct TenantUser {
     pub rewrites_message_id: bool,
     /// `Set-Mailbox -MessageCopyForSMTPClientSubmissionEnabled`.
     pub keeps_sent_copy: bool,
+    /// `Set-Mailbox -MessageCopyForSentAsEnabled`, of the mailbox that others send as: it gets a copy, too, of what they hand in. Off by default.
+    pub keeps_sent_as_copy: bool,
     /// Exchange names the folder in the mailbox's language: `Sent Items`, `Gesendete Elemente`, `Éléments envoyés` …
     pub sent_folder: String,
 }
@@ -93,6 +95,7 @@ impl TenantUser {
             send_as: Vec::new(),
             rewrites_message_id: false,
             keeps_sent_copy: true,
+            keeps_sent_as_copy: false,
             sent_folder: "Sent Items".into(),
         }
     }

@@ -44,6 +44,19 @@ pub enum Event {
         message_id: String,
         stored_message_id: String,
     },
+    /// A call of Graph, as `POST /v1.0/me/messages/{id}/send`, and the status that was answered; 0: no answer.
+    GraphCalled {
+        user: Option<String>,
+        call: String,
+        status: u16,
+    },
+    /// Graph took a mail for delivery.
+    GraphAccepted {
+        mailbox: String,
+        to: Vec<String>,
+        message_id: String,
+        stored_message_id: String,
+    },
     /// A mail was refused after its data.
     SmtpRefused {
         from: String,

@@ -1,4 +1,4 @@
-//! A local Microsoft: sign-in, tokens, keys, IMAP, SMTP submission, and a page on which one plays the customer.
+//! A local Microsoft: sign-in, tokens, keys, IMAP, SMTP submission, the mail half of Graph, and a page on which one plays the customer.
 //!
 //! An independent oracle. It shares no code with what it is used to try out: its parsers, its signer and its mailboxes
 //! are its own, and each behaviour cites Microsoft's documentation, an RFC, or what users of the servers have posted.
@@ -13,6 +13,7 @@ mod customer_page;
 mod directory;
 mod entra;
 mod faults;
+mod graph;
 mod html;
 mod imap;
 mod journal;
@@ -34,8 +35,8 @@ pub use browser::{Answer, SignInError, SignedIn};
 pub use config::{NdrLanguage, SandboxConfig, UnknownRecipients};
 pub use directory::{CONTOSO, FABRIKAM, PERSONAL_TENANT, Tenant, TenantUser, predefined_tenants, predefined_users};
 pub use faults::{
-    Armed, Endpoint, EndpointFault, Fault, Faults, IdTokenFault, ImapFault, KeysFault, SignInFault, SmtpFault,
-    SmtpPoint, TokenFault,
+    Armed, Endpoint, EndpointFault, Fault, Faults, GraphFault, GraphPoint, IdTokenFault, ImapFault, KeysFault,
+    SignInFault, SmtpFault, SmtpPoint, TokenFault,
 };
 pub use journal::Event;
 pub use mailbox::{FolderInfo, INBOX, Mailbox, StoredMail};
@@ -114,6 +115,11 @@ impl Sandbox {
     /// What stands for `https://login.microsoftonline.com`, without a slash at the end.
     pub fn login_url(&self) -> String {
         format!("http://{}", self.login)
+    }
+
+    /// What stands for `https://graph.microsoft.com`, without a slash at the end. The sign-in service's listener serves it too.
+    pub fn graph_url(&self) -> String {
+        self.login_url()
     }
 
     /// The page on which one writes as a customer and reads what came back.
@@ -259,6 +265,11 @@ impl Sandbox {
     /// An access token for a mailbox without any sign-in, for tests that only need the mail servers.
     pub fn mint_access_token(&self, user: &str) -> Option<String> {
         self.state.mint_access_token(user)
+    }
+
+    /// As [`Sandbox::mint_access_token`], for these scopes, in full (`https://graph.microsoft.com/Mail.Send`).
+    pub fn mint_token_for(&self, user: &str, scopes: &[&str]) -> Option<String> {
+        self.state.mint_token_for(user, scopes)
     }
 
     /// Every authorization code and every access, refresh and id token that was handed out so far, so that a test can look for them

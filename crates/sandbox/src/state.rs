@@ -18,6 +18,7 @@ use crate::entra::grants::Grants;
 use crate::entra::id_token;
 use crate::entra::keys::Keys;
 use crate::faults::Faults;
+use crate::graph::Items;
 use crate::journal::Journal;
 use crate::mailbox::{Mailbox, Mailboxes};
 use crate::smtp::Submissions;
@@ -34,6 +35,8 @@ pub(crate) struct State {
     pub(crate) flows: Flows,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) submissions: Submissions,
+    /// What Graph knows by an id.
+    pub(crate) items: Items,
     pub(crate) tasks: TaskTracker,
     /// The whole sandbox ends.
     pub(crate) ended: CancellationToken,
@@ -58,6 +61,8 @@ pub(crate) enum Server {
     Smtp,
     /// Of the connections of SMTP, those over which a mail is being handed over: from MAIL FROM to the answer to its end.
     Handing,
+    /// Requests of Graph, by mailbox.
+    Graph,
 }
 
 impl State {
@@ -73,6 +78,7 @@ impl State {
             flows: Flows::default(),
             mailboxes: Mailboxes::new(clock.clone()),
             submissions: Submissions::default(),
+            items: Items::default(),
             tasks: TaskTracker::new(),
             directory: Mutex::new(Directory { tenants: config.tenants.clone(), users: Vec::new() }),
             redirect_uris: Mutex::new(config.redirect_uris.clone()),
@@ -166,8 +172,14 @@ impl State {
     }
 
     pub(crate) fn mint_access_token(&self, user: &str) -> Option<String> {
+        self.mint_token_for(
+            user,
+            &["https://outlook.office.com/IMAP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send"],
+        )
+    }
+
+    pub(crate) fn mint_token_for(&self, user: &str, scopes: &[&str]) -> Option<String> {
         let user = self.directory().user(user).cloned()?;
-        let scopes = ["https://outlook.office.com/IMAP.AccessAsUser.All", "https://outlook.office.com/SMTP.Send"];
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let expires_at = self.clock.now() + i64::from(self.config.token_lifetime_seconds.unwrap_or(3600));
         Some(id_token::access_token_for(self, &user, scopes, expires_at))

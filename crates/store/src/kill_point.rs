@@ -26,6 +26,8 @@ pub enum KillPoint {
     Sending,
     /// Who of the recipients was refused is committed, and DATA was not said.
     RefusalsWritten,
+    /// The id of a draft is committed, and it was not sent. Microsoft Graph.
+    DraftKept,
     /// The server took the mail, and nothing is written.
     Answered,
     /// New tokens came, and the old ones are stored.
@@ -47,7 +49,7 @@ pub enum KillPoint {
 }
 
 impl KillPoint {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Fetched,
         Self::RawStored,
         Self::Ingesting,
@@ -56,6 +58,7 @@ impl KillPoint {
         Self::Claimed,
         Self::Sending,
         Self::RefusalsWritten,
+        Self::DraftKept,
         Self::Answered,
         Self::TokenAnswered,
         Self::GrantRefused,
@@ -77,6 +80,7 @@ impl KillPoint {
             Self::Claimed => "claimed",
             Self::Sending => "sending",
             Self::RefusalsWritten => "refusals_written",
+            Self::DraftKept => "draft_kept",
             Self::Answered => "answered",
             Self::TokenAnswered => "token_answered",
             Self::GrantRefused => "grant_refused",

@@ -94,6 +94,10 @@ impl ApiClient {
         self.call("PATCH", path, Some(body)).await?.ok().with_context(|| format!("PATCH {path}"))
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.call("PUT", path, Some(body)).await?.ok().with_context(|| format!("PUT {path}"))
+    }
+
     pub async fn delete(&self, path: &str) -> Result<Value> {
         self.call("DELETE", path, None).await?.ok().with_context(|| format!("DELETE {path}"))
     }

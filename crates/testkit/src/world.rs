@@ -130,6 +130,7 @@ impl World {
             ("AZURE_APP_ID", sandbox.client_id().to_owned()),
             ("AZURE_APP_SECRET", sandbox.client_secret().to_owned()),
             ("MICROSOFT_LOGIN_URL", sandbox.login_url()),
+            ("MICROSOFT_GRAPH_URL", sandbox.graph_url()),
             ("MICROSOFT_IMAP", format!("127.0.0.1:{imap}")),
             ("MICROSOFT_SMTP", format!("127.0.0.1:{smtp}")),
             ("EXTRA_CA_FILE", ca.display().to_string()),

@@ -3,7 +3,7 @@
 //! Passwords are never shown: `imap_password` and `smtp_password` are there for clients that expect them, and are always null.
 
 use crate::health::{Health, ImportProgress, needs_reauthorization};
-use crate::words::SenderNameType;
+use crate::words::{SendTransport, SenderNameType};
 use crate::{JsonObject, conversation::CHANNEL_TYPE};
 use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
@@ -104,6 +104,9 @@ pub struct Inbox {
     /// How fast the mailbox may send. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub sending_limits: Option<SendingLimits>,
+    /// Through what mail leaves. Our addition.
+    #[oai(skip_serializing_if_is_none)]
+    pub send_transport: Option<SendTransport>,
     /// How far the import of the past has come. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub import: Option<ImportProgress>,
@@ -161,6 +164,7 @@ impl Inbox {
             fetch_health: None,
             send_health: None,
             sending_limits: None,
+            send_transport: None,
             import: None,
         }
     }
@@ -190,6 +194,7 @@ impl Inbox {
             fetch_health: Some((&channel.fetch_health).into()),
             send_health: Some((&channel.send_health).into()),
             sending_limits: Some(SendingLimits::of(channel)),
+            send_transport: Some(channel.send_transport.into()),
             import: Some((&channel.import).into()),
             ..Self::for_member(inbox)
         }
@@ -235,6 +240,12 @@ impl From<AgreedSendingLimits> for domain::channel::SendingLimits {
             recipients_per_day: number(agreed.recipients_per_day),
         }
     }
+}
+
+/// Through what the mailbox is to send.
+#[derive(Clone, Debug, Object)]
+pub struct SendTransportChange {
+    pub send_transport: SendTransport,
 }
 
 /// What an administrator may change. Absent leaves as it is; null clears where that makes sense.

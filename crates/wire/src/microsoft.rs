@@ -1,5 +1,6 @@
 //! Connecting a mailbox through "Sign in with Microsoft".
 
+use crate::words::SendTransport;
 use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
 
@@ -16,6 +17,9 @@ pub struct MicrosoftAuthorization {
     /// A shared mailbox to open, where it is not the one of whoever signs in. They need Full Access to it, and Send As to answer from it.
     #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 320))]
     pub mailbox: Option<String>,
+    /// `graph`: the mailbox is to send through Microsoft Graph, and the person is asked to consent to that as well. Absent: as the inbox sends,
+    /// a new one by SMTP.
+    pub send_transport: Option<SendTransport>,
 }
 
 /// Another mailbox that is opened with the permission that an inbox has.

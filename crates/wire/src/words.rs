@@ -33,6 +33,8 @@ mirror! {
     Priority = domain::conversation::Priority { Low, Medium, High, Urgent }
     /// How the From header names us: "Ada from Contoso" or "Contoso".
     SenderNameType = domain::inbox::SenderNameType { Friendly, Professional }
+    /// Through what a mailbox's mail leaves: `smtp`, or `graph` (Microsoft Graph) where authenticated SMTP is switched off.
+    SendTransport = domain::channel::SendTransport { Smtp, Graph }
     FileType = domain::message::FileType { Image, Audio, Video, File }
     /// `outcome_unknown`: the connection was lost after the message was handed over.
     DeliveryState = domain::message::DeliveryState { Queued, Sending, Sent, OutcomeUnknown, Failed, Bounced }

@@ -140,6 +140,7 @@ fn inbox() -> Inbox {
             mailbox_address: address.clone(),
             from_address: address,
             smtp_user: "support@contoso.example".into(),
+            send_transport: domain::channel::SendTransport::Smtp,
             fetch_health: Health::default().worked(NOW),
             send_health: Health::default().failed(FailureClass::SmtpAuthDisabled.into(), NOW, None),
             sending_limits: domain::channel::SendingLimits::default(),

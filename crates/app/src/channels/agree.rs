@@ -150,6 +150,7 @@ pub async fn agree(app: &App, link_token: &str) -> Result<Agreed, LinkPageError>
                 email: hint(&scope, &link).await?,
                 mailbox: link.mailbox.clone(),
                 connect_link: Some(link.id),
+                send_transport: None,
                 handshake,
                 link_hash: TokenHash::of(&token),
                 browser: Some(browser),

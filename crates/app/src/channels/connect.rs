@@ -8,10 +8,10 @@ use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
 use crate::App;
 use crate::accounts::Member;
 use domain::account::AccountStatus;
-use domain::channel::{EmailChannel, Provider};
+use domain::channel::{EmailChannel, Provider, SendTransport};
 use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, OauthAppId};
-use oauth::{AuthorizeRequest, PkceVerifier, Prompt, random_token};
-use store::{ConnectionPurpose, NewConnection, StateRefusal, StoreError, TokenHash};
+use oauth::{AuthorizeRequest, PkceVerifier, Prompt, Resource, random_token};
+use store::{ConnectionPurpose, LinkProof, NewConnection, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,8 @@ pub struct Begin {
     pub oauth_app_id: Option<Option<OauthAppId>>,
     /// The mailbox to open, where it is not the one of whoever signs in: a shared one.
     pub mailbox: Option<String>,
+    /// Through what the mailbox is to send; `None`: as the inbox does, a new one by SMTP.
+    pub send_transport: Option<SendTransport>,
 }
 
 #[derive(Clone)]
@@ -113,6 +115,7 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
                 email,
                 mailbox,
                 connect_link: None,
+                send_transport: ask.send_transport,
                 handshake,
                 link_hash: TokenHash::of(&link_token),
                 browser: None,
@@ -190,8 +193,24 @@ pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -
         pkce_verifier,
         login_hint: proof.connection.email.clone(),
         prompt: Prompt::SelectAccount,
+        also: beside_the_mailbox(&proof).await?,
     });
     Ok(OpenedLink { redirect, cookie: attempt::cookie(app, &state, value) })
+}
+
+/// What is consented to along with the mailbox: sending through Graph, where that is asked for or is how the inbox sends.
+async fn beside_the_mailbox(proof: &LinkProof) -> Result<Option<Resource>, StoreError> {
+    let connection = &proof.connection;
+    let channel = match connection.inbox_id {
+        Some(inbox) => proof.scope.inbox(inbox).await?.map(|inbox| inbox.channel),
+        None => None,
+    };
+    let now = channel.as_ref().map(|channel| channel.send_transport);
+    Ok(match connection.send_transport.or(now).unwrap_or_default() {
+        SendTransport::Smtp => None,
+        SendTransport::Graph if channel.is_some_and(|channel| channel.is_anothers()) => Some(Resource::GraphShared),
+        SendTransport::Graph => Some(Resource::Graph),
+    })
 }
 
 /// A refusal as a person is told it.

@@ -5,8 +5,9 @@
 
 use super::access::Mailbox;
 use super::refresh;
+use super::sending::{Sender, probe_graph};
 use crate::App;
-use domain::channel::{EmailChannel, Service};
+use domain::channel::{EmailChannel, SendTransport, Service};
 use domain::{ChannelId, EmailAddress, Failure, FailureClass, GrantId, Secret};
 use mail::imap::{self, ImapLogin};
 use mail::smtp::{self, SmtpLogin};
@@ -61,6 +62,7 @@ pub(super) struct Proved {
     pub(super) service: Service,
     pub(super) mailbox: EmailAddress,
     pub(super) from: EmailAddress,
+    pub(super) transport: SendTransport,
     pub(super) sending: Result<(), Failure>,
 }
 
@@ -92,11 +94,29 @@ pub(super) async fn examine(
     let is_own = mailbox.same_as(&signed_in);
     let place = Mailbox { service, is_shared: !is_own };
     let smtp = app.settings().smtp_of(service);
+    let now = existing.as_ref().map(|channel| channel.send_transport);
+    let transport = connection.send_transport.or(now).unwrap_or_default();
+    // Graph says only when something is sent whether an address may stand in From; one's own may.
+    let from = if transport == SendTransport::Graph && existing.is_none() { mailbox.clone() } else { from };
     let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;
-    let (reading, sending) = tokio::join!(
-        within_patience(read_inbox(app, &mailbox, &token)),
-        within_patience(submit(app, smtp, &principal, &from, &token)),
-    );
+    let sending = async {
+        match transport {
+            SendTransport::Smtp => submit(app, smtp, &principal, &from, &token).await,
+            SendTransport::Graph => {
+                let sender = Sender {
+                    grant,
+                    service,
+                    principal: &principal,
+                    mailbox: &mailbox,
+                    from: &from,
+                    smtp_user: &principal,
+                };
+                probe_graph(app, scope, &sender).await
+            }
+        }
+    };
+    let (reading, sending) =
+        tokio::join!(within_patience(read_inbox(app, &mailbox, &token)), within_patience(Box::pin(sending)));
     reading.map_err(|failure| place.unread(failure))?;
     let (from, sending) = match sending {
         // The address that was proposed is not the mailbox's after all; the one that signed in may be.
@@ -118,7 +138,7 @@ pub(super) async fn examine(
         return Err(busy.clone().into());
     }
     let sending = sending.map_err(|failure| place.unsent(failure));
-    Ok(Proved { existing: existing.map(Box::new), grant, principal, service, mailbox, from, sending })
+    Ok(Proved { existing: existing.map(Box::new), grant, principal, service, mailbox, from, transport, sending })
 }
 
 async fn within_patience<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

@@ -3,6 +3,7 @@
 //! The transitions are [`domain::channel::Health`]'s; here they are remembered, told, and asked for again by a person.
 
 use super::access::Mailbox;
+use super::sending::{Sender, probe};
 use super::{refresh, snapshot};
 use crate::accounts::Member;
 use crate::{App, Hint};
@@ -10,8 +11,6 @@ use domain::channel::{EmailChannel, Health, HealthState, ImportProgress, ImportS
 use domain::event::EventKind;
 use domain::inbox::Inbox;
 use domain::{ChannelId, Failure, InboxId, Timestamp};
-use mail::smtp::{SmtpLogin, probe};
-use oauth::Resource;
 use std::time::Duration;
 use store::{AccountScope, GrantStatus, OwedKind, OwedPriority, StoreError, Tx};
 
@@ -133,7 +132,7 @@ pub(super) async fn remember(
     Ok(())
 }
 
-async fn write(tx: &mut Tx, channel: &EmailChannel, part: Part, after: &Health) -> Result<(), StoreError> {
+pub(super) async fn write(tx: &mut Tx, channel: &EmailChannel, part: Part, after: &Health) -> Result<(), StoreError> {
     match part {
         Part::Fetch => tx.update_fetch_health(channel.id, after).await?,
         Part::Send => tx.update_send_health(channel.id, after).await?,
@@ -185,9 +184,6 @@ pub enum TryAgainError {
     Store(#[from] StoreError),
 }
 
-/// How long the mail server has. Waiting for a connection that we may open is none of its doing, and comes before.
-const PROBE_FOR: Duration = Duration::from_secs(30);
-
 /// The button. Fetching goes back to the mailbox's actor, and an import that was given up is taken up again; sending is probed here and
 /// now, because nobody else would before the next reply. Answers with the inbox as it is then.
 pub async fn try_again(app: &App, member: &Member, inbox: InboxId, part: Part) -> Result<Inbox, TryAgainError> {
@@ -224,7 +220,10 @@ pub(super) async fn try_again_in(
             app.wake(Hint::Owed);
         }
         Part::Send => {
-            let outcome = Box::pin(probe_sending(app, scope, &channel)).await;
+            let outcome = match Sender::of(&channel) {
+                Ok(sender) => Box::pin(probe(app, scope, &sender, channel.send_transport)).await,
+                Err(failure) => Err(failure),
+            };
             if matches!(&outcome, Err(failure) if failure.class == domain::FailureClass::HostBusy) {
                 // There was no connection to be had: nothing was asked, and what was known before is what is known.
                 let known = part.of(&channel);
@@ -242,20 +241,4 @@ pub(super) async fn try_again_in(
         }
     }
     scope.inbox(inbox).await?.ok_or(TryAgainError::NotFound)
-}
-
-async fn probe_sending(app: &App, scope: &AccountScope, channel: &EmailChannel) -> Result<(), Failure> {
-    let grant = channel.grant_id.ok_or(domain::FailureClass::ChannelRemoved)?;
-    let token = refresh::fresh_access_token(app, scope, grant, Resource::Outlook).await?;
-    let login =
-        SmtpLogin { endpoint: app.settings().smtp_of(channel.service).clone(), user: channel.smtp_user.clone(), token };
-    match tokio::time::timeout(
-        app.connector().slot_timeout() + PROBE_FOR,
-        probe(app.connector(), &login, Some(&channel.from_address)),
-    )
-    .await
-    {
-        Ok(outcome) => outcome,
-        Err(_) => Err(domain::FailureClass::TimedOut.into()),
-    }
 }

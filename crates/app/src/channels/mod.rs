@@ -2,8 +2,9 @@
 //!
 //! In the order of its life: [`connect`] makes a link and opens it, or [`links`] makes one for somebody without an account here, who
 //! [`agree`]s on its page; [`callback`] takes what Microsoft sends back, [`verify`] proves the
-//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`inboxes`] shows and changes it. On the
-//! way an administrator of the organisation may have to approve ([`consent`]), or one of the account to hand an inbox over ([`handover`]).
+//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`inboxes`] shows and changes it, and
+//! [`switch_send_transport`] sends another way. On the way an administrator of the organisation may have to approve ([`consent`]), or one of
+//! the account to hand an inbox over ([`handover`]).
 //!
 //! Identity is `(tid, oid)`; an address proves nothing, only the mail server does.
 
@@ -23,6 +24,8 @@ pub mod links;
 pub(crate) mod overdue;
 pub mod refresh;
 mod return_urls;
+mod send_transport;
+pub(crate) mod sending;
 mod settle;
 pub mod shared;
 pub mod snapshot;
@@ -34,6 +37,7 @@ pub use attempt::{BrowserCookie, CookieLookup};
 pub(crate) use examine::open_mailbox;
 pub use health::Part;
 pub use return_urls::ReturnUrls;
+pub use send_transport::{SwitchError, switch_send_transport};
 pub use status::{ConnectionStatusError, ConnectionView, connection_status};
 
 #[cfg(test)]

@@ -44,11 +44,12 @@ pub async fn fresh_access_token(
     grant: GrantId,
     resource: Resource,
 ) -> Result<Secret, Failure> {
-    let stored = scope.grant(grant).await.map_err(|e| store_failure(&e))?.ok_or(FailureClass::ChannelRemoved)?;
-    if app.now().since(stored.refreshed_at) < STILL_FRESH {
-        return access_token(app, scope, grant, resource).await;
-    }
-    let refused = stored.version;
+    // Each resource's token is as old as it is, whatever was refreshed for another one meanwhile.
+    let stored = scope.access_token(grant, resource_key(resource)).await.map_err(|e| store_failure(&e))?;
+    let refused = match stored {
+        Some(token) if app.now().since(token.stored_at) >= STILL_FRESH => token.version,
+        Some(_) | None => return access_token(app, scope, grant, resource).await,
+    };
     let wanted = move |token: &AccessToken, now: Timestamp| {
         token.version > refused && token.expires_at >= now.plus(LEAST_LIFE_LEFT)
     };
@@ -140,6 +141,7 @@ async fn refresh(
                 access_token: tokens.access_token.clone(),
                 expires_at: asked_at.plus(tokens.expires_in),
                 refresh_token: tokens.refresh_token,
+                scopes: tokens.scope,
             };
             let stored = scope.store_refreshed(claim, &refreshed).await;
             app.changed();
@@ -153,7 +155,7 @@ async fn refresh(
             Ok(Refreshed::Token(tokens.access_token))
         }
         Err(failure) => {
-            let outdated = refused(app, scope, claim, &failure).await;
+            let outdated = refused(app, scope, claim, resource, &failure).await;
             app.changed();
             if outdated { Ok(Refreshed::SignedInMeanwhile) } else { Err(failure) }
         }
@@ -161,7 +163,7 @@ async fn refresh(
 }
 
 /// `true`: somebody has signed in again since, or the grant is gone; nobody is told of this refusal.
-async fn refused(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure: &Failure) -> bool {
+async fn refused(app: &App, scope: &AccountScope, claim: &RefreshClaim, resource: Resource, failure: &Failure) -> bool {
     tracing::warn!(
         account.id = %scope.account_id(), grant.id = %claim.grant_id, %failure,
         correlation.id = failure.correlation_id.as_deref(), "a refresh was refused"
@@ -179,6 +181,8 @@ async fn refused(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure:
     } else {
         give_back(scope, claim).await;
         match (failure.class.retry(), failure.class.actor()) {
+            // What keeps us from Graph need not keep us from the mailbox; whoever asked says so of sending.
+            _ if resource != Resource::Outlook => Ok(false),
             (Retry::Never, Actor::TenantAdmin) => blocked(app, scope, claim, failure).await,
             _ => Ok(false),
         }
@@ -199,10 +203,12 @@ async fn blocked(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure:
 }
 
 /// Only the person themselves can give a new permission. What an administrator changes may make the old one work again; and a mail
-/// server that may not be contacted says nothing about a permission.
+/// server that may not be contacted says nothing about a permission, nor does a further one that was never given.
 pub(super) fn ends_the_grant(failure: &Failure) -> bool {
     let class = failure.class;
-    class != FailureClass::HostForbidden && class.retry() == Retry::Never && class.actor() == Actor::Owner
+    !matches!(class, FailureClass::HostForbidden | FailureClass::GraphConsentMissing)
+        && class.retry() == Retry::Never
+        && class.actor() == Actor::Owner
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

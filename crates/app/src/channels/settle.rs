@@ -24,6 +24,8 @@ const CLOCKS_AGREE: Duration = Duration::from_secs(1);
 pub(super) const fn resource_key(resource: Resource) -> &'static str {
     match resource {
         Resource::Outlook => "outlook",
+        Resource::Graph => "graph",
+        Resource::GraphShared => "graph_shared",
     }
 }
 

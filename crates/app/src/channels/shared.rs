@@ -72,6 +72,7 @@ pub async fn connect(
         email: Some(channel.principal.clone()),
         mailbox: Some(mailbox.as_str().to_owned()),
         connect_link: None,
+        send_transport: None,
         handshake,
         link_hash: TokenHash::of(&link_token),
         browser: None,

@@ -132,6 +132,7 @@ async fn conclude(
             (inbox.id, inbox.channel.id)
         }
     };
+    tx.set_send_transport(channel_id, proved.transport).await?;
     tx.rename_grant(proved.grant, &proved.principal).await?;
     let change = ConnectionChange {
         status: Some(ConnectionStatus::Connected),

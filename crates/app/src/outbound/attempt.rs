@@ -10,16 +10,17 @@ use super::handing::{Handed, hand_over};
 use super::patience::{is_too_old, wait_after};
 use super::sessions::{self, SignedIn};
 use super::settle::{self, Settled};
-use super::{ids, line, reconcile};
+use super::{by_graph, ids, line, reconcile};
 use crate::stopwatch::Stopwatch;
 use crate::{App, channels, jobs};
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, SendTransport};
 use domain::inbox::Inbox;
 use domain::message::{DeliveryState, Message, RefusedRecipient};
 use domain::{ChannelId, EmailAddress, Failure, FailureClass, Retry};
+use mail::graph::Client;
 use mail::smtp::{NotAddressed, SendOutcome};
 use std::time::Duration;
-use store::{ClaimedWork, DeliveryRecord, KillPoint, StoreError, Submission};
+use store::{ClaimedWork, DeliveryRecord, Handover, KillPoint, StoreError, Submission};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -53,8 +54,12 @@ pub(super) async fn attempt(
             return Ok(Attempted::OVER);
         }
     };
-    let mut signed_in = match sessions::open(app, work, channel).await {
-        Ok(signed_in) => signed_in,
+    let opened = match channel.send_transport {
+        SendTransport::Smtp => sessions::open(app, work, channel).await.map(Opened::Smtp),
+        SendTransport::Graph => by_graph::open(app, work, channel).await.map(Opened::Graph),
+    };
+    let opened = match opened {
+        Ok(opened) => opened,
         Err(failure) if failure.class == FailureClass::HostBusy => {
             // Nothing is known to be wrong with the mailbox.
             let in_line = Settled::InLine { failure, wait: jobs::UNTIL_SLOT, ask_in: jobs::UNTIL_SLOT, pause: None };
@@ -67,37 +72,83 @@ pub(super) async fn attempt(
         }
     };
     let begun = Stopwatch::start(app);
-    let (record, counted) = match begin(work, channel.id, &record, &mail).await {
+    let handover = match (channel.send_transport, &record.handover) {
+        (SendTransport::Smtp, _) => Handover::Smtp,
+        (SendTransport::Graph, Handover::Smtp) => Handover::Graph { draft: None },
+        // A draft leaves once at most, so one that is there is the one to be sent.
+        (SendTransport::Graph, known @ Handover::Graph { .. }) => known.clone(),
+    };
+    let left_behind = record.handover == Handover::Graph { draft: None };
+    let (record, counted) = match begin(work, channel.id, &record, &mail, &handover).await {
         Ok(Begun::Sending(record, counted)) => (record, counted),
         // A person cancelled it while we signed in.
         Ok(Begun::Not(state)) => {
-            signed_in.quit().await;
+            opened.quit().await;
             not_queued(app, work, id, state).await?;
             return Ok(Attempted::OVER);
         }
         Err(error) => {
-            signed_in.quit().await;
+            opened.quit().await;
             return Err(error);
         }
     };
     info!(delivery.id = %id, attempts = record.delivery.attempts, "handing a message to the mail server");
     app.passes(KillPoint::Sending);
-    let handed =
-        hand_over(app, work, &mut signed_in.session, &channel.from_address, &record, &mail.bytes, begun, stop).await?;
+    match opened {
+        Opened::Smtp(mut signed_in) => {
+            let session = &mut signed_in.session;
+            let from = &channel.from_address;
+            let handed = hand_over(app, work, session, from, &record, &mail.bytes, begun, stop).await?;
+            after(app, work, channel, &record, counted, handed, Some(signed_in)).await
+        }
+        Opened::Graph(client) => {
+            let mail = by_graph::Mail { bytes: &mail.bytes, left_behind };
+            let handed = by_graph::hand_over(app, work, channel, client, &record, mail, stop).await?;
+            after(app, work, channel, &record, counted, handed, None).await
+        }
+    }
+}
+
+/// What became of it is written, and what it was said over is kept or ended.
+async fn after(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    counted: Submission,
+    handed: Handed,
+    signed_in: Option<SignedIn>,
+) -> Result<Attempted, StoreError> {
     if matches!(&handed, Handed::NotAddressed(NotAddressed { named: false, .. }) | Handed::Withdrawn) {
         uncount(work, &counted).await;
     }
     let (taken, broken) = (handed.is_taken(), matches!(&handed, Handed::Broken(..)));
-    let written = ended(app, work, channel, &record, handed).await;
+    let written = ended(app, work, channel, record, handed).await;
     // Here the database had failed. Where what became of the mail is written, it is there again.
     if broken && written.is_ok() {
         uncount(work, &counted).await;
     }
+    let Some(mut signed_in) = signed_in else { return written.map(|()| Attempted::OVER) };
     if taken && written.is_ok() && signed_in.took_a_mail() {
         return Ok(Attempted { session: Some(signed_in), next: true });
     }
     signed_in.quit().await;
     written.map(|()| Attempted::OVER)
+}
+
+/// Through what the mail leaves.
+enum Opened {
+    Smtp(SignedIn),
+    Graph(Client),
+}
+
+impl Opened {
+    async fn quit(self) {
+        match self {
+            Self::Smtp(signed_in) => signed_in.quit().await,
+            Self::Graph(_) => {}
+        }
+    }
 }
 
 enum Begun {
@@ -114,6 +165,7 @@ async fn begin(
     channel: ChannelId,
     known: &DeliveryRecord,
     mail: &Composed,
+    handover: &Handover,
 ) -> Result<Begun, StoreError> {
     let staged = if mail.is_new { Some(work.scope.stage_bytes(mail.bytes.clone()).await?) } else { None };
     let mut tx = work.scope.begin().await?;
@@ -122,7 +174,7 @@ async fn begin(
         None => None,
     };
     // The mail was built for this id, and is not sent under another.
-    let begun = tx.begin_delivery(known.delivery.id, &known.message_id_header, kept).await?;
+    let begun = tx.begin_delivery(known.delivery.id, &known.message_id_header, kept, handover).await?;
     let Some(record) = begun else {
         let state = tx.lock_delivery(known.delivery.id).await?.map(|record| record.delivery.state);
         tx.extend_work(work, jobs::LEASE).await?;
@@ -282,6 +334,9 @@ fn meets_every_message(failure: &Failure) -> bool {
     matches!(
         failure.class,
         FailureClass::SmtpAuthDisabled
+            | FailureClass::GraphConsentMissing
+            | FailureClass::GraphAccessDenied
+            | FailureClass::MailboxNotConnected
             | FailureClass::SenderBlocked
             | FailureClass::SenderNotAllowed
             | FailureClass::SendingRefused

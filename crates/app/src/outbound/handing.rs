@@ -93,7 +93,7 @@ pub(super) async fn hand_over(
     })
 }
 
-async fn too_late(stop: &CancellationToken) {
+pub(super) async fn too_late(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(SAID_WITHIN).await;
 }

@@ -9,7 +9,7 @@ use domain::channel::EmailChannel;
 use domain::event::EventKind;
 use mail::message_token;
 use serde_json::Value;
-use store::{AccountScope, ClaimedWork, DeliveryRecord, MessageChange, MessageIdOrigin, StoreError};
+use store::{AccountScope, ClaimedWork, DeliveryRecord, Handover, MessageChange, MessageIdOrigin, StoreError};
 
 /// A new one that carries the conversation's signed token.
 pub(super) async fn make(
@@ -50,6 +50,7 @@ pub(super) async fn unused(
     record.message_id_header.clone_from(&id);
     record.rewritten_message_id = None;
     record.composed_blob_id = None;
+    record.handover = Handover::Smtp;
     record.looks = 0;
     record.delivery.recipients.renew();
     tx.update_delivery(&record).await?;

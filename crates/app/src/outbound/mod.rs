@@ -5,7 +5,7 @@
 //! - [`draft`]: what an agent may send, checked. Pure.
 //! - [`envelope`]: who gets it and what it refers to.
 //! - [`deliver`]: may it leave, and is it its turn? [`attempt`]: one attempt. [`handing`]: the mail given to
-//!   the server.
+//!   the server. [`by_graph`]: the same through Microsoft Graph.
 //! - [`line`]: how messages of one mailbox wait for their turn, and the mailbox for better times. [`pace`]: how long.
 //! - [`sessions`]: the server's sessions, kept for the next message. [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
 //! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
@@ -17,6 +17,7 @@
 
 mod answering;
 mod attempt;
+mod by_graph;
 mod composing;
 pub mod decide;
 pub mod deliver;

@@ -2,8 +2,9 @@
 //!
 //! The mail is looked for in Sent, under our Message-ID and under the one the provider may have given it. Found: it was sent. Not found
 //! proves nothing, because copies come late or not at all; after some looks it is sent again with the same Message-ID where the
-//! provider swallows a second copy, and else waits for a person.
+//! provider swallows a second copy, and else waits for a person. What left through Graph is decided by its draft ([`super::by_graph`]).
 
+use super::by_graph::{self, Looked};
 use super::patience::is_too_old;
 use super::settle::{self, Settled};
 use crate::inbound::MailboxError;
@@ -16,7 +17,7 @@ use domain::{DeliveryId, Failure, FailureClass};
 use mail::imap::Session;
 use mail::parse;
 use std::time::Duration;
-use store::{ClaimedWork, DeliveryRecord, StoreError};
+use store::{ClaimedWork, DeliveryRecord, Handover, StoreError};
 use tracing::{info, warn};
 
 /// What Outlook.com keeps of our Message-ID when it gives the mail another (docs/COMPATIBILITY.md).
@@ -24,8 +25,8 @@ const ORIGINAL_ID: &str = "X-Microsoft-Original-Message-ID";
 /// Copies read in one look: there is one, or by accident two.
 const COPIES_READ: usize = 3;
 /// How soon to look again when the mailbox could not be opened.
-const UNTIL_OPENED: Duration = Duration::from_secs(60);
-const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+pub(super) const UNTIL_OPENED: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The delivery's outcome is unknown from here on, and somebody owes a look.
 pub(super) async fn begin(app: &App, work: &ClaimedWork, id: DeliveryId, failure: Failure) -> Result<(), StoreError> {
@@ -55,6 +56,12 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
     let Some(channel) = channel else {
         return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
     };
+    if let Handover::Graph { draft } = &record.handover {
+        match by_graph::look(app, work, &channel, &record, draft.clone(), &failure).await? {
+            Looked::Decided => return Ok(()),
+            Looked::Gone => {}
+        }
+    }
     match look(app, work, &channel, &record).await {
         Ok(Some(found)) => {
             info!(delivery.id = %id, "the message was found in Sent");
@@ -106,7 +113,10 @@ async fn not_found(
     let settled = match plan.get(looks as usize) {
         Some(wait) => Settled::Unknown { failure, look_in: Some(*wait) },
         // Once, and never again by itself: a server that always hangs up after the dot would otherwise be sent to for ever.
-        None if looks as usize == plan.len() && channel.provider.capabilities().dedupes_by_message_id => {
+        None if looks as usize == plan.len()
+            && channel.provider.capabilities().dedupes_by_message_id
+            && record.handover == Handover::Smtp =>
+        {
             info!(delivery.id = %id, looks, "not found in Sent: sending again with the same Message-ID");
             Settled::Queued { failure, refused: Vec::new(), wait: Some(Duration::ZERO) }
         }

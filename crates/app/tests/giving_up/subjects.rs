@@ -91,6 +91,7 @@ impl Subjects {
                     email: None,
                     mailbox: None,
                     connect_link: None,
+                    send_transport: None,
                     handshake: Handshake {
                         state: Secret::new("state"),
                         nonce: Secret::new("nonce"),

@@ -9,3 +9,4 @@ mod people;
 mod refresh;
 mod sending_sign_in;
 mod support;
+mod two_resources;

@@ -228,6 +228,7 @@ async fn a_process_that_dies_while_it_asks_for_a_token_is_waited_for_and_the_nex
     assert_eq!(stored.token, token);
     // Should it live after all, it changes nothing any more.
     let late = store::RefreshedTokens {
+        scopes: Vec::new(),
         resource: "outlook".to_owned(),
         access_token: Secret::new("late"),
         expires_at: world.app.now().plus(TWO_HOURS),

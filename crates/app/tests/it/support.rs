@@ -7,6 +7,7 @@ use app::channels::callback::{self, CallbackPage, CallbackQuery};
 use app::channels::connect::{self, Begin, OpenLinkError};
 use app::system::{SystemClock, SystemEntropy};
 use app::{App, AppParts, Environment, Hint, Settings, Wake};
+use domain::channel::SendTransport;
 use domain::{AccountId, Clock, ConnectionId, Entropy, InboxId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
 use oauth::{Credential as AppCredential, Microsoft, MicrosoftSettings};
@@ -119,7 +120,10 @@ pub async fn world() -> World {
         entropy,
         connector,
         microsoft: Some(microsoft),
-        settings: Settings::new(Environment::Development, frontend, imap, smtp),
+        settings: Settings {
+            graph_url: Url::parse(&sandbox.graph_url()).expect("a URL"),
+            ..Settings::new(Environment::Development, frontend, imap, smtp)
+        },
         wake: wake.clone(),
         shared_counts: None,
     });
@@ -196,6 +200,14 @@ impl World {
         let begun = connect::begin(&self.app, &self.admin().await, ask).await.expect("a link");
         let link = begun.url.rsplit('/').next().expect("a token").to_owned();
         Attempt { world: self, link, id: begun.connection_id, browser: Browser::default() }
+    }
+
+    /// As [`Self::connect`], for a mailbox that sends through Graph.
+    pub async fn connect_by_graph(&self, user: &str, inbox_id: Option<InboxId>) -> CallbackPage {
+        let ask = Begin { inbox_id, send_transport: Some(SendTransport::Graph), ..Begin::default() };
+        let attempt = self.begin_with(ask).await;
+        let url = attempt.sign_in(user).await;
+        attempt.come_back(&url, Some(&self.session().await)).await
     }
 
     /// All of it, in a browser with the administrator's session.

@@ -10,7 +10,7 @@ pub mod provider;
 use crate::{AccountId, ChannelId, EmailAddress, GrantId, InboxId, Timestamp};
 pub use connecting::{ConnectLinkStatus, ConnectionStatus};
 pub use health::{Health, HealthState};
-pub use provider::{Capabilities, Provider, SendingLimits, Service};
+pub use provider::{Capabilities, Provider, SendTransport, SendingLimits, Service};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub struct EmailChannel {
     pub from_address: EmailAddress,
     /// Who SMTP authenticates as.
     pub smtp_user: String,
+    /// Through what its mail leaves.
+    pub send_transport: SendTransport,
     pub fetch_health: Health,
     pub send_health: Health,
     pub sending_limits: SendingLimits,
@@ -46,6 +48,11 @@ impl EmailChannel {
     /// What this mailbox can do: its provider's capabilities, and what was agreed for it.
     pub fn capabilities(&self) -> Capabilities {
         self.provider.capabilities().with(self.sending_limits)
+    }
+
+    /// The mailbox is not that of the person who signed in: they were given access to it.
+    pub fn is_anothers(&self) -> bool {
+        EmailAddress::parse(&self.principal).is_none_or(|principal| !principal.same_as(&self.mailbox_address))
     }
 }
 

@@ -26,6 +26,8 @@ impl Provider {
             // Limits: "Improvements in SMTP authentication submission" and "Exchange Online limits" (Microsoft Learn).
             Self::Microsoft => Capabilities {
                 keeps_sent_copy: true,
+                copy_follows_smtp_user: true,
+                sends_by_graph: true,
                 dedupes_by_message_id: true,
                 smtp_connections: 1,
                 most_smtp_connections: 3,
@@ -64,6 +66,29 @@ impl Service {
     }
 }
 
+/// Through what a mailbox's mail leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendTransport {
+    #[default]
+    Smtp,
+    /// Microsoft Graph, where authenticated SMTP is switched off.
+    Graph,
+}
+
+impl SendTransport {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Graph => "graph",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Smtp, Self::Graph].into_iter().find(|transport| transport.as_str() == text)
+    }
+}
+
 /// How fast one mailbox may send where its owner has agreed something else with the provider. `None`: as the provider says of everybody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -77,6 +102,10 @@ pub struct SendingLimits {
 pub struct Capabilities {
     /// The provider stores a copy of what was submitted in Sent, so we never append one.
     pub keeps_sent_copy: bool,
+    /// That copy of what was submitted by SMTP is in the mailbox of whoever signed in, also when it was sent as another mailbox.
+    pub copy_follows_smtp_user: bool,
+    /// Mail can leave through Microsoft Graph instead of SMTP.
+    pub sends_by_graph: bool,
     /// A second submission with the same Message-ID is refused or swallowed, so sending again is safe.
     pub dedupes_by_message_id: bool,
     /// Connections over which we send from one mailbox at a time.

@@ -36,6 +36,6 @@ pub(super) fn one(mailbox: &Mailbox) -> Result<Address<'static>, ComposeError> {
 const MAX_ID_BYTES: usize = 900;
 
 /// An id without brackets that may stand in a header.
-pub(super) fn is_header_id(id: &str) -> bool {
+pub(crate) fn is_header_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'))
 }

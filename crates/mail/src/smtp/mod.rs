@@ -14,6 +14,7 @@ use domain::message::RefusedRecipient;
 use domain::{EmailAddress, Failure, Secret};
 use net::{Connector, Endpoint};
 pub use relay::{Mechanism, Password, Relay};
+pub(crate) use send::crlf_lines;
 pub use send::{Addressed, Written};
 pub use session::Session;
 use std::time::Duration;

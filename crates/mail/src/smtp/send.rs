@@ -249,7 +249,7 @@ fn unknown(cause: &Failure) -> Failure {
 
 /// CRLF line ends only, and one at the end: a bare line feed is refused by Exchange (5.6.11) and is a way to smuggle a second mail past
 /// servers that read it differently (CVE-2023-51764 and its like).
-fn crlf_lines(mail: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn crlf_lines(mail: &[u8]) -> Cow<'_, [u8]> {
     let clean = mail.ends_with(b"\r\n")
         && mail.iter().enumerate().all(|(at, byte)| match byte {
             b'\n' => at > 0 && mail[at - 1] == b'\r',

@@ -44,6 +44,7 @@ async fn the_browser_is_sent_with_pkce_nonce_and_every_scope() {
         pkce_verifier: verifier(),
         login_hint: Some("support@contoso.com".to_owned()),
         prompt: Prompt::default(),
+        also: None,
     });
     assert!(url.as_str().starts_with(&format!("{}/common/oauth2/v2.0/authorize?", fake.base)), "{url}");
     let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
@@ -61,6 +62,72 @@ async fn the_browser_is_sent_with_pkce_nonce_and_every_scope() {
         ("code_challenge", &s256(verifier().secret().expose())),
     ];
     assert_eq!(query, expected.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+}
+
+const GRAPH: &str = "https://graph.microsoft.com/Mail.Send https://graph.microsoft.com/Mail.ReadWrite";
+
+#[tokio::test]
+async fn sending_through_graph_is_consented_to_along_with_the_mailbox_and_fetched_by_itself() {
+    let fake = Fake::common().await;
+    let microsoft = fake.microsoft("common");
+    let scope = |also| {
+        let url = microsoft.authorize_url(&AuthorizeRequest {
+            state: "s".to_owned(),
+            nonce: "n".to_owned(),
+            pkce_verifier: verifier(),
+            login_hint: None,
+            prompt: Prompt::default(),
+            also,
+        });
+        url.query_pairs().find(|(name, _)| name == "scope").map(|(_, value)| value.into_owned()).expect("a scope")
+    };
+    assert_eq!(scope(Some(Resource::Graph)), format!("openid profile email offline_access {MAIL} {GRAPH}"));
+    assert!(
+        scope(Some(Resource::GraphShared)).ends_with(
+            "https://graph.microsoft.com/Mail.Send.Shared https://graph.microsoft.com/Mail.ReadWrite.Shared"
+        )
+    );
+    // A code is redeemed for one resource, whatever was consented to.
+    fake.token_answers(200, &[], &answer().to_string());
+    microsoft.redeem("the-code", &verifier()).await.expect("redeemed");
+    assert_eq!(form(&fake)["scope"], format!("openid profile email offline_access {MAIL}"));
+    let mut graph = answer();
+    graph["scope"] = json!(format!("openid profile email {GRAPH}"));
+    fake.token_answers(200, &[], &graph.to_string());
+    microsoft.refresh(&Secret::new("r"), Resource::Graph).await.expect("refreshed");
+    assert_eq!(form(&fake)["scope"], format!("openid profile email offline_access {GRAPH}"));
+}
+
+#[tokio::test]
+async fn graph_that_was_not_consented_to_is_no_word_about_the_mailbox() {
+    let fake = Fake::common().await;
+    let microsoft = fake.microsoft("common");
+    let refused = |error: Value| {
+        fake.token_answers(400, &[], &error.to_string());
+        async { microsoft.refresh(&Secret::new("r"), Resource::Graph).await.expect_err("refused").class }
+    };
+    let work = json!({"error": "invalid_grant", "suberror": "consent_required", "error_codes": [65001],
+        "error_description": "AADSTS65001: The user or administrator has not consented to use the application."});
+    assert_eq!(refused(work.clone()).await, FailureClass::GraphConsentMissing);
+    let personal = json!({"error": "invalid_grant", "error_codes": [70000],
+        "error_description": "AADSTS70000: The request was denied because one or more scopes requested are unauthorized or expired. The user must first sign in and grant the client application access to the requested scope."});
+    assert_eq!(refused(personal).await, FailureClass::GraphConsentMissing);
+    let approval = json!({"error": "invalid_grant", "error_codes": [90094], "error_description": "AADSTS90094: Admin consent is required."});
+    assert_eq!(refused(approval).await, FailureClass::GraphConsentMissing);
+    // What is wrong with the permission as a whole stays what it is.
+    let ended = json!({"error": "invalid_grant", "error_codes": [70000],
+        "error_description": "AADSTS70000: The user could not be authenticated as the grant is expired. The user must sign in again."});
+    assert_eq!(refused(ended).await, FailureClass::GrantExpired);
+    let revoked = json!({"error": "invalid_grant", "error_codes": [50173], "error_description": "AADSTS50173: The provided grant has expired due to it being revoked."});
+    assert_eq!(refused(revoked).await, FailureClass::GrantRevoked);
+    fake.token_answers(400, &[], &work.to_string());
+    let outlook = microsoft.refresh(&Secret::new("r"), Resource::Outlook).await.expect_err("refused");
+    assert_eq!(outlook.class, FailureClass::ConsentRequired);
+    let mut half = answer();
+    half["scope"] = json!("https://graph.microsoft.com/Mail.ReadWrite");
+    fake.token_answers(200, &[], &half.to_string());
+    let half = microsoft.refresh(&Secret::new("r"), Resource::Graph).await.expect_err("too little");
+    assert_eq!((half.class, half.detail.as_deref()), (FailureClass::GraphConsentMissing, Some("Mail.Send")));
 }
 
 fn s256(verifier: &str) -> String {

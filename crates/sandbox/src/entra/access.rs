@@ -1,7 +1,7 @@
 //! What an access token allows at the mail servers (Microsoft's documentation of IMAP and SMTP with OAuth).
 
 use super::grants::{AccessGrant, Principal};
-use super::scopes::{OUTLOOK, OUTLOOK_365};
+use super::scopes::{GRAPH, OUTLOOK, OUTLOOK_365};
 use crate::directory::TenantUser;
 use crate::state::State;
 
@@ -73,6 +73,19 @@ impl State {
         }
         let mailbox = Some(owner.address.clone());
         Ok(MailAccess { user: owner, mailbox, token: token.to_owned() })
+    }
+
+    /// Whom a live token for Graph speaks for, and its rights without their prefix. A token for another resource is none.
+    pub(crate) fn graph_user(&self, token: &str) -> Option<(TenantUser, Vec<String>)> {
+        let grant = self.grants.access(token).filter(|grant| grant.expires_at > self.clock.now())?;
+        let rights: Option<Vec<String>> = grant
+            .scopes
+            .iter()
+            .map(|scope| scope.strip_prefix(GRAPH).and_then(|name| name.strip_prefix('/')).map(str::to_owned))
+            .collect();
+        let Principal::User { tid, oid } = grant.principal else { return None };
+        let user = self.directory().user_by_id(&tid, &oid).filter(|user| !user.disabled).cloned()?;
+        Some((user, rights?))
     }
 
     /// A live grant for the mail servers, and the user it speaks for.

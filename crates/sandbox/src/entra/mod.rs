@@ -67,6 +67,9 @@ pub(crate) async fn serve_http(
 
 async fn handle(state: &Arc<State>, mut request: Request) -> Response {
     let path = request.uri().path().to_owned();
+    if path.starts_with("/v1.0/") || path.starts_with(crate::graph::UPLOADS) {
+        return crate::graph::handle(state, request).await;
+    }
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let method = request.method().clone();
     let asked = Parameters::of_query(&request);
@@ -104,7 +107,7 @@ async fn handle(state: &Arc<State>, mut request: Request) -> Response {
         [tenant, "v2.0", "adminconsent"] if get => admin_consent::ask(state, tenant, &asked, Purpose::AdminConsent),
         [tenant, "adminconsent"] if get => admin_consent::ask(state, tenant, &asked, Purpose::AdminConsentV1),
         [_, "oauth2", "v2.0", "logout"] if get => logout(state, &asked),
-        ["oidc", "userinfo"] | ["v1.0", "me"] if get || post => userinfo(state, &request, segments[0] == "v1.0"),
+        ["oidc", "userinfo"] if get || post => userinfo(state, &request),
         _ => answer(StatusCode::NOT_FOUND).finish(),
     }
 }
@@ -179,24 +182,14 @@ fn logout(state: &State, asked: &Parameters) -> Response {
     }
 }
 
-/// `userinfo` and Graph's `/me` want a token for Graph; one for Outlook is 401.
-fn userinfo(state: &State, request: &Request, graph_shape: bool) -> Response {
+/// `userinfo` wants a token for Graph; one for Outlook is 401.
+fn userinfo(state: &State, request: &Request) -> Response {
     let bearer = request.header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    let grant = bearer.and_then(|token| state.grants.access(token)).filter(|grant| {
-        grant.expires_at > state.clock.now() && grant.scopes.iter().all(|scope| scope.starts_with(scopes::GRAPH))
-    });
-    let user = grant.and_then(|grant| match grant.principal {
-        grants::Principal::User { tid, oid } => state.directory().user_by_id(&tid, &oid).cloned(),
-        grants::Principal::App { .. } => None,
-    });
-    let Some(user) = user else {
+    let Some((user, _)) = bearer.and_then(|token| state.graph_user(token)) else {
         let body = json!({"error": {"code": "InvalidAuthenticationToken", "message": "Access token validation failure. Invalid audience."}});
         return json_answer(StatusCode::UNAUTHORIZED, &body, &random_guid());
     };
-    let body = if graph_shape {
-        json!({"id": user.oid, "displayName": user.display_name, "mail": user.email, "userPrincipalName": user.address})
-    } else {
-        json!({"sub": user.subject_for(&state.config.client_id), "name": user.display_name, "email": user.email})
-    };
+    let body =
+        json!({"sub": user.subject_for(&state.config.client_id), "name": user.display_name, "email": user.email});
     json_answer(StatusCode::OK, &body, &random_guid())
 }

@@ -3,6 +3,7 @@
 //! A fault is a value. It is armed for a number of times or until cleared, for everybody or for one user, and is used
 //! up at the moment it shows; [`Faults::fired`] tells a test that its fault was really met.
 
+mod graph;
 mod identity;
 mod imap;
 mod smtp;
@@ -11,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+pub use graph::{GraphFault, GraphPoint};
 pub use identity::{Endpoint, EndpointFault, IdTokenFault, KeysFault, SignInFault, TokenFault};
 pub use imap::ImapFault;
 pub use smtp::{SmtpFault, SmtpPoint};
@@ -25,6 +27,7 @@ pub enum Fault {
     Keys(KeysFault),
     Imap(ImapFault),
     Smtp(SmtpFault),
+    Graph(GraphFault),
 }
 
 macro_rules! into_fault {
@@ -38,7 +41,7 @@ macro_rules! into_fault {
 }
 into_fault!(
     Endpoint from EndpointFault, SignIn from SignInFault, Token from TokenFault, IdToken from IdTokenFault,
-    Keys from KeysFault, Imap from ImapFault, Smtp from SmtpFault
+    Keys from KeysFault, Imap from ImapFault, Smtp from SmtpFault, Graph from GraphFault
 );
 
 /// A fault that waits for its moment.
@@ -136,6 +139,10 @@ impl Faults {
 
     pub(crate) fn take_smtp<T>(&self, user: Option<&str>, pick: impl Fn(&SmtpFault) -> Option<T>) -> Option<T> {
         self.take(user, |fault| if let Fault::Smtp(fault) = fault { pick(fault) } else { None })
+    }
+
+    pub(crate) fn take_graph<T>(&self, user: Option<&str>, pick: impl Fn(&GraphFault) -> Option<T>) -> Option<T> {
+        self.take(user, |fault| if let Fault::Graph(fault) = fault { pick(fault) } else { None })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::faults::{SmtpFault, SmtpPoint};
 use crate::journal::Event;
 use crate::state::State;
 
-pub(crate) use submission::Submissions;
+pub(crate) use submission::{Handed, Submissions, deliver, outlook_message_id, with_message_id, without_field};
 
 pub(crate) const HOST: &str = "SBX0000CA0018.namprd00.prod.outlook.com";
 pub(crate) const AUTH_REFUSED: &str = "535 5.7.3 Authentication unsuccessful [SBX0000CA0018.namprd00.prod.outlook.com]";

@@ -47,7 +47,8 @@ impl Submissions {
         None
     }
 
-    fn first_time(&self, user: &str, message_id: &str) -> bool {
+    /// `false`: a mail under this id was taken before.
+    pub(crate) fn first_time(&self, user: &str, message_id: &str) -> bool {
         let is_first = lock(&self.seen).insert((user.to_ascii_lowercase(), message_id.to_owned()));
         if !is_first {
             lock(&self.again).push(message_id.to_owned());
@@ -61,12 +62,12 @@ impl Submissions {
 }
 
 /// A mail as it was handed in.
-pub(super) struct Handed<'a> {
-    pub(super) user: &'a TenantUser,
-    pub(super) from: &'a str,
-    pub(super) recipients: &'a [String],
-    pub(super) mail: &'a [u8],
-    pub(super) bare_linefeeds: bool,
+pub(crate) struct Handed<'a> {
+    pub(crate) user: &'a TenantUser,
+    pub(crate) from: &'a str,
+    pub(crate) recipients: &'a [String],
+    pub(crate) mail: &'a [u8],
+    pub(crate) bare_linefeeds: bool,
 }
 
 /// Takes or refuses the mail, and answers the reply.
@@ -109,6 +110,12 @@ pub(super) fn submit(state: &State, handed: &Handed<'_>) -> String {
     if user.keeps_sent_copy {
         mailbox.append_with(&user.sent_folder, &stored, &["\\Seen"], None);
     }
+    // The copy is the one's who signed in; whoever was sent as has one only where that is switched on (Set-Mailbox, Microsoft Learn).
+    let author = Part::parse(handed.mail).field("From").and_then(first_address);
+    let sent_as = author.and_then(|author| state.directory().recipient(&author).cloned());
+    if let Some(sent_as) = sent_as.filter(|other| other.keeps_sent_as_copy && other.oid != user.oid) {
+        state.mailbox_of(&sent_as.address).append_with(&sent_as.sent_folder, &stored, &["\\Seen"], None);
+    }
     deliver(state, handed, &stored);
     if take(&SmtpFault::PlainAcceptance) {
         return "250 2.0.0 OK".to_owned();
@@ -139,13 +146,13 @@ fn objection(handed: &Handed<'_>) -> Option<String> {
 }
 
 /// `XX1PR01MB0000…@XX1PR01MB0000.namprd01.prod.outlook.com`.
-fn outlook_message_id() -> String {
+pub(crate) fn outlook_message_id() -> String {
     let unique = hex(&random_bytes(16)).to_ascii_uppercase();
     format!("SBX1PR01MB0001{unique}@SBX1PR01MB0001.namprd01.prod.outlook.com")
 }
 
 /// Replaces the Message-ID; the one the client chose survives in a field of its own.
-fn with_message_id(mail: &[u8], new: &str, original: Option<&str>) -> Vec<u8> {
+pub(crate) fn with_message_id(mail: &[u8], new: &str, original: Option<&str>) -> Vec<u8> {
     let mut replaced = format!("Message-ID:\r\n <{new}>\r\n").into_bytes();
     if let Some(original) = original {
         replaced.extend(format!("X-Microsoft-Original-Message-ID: <{original}>\r\n").bytes());
@@ -154,7 +161,7 @@ fn with_message_id(mail: &[u8], new: &str, original: Option<&str>) -> Vec<u8> {
     replaced
 }
 
-fn without_field(mail: &[u8], name: &str) -> Vec<u8> {
+pub(crate) fn without_field(mail: &[u8], name: &str) -> Vec<u8> {
     let part = Part::parse(mail);
     let mut kept = Vec::with_capacity(mail.len());
     let mut skipping = false;
@@ -171,7 +178,8 @@ fn without_field(mail: &[u8], name: &str) -> Vec<u8> {
     kept
 }
 
-fn deliver(state: &State, handed: &Handed<'_>, stored: &[u8]) {
+/// Brings a mail that was taken to its recipients. Reports of failure go to the sender's own mailbox.
+pub(crate) fn deliver(state: &State, handed: &Handed<'_>, stored: &[u8]) {
     let bounce = state.faults.take_smtp(Some(&handed.user.address), |fault| match fault {
         SmtpFault::BounceLater { status, diagnostic, language } => {
             Some((status.clone(), diagnostic.clone(), *language))

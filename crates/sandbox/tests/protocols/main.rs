@@ -4,6 +4,8 @@
 
 mod apps;
 mod customer_page;
+mod graph;
+mod graph_faults;
 mod id_tokens;
 mod imap;
 mod imap_faults;

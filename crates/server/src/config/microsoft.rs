@@ -20,6 +20,7 @@ pub struct MicrosoftConfig {
     pub smtp: Endpoint,
     /// For personal accounts.
     pub smtp_personal: Endpoint,
+    pub graph_url: Url,
     pub extra_ca_pem: Option<Vec<u8>>,
 }
 
@@ -87,11 +88,12 @@ impl MicrosoftConfig {
         Self {
             settings,
             credentials,
-            login_url,
             authority,
             imap: endpoint(reader, "MICROSOFT_IMAP", "outlook.office365.com:993", TlsMode::Implicit),
             smtp,
             smtp_personal,
+            graph_url: graph_url(reader, &login_url, production),
+            login_url,
             extra_ca_pem: extra_ca(reader),
         }
     }
@@ -137,6 +139,28 @@ fn endpoint(reader: &mut Reader, name: &str, default: &str, tls: TlsMode) -> End
         }
     }
     Endpoint::parse(default, tls).expect("the default can be used")
+}
+
+/// Tokens that can send as everybody's mailbox go there, so in production it is Microsoft's.
+fn graph_url(reader: &mut Reader, login_url: &Url, production: bool) -> Url {
+    const NAME: &str = "MICROSOFT_GRAPH_URL";
+    let default = oauth::graph_of(login_url);
+    let default = default.unwrap_or_else(|| Url::parse("https://graph.microsoft.com").expect("a URL"));
+    let url = reader.parsed(
+        NAME,
+        default.clone(),
+        "Remove it, or write the host of your cloud, such as https://dod-graph.microsoft.us.",
+    );
+    let fits = oauth::is_graph(&url) || !production && matches!(url.scheme(), "http" | "https");
+    if !fits {
+        reader.problem(
+            NAME,
+            "it is not an address of Microsoft Graph",
+            &format!("Remove it for {default}, or write the host of your cloud."),
+        );
+        return default;
+    }
+    url
 }
 
 fn extra_ca(reader: &mut Reader) -> Option<Vec<u8>> {

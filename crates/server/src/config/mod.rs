@@ -106,6 +106,7 @@ impl Config {
         );
         settings.smtp_personal.clone_from(&self.microsoft.smtp_personal);
         settings.return_urls.clone_from(&self.web.return_urls);
+        settings.graph_url.clone_from(&self.microsoft.graph_url);
         settings.mailer.clone_from(&self.mailer);
         settings.microsoft_login_url.clone_from(&self.microsoft.login_url);
         settings.app_credentials = self.microsoft.named_credentials();

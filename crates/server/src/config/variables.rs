@@ -158,6 +158,11 @@ pub const VARIABLES: &[Variable] = &[
         help: "The same for personal accounts, whose mail is submitted elsewhere.",
     },
     Variable {
+        name: "MICROSOFT_GRAPH_URL",
+        default: "https://graph.microsoft.com",
+        help: "Where Microsoft Graph is asked, for mailboxes that send through it; by default that of the cloud of MICROSOFT_LOGIN_URL. In production one of Microsoft's own.",
+    },
+    Variable {
         name: "SMTP_ADDRESS",
         default: "",
         help: "Server that takes the installation's own mails: invitations and links to set a new password. Without it an administrator hands links over, and nobody can ask for a new password.",

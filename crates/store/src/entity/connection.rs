@@ -25,6 +25,7 @@ pub struct Model {
     pub grant_id: Option<i64>,
     pub result_inbox_id: Option<i64>,
     pub failure: Option<String>,
+    pub send_transport: Option<String>,
     pub expires_at: i64,
     pub consumed_at: Option<i64>,
     pub confirmed_at: Option<i64>,

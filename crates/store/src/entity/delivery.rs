@@ -18,6 +18,7 @@ pub struct Model {
     pub message_id_header: String,
     pub rewritten_message_id: Option<String>,
     pub composed_blob_id: Option<i64>,
+    pub graph_draft: Option<String>,
     pub failure: Option<String>,
     pub failing_since: Option<i64>,
     pub waits_alone: i64,

@@ -30,6 +30,7 @@ pub struct Model {
     pub send_after: i64,
     pub sending_limits: String,
     pub service: String,
+    pub send_transport: String,
     pub created_at: i64,
     pub updated_at: i64,
 }

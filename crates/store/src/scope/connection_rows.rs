@@ -62,6 +62,7 @@ pub(crate) async fn create<C: ConnectionTrait>(
         consent_state: Set(Some(new.consent_state.clone())),
         browser_hash: Set(new.browser.map(|browser| browser.hex())),
         opened_at: Set(new.browser.map(|_| now)),
+        send_transport: Set(new.send_transport.map(|transport| transport.as_str().to_owned())),
         status: Set(ConnectionStatus::Pending.as_str().to_owned()),
         state_hash: Set(TokenHash::of(new.handshake.state.expose()).hex()),
         link_hash: Set(new.link_hash.hex()),

@@ -4,7 +4,7 @@ use crate::entity;
 use crate::error::corrupt;
 use crate::*;
 use domain::account::{Account, AccountStatus, Availability, Role};
-use domain::channel::{EmailChannel, Provider, Service};
+use domain::channel::{EmailChannel, Provider, SendTransport, Service};
 use domain::contact::Contact;
 use domain::conversation::{Conversation, ConversationStatus, Priority};
 use domain::inbox::Inbox;
@@ -124,6 +124,7 @@ pub(crate) fn channel(row: entity::email_channel::Model) -> Result<EmailChannel>
         mailbox_address: address(&row.mailbox_address)?,
         from_address: address(&row.from_address)?,
         smtp_user: row.smtp_user,
+        send_transport: code("send transport", &row.send_transport, SendTransport::parse)?,
         fetch_health: json("fetch_health", &row.fetch_health)?,
         send_health: json("send_health", &row.send_health)?,
         sending_limits: json("sending limits", &row.sending_limits)?,
@@ -262,6 +263,10 @@ pub(crate) fn delivery_record(row: entity::delivery::Model) -> Result<DeliveryRe
         message_id_header: row.message_id_header,
         rewritten_message_id: row.rewritten_message_id,
         composed_blob_id: row.composed_blob_id.map(BlobId),
+        handover: match row.graph_draft {
+            None => Handover::Smtp,
+            Some(draft) => Handover::Graph { draft: Some(draft).filter(|draft| !draft.is_empty()) },
+        },
         looks: number("looks", row.looks)?,
         waited_since: time(row.waited_since),
     })
@@ -303,6 +308,11 @@ pub(crate) fn connection(row: &entity::connection::Model) -> Result<Connection> 
         consent_until: time(row.consent_until),
         consent_seen_at: time(row.consent_seen_at),
         handover_by: row.handover_by.map(UserId),
+        send_transport: row
+            .send_transport
+            .as_deref()
+            .map(|transport| code("send transport", transport, SendTransport::parse))
+            .transpose()?,
         status: code("connection status", &row.status, domain::channel::ConnectionStatus::parse)?,
         identity: row.identity.as_deref().map(|i| json("identity", i)).transpose()?,
         grant_id: row.grant_id.map(GrantId),

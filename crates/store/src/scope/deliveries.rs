@@ -125,6 +125,13 @@ pub(crate) async fn lock_delivery<C: ConnectionTrait>(
     row.map(convert::delivery_record).transpose()
 }
 
+fn graph_draft(handover: &Handover) -> Option<String> {
+    match handover {
+        Handover::Smtp => None,
+        Handover::Graph { draft } => Some(draft.clone().unwrap_or_default()),
+    }
+}
+
 /// The one change that every attempt begins with.
 pub(crate) async fn begin_delivery<C: ConnectionTrait>(
     on: &C,
@@ -132,14 +139,16 @@ pub(crate) async fn begin_delivery<C: ConnectionTrait>(
     delivery: DeliveryId,
     message_id_header: &str,
     composed: Option<BlobId>,
+    handover: &Handover,
 ) -> Result<Option<DeliveryRecord>> {
     let row: Option<delivery::Model> = scope
         .sql(
             "UPDATE deliveries SET state = 'sending', attempts = attempts + 1, next_try_at = NULL, waits_alone = 0, \
-             composed_blob_id = COALESCE(?, composed_blob_id), updated_at = ? \
+             composed_blob_id = COALESCE(?, composed_blob_id), graph_draft = ?, updated_at = ? \
              WHERE account_id = :account AND id = ? AND state = 'queued' AND message_id_header = ? RETURNING *",
         )
         .bind(composed.map(|blob| blob.0))
+        .bind(graph_draft(handover))
         .bind(scope.inner.now().0)
         .bind(delivery.0)
         .bind(message_id_header)
@@ -165,7 +174,7 @@ pub(crate) async fn update_delivery<C: ConnectionTrait>(
     let changed = scope
         .sql(
             "UPDATE deliveries SET state = ?, attempts = ?, channel_id = ?, envelope = ?, message_id_header = ?, \
-             rewritten_message_id = ?, composed_blob_id = ?, failure = ?, failing_since = ?, waits_alone = ?, recipients = ?, looks = ?, queued_at = ?, sent_at = ?, \
+             rewritten_message_id = ?, composed_blob_id = ?, graph_draft = ?, failure = ?, failing_since = ?, waits_alone = ?, recipients = ?, looks = ?, queued_at = ?, sent_at = ?, \
              next_try_at = ?, waited_since = ?, updated_at = ? \
              WHERE account_id = :account AND id = ?",
         )
@@ -176,6 +185,7 @@ pub(crate) async fn update_delivery<C: ConnectionTrait>(
         .bind(record.message_id_header.clone())
         .bind(record.rewritten_message_id.clone())
         .bind(record.composed_blob_id.map(|b| b.0))
+        .bind(graph_draft(&record.handover))
         .bind(delivery.failure.as_ref().map(to_json))
         .bind(delivery.failing_since.map(|t| t.0))
         .bind(i64::from(delivery.waits_alone))

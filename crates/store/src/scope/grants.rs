@@ -20,6 +20,7 @@ struct TokenRow {
     token: Vec<u8>,
     expires_at: i64,
     version: i64,
+    stored_at: i64,
 }
 
 impl AccountScope {
@@ -41,6 +42,7 @@ impl AccountScope {
                 token: self.inner.keys.open_text(&place, &row.token)?,
                 expires_at: Timestamp(row.expires_at),
                 version: row.version,
+                stored_at: Timestamp(row.stored_at),
             })
         })
         .transpose()
@@ -105,6 +107,7 @@ impl AccountScope {
             tx.rollback().await?;
             return Ok(false);
         }
+        remember_scopes(&tx, self, claim.grant_id, &tokens.scopes).await?;
         put_access_token(
             &tx,
             self,
@@ -247,9 +250,10 @@ pub(crate) async fn put_access_token<C: ConnectionTrait>(
     let (uid, sealed) = seal(&scope.inner, scope.id, ACCESS_TOKEN, token);
     scoped(
         scope.id,
-        "INSERT INTO grant_access_tokens (account_id, grant_id, resource, seal_uid, token, expires_at, version) \
-         VALUES (:account, ?, ?, ?, ?, ?, ?) ON CONFLICT (account_id, grant_id, resource) DO UPDATE SET \
-         seal_uid = excluded.seal_uid, token = excluded.token, expires_at = excluded.expires_at, version = excluded.version",
+        "INSERT INTO grant_access_tokens (account_id, grant_id, resource, seal_uid, token, expires_at, version, stored_at) \
+         VALUES (:account, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account_id, grant_id, resource) DO UPDATE SET \
+         seal_uid = excluded.seal_uid, token = excluded.token, expires_at = excluded.expires_at, version = excluded.version, \
+         stored_at = excluded.stored_at",
     )
     .bind(grant.0)
     .bind(resource)
@@ -257,8 +261,35 @@ pub(crate) async fn put_access_token<C: ConnectionTrait>(
     .bind(sealed)
     .bind(expires_at.0)
     .bind(version)
+    .bind(scope.inner.now().0)
     .run(on)
     .await?;
+    Ok(())
+}
+
+/// What a refresh for another resource was granted is added to what the sign-in was granted.
+async fn remember_scopes<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    grant: GrantId,
+    granted: &[String],
+) -> Result<()> {
+    let Some(stored) = load(on, scope.id, grant).await? else { return Ok(()) };
+    let mut all = stored.scopes;
+    let known = all.len();
+    for name in granted {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    if all.len() > known {
+        scope
+            .sql("UPDATE grants SET scopes = ? WHERE account_id = :account AND id = ?")
+            .bind(all.join(" "))
+            .bind(grant.0)
+            .run(on)
+            .await?;
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::{ConnectLink, codes};
 use crate::{AccountScope, TokenHash};
 use domain::account::Account;
-use domain::channel::{ConnectionStatus, Provider};
+use domain::channel::{ConnectionStatus, Provider, SendTransport};
 use domain::inbox::Inbox;
 use domain::{
     AccountId, ConnectLinkId, ConnectionId, Failure, GrantId, InboxId, OauthAppId, Secret, Timestamp, UserId,
@@ -43,6 +43,8 @@ pub struct NewConnection {
     pub mailbox: Option<String>,
     /// The link that it was begun with.
     pub connect_link: Option<ConnectLinkId>,
+    /// Through what the mailbox is to send; `None`: as the inbox has it.
+    pub send_transport: Option<SendTransport>,
     pub handshake: Handshake,
     /// SHA-256 of the token in the link.
     pub link_hash: TokenHash,
@@ -97,6 +99,7 @@ pub struct Connection {
     pub consent_seen_at: Option<Timestamp>,
     /// The administrator of the account who handed the inbox over.
     pub handover_by: Option<UserId>,
+    pub send_transport: Option<SendTransport>,
     pub status: ConnectionStatus,
     pub identity: Option<ConnectionIdentity>,
     pub grant_id: Option<GrantId>,

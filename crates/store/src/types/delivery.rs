@@ -43,6 +43,15 @@ pub struct NewDelivery {
     pub waited_since: Option<Timestamp>,
 }
 
+/// How the sending that is under way, or was last, is handed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Handover {
+    #[default]
+    Smtp,
+    /// Through Microsoft Graph. `draft`: the one that leaves, known before it does; without it, nothing can have left.
+    Graph { draft: Option<String> },
+}
+
 /// A delivery with everything that sending it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryRecord {
@@ -56,6 +65,7 @@ pub struct DeliveryRecord {
     pub rewritten_message_id: Option<String>,
     /// The mail as composed, when it was kept.
     pub composed_blob_id: Option<BlobId>,
+    pub handover: Handover,
     /// Looks taken into Sent for a delivery whose outcome is unknown.
     pub looks: u32,
     /// Since when the customer had waited when this answer was given; they wait again when it is taken back.

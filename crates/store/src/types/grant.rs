@@ -51,6 +51,7 @@ pub struct AccessToken {
     pub expires_at: Timestamp,
     /// The grant's version when it was stored: a newer one means that somebody refreshed meanwhile.
     pub version: i64,
+    pub stored_at: Timestamp,
 }
 
 /// The right to refresh a grant, until the lease ends.
@@ -72,4 +73,6 @@ pub struct RefreshedTokens {
     pub expires_at: Timestamp,
     /// `None` keeps the one that is stored.
     pub refresh_token: Option<Secret>,
+    /// What the token was granted for, as far as the provider says.
+    pub scopes: Vec<String>,
 }

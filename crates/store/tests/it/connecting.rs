@@ -18,6 +18,7 @@ pub async fn attempt(tenant: &Tenant, state: &str) -> Connection {
         email: Some("support@ours.example".to_owned()),
         mailbox: None,
         connect_link: None,
+        send_transport: None,
         handshake: Handshake {
             state: Secret::new(state),
             nonce: Secret::new("nonce"),
@@ -155,6 +156,7 @@ fn refreshed(access: &str, refresh: Option<&str>) -> RefreshedTokens {
         access_token: Secret::new(access),
         expires_at: Timestamp(START.0 + 3_600_000_000),
         refresh_token: refresh.map(Secret::new),
+        scopes: Vec::new(),
     }
 }
 

@@ -78,6 +78,7 @@ fn attempt(tenant: &Tenant, state: &str, expires_at: Timestamp) -> NewConnection
         email: None,
         mailbox: None,
         connect_link: None,
+        send_transport: None,
         handshake: Handshake {
             state: Secret::new(state),
             nonce: Secret::new("nonce"),

@@ -124,6 +124,7 @@ async fn an_app_that_a_grant_was_given_to_stays_and_signing_in_through_another_m
         let moved = sign_in(None).await;
         assert_eq!((moved.id, moved.oauth_app_id), (grant.id, None));
         let late = RefreshedTokens {
+            scopes: Vec::new(),
             resource: "outlook".to_owned(),
             access_token: Secret::new("of the app before"),
             expires_at: START,

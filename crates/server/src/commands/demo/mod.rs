@@ -148,6 +148,7 @@ fn configure(environment: &Reader, sandbox: &Sandbox, folder: &Path, data_dir: &
         ("AZURE_APP_ID", sandbox.client_id().to_owned()),
         ("AZURE_APP_SECRET", sandbox.client_secret().to_owned()),
         ("MICROSOFT_LOGIN_URL", sandbox.login_url()),
+        ("MICROSOFT_GRAPH_URL", sandbox.graph_url()),
         ("MICROSOFT_IMAP", sandbox.imap_addr().to_string()),
         ("MICROSOFT_SMTP", sandbox.smtp_addr().to_string()),
         ("EXTRA_CA_FILE", text(&ca_file)?),

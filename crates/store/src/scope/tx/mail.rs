@@ -197,8 +197,9 @@ impl Tx {
         delivery: DeliveryId,
         message_id_header: &str,
         composed: Option<BlobId>,
+        handover: &Handover,
     ) -> Result<Option<DeliveryRecord>> {
-        deliveries::begin_delivery(&self.tx, &self.scope, delivery, message_id_header, composed).await
+        deliveries::begin_delivery(&self.tx, &self.scope, delivery, message_id_header, composed, handover).await
     }
 
     pub async fn update_delivery(&mut self, record: &DeliveryRecord) -> Result<()> {

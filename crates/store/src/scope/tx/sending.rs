@@ -10,7 +10,7 @@ use crate::scope::tenant::{Only as _, find_in};
 use crate::*;
 use domain::ChannelId;
 use domain::audit::AuditSubject;
-use domain::channel::SendingLimits;
+use domain::channel::{SendTransport, SendingLimits};
 use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter};
 use serde_json::json;
 use std::time::Duration;
@@ -93,6 +93,16 @@ impl Tx {
         let was: SendingLimits = convert::json("sending limits", &before.sending_limits)?;
         let told = |limits: SendingLimits| json!({ "sending_limits": limits });
         self.scope.audit_update(&self.tx, AuditSubject::Inbox, before.inbox_id, told(was), told(limits)).await
+    }
+
+    pub async fn set_send_transport(&mut self, channel: ChannelId, transport: SendTransport) -> Result<()> {
+        self.sql("UPDATE email_channels SET send_transport = ?, updated_at = ? WHERE account_id = :account AND id = ?")
+            .bind(transport.as_str())
+            .bind(self.scope.inner.now().0)
+            .bind(channel.0)
+            .run(&self.tx)
+            .await?;
+        Ok(())
     }
 
     /// As [`AccountScope::call_next_delivery`].

@@ -1,0 +1,249 @@
+//! One mail given to Microsoft Graph: a draft is made, its id is kept, and then it is sent.
+//!
+//! Until it is sent nothing can leave, and whatever stops us says so. From then on the draft says what became of the mail: one that is still a
+//! draft was not sent, one in Sent was, and however often the same draft is sent it leaves once.
+
+use super::deliver::unknown;
+use super::handing::{ATTEMPT_TIMEOUT, Handed, too_late};
+use super::patience::{is_too_old, wait_after};
+use super::reconcile::{LONGEST_WAIT, UNTIL_OPENED};
+use super::settle::{self, Insisting, Settled};
+use crate::channels::sending::Sender;
+use crate::{App, jobs};
+use domain::channel::EmailChannel;
+use domain::failure::backoff;
+use domain::message::DeliveryState;
+use domain::{EmailAddress, Failure, FailureClass, Retry};
+use mail::graph::{Addressed, Client, DraftId, Outgoing, Standing};
+use mail::smtp::{NotAddressed, SendOutcome};
+use std::time::Duration;
+use store::{ClaimedWork, DeliveryRecord, Handover, KillPoint, StoreError};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// What is to leave.
+pub(super) struct Mail<'a> {
+    pub bytes: &'a [u8],
+    /// An attempt that nobody ended may have made a draft that nobody knows.
+    pub left_behind: bool,
+}
+
+/// The mailbox at Graph, with a token that is good for a while.
+pub(super) async fn open(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Client, Failure> {
+    Sender::of(channel)?.graph_client(app, &work.scope).await
+}
+
+/// What Graph knows of a mail that was not sent yet.
+enum Unsent {
+    Draft(Client, DraftId),
+    Over(Handed),
+}
+
+/// `Err`: the work was lost to another worker before the mail could leave, so that the mail is theirs.
+pub(super) async fn hand_over(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    client: Client,
+    record: &DeliveryRecord,
+    mail: Mail<'_>,
+    stop: &CancellationToken,
+) -> Result<Handed, StoreError> {
+    let unsent = tokio::select! {
+        biased;
+        unsent = Box::pin(before_it_leaves(app, work, channel, client, record, mail)) => unsent?,
+        // A draft may stay behind; whoever tries next deletes it.
+        () = too_late(stop) => {
+            info!(delivery.id = %record.delivery.id, "a message is not sent any more: the worker stops");
+            return Ok(Handed::Withdrawn);
+        }
+    };
+    let (client, draft) = match unsent {
+        Unsent::Draft(client, draft) => (client, draft),
+        Unsent::Over(handed) => return Ok(handed),
+    };
+    app.passes(KillPoint::DraftKept);
+    let id = &record.message_id_header;
+    let outcome = match tokio::time::timeout(ATTEMPT_TIMEOUT, client.send(&draft, id)).await {
+        Ok(outcome) => outcome,
+        Err(_) => SendOutcome::Unknown { failure: unknown("the attempt took too long") },
+    };
+    if let SendOutcome::Rejected { failure } = &outcome
+        && failure.class.retry() == Retry::Never
+        && let Err(left) = client.discard(id).await
+    {
+        warn!(delivery.id = %record.delivery.id, failure = %left, "a draft that was refused stays in the mailbox");
+    }
+    Ok(Handed::To(record.delivery.recipients.round(), outcome))
+}
+
+async fn before_it_leaves(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    client: Client,
+    record: &DeliveryRecord,
+    mail: Mail<'_>,
+) -> Result<Unsent, StoreError> {
+    let not_addressed = |failure: Failure| {
+        Unsent::Over(Handed::NotAddressed(NotAddressed { failure, refused: Vec::new(), named: false }))
+    };
+    let mut client = client;
+    let mut drafted = tokio::time::timeout(ATTEMPT_TIMEOUT, draft(&client, channel, record, &mail)).await;
+    if let Ok(Err(failure)) = &drafted
+        && failure.class.retry() == Retry::FreshToken
+    {
+        info!(channel.id = %channel.id, %failure, "Graph refused the token; trying once with a fresh one");
+        client = match Sender::of(channel) {
+            Ok(sender) => match sender.fresh_graph_client(app, &work.scope).await {
+                Ok(client) => client,
+                Err(failure) => return Ok(not_addressed(failure)),
+            },
+            Err(failure) => return Ok(not_addressed(failure)),
+        };
+        drafted = tokio::time::timeout(ATTEMPT_TIMEOUT, draft(&client, channel, record, &mail)).await;
+    }
+    let draft = match drafted {
+        Ok(Ok(Drafted::New(draft) | Drafted::Known(draft))) => draft,
+        Ok(Ok(Drafted::Sent(rewritten_message_id))) => {
+            let outcome = SendOutcome::Accepted { reply: "found in Sent".to_owned(), rewritten_message_id };
+            return Ok(Unsent::Over(Handed::To(record.delivery.recipients.round(), outcome)));
+        }
+        Ok(Err(failure)) => return Ok(not_addressed(failure)),
+        Err(_) => return Ok(not_addressed(FailureClass::TimedOut.into())),
+    };
+    let mut insisting = Insisting::on(record.delivery.id);
+    loop {
+        match keep(work, record, &draft).await {
+            Ok(()) => return Ok(Unsent::Draft(client, draft)),
+            Err(StoreError::LeaseLost) => return Err(StoreError::LeaseLost),
+            Err(error) if insisting.again_after(app, &error).await => {}
+            Err(error) => {
+                warn!(delivery.id = %record.delivery.id, %error, "a draft's id could not be written; it is not sent");
+                return Ok(Unsent::Over(Handed::Broken(error, Vec::new())));
+            }
+        }
+    }
+}
+
+enum Drafted {
+    New(DraftId),
+    /// Made by an earlier attempt.
+    Known(DraftId),
+    /// By an earlier attempt, whose answer nobody heard; under this Message-ID, if it is another one.
+    Sent(Option<String>),
+}
+
+async fn draft(
+    client: &Client,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    mail: &Mail<'_>,
+) -> Result<Drafted, Failure> {
+    let ours = &record.message_id_header;
+    if let Handover::Graph { draft: Some(known) } = &record.handover {
+        let known = DraftId(known.clone());
+        match client.look(&known).await? {
+            Standing::Draft => return Ok(Drafted::Known(known)),
+            Standing::Sent { message_id } => return Ok(Drafted::Sent(message_id.filter(|id| id != ours))),
+            // Somebody deleted it before it was sent.
+            Standing::Gone => {}
+        }
+    }
+    if mail.left_behind {
+        client.discard(ours).await?;
+    }
+    let to = addressed(record);
+    let outgoing = Outgoing { bytes: mail.bytes, from: &channel.from_address, to: &to };
+    client.draft(&outgoing).await.map(Drafted::New)
+}
+
+/// Whom this sending is for, as the mail's headers must say it.
+fn addressed(record: &DeliveryRecord) -> Addressed {
+    let round = record.delivery.recipients.round();
+    let of_round = |list: &[domain::Mailbox]| -> Vec<EmailAddress> {
+        let addresses = list.iter().map(|mailbox| &mailbox.address);
+        addresses.filter(|address| round.iter().any(|other| other.same_as(address))).cloned().collect()
+    };
+    let envelope = &record.envelope;
+    let (to, cc) = (of_round(&envelope.to), of_round(&envelope.cc));
+    let everybody = to.len() == envelope.to.len() && cc.len() == envelope.cc.len();
+    Addressed { only: (!everybody).then_some((to, cc)), bcc: of_round(&envelope.bcc) }
+}
+
+/// Written before the draft is sent, as long as the mail is ours: whoever finds this row later asks what became of the draft.
+async fn keep(work: &ClaimedWork, record: &DeliveryRecord, draft: &DraftId) -> Result<(), StoreError> {
+    let mut tx = work.scope.begin().await?;
+    let locked = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.delivery.state == DeliveryState::Sending);
+    let mut locked = locked.ok_or(StoreError::LeaseLost)?;
+    tx.extend_work(work, jobs::LEASE).await?;
+    locked.handover = Handover::Graph { draft: Some(draft.0.clone()) };
+    tx.update_delivery(&locked).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+pub(super) enum Looked {
+    /// It is known what became of the mail, or when to look again; that is written.
+    Decided,
+    /// The draft is nowhere: Sent must tell.
+    Gone,
+}
+
+/// What became of a mail whose sending ended without an answer.
+pub(super) async fn look(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    draft: Option<String>,
+    failure: &Failure,
+) -> Result<Looked, StoreError> {
+    let id = record.delivery.id;
+    let Some(draft) = draft else {
+        // Its id is written before it is sent.
+        info!(delivery.id = %id, "the message was not sent: no draft was kept");
+        not_sent(app, work, record, failure).await?;
+        return Ok(Looked::Decided);
+    };
+    let standing = match open(app, work, channel).await {
+        Ok(client) => client.look(&DraftId(draft)).await,
+        Err(failure) => Err(failure),
+    };
+    match standing {
+        Ok(Standing::Sent { message_id }) => {
+            info!(delivery.id = %id, "the draft was sent");
+            let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
+            let rewritten = message_id.filter(|id| *id != under);
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten }).await?;
+        }
+        Ok(Standing::Draft) => {
+            info!(delivery.id = %id, "the draft was not sent: it is sent once more");
+            not_sent(app, work, record, failure).await?;
+        }
+        Ok(Standing::Gone) => return Ok(Looked::Gone),
+        Err(trouble) if is_too_old(app, &record.delivery) => {
+            warn!(delivery.id = %id, failure = %trouble, "what became of a draft could not be asked for too long");
+            settle::settle(app, work, id, Settled::Unknown { failure: failure.clone(), look_in: None }).await?;
+        }
+        Err(trouble) => {
+            warn!(delivery.id = %id, failure = %trouble, "what became of a draft could not be asked");
+            let wait = backoff(work.attempts, UNTIL_OPENED, LONGEST_WAIT, app.jitter());
+            app.store().relay().retry(work, trouble.retry_after().unwrap_or(wait), &trouble).await?;
+        }
+    }
+    Ok(Looked::Decided)
+}
+
+/// The same draft is sent again, sooner the first time; after three days a person is asked.
+async fn not_sent(app: &App, work: &ClaimedWork, record: &DeliveryRecord, failure: &Failure) -> Result<(), StoreError> {
+    let failure = failure.clone();
+    let settled = if is_too_old(app, &record.delivery) {
+        Settled::Unknown { failure, look_in: None }
+    } else {
+        let first = record.delivery.attempts <= 1;
+        let wait = if first { Duration::ZERO } else { wait_after(app, &failure, record.delivery.attempts) };
+        Settled::Queued { failure, refused: Vec::new(), wait: Some(wait) }
+    };
+    settle::settle(app, work, record.delivery.id, settled).await
+}

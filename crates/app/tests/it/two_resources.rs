@@ -1,0 +1,106 @@
+//! One refresh token, and a token for the mail servers and one for Graph: each is as old as it is, and a refusal of one is none of the other.
+
+use crate::support::{World, connected, world};
+use app::channels::refresh;
+use domain::channel::{EmailChannel, HealthState, SendTransport};
+use domain::{FailureClass, InboxId, Secret};
+use oauth::Resource;
+use sandbox::{Event, TokenFault};
+use std::time::Duration;
+use store::{AccountScope, GrantStatus};
+
+const SUPPORT: &str = "support@contoso.example";
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+const TWO_HOURS: Duration = Duration::from_secs(7200);
+
+struct Both {
+    world: World,
+    scope: AccountScope,
+    channel: EmailChannel,
+}
+
+impl Both {
+    async fn of(world: World, inbox: InboxId) -> Self {
+        let scope = world.admin().await.scope;
+        let channel = scope.inbox(inbox).await.expect("answers").expect("an inbox").channel;
+        Self { world, scope, channel }
+    }
+
+    async fn token(&self, resource: Resource) -> Result<Secret, domain::Failure> {
+        let grant = self.channel.grant_id.expect("a grant");
+        refresh::access_token(&self.world.app, &self.scope, grant, resource).await
+    }
+
+    async fn fresh(&self, resource: Resource) -> Secret {
+        let grant = self.channel.grant_id.expect("a grant");
+        refresh::fresh_access_token(&self.world.app, &self.scope, grant, resource).await.expect("a token")
+    }
+
+    async fn grant(&self) -> store::Grant {
+        self.scope.grant(self.channel.grant_id.expect("a grant")).await.expect("answers").expect("there")
+    }
+
+    /// How often a refresh token bought new tokens, and with which scopes last.
+    fn refreshes(&self) -> usize {
+        let is_refresh = |event: &&Event| matches!(event, Event::TokenRequested { grant_type, answered: Ok(()), .. } if grant_type == "refresh_token");
+        self.world.sandbox.events().iter().filter(is_refresh).count()
+    }
+}
+
+#[tokio::test]
+async fn refreshing_for_one_resource_leaves_the_other_ones_token_and_makes_it_no_younger() {
+    let world = world().await;
+    let inbox = connected(&world.connect_by_graph(SUPPORT, None).await);
+    let both = Both::of(world, inbox).await;
+    assert_eq!(both.channel.send_transport, SendTransport::Graph);
+    let (outlook, graph) =
+        (both.token(Resource::Outlook).await.expect("a token"), both.token(Resource::Graph).await.expect("a token"));
+    assert_ne!(outlook, graph);
+    let scopes = both.grant().await.scopes;
+    assert!(scopes.iter().any(|scope| scope == "https://graph.microsoft.com/Mail.Send"), "{scopes:?}");
+    assert!(scopes.iter().any(|scope| scope == "https://outlook.office.com/SMTP.Send"), "{scopes:?}");
+    both.world.advance(TEN_MINUTES);
+    let before = both.refreshes();
+    let newer = both.fresh(Resource::Graph).await;
+    assert_ne!(newer, graph);
+    assert_eq!(both.token(Resource::Outlook).await.expect("a token"), outlook, "it is good for most of an hour still");
+    assert_eq!(both.refreshes(), before + 1);
+    // The mail server refuses its token of ten minutes: that Graph's is a moment old is no reason to keep it.
+    assert_ne!(both.fresh(Resource::Outlook).await, outlook);
+    assert_eq!(both.token(Resource::Graph).await.expect("a token"), newer);
+    assert_eq!(both.refreshes(), before + 2);
+}
+
+#[tokio::test]
+async fn of_many_who_ask_for_both_at_once_each_resource_is_refreshed_once() {
+    let world = world().await;
+    let inbox = connected(&world.connect_by_graph(SUPPORT, None).await);
+    let both = Both::of(world, inbox).await;
+    both.world.advance(TWO_HOURS);
+    let before = both.refreshes();
+    let asking = (0..12).map(|n| both.token(if n % 2 == 0 { Resource::Outlook } else { Resource::Graph }));
+    let tokens: Vec<Secret> =
+        futures_util::future::join_all(asking).await.into_iter().map(|token| token.expect("a token")).collect();
+    assert_eq!(both.refreshes(), before + 2);
+    assert!(tokens.iter().step_by(2).all(|token| *token == tokens[0]));
+    assert!(tokens.iter().skip(1).step_by(2).all(|token| *token == tokens[1]));
+}
+
+#[tokio::test]
+async fn graph_that_nobody_consented_to_or_that_is_blocked_ends_no_grant_and_no_reading() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let both = Both::of(world, inbox).await;
+    assert_eq!(both.token(Resource::Graph).await.expect_err("refused").class, FailureClass::GraphConsentMissing);
+    both.world.sandbox.faults().once(TokenFault::conditional_access());
+    assert_eq!(both.token(Resource::Graph).await.expect_err("refused").class, FailureClass::PolicyBlocked);
+    assert_eq!(both.grant().await.status, GrantStatus::Active);
+    let now = both.scope.channel(both.channel.id).await.expect("answers").expect("there");
+    assert_eq!((now.fetch_health.state, now.send_health.state), (HealthState::Connected, HealthState::Connected));
+    both.world.advance(TWO_HOURS);
+    both.token(Resource::Outlook).await.expect("a token");
+    // What was revoked is revoked for both.
+    both.world.sandbox.revoke_refresh_tokens(SUPPORT);
+    assert_eq!(both.token(Resource::Graph).await.expect_err("refused").class, FailureClass::GrantRevoked);
+    assert_eq!(both.grant().await.status, GrantStatus::NeedsReauth);
+}
