@@ -33,6 +33,7 @@ mod m0023_notifications;
 mod m0026_invitations;
 mod m0027_waited_since;
 mod m0028_webhooks;
+mod m0032_health_notices;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0026_invitations::Migration),
             Box::new(m0027_waited_since::Migration),
             Box::new(m0028_webhooks::Migration),
+            Box::new(m0032_health_notices::Migration),
         ]
     }
 }

@@ -35,6 +35,7 @@ mod failure_page;
 mod form_text;
 mod health;
 mod html;
+mod inbox_health;
 mod inboxes;
 mod labels;
 mod landing;
@@ -99,7 +100,7 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
     );
     let apis = (
         people,
-        inboxes::InboxesApi,
+        (inboxes::InboxesApi, inbox_health::InboxHealthApi),
         connections::ConnectionsApi,
         conversations::ConversationsApi,
         messages::MessagesApi,

@@ -41,6 +41,8 @@ events! {
     InboxUpdated = "inbox_updated",
     InboxDeleted = "inbox_deleted",
     InboxHealthChanged = "inbox_health_changed",
+    /// Somebody must act for a mailbox, or need not any more.
+    InboxHealthNotice = "inbox_health_notice",
     DeliveryUpdated = "delivery_updated",
     NotificationCreated = "notification_created",
     NotificationUpdated = "notification_updated",

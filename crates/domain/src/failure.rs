@@ -23,6 +23,24 @@ pub enum Actor {
     Agent,
 }
 
+impl Actor {
+    const ALL: [Self; 5] = [Self::Nobody, Self::Owner, Self::TenantAdmin, Self::Operator, Self::Agent];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Owner => "owner",
+            Self::TenantAdmin => "tenant_admin",
+            Self::Operator => "operator",
+            Self::Agent => "agent",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|actor| actor.as_str() == text)
+    }
+}
+
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -48,6 +48,8 @@ ids! {
     GrantId,
     /// A client id and credential at a provider, when it is a tenant's own.
     OauthAppId,
+    /// What people were told of a mailbox that does not work.
+    HealthNoticeId,
     /// One attempt to connect a mailbox.
     ConnectionId,
     /// A person outside.

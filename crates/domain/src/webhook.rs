@@ -22,6 +22,7 @@ pub const SUBSCRIPTIONS: &[&str] = &[
     "inbox_updated",
     "inbox_deleted",
     "inbox_health_changed",
+    "inbox_health_notice",
     "delivery_updated",
     "contact_merged",
     "contact_deleted",

@@ -4,6 +4,7 @@
 //! the SMTP user. A channel refers to its grant; it never copies a token.
 
 pub mod health;
+pub mod notice;
 pub mod provider;
 
 use crate::{AccountId, ChannelId, EmailAddress, GrantId, InboxId, Timestamp};

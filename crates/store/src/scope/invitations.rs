@@ -229,9 +229,20 @@ impl AccountScope {
             .bind(user.id.0)
             .value(&self.inner.read)
             .await?;
+        let kind = convert::code("system mail kind", &row.kind, SystemMailKind::parse)?;
+        let health = match kind {
+            SystemMailKind::HealthNotice | SystemMailKind::HealthRestored => {
+                self.mailed_health(&self.inner.read, mail).await?
+            }
+            SystemMailKind::Invitation
+            | SystemMailKind::Added
+            | SystemMailKind::PasswordReset
+            | SystemMailKind::WebhookDisabled
+            | SystemMailKind::Notification => None,
+        };
         Ok(Some(SystemMail {
             id: SystemMailId(row.id),
-            kind: convert::code("system mail kind", &row.kind, SystemMailKind::parse)?,
+            kind,
             state: convert::code("system mail state", &row.state, SystemMailState::parse)?,
             user,
             address,
@@ -242,6 +253,7 @@ impl AccountScope {
             needs: needs.unwrap_or(Needs::Nothing),
             webhook,
             about,
+            health,
             is_fetched: fetched != Some(0),
             is_proved: proved == Some(1),
         }))

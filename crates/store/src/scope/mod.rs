@@ -22,6 +22,7 @@ mod drafts;
 mod filter_terms;
 mod folders;
 mod grants;
+mod health;
 mod inboxes;
 mod invitations;
 mod labels;
