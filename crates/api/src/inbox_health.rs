@@ -1,14 +1,19 @@
-//! How mailboxes have been doing, and what their administrators must be told of.
+//! How mailboxes have been doing, what their administrators must be told of, and a look at one step by step.
 
 use crate::auth::Auth;
-use crate::error::{Reading, Refusal};
+use crate::error::{Deciding, Problem, Reading, Refusal};
+use crate::refusals::refused_with;
 use crate::tags::Tag;
+use app::App;
+use app::channels::diagnose::{self, DiagnoseError, Outcome, StepReport};
 use app::channels::{self, HealthPart, inboxes, notices};
 use domain::InboxId;
 use domain::channel::notice::Parts;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
+use std::time::Duration;
+use wire::diagnosis::{Diagnosis, DiagnosisFinding, DiagnosisOutcome, DiagnosisStep};
 use wire::failure::Failure;
 use wire::health::{HealthChange, HealthNotice, HealthNoticeList, HealthTimeline, HealthTimelineMeta, MailboxPart};
 
@@ -42,6 +47,35 @@ impl InboxHealthApi {
         Ok(Json(HealthTimeline { meta: HealthTimelineMeta { count, current_page: page.into() }, payload }))
     }
 
+    /// Look at the mailbox step by step
+    ///
+    /// Administrators only. The token, then both ways at once: name, connection, TLS, sign-in, INBOX and IDLE of fetching; name, connection, TLS, sign-in
+    /// and MAIL FROM of sending. Each step says how long it took and what it found or why it failed; nothing is sent, and no health is changed.
+    /// It takes up to a minute, and one look at a mailbox is taken at a time (409).
+    #[oai(
+        path = "/api/v1/accounts/:account_id/inboxes/:inbox_id/diagnose",
+        method = "post",
+        operation_id = "diagnose_inbox"
+    )]
+    async fn diagnose(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        inbox_id: Path<i64>,
+    ) -> Result<Json<Diagnosis>, Refusal<Deciding>> {
+        let member = auth.enter(account_id.0).await?;
+        let found = diagnose::diagnose(auth.app(), &member, InboxId(inbox_id.0)).await?;
+        let steps = |steps: &[StepReport]| steps.iter().map(|step| step_shown(auth.app(), step)).collect();
+        Ok(Json(Diagnosis {
+            inbox_id: found.inbox_id.0,
+            began_at: found.began_at.seconds(),
+            duration_ms: milliseconds(found.took),
+            token: step_shown(auth.app(), &found.token),
+            fetch: steps(&found.fetch),
+            send: steps(&found.send),
+        }))
+    }
+
     /// List the mailboxes that do not work, and who must act
     ///
     /// Administrators only. What has lasted for ten minutes where a person must act, and for an hour where it is still being tried; it stays until the
@@ -65,6 +99,42 @@ impl InboxHealthApi {
         };
         Ok(Json(HealthNoticeList { payload: found.iter().map(shown).collect() }))
     }
+}
+
+impl From<DiagnoseError> for Problem {
+    fn from(error: DiagnoseError) -> Self {
+        match error {
+            DiagnoseError::Forbidden => Self::forbidden(),
+            DiagnoseError::NotFound => Self::not_found(),
+            DiagnoseError::UnderWay => {
+                Self::conflict("diagnosis_under_way", "Somebody is looking at this mailbox already: wait a minute")
+            }
+            DiagnoseError::Store(error) => error.into(),
+        }
+    }
+}
+
+refused_with! { DiagnoseError }
+
+fn step_shown(app: &App, step: &StepReport) -> DiagnosisStep {
+    let finding =
+        |(name, value): &(&'static str, String)| DiagnosisFinding { name: (*name).to_owned(), value: value.clone() };
+    DiagnosisStep {
+        name: step.name.to_owned(),
+        outcome: match step.outcome {
+            Outcome::Ok => DiagnosisOutcome::Ok,
+            Outcome::Failed => DiagnosisOutcome::Failed,
+            Outcome::Skipped => DiagnosisOutcome::Skipped,
+        },
+        duration_ms: milliseconds(step.took),
+        found: step.found.iter().map(finding).collect(),
+        failure: step.failure.as_ref().map(Failure::from),
+        help_url: step.failure.as_ref().map(|failure| app.settings().help(failure.class)),
+    }
+}
+
+fn milliseconds(took: Duration) -> i64 {
+    i64::try_from(took.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn parts(about: Parts) -> Vec<MailboxPart> {

@@ -1,13 +1,15 @@
 //! A mailbox is connected, proved, kept alive, and says how it is doing.
 //!
 //! In the order of its life: [`connect`] makes a link and opens it, [`callback`] takes what Microsoft sends back, [`verify`] proves the
-//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`notices`] tells who must act, [`inboxes`] shows and changes it.
+//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`notices`] tells who must act, [`inboxes`] shows and changes it, [`diagnose`] looks
+//! at it step by step.
 //!
 //! Identity is `(tid, oid)`; an address proves nothing, only the mail server does.
 
 mod attempt;
 pub mod callback;
 pub mod connect;
+pub mod diagnose;
 mod examine;
 pub(crate) mod give_up;
 pub mod health;

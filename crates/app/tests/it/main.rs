@@ -2,6 +2,7 @@
 
 mod accounts;
 mod connect;
+mod diagnose;
 mod health;
 mod meanwhile;
 mod people;
