@@ -113,6 +113,8 @@ failure_classes! {
     SendingRefused = "sending_refused", TenantAdmin, FreshToken, "The mail server refused the sign-in for sending.", "Check that authenticated SMTP is switched on for the mailbox and that the person who signed in may send from it, then press Try again.";
     // The sign-in at Microsoft.
     SignInUnavailable = "sign_in_unavailable", Nobody, Later, "Microsoft's sign-in service is not answering properly at the moment.", "Nothing to do: we keep trying. While connecting, start again in a minute.";
+    RefusalUnknown = "refusal_unknown", Nobody, Later, "Microsoft refuses to renew the permission to use the mailbox, for a reason that is not known here.", "Nothing to do: we keep trying for a day. If it stays, signing in again may help; give the correlation id below to Microsoft's support.";
+    RefusalLasting = "refusal_lasting", Owner, Never, "Microsoft has refused for a day to renew the permission to use the mailbox, for a reason that is not known here.", "Sign in with Microsoft again. If it is refused again, give the correlation id below to Microsoft's support.";
     GrantExpired = "grant_expired", Owner, Never, "The permission to use the mailbox has expired.", "Sign in with Microsoft again.";
     GrantRevoked = "grant_revoked", Owner, Never, "The permission to use the mailbox was withdrawn: the password was changed or the sessions were revoked.", "Sign in with Microsoft again.";
     InteractionRequired = "interaction_required", Owner, Never, "Microsoft wants the person to sign in again, with a second factor.", "Sign in with Microsoft again and complete the extra step.";
@@ -145,6 +147,7 @@ failure_classes! {
     RecipientRefused = "recipient_refused", Agent, Never, "The mail server refused the recipient.", "Check the address, then retry the message.";
     SomeRecipientsRefused = "some_recipients_refused", Agent, Never, "The message was sent, but some recipients were refused.", "Check the addresses below; Retry sends it to these alone.";
     SomeRecipientsWait = "some_recipients_wait", Nobody, Later, "The message was sent, but the mail server put some recipients off.", "Nothing to do: we try those again for up to three days.";
+    TooManyRecipients = "too_many_recipients", Agent, Never, "The message has more recipients than the mail server takes at once.", "Send it to fewer people at a time.";
     MessageTooLarge = "message_too_large", Agent, Never, "The message is larger than the mail server accepts.", "Send the attachments in smaller parts, or as links.";
     MessageRefused = "message_refused", Agent, Never, "The mail server refused the message.", "Read the server's words below; change the message and retry.";
     MailboxFull = "mailbox_full", Owner, Later, "The sending mailbox is full.", "Make room in the mailbox; we keep trying.";

@@ -3,6 +3,7 @@
 mod accounts;
 mod connect;
 mod diagnose;
+mod every_failure;
 mod health;
 mod meanwhile;
 mod people;
