@@ -36,6 +36,7 @@ mod m0028_webhooks;
 mod m0029_oauth_apps;
 mod m0030_connect_links;
 mod m0031_send_transport;
+mod m0032_health_notices;
 mod m0033_audit;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
@@ -76,6 +77,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0029_oauth_apps::Migration),
             Box::new(m0030_connect_links::Migration),
             Box::new(m0031_send_transport::Migration),
+            Box::new(m0032_health_notices::Migration),
             Box::new(m0033_audit::Migration),
         ]
     }

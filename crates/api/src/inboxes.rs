@@ -9,7 +9,7 @@ use app::channels::{Part, health};
 use app::{App, TlsMode};
 use domain::channel::Service;
 use domain::inbox::InboxSettings;
-use domain::{InboxId, UserId};
+use domain::{FailureClass, InboxId, UserId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
@@ -97,7 +97,7 @@ impl InboxesApi {
     ) -> Result<Json<InboxHealth>, Refusal<Reading>> {
         let member = auth.enter(account_id.0).await?;
         let health = inboxes::health(auth.app(), &member, InboxId(inbox_id.0)).await?;
-        Ok(Json(InboxHealth::new(health.inbox_id, &health.channel)))
+        Ok(Json(health_shown(auth.app(), &health)))
     }
 
     /// Try fetching or sending again, now
@@ -121,7 +121,8 @@ impl InboxesApi {
             MailboxPart::Send => Part::Send,
         };
         let inbox = health::try_again(auth.app(), &member, InboxId(inbox_id.0), part).await?;
-        Ok(Json(InboxHealth::new(inbox.id, &inbox.channel)))
+        let health = inboxes::health(auth.app(), &member, inbox.id).await?;
+        Ok(Json(health_shown(auth.app(), &health)))
     }
 
     /// List an inbox's members
@@ -218,6 +219,11 @@ pub(crate) fn shown(auth: &Auth, member: &Member, inbox: &domain::inbox::Inbox) 
     } else {
         Inbox::for_member(inbox)
     }
+}
+
+fn health_shown(app: &App, health: &inboxes::InboxHealth) -> InboxHealth {
+    let help = |class: FailureClass| app.settings().help(class);
+    InboxHealth::new(health.inbox_id, &health.channel, (health.lag.fetch, health.lag.send), &help)
 }
 
 fn mail_servers(app: &App, service: Service) -> MailServers {

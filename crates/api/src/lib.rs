@@ -40,6 +40,7 @@ mod form_text;
 mod health;
 mod help;
 mod html;
+mod inbox_health;
 mod inboxes;
 mod labels;
 mod landing;
@@ -110,9 +111,8 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
     );
     let apis = (
         people,
-        inboxes::InboxesApi,
+        (inboxes::InboxesApi, inbox_health::InboxHealthApi, send_transport::SendTransportApi),
         (connections::ConnectionsApi, connect_links::ConnectLinksApi, oauth_apps::OauthAppsApi),
-        send_transport::SendTransportApi,
         conversations::ConversationsApi,
         messages::MessagesApi,
         contacts::ContactsApi,

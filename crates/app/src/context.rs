@@ -327,6 +327,11 @@ impl Settings {
         }
     }
 
+    /// Where it is said what this failure is and what to do about it.
+    pub fn help(&self, class: domain::FailureClass) -> String {
+        self.link(&format!("/help/{}", class.code()))
+    }
+
     /// An address of ours; `path` starts with a slash. A FRONTEND_URL with a path keeps it.
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.frontend_url.as_str().trim_end_matches('/'))

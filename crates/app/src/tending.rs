@@ -3,7 +3,7 @@
 //! The leases are the store's; this is the door through which the worker, which knows no database, reaches them. It decides nothing about
 //! when to try again: it is told, and remembers.
 
-use crate::channels::{health, overdue, refresh};
+use crate::channels::{health, notices, overdue, refresh};
 use crate::{App, Hint};
 use domain::channel::{Health, HealthState};
 use domain::{Failure, Timestamp, WorkerSessionId};
@@ -146,6 +146,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 const NOTIFICATIONS_KEPT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 const NOTIFICATIONS_OF_A_PERSON: u32 = 300;
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+const TELL_EVERY: Duration = Duration::from_secs(60);
+/// How a mailbox has been doing is shown for so long, in so far as it has not changed too often meanwhile.
+const HEALTH_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// In whichever process asks first: once a day stored bytes that nothing refers to any more go, and rows of work that failed long ago, and what
 /// is left of deleted contacts is owed again where it was given up;
@@ -183,9 +186,22 @@ pub async fn sweep(app: &App) -> Result<(), StoreError> {
         let count = purge.sweep_audit_events(AUDIT_KEPT).await?;
         tracing::info!(count, "forgot what administrators did long ago");
     }
+    if purge.begin_chore("sweep_health", SWEEP_EVERY).await? {
+        let count = purge.sweep_health(HEALTH_KEPT).await?;
+        tracing::info!(count, "forgot how mailboxes were doing long ago");
+    }
     if purge.begin_chore("sweep_ended", SWEEP_EVERY).await? {
         let count = purge.sweep_ended(ENDED_KEPT).await?;
         tracing::info!(count, "forgot tokens, links and sign-ins that ended long ago");
+    }
+    Ok(())
+}
+
+/// Asked every few seconds, and done once a minute in whichever process asks first: whoever must act for a mailbox, or need not any more, is
+/// told.
+pub async fn tell_of_health(app: &App) -> Result<(), StoreError> {
+    if app.store().purge().begin_chore("tell_of_health", TELL_EVERY).await? {
+        notices::look(app).await?;
     }
     Ok(())
 }

@@ -44,6 +44,8 @@ events! {
     /// Microsoft takes none of the credentials of an account's own app, or takes one again.
     OauthAppHealthChanged = "oauth_app_health_changed",
     OauthAppCredentialEnding = "oauth_app_credential_ending",
+    /// Somebody must act for a mailbox, or need not any more.
+    InboxHealthNotice = "inbox_health_notice",
     DeliveryUpdated = "delivery_updated",
     /// An attempt to connect a mailbox went a step further, or ended.
     ConnectionUpdated = "connection_updated",

@@ -23,6 +23,24 @@ pub enum Actor {
     Agent,
 }
 
+impl Actor {
+    const ALL: [Self; 5] = [Self::Nobody, Self::Owner, Self::TenantAdmin, Self::Operator, Self::Agent];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Owner => "owner",
+            Self::TenantAdmin => "tenant_admin",
+            Self::Operator => "operator",
+            Self::Agent => "agent",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|actor| actor.as_str() == text)
+    }
+}
+
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,6 +117,8 @@ failure_classes! {
     GraphAccessDenied = "graph_access_denied", TenantAdmin, Never, "Microsoft Graph does not let this sign-in send from the mailbox.", "A Microsoft 365 administrator checks that the person who signed in has full access to the mailbox, and that no policy keeps this application from Microsoft Graph, then press Try again.";
     // The sign-in at Microsoft.
     SignInUnavailable = "sign_in_unavailable", Nobody, Later, "Microsoft's sign-in service is not answering properly at the moment.", "Nothing to do: we keep trying. While connecting, start again in a minute.";
+    RefusalUnknown = "refusal_unknown", Nobody, Later, "Microsoft refuses to renew the permission to use the mailbox, for a reason that is not known here.", "Nothing to do: we keep trying for a day. If it stays, signing in again may help; give the correlation id below to Microsoft's support.";
+    RefusalLasting = "refusal_lasting", Owner, Never, "Microsoft has refused for a day to renew the permission to use the mailbox, for a reason that is not known here.", "Sign in with Microsoft again. If it is refused again, give the correlation id below to Microsoft's support.";
     GrantExpired = "grant_expired", Owner, Never, "The permission to use the mailbox has expired.", "Sign in with Microsoft again.";
     GrantRevoked = "grant_revoked", Owner, Never, "The permission to use the mailbox was withdrawn: the password was changed or the sessions were revoked.", "Sign in with Microsoft again.";
     InteractionRequired = "interaction_required", Owner, Never, "Microsoft wants the person to sign in again, with a second factor.", "Sign in with Microsoft again and complete the extra step.";
@@ -136,6 +156,7 @@ failure_classes! {
     RecipientRefused = "recipient_refused", Agent, Never, "The mail server refused the recipient.", "Check the address, then retry the message.";
     SomeRecipientsRefused = "some_recipients_refused", Agent, Never, "The message was sent, but some recipients were refused.", "Check the addresses below; Retry sends it to these alone.";
     SomeRecipientsWait = "some_recipients_wait", Nobody, Later, "The message was sent, but the mail server put some recipients off.", "Nothing to do: we try those again for up to three days.";
+    TooManyRecipients = "too_many_recipients", Agent, Never, "The message has more recipients than the mail server takes at once.", "Send it to fewer people at a time.";
     MessageTooLarge = "message_too_large", Agent, Never, "The message is larger than the mail server accepts.", "Send the attachments in smaller parts, or as links.";
     MessageRefused = "message_refused", Agent, Never, "The mail server refused the message.", "Read the server's words below; change the message and retry.";
     MailboxFull = "mailbox_full", Owner, Later, "The sending mailbox is full.", "Make room in the mailbox; we keep trying.";

@@ -50,6 +50,8 @@ ids! {
     OauthAppId,
     /// One of the credentials of an account's own app.
     OauthAppCredentialId,
+    /// What people were told of a mailbox that does not work.
+    HealthNoticeId,
     /// One attempt to connect a mailbox.
     ConnectionId,
     /// A link with which somebody without an account here connects a mailbox.

@@ -24,6 +24,7 @@ pub const SUBSCRIPTIONS: &[&str] = &[
     "inbox_health_changed",
     "oauth_app_health_changed",
     "oauth_app_credential_ending",
+    "inbox_health_notice",
     "delivery_updated",
     "connection_updated",
     "connect_link_updated",

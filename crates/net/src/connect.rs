@@ -3,7 +3,9 @@
 //! Never speaks a word of IMAP, SMTP or HTTP: STARTTLS is asked for by whoever knows the protocol, then [`Connector::upgrade`] follows.
 
 use crate::slots::{Slot, Slots};
-use crate::{Http, NetError, resolve::Resolver, trust};
+use crate::steps::{self, Steps};
+use crate::{Http, NetError, certificate, resolve::Resolver, trust};
+use domain::Failure;
 use rustls_pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use std::{
@@ -134,6 +136,7 @@ pub struct Connector {
     slots: Arc<Slots>,
     slot_timeout: Duration,
     plain_http: bool,
+    steps: Option<Steps>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -154,6 +157,7 @@ impl Connector {
             slots: Arc::new(Slots::new(config.host_connections)),
             slot_timeout: config.slot_timeout,
             plain_http: config.plain_http,
+            steps: None,
             resolver,
         })
     }
@@ -173,22 +177,64 @@ impl Connector {
         self.slot_timeout
     }
 
+    /// The same way out, each step of which is written down.
+    pub fn watched(&self) -> (Self, Steps) {
+        let steps = Steps::default();
+        (Self { steps: Some(steps.clone()), ..self.clone() }, steps)
+    }
+
+    /// Does the work; where somebody watches, as the step of this name.
+    pub async fn step<T, E: Clone + Into<Failure>>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match &self.steps {
+            Some(steps) => steps.take(name, work).await,
+            None => work.await,
+        }
+    }
+
+    /// What the last step has found, where somebody watches.
+    pub fn found(&self, what: &'static str, value: impl FnOnce() -> Option<String>) {
+        if let Some((steps, value)) = self.steps.as_ref().and_then(|steps| Some((steps, value()?))) {
+            steps.found(what, value);
+        }
+    }
+
     /// A plain connection: for STARTTLS, and for development.
     pub async fn tcp(&self, endpoint: &Endpoint) -> Result<TcpStream, NetError> {
         let host = &endpoint.host;
-        let addresses = self.resolver.resolve(host, endpoint.port, endpoint.trust).await?;
-        let stream = timeout(self.connect_timeout, first_of(addresses))
-            .await
-            .map_err(|_| NetError::TimedOut { host: host.clone(), during: "connecting" })?
-            .map_err(|error| NetError::Unreachable { host: host.clone(), reason: error.to_string() })?;
-        settle(&stream).map_err(|error| NetError::Unreachable { host: host.clone(), reason: error.to_string() })?;
+        let resolving = self.resolver.resolve(host, endpoint.port, endpoint.trust);
+        let addresses = self.step("dns", resolving).await?;
+        self.found("addresses", || Some(steps::shown(&addresses)));
+        let connecting = async {
+            let stream = timeout(self.connect_timeout, first_of(addresses))
+                .await
+                .map_err(|_| NetError::TimedOut { host: host.clone(), during: "connecting" })?
+                .map_err(|error| NetError::Unreachable { host: host.clone(), reason: error.to_string() })?;
+            settle(&stream).map_err(|error| NetError::Unreachable { host: host.clone(), reason: error.to_string() })?;
+            Ok(stream)
+        };
+        let stream = self.step("tcp", connecting).await?;
+        self.found("port", || Some(endpoint.port.to_string()));
+        self.found("address", || stream.peer_addr().ok().map(|peer| steps::shown(&[peer])));
         Ok(stream)
     }
 
     /// A connection with TLS from the first byte.
     pub async fn tls(&self, endpoint: &Endpoint) -> Result<TlsStream, NetError> {
         let stream = self.tcp(endpoint).await?;
-        self.upgrade(&endpoint.host, stream).await
+        let secured = self.step("tls", self.upgrade(&endpoint.host, stream)).await?;
+        self.found_of_tls(&secured);
+        Ok(secured)
+    }
+
+    /// What is known of a connection that was secured, where somebody watches.
+    pub fn found_of_tls(&self, stream: &TlsStream) {
+        let (_, session) = stream.get_ref();
+        self.found("tls_version", || session.protocol_version().map(|version| format!("{version:?}")));
+        self.found("certificate_expires", || certificate::ends_at(session.peer_certificates()?.first()?));
     }
 
     /// TLS over a connection that exists; the certificate must be for `host`.

@@ -221,6 +221,75 @@ async fn a_url_that_a_tenant_gave_may_not_be_on_our_own_network() {
     assert_eq!(connector.http().get(&url(&base)).await.expect("allowed").status, 200);
 }
 
+/// Where a tenant's name may lead so that it is refused: each of these has been used to get at somebody's own network.
+const NOT_OUTSIDE: &[&str] = &[
+    "0.0.0.0",
+    "127.0.0.1",
+    "10.0.0.7",
+    "172.16.3.4",
+    "192.168.1.1",
+    "100.64.0.1",
+    "169.254.169.254",
+    "168.63.129.16",
+    "255.255.255.255",
+    "::",
+    "::1",
+    "::ffff:10.0.0.7",
+    "::ffff:169.254.169.254",
+    "64:ff9b::a00:7",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a00:7",
+    "2002:a00:7::1",
+    "fe80::1",
+    "fc00::1",
+    "fd00:ec2::254",
+];
+
+#[tokio::test]
+async fn a_tenants_name_that_leads_inside_is_refused_wherever_it_leads_and_whatever_stands_beside_it() {
+    // A name is judged by all the addresses that it leads to in the end, so an alias (CNAME) of a name inside is that name.
+    for inside in NOT_OUTSIDE {
+        let inside: IpAddr = inside.parse().expect("an address");
+        let outside = IpAddr::from([8, 8, 8, 8]);
+        for addresses in [vec![inside], vec![outside, inside], vec![inside, outside]] {
+            let hosts = BTreeMap::from([("alias.tenant.example".to_owned(), addresses)]);
+            let connector = connector(ConnectorConfig { hosts, ..config() });
+            let refused = connector.tcp(&implicit("alias.tenant.example", 993).named_by_tenant()).await;
+            assert!(matches!(refused, Err(NetError::Forbidden { .. })), "{inside}: {refused:?}");
+            let there = url("http://alias.tenant.example:8080/");
+            let refused = connector.http_for_tenants().get(&there).await.expect_err("refused");
+            assert!(matches!(refused, NetError::Forbidden { .. }), "{inside}: {refused:?}");
+            assert!(!refused.failure().detail.unwrap_or_default().contains(&inside.to_string()), "{inside} is told");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_resolved_once_for_a_connection_so_that_it_cannot_lead_elsewhere_after_it_was_judged() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let (connector, steps) = connector(config()).watched();
+    connector.tcp(&implicit(NAME, port)).await.expect("connected");
+    let taken = steps.taken();
+    assert_eq!(taken.iter().map(|step| step.name).collect::<Vec<_>>(), ["dns", "tcp"]);
+    let judged = taken[0].found.iter().find(|(what, _)| *what == "addresses").expect("addresses");
+    let reached = taken[1].found.iter().find(|(what, _)| *what == "address").expect("an address");
+    assert_eq!(judged.1, reached.1);
+}
+
+#[tokio::test]
+async fn a_step_that_is_stopped_in_the_middle_ran_out_of_time() {
+    let deaf = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = deaf.local_addr().expect("bound").port();
+    let (connector, steps) = connector(config()).watched();
+    let stopped = tokio::time::timeout(Duration::from_millis(50), connector.tls(&implicit(NAME, port))).await;
+    assert!(stopped.is_err(), "nobody answers");
+    let taken = steps.taken();
+    let last = taken.last().expect("a step");
+    assert_eq!((last.name, last.failure.as_ref().map(|f| f.class)), ("tls", Some(FailureClass::TimedOut)));
+    assert!(taken[..2].iter().all(|step| step.failure.is_none()));
+}
+
 #[tokio::test]
 async fn the_next_address_is_tried_when_the_first_does_not_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

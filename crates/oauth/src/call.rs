@@ -59,3 +59,31 @@ pub(crate) fn into_failure<E: ErrorResponse + 'static>(error: RequestTokenError<
         RequestTokenError::Other(_) => unreadable("the answer is not JSON"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Actor;
+
+    #[test]
+    fn nothing_that_keeps_us_from_the_sign_in_service_asks_a_person_outside() {
+        let (host, reason) = (|| "login.example".to_owned(), || "because".to_owned());
+        for error in [
+            NetError::Config(reason()),
+            NetError::PlainHttp { host: host() },
+            NetError::Unresolved { host: host(), reason: reason() },
+            NetError::Forbidden { host: host(), address: [10, 0, 0, 1].into() },
+            NetError::Unreachable { host: host(), reason: reason() },
+            NetError::TimedOut { host: host(), during: "connecting" },
+            NetError::Tls { host: host(), reason: reason() },
+            NetError::NoTls { host: host(), reason: reason() },
+            NetError::ConnectionLost { host: host(), reason: reason() },
+            NetError::NoSlot { host: host(), most: 1 },
+            NetError::BodyTooLarge { host: host(), limit_bytes: 1 },
+        ] {
+            let class = unreachable(&error).class;
+            assert!(matches!(class.actor(), Actor::Nobody | Actor::Operator), "{error}: {class:?}");
+            assert_eq!(class.retry(), domain::Retry::Later, "{error}: {class:?}");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! What the provider's errors mean: cause, who must act, whether trying again can help.
 //!
 //! Microsoft: "error codes and descriptions are not stable", so `error` and `suberror` decide the family and the AADSTS number refines
-//! it; an unknown number within a known family is that family's plain case. A timeout, a 429, a 5xx or anything that is not JSON never
+//! it; an unknown number within a known family is that family's plain case, and what belongs to no family is put down to the service until it has
+//! lasted for a day ([`Class::RefusalUnknown`]). A timeout, a 429, a 5xx or anything that is not JSON never
 //! asks anybody to sign in again. Source: "Microsoft Entra authentication and authorization error codes".
 //!
 //! Never a token: of the server's words only the sentence is kept, and nothing in it that is as long as a credential.
@@ -28,7 +29,7 @@ pub fn classify_token_error(status: u16, retry_after: Option<Duration>, body: &[
     if status == 429 || status >= 500 {
         return waiting(error.failure(Class::SignInUnavailable));
     }
-    let class = error.class().unwrap_or(Class::SignInUnavailable);
+    let class = error.class().unwrap_or(Class::RefusalUnknown);
     let failure = error.failure(class);
     match class {
         Class::ClientLoop => failure.after(retry_after.unwrap_or_default().max(LOOP_PAUSE)),
@@ -68,25 +69,136 @@ struct ProviderError {
     correlation_id: Option<String>,
 }
 
-// The numbers, by what they mean. One number stands in one list.
-const LOOP: &[u32] = &[50196];
-const TRANSIENT: &[u32] = &[90033, 90006, 90012, 90024, 90055, 90090, 50033, 50087, 50088, 70012, 40010, 80002, 50053];
-const SECRET_EXPIRED: &[u32] = &[7000222, 1000502];
-const SECRET_REFUSED: &[u32] = &[7000215, 7000218, 700027, 700024, 7000214, 7000274, 7000277];
-/// Unknown or switched-off application, wrong account types, redirect URI, permissions or kind of client.
-const APP: &[u32] = &[
-    700016, 7000112, 700025, 700020, 700084, 50194, 50011, 500011, 500208, 9001023, 9002332, 90002, 70001, 65005,
-    650056, 650057,
+/// Numbers, first and last.
+type Numbers = &'static [(u32, u32)];
+
+const fn one(number: u32) -> (u32, u32) {
+    (number, number)
+}
+
+const TRANSIENT: Numbers = &[
+    one(90033),
+    one(90006),
+    one(90012),
+    one(90024),
+    one(90055),
+    one(90090),
+    one(50033),
+    one(50087),
+    one(50088),
+    one(70012),
+    one(40010),
+    one(80002),
+    one(50053),
 ];
-const ADMIN_CONSENT: &[u32] = &[90094, 90095, 90099];
-const POLICY: &[u32] = &[53000, 53001, 53002, 53003, 53004, 530032, 530035, 50131, 50097, 1000031];
-const ACCOUNT: &[u32] = &[53011, 50105, 50057];
-const SERVICE_MISSING: &[u32] = &[650052];
-/// Ours to mend: a request that Microsoft could not understand.
-const MALFORMED: &[u32] = &[501481, 700005, 70011, 700022, 28000, 90014, 900144, 9002313, 90013, 70002];
-const REVOKED: &[u32] = &[50173, 50132, 50133];
-const INTERACTION: &[u32] = &[50076, 50079, 50074, 50072, 50078, 50158, 50055, 50126, 50058, 50085, 50089];
-const WRONG_ACCOUNT: &[u32] = &[50034, 50020];
+const ADMIN_CONSENT: Numbers = &[(90094, 90095), one(90099)];
+/// Conditional Access and what is counted to it. A person cannot do anything about it by signing in.
+const POLICY: Numbers = &[(53000, 53010), (530_000, 530_999), one(50131), one(50097), one(1_000_031)];
+const ACCOUNT: Numbers = &[one(53011), one(50105), one(50057)];
+
+/// Numbers that decide whatever the error is called, in this order. One number stands in one row, here and in [`OF_A_GRANT`].
+///
+/// 70002 and 70000 stand nowhere: they say no more than the error's name, and others stand beside them.
+const NUMBERED: &[(Numbers, Class)] = &[
+    (&[one(50196)], Class::ClientLoop),
+    (TRANSIENT, Class::SignInUnavailable),
+    (&[one(7_000_222), one(1_000_502)], Class::AppCredentialExpired),
+    (
+        &[one(7_000_214), one(7_000_215), one(7_000_218), one(700_024), one(700_027), one(7_000_274), one(7_000_277)],
+        Class::AppCredentialRefused,
+    ),
+    (ADMIN_CONSENT, Class::AdminConsentRequired),
+    (&[one(650_052)], Class::ServiceMissing),
+    // Unknown or switched-off application, wrong account types, redirect URI, permissions or kind of client.
+    (
+        &[
+            one(700_016),
+            one(7_000_112),
+            one(700_025),
+            one(700_020),
+            one(700_084),
+            one(50194),
+            one(50011),
+            one(500_011),
+            one(500_208),
+            one(9_001_023),
+            one(9_002_332),
+            one(90002),
+            one(70001),
+            one(65005),
+            one(650_051),
+            (650_053, 650_059),
+        ],
+        Class::AppMisconfigured,
+    ),
+    (POLICY, Class::PolicyBlocked),
+    (ACCOUNT, Class::AccountBlocked),
+    // Ours to mend: a request that Microsoft could not understand.
+    (
+        &[
+            one(501_481),
+            one(700_005),
+            one(70011),
+            one(700_022),
+            one(28000),
+            one(90013),
+            one(90014),
+            one(900_144),
+            one(9_002_313),
+        ],
+        Class::RequestMalformed,
+    ),
+];
+
+/// What an error's name says by itself.
+const NAMED: &[(&str, Class)] = &[
+    ("temporarily_unavailable", Class::SignInUnavailable),
+    ("server_error", Class::SignInUnavailable),
+    ("invalid_client", Class::AppCredentialRefused),
+    ("unauthorized_client", Class::AppMisconfigured),
+    ("invalid_resource", Class::AppMisconfigured),
+    ("invalid_request", Class::RequestMalformed),
+    ("invalid_scope", Class::RequestMalformed),
+    ("unsupported_grant_type", Class::RequestMalformed),
+    ("unsupported_response_type", Class::RequestMalformed),
+    ("unsupported_response_mode", Class::RequestMalformed),
+    ("unsupported_token_type", Class::RequestMalformed),
+];
+
+/// Numbers that decide within the family in which the person must go to Microsoft once more.
+const OF_A_GRANT: &[(Numbers, Class)] = &[
+    (&[one(65001)], Class::ConsentRequired),
+    (&[one(65004)], Class::SignInCancelled),
+    (&[one(50173), (50132, 50133)], Class::GrantRevoked),
+    (&[one(50034), one(50020)], Class::WrongAccount),
+    (
+        &[
+            one(50072),
+            one(50074),
+            one(50076),
+            (50078, 50079),
+            one(50158),
+            one(50055),
+            one(50126),
+            one(50058),
+            one(50085),
+            one(50089),
+        ],
+        Class::InteractionRequired,
+    ),
+];
+
+/// And where no number does: the error's name or its suberror. Whatever else is in the family is a grant that has expired.
+const FAMILY: &[&str] = &["invalid_grant", "interaction_required", "login_required", "consent_required"];
+const BY_WORD: &[(&str, Class)] = &[
+    ("consent_required", Class::ConsentRequired),
+    ("interaction_required", Class::InteractionRequired),
+    ("login_required", Class::InteractionRequired),
+    ("basic_action", Class::InteractionRequired),
+    ("additional_action", Class::InteractionRequired),
+    ("user_password_expired", Class::InteractionRequired),
+    ("protection_policy_required", Class::PolicyBlocked),
+];
 
 impl ProviderError {
     /// `None` when the body is not the JSON of an error.
@@ -118,64 +230,30 @@ impl ProviderError {
         }
     }
 
-    fn has(&self, codes: &[u32]) -> bool {
-        self.codes.iter().any(|code| codes.contains(code))
+    fn has(&self, numbers: Numbers) -> bool {
+        self.codes.iter().any(|code| numbers.iter().any(|(first, last)| (first..=last).contains(&code)))
     }
 
-    /// `None` for what nobody has seen yet: treated as a bad day of the service, with everything kept for the log.
+    fn of(&self, table: &[(Numbers, Class)]) -> Option<Class> {
+        table.iter().find(|(numbers, _)| self.has(numbers)).map(|(_, class)| *class)
+    }
+
+    /// `None` for what nobody has seen yet.
     fn class(&self) -> Option<Class> {
-        let numbered: &[(&[u32], Class)] = &[
-            (LOOP, Class::ClientLoop),
-            (TRANSIENT, Class::SignInUnavailable),
-            (SECRET_EXPIRED, Class::AppCredentialExpired),
-            (SECRET_REFUSED, Class::AppCredentialRefused),
-            (ADMIN_CONSENT, Class::AdminConsentRequired),
-            (SERVICE_MISSING, Class::ServiceMissing),
-            (APP, Class::AppMisconfigured),
-            (POLICY, Class::PolicyBlocked),
-            (ACCOUNT, Class::AccountBlocked),
-            (MALFORMED, Class::RequestMalformed),
-        ];
-        if let Some((_, class)) = numbered.iter().find(|(codes, _)| self.has(codes)) {
-            return Some(*class);
-        }
-        match self.error.as_str() {
-            "temporarily_unavailable" | "server_error" => Some(Class::SignInUnavailable),
-            "invalid_client" => Some(Class::AppCredentialRefused),
-            "unauthorized_client" | "invalid_resource" => Some(Class::AppMisconfigured),
-            "invalid_request" | "invalid_scope" => Some(Class::RequestMalformed),
-            unsupported if unsupported.starts_with("unsupported_") => Some(Class::RequestMalformed),
-            "invalid_grant" | "interaction_required" | "login_required" | "consent_required" => {
-                Some(self.sign_in_again())
-            }
-            _ => None,
-        }
+        let named = || NAMED.iter().find(|(name, _)| *name == self.error).map(|(_, class)| *class);
+        let of_a_grant = || FAMILY.contains(&self.error.as_str()).then(|| self.sign_in_again());
+        self.of(NUMBERED).or_else(named).or_else(of_a_grant)
     }
 
     /// The person must go to Microsoft once more; the numbers say with which words.
     fn sign_in_again(&self) -> Class {
         let suberror = self.suberror.as_deref();
-        if suberror == Some("consent_required") || self.codes.contains(&65001) {
-            Class::ConsentRequired
-        } else if self.codes.contains(&65004) {
-            Class::SignInCancelled
-        } else if self.has(REVOKED) {
-            Class::GrantRevoked
-        } else if self.has(WRONG_ACCOUNT) {
-            Class::WrongAccount
-        } else if self.has(INTERACTION) {
-            Class::InteractionRequired
-        } else {
-            match (self.error.as_str(), suberror) {
-                ("consent_required", _) => Class::ConsentRequired,
-                ("interaction_required" | "login_required", _)
-                | (_, Some("basic_action" | "additional_action" | "user_password_expired")) => {
-                    Class::InteractionRequired
-                }
-                (_, Some("protection_policy_required")) => Class::PolicyBlocked,
-                _ => Class::GrantExpired,
-            }
+        if suberror == Some("consent_required") {
+            return Class::ConsentRequired;
         }
+        let said = |word: &str| self.error == word || suberror == Some(word);
+        let by_word = || BY_WORD.iter().find(|(word, _)| said(word)).map(|(_, class)| *class);
+        self.of(OF_A_GRANT).or_else(by_word).unwrap_or(Class::GrantExpired)
     }
 
     fn failure(&self, class: Class) -> Failure {

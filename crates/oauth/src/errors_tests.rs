@@ -73,7 +73,8 @@ fn each_answer_of_the_token_endpoint_has_its_class() {
         ("invalid_grant", None, 90033, Class::SignInUnavailable),
         ("invalid_grant", None, 50053, Class::SignInUnavailable),
         ("invalid_grant", None, 50196, Class::ClientLoop),
-        ("never_seen", None, 11111, Class::SignInUnavailable),
+        ("never_seen", None, 11111, Class::RefusalUnknown),
+        ("slow_down", None, 50173, Class::RefusalUnknown),
     ];
     for (error, suberror, code, expected) in table {
         let status = if *error == "invalid_client" { 401 } else { 400 };
@@ -82,27 +83,73 @@ fn each_answer_of_the_token_endpoint_has_its_class() {
 }
 
 #[test]
-fn a_number_stands_in_one_list() {
-    let lists = [
-        LOOP,
-        TRANSIENT,
-        SECRET_EXPIRED,
-        SECRET_REFUSED,
-        APP,
-        ADMIN_CONSENT,
-        POLICY,
-        ACCOUNT,
-        SERVICE_MISSING,
-        MALFORMED,
-        REVOKED,
-        INTERACTION,
-        WRONG_ACCOUNT,
-    ];
-    let mut all: Vec<u32> = lists.concat();
-    let count = all.len();
+fn a_number_stands_in_one_row() {
+    let mut all: Vec<(u32, u32)> =
+        [NUMBERED, OF_A_GRANT].concat().iter().flat_map(|(numbers, _)| numbers.to_vec()).collect();
+    assert!(all.iter().all(|(first, last)| first <= last));
     all.sort_unstable();
-    all.dedup();
-    assert_eq!(all.len(), count);
+    assert!(all.windows(2).all(|pair| pair[0].1 < pair[1].0), "{all:?}");
+}
+
+/// Every number that Microsoft's reference names as something that people must tell apart, each under the name that it usually has, and who must act.
+#[test]
+fn every_number_of_the_reference_has_who_must_act() {
+    let (owner, admin, operator, nobody) = (Actor::Owner, Actor::TenantAdmin, Actor::Operator, Actor::Nobody);
+    let table: &[(Actor, &str, &[u32])] = &[
+        (
+            owner,
+            "invalid_grant",
+            &[700_082, 70008, 70043, 70000, 50173, 50132, 50133, 54005, 65001, 65004, 50034, 50020, 50055, 50126],
+        ),
+        (owner, "interaction_required", &[50076, 50079, 50074, 50072, 50078, 50158, 50085, 50089]),
+        (owner, "login_required", &[50058]),
+        (
+            admin,
+            "invalid_grant",
+            &[
+                53000, 53001, 53002, 53003, 53004, 530_032, 530_034, 530_035, 50131, 50097, 53011, 50105, 50057,
+                1_000_031,
+            ],
+        ),
+        (admin, "invalid_grant", &[90094, 90095, 90099, 650_052]),
+        (
+            operator,
+            "invalid_client",
+            &[
+                7_000_215, 7_000_222, 7_000_218, 700_027, 700_024, 7_000_214, 7_000_274, 7_000_277, 1_000_502, 70002,
+                700_025,
+            ],
+        ),
+        (
+            operator,
+            "unauthorized_client",
+            &[700_016, 7_000_112, 50194, 70001, 700_020, 65005, 650_056, 650_057, 500_011, 500_208, 700_084, 50011],
+        ),
+        (
+            operator,
+            "invalid_request",
+            &[501_481, 70011, 700_022, 28000, 90002, 90014, 900_144, 9_002_313, 90013, 9_001_023, 9_002_332, 700_005],
+        ),
+        (
+            nobody,
+            "invalid_grant",
+            &[50196, 50053, 50033, 50087, 50088, 90006, 90012, 90024, 90033, 90055, 90090, 40010, 80002, 70012],
+        ),
+    ];
+    for (actor, error, codes) in table {
+        for code in *codes {
+            let class = class(400, error, None, *code);
+            assert_eq!(class.actor(), *actor, "{error} {code}: {class:?}");
+        }
+    }
+}
+
+#[test]
+fn a_number_that_says_nothing_leaves_the_word_to_those_beside_it() {
+    let two = br#"{"error":"invalid_grant","error_description":"AADSTS70002: Error validating credentials. AADSTS50173: The provided grant has expired."}"#;
+    assert_eq!(classify_token_error(400, None, two).class, Class::GrantRevoked);
+    let secret = br#"{"error":"invalid_client","error_description":"AADSTS70002: Error validating credentials. AADSTS50012: Invalid client secret is provided."}"#;
+    assert_eq!(classify_token_error(401, None, secret).class, Class::AppCredentialRefused);
 }
 
 #[test]
@@ -116,6 +163,33 @@ fn a_bad_day_at_microsoft_never_asks_anybody_to_sign_in_again() {
     // Even where the body blames the grant.
     for status in [429, 500, 503] {
         assert_eq!(class(status, "invalid_grant", None, 50173), Class::SignInUnavailable, "{status}");
+    }
+}
+
+#[test]
+fn no_status_of_a_bad_day_and_no_body_that_is_no_error_asks_a_person_whatever_stands_in_it() {
+    let numbers: Vec<u32> = [NUMBERED, OF_A_GRANT]
+        .concat()
+        .iter()
+        .flat_map(|(numbers, _)| numbers.iter().map(|(first, _)| *first))
+        .collect();
+    for status in (500..600).chain([429]) {
+        for error in FAMILY.iter().chain(NAMED.iter().map(|(name, _)| name)) {
+            for code in &numbers {
+                assert_eq!(
+                    class(status, error, Some("bad_token"), *code),
+                    Class::SignInUnavailable,
+                    "{status} {error} {code}"
+                );
+            }
+        }
+    }
+    let whole = body("invalid_grant", Some("bad_token"), 50173, "The provided grant has expired.");
+    for status in (300..600).step_by(23) {
+        for cut in 0..whole.len() {
+            let failure = classify_token_error(status, None, &whole.as_bytes()[..cut]);
+            assert_eq!(failure.class, Class::SignInUnavailable, "{status}: {}", &whole[..cut]);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod conversation_change;
 pub mod conversation_many;
 pub mod custom_attribute;
 pub mod delivery;
+pub mod diagnosis;
 pub mod error;
 pub mod failure;
 pub mod health;

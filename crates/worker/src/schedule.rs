@@ -32,7 +32,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Mailboxes taken at once; the next ones follow with the next beat, or at once when another process takes its share meanwhile.
 const LEASES_AT_ONCE: u32 = 200;
 const KEEP_HOUSE_EVERY: Duration = Duration::from_secs(60 * 60);
-/// So much later at most comes back what was snoozed.
+/// So much later at most comes back what was snoozed, and somebody looks whether people must be told of a mailbox.
 const LOOK_FOR_SNOOZED_EVERY: Duration = Duration::from_secs(15);
 /// A stop waits this long for the actors, which end sooner by themselves, and then drops them: there must be time left to give their
 /// mailboxes back.
@@ -109,6 +109,7 @@ impl Schedule {
                     if Instant::now() >= look_for_snoozed_at {
                         look_for_snoozed_at = Instant::now() + LOOK_FOR_SNOOZED_EVERY;
                         tokio::spawn(wake_snoozed(self.app.clone()));
+                        tokio::spawn(tell_of_health(self.app.clone()));
                     }
                 }
                 Some(ended) = self.actors.join_next() => self.ended(ended).await,
@@ -321,6 +322,12 @@ async fn wake_snoozed(app: App) {
     }
     if let Err(error) = tending::end_overdue_attempts(&app).await {
         debug!(%error, "sign-ins that nobody finished could not be ended; trying again in a moment");
+    }
+}
+
+async fn tell_of_health(app: App) {
+    if let Err(error) = tending::tell_of_health(&app).await {
+        debug!(%error, "it could not be told which mailboxes do not work; trying again in a minute");
     }
 }
 

@@ -11,6 +11,7 @@ mod dashboard;
 mod desk;
 mod document;
 mod events;
+mod inbox_health;
 mod inboxes;
 mod left_behind;
 mod limits;

@@ -3,6 +3,7 @@
 //! Names of people and accounts are anybody's words, and these mails go to strangers: a name is cut, stands on one line, holds no address of
 //! a page, and is escaped in HTML.
 
+use super::health_letters::health_letter;
 use domain::notification::NotificationKind;
 use domain::webhook::DisabledReason;
 use std::time::Duration;
@@ -18,8 +19,11 @@ pub struct Letter {
     pub html: String,
 }
 
-/// `link`: what to press. `lasts`: how long it works, where it ends.
-pub fn letter(mail: &SystemMail, link: &str, lasts: Option<Duration>) -> Letter {
+/// `link`: what to press. `lasts`: how long it works, where it ends. `help`: where more is said about it.
+pub fn letter(mail: &SystemMail, link: &str, lasts: Option<Duration>, help: &str) -> Letter {
+    if let Some(health) = &mail.health {
+        return health_letter(mail, health, link, help);
+    }
     let account = name(&mail.account_name);
     let by = mail.by.as_ref().map_or_else(|| "An administrator".to_owned(), sender);
     let until = lasts.map(|lasts| format!("The link works once, within {}.", in_words(lasts)));
@@ -62,6 +66,10 @@ pub fn letter(mail: &SystemMail, link: &str, lasts: Option<Duration>) -> Letter 
             "Open it",
             "An app may have two credentials at the same time: add the next one, verify the app, and then remove this one.",
         ),
+        // Without mailboxes there is nothing to say, and nothing is sent.
+        SystemMailKind::HealthNotice | SystemMailKind::HealthRestored => {
+            (account.clone(), String::new(), "Open it", "")
+        }
         SystemMailKind::Notification => {
             let (which, what) = notification(mail);
             (
@@ -152,7 +160,7 @@ fn sender(by: &SystemMailSender) -> String {
 }
 
 /// Somebody's words on one line, without an address that a mail program would make a link of: no dot is followed by a letter or digit.
-fn name(text: &str) -> String {
+pub(super) fn name(text: &str) -> String {
     let plain = line(text);
     let mut spaced = String::with_capacity(plain.len());
     let mut after_dot = false;
@@ -174,7 +182,7 @@ fn line(text: &str) -> String {
     plain.chars().take(LONGEST_NAME_CHARS).collect()
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
@@ -213,6 +221,7 @@ mod tests {
             webhook: None,
             oauth_app: None,
             about: None,
+            health: None,
             is_fetched: false,
             is_proved: true,
         }
@@ -224,6 +233,7 @@ mod tests {
             &mail(SystemMailKind::Invitation, "Contoso"),
             "https://desk.example/x?t=1&u=2",
             Some(Duration::from_secs(7 * 24 * 3600)),
+            "",
         );
         for words in ["Bob (bob@contoso.example)", "Contoso", "7 days", "https://desk.example/x?t=1&u=2"] {
             assert!(letter.text.contains(words), "{words}: {}", letter.text);
@@ -234,7 +244,7 @@ mod tests {
     #[test]
     fn a_name_is_no_markup_no_link_and_no_line_of_its_own() {
         let hostile = "<b>x</b>\r\nVisit https://evil.example \"now\"";
-        let letter = letter(&mail(SystemMailKind::Added, hostile), "https://desk.example/app", None);
+        let letter = letter(&mail(SystemMailKind::Added, hostile), "https://desk.example/app", None, "");
         assert!(!letter.html.contains("<b>") && !letter.html.contains("https://evil"), "{}", letter.html);
         assert!(!letter.text.contains("https://evil") && !letter.subject.contains('\n'), "{}", letter.text);
         assert!(letter.subject.chars().count() < 100);
@@ -243,6 +253,7 @@ mod tests {
             &mail(SystemMailKind::Added, "evil.example/login St. Pauli Inc."),
             "https://desk.example/app",
             None,
+            "",
         );
         for part in [&letter.subject, &letter.text, &letter.html] {
             assert!(!part.contains("evil.example") && part.contains("evil. example/login St. Pauli Inc."), "{part}");

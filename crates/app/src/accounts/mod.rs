@@ -6,6 +6,7 @@
 mod account;
 mod agents;
 mod create;
+mod health_letters;
 mod invitations;
 mod letters;
 mod links;

@@ -96,6 +96,7 @@ fn is_over(mail: &SystemMail) -> bool {
         SystemMailKind::OauthAppEnding => {
             !mail.is_member || mail.oauth_app.as_ref().is_none_or(|app| app.ending.is_none())
         }
+        SystemMailKind::HealthNotice | SystemMailKind::HealthRestored => !mail.is_proved || mail.health.is_none(),
         // Where it would come in again, it might be told of again, and so for ever.
         SystemMailKind::Notification => !mail.is_member || !mail.is_proved || mail.about.is_none() || mail.is_fetched,
     }
@@ -105,12 +106,13 @@ fn is_over(mail: &SystemMail) -> bool {
 fn worth_until(mail: &SystemMail) -> Timestamp {
     mail.created_at.plus(match mail.kind {
         SystemMailKind::PasswordReset => links::RESET_LASTS,
-        SystemMailKind::Notification => Duration::from_secs(24 * 3600),
+        SystemMailKind::Notification | SystemMailKind::HealthRestored => Duration::from_secs(24 * 3600),
         SystemMailKind::Invitation
         | SystemMailKind::Added
         | SystemMailKind::WebhookDisabled
         | SystemMailKind::OauthAppFailing
-        | SystemMailKind::OauthAppEnding => Duration::from_secs(3 * 24 * 3600),
+        | SystemMailKind::OauthAppEnding
+        | SystemMailKind::HealthNotice => Duration::from_secs(3 * 24 * 3600),
     })
 }
 
@@ -129,6 +131,13 @@ async fn try_once(app: &App, work: &ClaimedWork, mail: &SystemMail) -> Result<Re
             let page = format!("{PAGE}/accounts/{}/conversations/{number}", work.scope.account_id());
             (app.settings().link(&page), None)
         }
+        SystemMailKind::HealthNotice | SystemMailKind::HealthRestored => {
+            let inboxes = mail.health.as_ref().map_or(&[][..], |health| &health.inboxes);
+            let inbox = inboxes.first().filter(|_| inboxes.len() == 1).map(|inbox| format!("/{}", inbox.id));
+            let account = work.scope.account_id();
+            let page = format!("{PAGE}/accounts/{account}/settings/inboxes{}", inbox.unwrap_or_default());
+            (app.settings().link(&page), None)
+        }
         SystemMailKind::Invitation => {
             let link = minted(app, work, mail, LinkPurpose::Invitation).await?;
             (link, Some(links::INVITATION_LASTS))
@@ -138,7 +147,8 @@ async fn try_once(app: &App, work: &ClaimedWork, mail: &SystemMail) -> Result<Re
             (link, Some(links::RESET_LASTS))
         }
     };
-    let words = letter(mail, &link, lasts);
+    let help = mail.health.as_ref().map(|health| app.settings().help(health.failure.class)).unwrap_or_default();
+    let words = letter(mail, &link, lasts, &help);
     let to = Mailbox { name: Some(mail.user.name.clone()), address: mail.address.clone() };
     let built = notice(&Notice {
         from: mailer.from.clone(),

@@ -101,7 +101,7 @@ async fn record(
     remember(app, scope, &channel, part, &after).await
 }
 
-/// Writes the health, and the event if the state is another one, in one transaction. That a permission has ended is not written of one
+/// Writes the health, and where state or cause are others the change, and the event if the state is another one, in one transaction. That a permission has ended is not written of one
 /// that stands: somebody has signed in again since, and their sign-in has said, or will say, how the mailbox is.
 pub(super) async fn remember(
     app: &App,
@@ -112,7 +112,8 @@ pub(super) async fn remember(
 ) -> Result<(), StoreError> {
     let before = part.of(channel);
     let ended = after.failure.as_ref().is_some_and(refresh::ends_the_grant);
-    if before.state == after.state && !ended {
+    let cause = |health: &Health| health.failure.as_ref().map(|failure| failure.class);
+    if before.state == after.state && cause(before) == cause(after) && !ended {
         return match part {
             Part::Fetch => scope.update_fetch_health(channel.id, after).await,
             Part::Send => scope.update_send_health(channel.id, after).await,

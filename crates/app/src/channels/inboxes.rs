@@ -4,13 +4,14 @@ use super::snapshot;
 use crate::accounts::Member;
 use crate::{App, Hint};
 use domain::account::Role;
-use domain::channel::{EmailChannel, SendingLimits};
+use domain::channel::{EmailChannel, HealthState, SendingLimits};
 use domain::event::EventKind;
 use domain::inbox::{Inbox, InboxSettings};
 use domain::user::Agent;
-use domain::{InboxId, UserId};
+use domain::{InboxId, Timestamp, UserId};
 use std::collections::BTreeSet;
-use store::{Grant, InboxChange, StoreError};
+use std::time::Duration;
+use store::{Grant, HealthChange, InboxChange, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum InboxError {
@@ -94,17 +95,55 @@ pub struct InboxHealth {
     pub channel: EmailChannel,
     /// Who signed in, and whether their permission still stands.
     pub grant: Option<Grant>,
+    pub lag: Lag,
+}
+
+/// How far behind the mailbox we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// How long mail may have been in the mailbox without being here: nothing while it is read as often as it should be, else the time since it
+    /// was last read. `None`: it never was.
+    pub fetch: Option<Duration>,
+    /// How long the message has waited that has waited longest to leave.
+    pub send: Duration,
+}
+
+/// A mailbox with IDLE that stays silent is looked into every nine polls (worker::mailbox); one more is patience.
+const LOOKED_INTO_WITHIN_POLLS: u32 = 10;
+
+/// What is known of a channel beyond its row. `waits_since`: when the message was queued that waits longest.
+fn lag(app: &App, channel: &EmailChannel, waits_since: Option<Timestamp>) -> Lag {
+    let (now, health) = (app.now(), &channel.fetch_health);
+    let fetch = health.last_ok_at.map(|at| now.since(at)).map(|since| {
+        let expected = app.settings().poll_interval * LOOKED_INTO_WITHIN_POLLS;
+        if health.state == HealthState::Connected && since <= expected { Duration::ZERO } else { since }
+    });
+    Lag { fetch, send: waits_since.map(|since| now.since(since)).unwrap_or_default() }
 }
 
 /// For administrators: it holds the servers' own words.
-pub async fn health(_app: &App, member: &Member, inbox: InboxId) -> Result<InboxHealth, InboxError> {
+pub async fn health(app: &App, member: &Member, inbox: InboxId) -> Result<InboxHealth, InboxError> {
     manage(member, inbox)?;
     let found = member.scope.inbox(inbox).await?.ok_or(InboxError::NotFound)?;
     let grant = match found.channel.grant_id {
         Some(grant) => member.scope.grant(grant).await?,
         None => None,
     };
-    Ok(InboxHealth { inbox_id: inbox, channel: found.channel, grant })
+    let waits_since = member.scope.oldest_queued_delivery(found.channel.id).await?;
+    let lag = lag(app, &found.channel, waits_since);
+    Ok(InboxHealth { inbox_id: inbox, channel: found.channel, grant, lag })
+}
+
+/// How it has been doing, newest first, 25 a page, and how many changes there are. For administrators: it holds the servers' own words.
+pub async fn health_timeline(
+    _app: &App,
+    member: &Member,
+    inbox: InboxId,
+    page: u32,
+) -> Result<(Vec<HealthChange>, u64), InboxError> {
+    manage(member, inbox)?;
+    let found = member.scope.inbox(inbox).await?.ok_or(InboxError::NotFound)?;
+    Ok(member.scope.health_changes(found.channel.id, page).await?)
 }
 
 pub async fn members(app: &App, member: &Member, inbox: InboxId) -> Result<Vec<Agent>, InboxError> {
@@ -171,6 +210,11 @@ async fn members_to_be(member: &Member, inbox: InboxId, users: &[UserId]) -> Res
         return Err(InboxError::AgentNotFound);
     }
     Ok(users.iter().copied().collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+/// What is about all inboxes is an administrator's.
+pub(super) fn manager(member: &Member) -> Result<(), InboxError> {
+    if member.may_manage_inboxes() { Ok(()) } else { Err(InboxError::Forbidden) }
 }
 
 /// An agent who does not see the inbox is told that it does not exist; one who sees it, that it is not theirs to manage.

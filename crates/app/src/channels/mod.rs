@@ -2,9 +2,9 @@
 //!
 //! In the order of its life: [`connect`] makes a link and opens it, or [`links`] makes one for somebody without an account here, who
 //! [`agree`]s on its page; [`callback`] takes what Microsoft sends back, [`verify`] proves the
-//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`inboxes`] shows and changes it, and
-//! [`switch_send_transport`] sends another way. On the way an administrator of the organisation may have to approve ([`consent`]), or one of
-//! the account to hand an inbox over ([`handover`]).
+//! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`notices`] tells who must act, [`inboxes`]
+//! shows and changes it, [`switch_send_transport`] sends another way, [`diagnose`] looks at it step by step. On the way an administrator of the
+//! organisation may have to approve ([`consent`]), or one of the account to hand an inbox over ([`handover`]).
 //!
 //! Identity is `(tid, oid)`; an address proves nothing, only the mail server does.
 
@@ -15,12 +15,14 @@ mod attempt;
 pub mod callback;
 pub mod connect;
 pub mod consent;
+pub mod diagnose;
 mod examine;
 pub(crate) mod give_up;
 pub mod handover;
 pub mod health;
 pub mod inboxes;
 pub mod links;
+pub mod notices;
 pub(crate) mod overdue;
 pub mod refresh;
 mod return_urls;
@@ -39,6 +41,7 @@ pub use health::Part;
 pub use return_urls::ReturnUrls;
 pub use send_transport::{SwitchError, switch_send_transport};
 pub use status::{ConnectionStatusError, ConnectionView, connection_status};
+pub use store::{HealthChange, HealthNotice, HealthPart};
 
 #[cfg(test)]
 mod tests {
@@ -51,6 +54,7 @@ mod tests {
     #[expect(dead_code, reason = "compiling is the test")]
     fn the_use_cases_may_move_between_threads(app: &App, work: &store::ClaimedWork, scope: &store::AccountScope) {
         may_move_between_threads(verify::prove(app, work));
+        may_move_between_threads(notices::look(app));
         may_move_between_threads(refresh::access_token(app, scope, domain::GrantId(1), oauth::Resource::Outlook));
         may_move_between_threads(callback::handle(app, callback::CallbackQuery::default(), &|_| None, None));
     }

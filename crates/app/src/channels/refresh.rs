@@ -2,7 +2,8 @@
 //!
 //! Whoever gets the lease on the grant asks Microsoft, with no transaction open, and stores by compare-and-swap; everybody else waits
 //! for what comes of it. A token with less than five minutes left is not used. Only a definitive answer about the *person's* permission
-//! ends a grant: a timeout, a throttle, or a wrong secret of ours never asks anybody to sign in again.
+//! ends a grant: a timeout, a throttle, or a wrong secret of ours never asks anybody to sign in again. What nobody understands does, when it has
+//! lasted for a day.
 
 use super::health::{Part, remember};
 use super::settle::resource_key;
@@ -155,9 +156,28 @@ async fn refresh(
             Ok(Refreshed::Token(tokens.access_token))
         }
         Err(failure) => {
+            let failure = lasting(app, scope, claim, failure).await;
             let outdated = refused(app, scope, claim, resource, &failure).await;
             app.changed();
             if outdated { Ok(Refreshed::SignedInMeanwhile) } else { Err(failure) }
+        }
+    }
+}
+
+/// What nobody understands is put down to the service, and to the permission when a mailbox of this grant has met it for a day.
+async fn lasting(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure: Failure) -> Failure {
+    if failure.class != FailureClass::RefusalUnknown {
+        return failure;
+    }
+    let now = app.now();
+    match scope.channels_of_grant(claim.grant_id).await {
+        Ok(channels) if channels.iter().any(|one| one.fetch_health.outlasts(now) || one.send_health.outlasts(now)) => {
+            Failure { class: FailureClass::RefusalLasting, ..failure }
+        }
+        Ok(_) => failure,
+        Err(error) => {
+            tracing::warn!(grant.id = %claim.grant_id, %error, "it could not be looked up for how long a refusal has lasted");
+            failure
         }
     }
 }

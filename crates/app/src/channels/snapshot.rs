@@ -1,10 +1,11 @@
 //! Inboxes and their health as events carry them: a picture of the moment, versioned (`v`), without a token or a server's address.
 
 use super::Part;
+use domain::channel::notice::Parts;
 use domain::channel::{ConnectionStatus, Health};
 use domain::failure::Failure;
 use domain::inbox::Inbox;
-use domain::{ChannelId, InboxId};
+use domain::{ChannelId, HealthNoticeId, InboxId, Timestamp};
 use serde_json::{Value, json};
 use store::{ConnectLink, Connection};
 
@@ -60,6 +61,35 @@ pub fn connect_link(link: &ConnectLink) -> Value {
         "connection_id": link.connection_id.map(|id| id.0),
         "inbox_id": link.result_inbox_id.or(link.inbox_id).map(|id| id.0),
         "failure": link.failure.as_ref().map(failure),
+    })
+}
+
+/// Somebody must act for a mailbox (`status` `open`), or need not any more (`ended`).
+#[derive(Clone, Copy, Debug)]
+pub struct NoticeSnapshot<'a> {
+    pub notice: HealthNoticeId,
+    pub inbox: InboxId,
+    pub channel: ChannelId,
+    pub status: &'static str,
+    pub parts: Parts,
+    pub since: Timestamp,
+    pub failure: &'a Failure,
+    pub help_url: &'a str,
+}
+
+pub fn health_notice(told: NoticeSnapshot<'_>) -> Value {
+    let halves = [(told.parts.fetch, Part::Fetch), (told.parts.send, Part::Send)];
+    let parts: Vec<&str> = halves.iter().filter(|(about, _)| *about).map(|(_, part)| part.as_str()).collect();
+    json!({
+        "v": VERSION,
+        "notice_id": told.notice.0,
+        "inbox_id": told.inbox.0,
+        "channel_id": told.channel.0,
+        "status": told.status,
+        "parts": parts,
+        "since": told.since.0,
+        "failure": failure(told.failure),
+        "help_url": told.help_url,
     })
 }
 

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod connect;
+mod diagnose;
+mod every_failure;
 mod health;
 mod meanwhile;
 mod oauth_apps;

@@ -68,6 +68,10 @@ impl Drop for World {
 }
 
 pub async fn world() -> World {
+    world_with(SandboxConfig::default()).await
+}
+
+pub async fn world_with(config: SandboxConfig) -> World {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Arc::new(MovedClock::default());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
@@ -86,10 +90,9 @@ pub async fn world() -> World {
 
     let frontend = Url::parse("http://127.0.0.1:3000/").expect("a URL");
     let redirect_uri = frontend.join("microsoft/callback").expect("a URL");
-    let sandbox =
-        Sandbox::start(SandboxConfig { redirect_uris: vec![redirect_uri.to_string()], ..SandboxConfig::default() })
-            .await
-            .expect("a sandbox");
+    let sandbox = Sandbox::start(SandboxConfig { redirect_uris: vec![redirect_uri.to_string()], ..config })
+        .await
+        .expect("a sandbox");
     let connector = Connector::new(ConnectorConfig {
         extra_ca_pem: Some(sandbox.ca_pem().into_bytes()),
         plain_http: true,

@@ -43,5 +43,6 @@ mod suspended;
 mod takeovers;
 mod telling;
 mod telling_many;
+mod told_of_health;
 mod unwritten;
 mod waiting_for_room;

@@ -6,6 +6,7 @@
 use crate::Timestamp;
 use crate::failure::{Actor, Failure, FailureClass, Retry};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,13 +67,28 @@ pub struct Health {
     /// The first of these refusals.
     #[serde(default)]
     pub refused_since: Option<Timestamp>,
+    /// Refusals by the sign-in service that nobody here understands: they pass, or end in asking a person when they have lasted for a day.
+    #[serde(default)]
+    pub unknowns: u32,
+    #[serde(default)]
+    pub unknown_since: Option<Timestamp>,
 }
 
 /// Refused sign-ins with fresh tokens that are borne before a person is asked: five over an hour (Exchange refuses now and then by itself).
 pub const REFUSALS_BEFORE_ASKING: u32 = 5;
 pub const REFUSALS_WINDOW_SECONDS: u64 = 3600;
 
+/// What nobody understands is borne for so long, and at least so often.
+pub const UNKNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
+pub const UNKNOWNS_BEFORE_ASKING: u32 = 3;
+
 impl Health {
+    /// One more refusal that nobody understands, and they have lasted: a person is to be asked.
+    pub fn outlasts(&self, now: Timestamp) -> bool {
+        self.unknowns.saturating_add(1) >= UNKNOWNS_BEFORE_ASKING
+            && self.unknown_since.is_some_and(|first| now.since(first) >= UNKNOWN_FOR)
+    }
+
     #[must_use]
     pub fn worked(&self, now: Timestamp) -> Self {
         let since = if self.state == HealthState::Connected { self.since } else { now };
@@ -88,6 +104,7 @@ impl Health {
         };
         let lasting = refusals >= REFUSALS_BEFORE_ASKING
             && refused_since.is_some_and(|first| now.since(first).as_secs() >= REFUSALS_WINDOW_SECONDS);
+        let unknown = failure.class == FailureClass::RefusalUnknown;
         let state = state_for(&failure, lasting);
         Self {
             state,
@@ -99,6 +116,8 @@ impl Health {
             failure: Some(failure),
             refusals,
             refused_since,
+            unknowns: self.unknowns.saturating_add(u32::from(unknown)),
+            unknown_since: if unknown { Some(self.unknown_since.unwrap_or(now)) } else { self.unknown_since },
         }
     }
 
@@ -128,7 +147,6 @@ fn state_for(failure: &Failure, lasting: bool) -> HealthState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_760_000_000);
 
@@ -139,6 +157,44 @@ mod tests {
             health = health.failed(FailureClass::TimedOut.into(), NOW.plus(Duration::from_secs(hour * 3600)), None);
             assert_eq!(health.state, HealthState::Failing);
         }
+    }
+
+    /// Whatever their order, and however long it lasts.
+    #[test]
+    fn what_nobody_outside_can_mend_never_asks_anybody_outside() {
+        let passing: Vec<FailureClass> = FailureClass::ALL
+            .iter()
+            .copied()
+            .filter(|class| matches!(class.actor(), Actor::Nobody | Actor::Operator | Actor::Agent))
+            .collect();
+        let mut seed = 1u64;
+        let mut dice = |most: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % most
+        };
+        let (mut health, mut now) = (Health::default(), NOW);
+        for _ in 0..20_000 {
+            now = now.plus(Duration::from_secs(dice(7200)));
+            let class = passing[usize::try_from(dice(passing.len() as u64)).expect("a small number")];
+            health = if dice(50) == 0 { health.worked(now) } else { health.failed(class.into(), now, None) };
+            assert!(matches!(health.state, HealthState::Failing | HealthState::Connected), "{class:?}: {health:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_nobody_understands_lasts_when_it_came_three_times_over_a_day_without_a_success() {
+        let unknown = |health: Health, hour: u64| {
+            health.failed(FailureClass::RefusalUnknown.into(), NOW.plus(Duration::from_secs(hour * 3600)), None)
+        };
+        let at = |hour: u64| NOW.plus(Duration::from_secs(hour * 3600));
+        let two = unknown(unknown(Health::default(), 0), 1);
+        assert!(!two.outlasts(at(23)) && two.outlasts(at(24)));
+        assert!(!unknown(Health::default(), 0).outlasts(at(48)), "twice may be chance");
+        assert!(!two.worked(at(2)).outlasts(at(48)));
+        assert!(
+            two.failed(FailureClass::TimedOut.into(), at(2), None).outlasts(at(24)),
+            "a timeout takes nothing back"
+        );
     }
 
     #[test]
@@ -215,6 +271,7 @@ mod tests {
         let stored = r#"{"state":"failing","since":1,"last_ok_at":null,"next_try_at":null,"failures_in_a_row":7,"failing_since":1,"failure":null}"#;
         let health: Health = serde_json::from_str(stored).expect("a health");
         assert_eq!((health.failures_in_a_row, health.refusals, health.refused_since), (7, 0, None));
+        assert_eq!((health.unknowns, health.unknown_since), (0, None));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod connecting;
 pub mod health;
+pub mod notice;
 pub mod provider;
 
 use crate::{AccountId, ChannelId, EmailAddress, GrantId, InboxId, Timestamp};

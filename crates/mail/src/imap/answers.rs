@@ -48,64 +48,63 @@ pub fn only_expunged(said: &str) -> bool {
     said.contains("requested messages no longer exist") || said.contains("[expungeissued]")
 }
 
+/// The first row with one of these words decides.
+const WORDS: &[(&[&str], FailureClass)] = &[
+    (&["request is throttled", "[throttled]", "account exceeded command or bandwidth limits"], FailureClass::Throttled),
+    (&["[overquota]"], FailureClass::MailboxFull),
+    (&["accesstokenexpired", "session invalidated", "session expired"], FailureClass::SessionExpired),
+    (&["authenticated but not connected"], FailureClass::MailboxNotConnected),
+    (
+        &["too many simultaneous connections", "too many connections", "maximum number of connections", "[limit]"],
+        FailureClass::TooManyConnections,
+    ),
+    (
+        &[
+            "[authenticationfailed]",
+            "[authorizationfailed]",
+            "authenticate failed",
+            "login failed",
+            "invalid credentials",
+            "[expired]",
+        ],
+        FailureClass::AuthenticationRefused,
+    ),
+    (
+        &[
+            "server unavailable",
+            "[unavailable]",
+            "[serverbug]",
+            "[inuse]",
+            "temporar",
+            "try again",
+            "retry after",
+            "server busy",
+            "shutting down",
+        ],
+        FailureClass::ServerUnavailable,
+    ),
+    (
+        &["invalid state", "connection closed", "autologout", "logged out", "idle for too long", "inactivity"],
+        FailureClass::ConnectionLost,
+    ),
+    // Exchange has not understood the command, whatever it was about: that says nothing about a folder.
+    (&["command argument error", "command error"], FailureClass::ProtocolError),
+    (
+        &[
+            "[nonexistent]",
+            "[trycreate]",
+            "mailbox doesn't exist",
+            "mailbox does not exist",
+            "unknown mailbox",
+            "folder name is reserved",
+        ],
+        FailureClass::FolderMissing,
+    ),
+];
+
 fn by_words(said: &str) -> Option<FailureClass> {
     let said = said.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|w| said.contains(w));
-    Some(if has(&["request is throttled", "[throttled]", "account exceeded command or bandwidth limits"]) {
-        FailureClass::Throttled
-    } else if has(&["[overquota]"]) {
-        FailureClass::MailboxFull
-    } else if has(&["accesstokenexpired", "session invalidated", "session expired"]) {
-        FailureClass::SessionExpired
-    } else if has(&["authenticated but not connected"]) {
-        FailureClass::MailboxNotConnected
-    } else if has(&[
-        "too many simultaneous connections",
-        "too many connections",
-        "maximum number of connections",
-        "[limit]",
-    ]) {
-        FailureClass::TooManyConnections
-    } else if has(&[
-        "[authenticationfailed]",
-        "[authorizationfailed]",
-        "authenticate failed",
-        "invalid credentials",
-        "[expired]",
-    ]) {
-        FailureClass::AuthenticationRefused
-    } else if has(&[
-        "server unavailable",
-        "[unavailable]",
-        "[serverbug]",
-        "[inuse]",
-        "temporar",
-        "try again",
-        "retry after",
-        "server busy",
-        "shutting down",
-    ]) {
-        FailureClass::ServerUnavailable
-    } else if has(&[
-        "invalid state",
-        "connection closed",
-        "autologout",
-        "logged out",
-        "idle for too long",
-        "inactivity",
-    ]) {
-        FailureClass::ConnectionLost
-    } else if has(&[
-        "[nonexistent]",
-        "[trycreate]",
-        "mailbox doesn't exist",
-        "mailbox does not exist",
-        "unknown mailbox",
-    ]) {
-        FailureClass::FolderMissing
-    } else {
-        return None;
-    })
+    WORDS.iter().find(|(words, _)| words.iter().any(|word| said.contains(word))).map(|(_, class)| *class)
 }
 
 /// "Request is throttled. Suggested Backoff Time: 299961 milliseconds"
@@ -137,6 +136,10 @@ mod tests {
             (During::Command, "Command Argument Error. 11", ProtocolError),
             (During::Command, "Server busy, try again in 30 seconds", ServerUnavailable),
             (During::Greeting, "No way", ServerUnavailable),
+            (During::Folder, "Command Argument Error. 12", ProtocolError),
+            (During::Command, "Command Error. 12", ProtocolError),
+            (During::Folder, "Folder name is reserved.", FolderMissing),
+            (During::Command, "Request is throttled. Suggested Backoff Time: 299961 milliseconds", Throttled),
         ] {
             let failure = refused(during, said);
             assert_eq!(failure.class, class, "{said}");
@@ -145,6 +148,7 @@ mod tests {
         assert_eq!(bye("Session invalidated - AccessTokenExpired").class, SessionExpired);
         assert_eq!(bye("Connection closed. 14").class, ConnectionLost);
         assert_eq!(bye("Server shutting down").class, ServerUnavailable);
+        assert_eq!(unparsable("Server Unavailable. 15").class, ServerUnavailable);
         assert_eq!(unparsable("HTTP/1.1 400 Bad Request").class, ProtocolError);
     }
 

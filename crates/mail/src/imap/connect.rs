@@ -11,7 +11,8 @@ use async_imap::Authenticator;
 use async_imap::error::{Error, ParseError};
 use base64::Engine;
 use domain::{Failure, FailureClass};
-use net::{Connector, Slot, TlsMode};
+use net::{Connector, Endpoint, Slot, TlsMode};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -36,39 +37,56 @@ impl Session {
         limits: Limits,
     ) -> Result<Self, Failure> {
         let silence = limits.silence;
-        let opening = async {
-            match login.endpoint.tls {
-                TlsMode::Implicit => {
-                    let mut stream: Box<dyn Wire> = Box::new(connector.tls(&login.endpoint).await?);
-                    greeting(&mut stream).await?;
-                    Ok(stream)
-                }
-                TlsMode::None => {
-                    let mut stream: Box<dyn Wire> = Box::new(connector.tcp(&login.endpoint).await?);
-                    greeting(&mut stream).await?;
-                    Ok(stream)
-                }
-                TlsMode::StartTls => {
-                    let mut plain = connector.tcp(&login.endpoint).await?;
-                    greeting(&mut plain).await?;
-                    ask(&mut plain, "S1", "STARTTLS").await?;
-                    let secured: Box<dyn Wire> = Box::new(connector.upgrade(&login.endpoint.host, plain).await?);
-                    Ok(secured)
-                }
-            }
-        };
-        let mut stream = in_time(silence, opening).await?;
-        let offered = in_time(silence, ask(&mut stream, "S2", "CAPABILITY")).await?;
+        let (stream, offered) = reached(connector, &login.endpoint, silence).await?;
         let initial_response = offered.iter().any(|line| line.to_ascii_uppercase().split(' ').any(|c| c == "SASL-IR"));
-        let signed_in = in_time(silence, sign_in(stream, login, initial_response)).await?;
+        let signing_in = in_time(silence, sign_in(stream, login, initial_response));
+        let signed_in = connector.step("auth", signing_in).await?;
         let mut session = Session::over(signed_in, limits, slot);
         // Exchange offers more after sign-in than before, and this is the first command it refuses when the mailbox cannot be opened.
-        session.learn_capabilities().await?;
+        connector.step("capability", session.learn_capabilities()).await?;
         Ok(session)
     }
 }
 
-async fn in_time<T>(limit: std::time::Duration, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+/// Whether the server can be reached, is who it says, and greets. Nobody signs in.
+pub async fn reach(connector: &Connector, endpoint: &Endpoint, silence: Duration) -> Result<(), Failure> {
+    let _slot = connector.slot_in_time(endpoint).await?;
+    let (mut stream, _) = reached(connector, endpoint, silence).await?;
+    let _ = in_time(Duration::from_secs(5), ask(&mut stream, "S3", "LOGOUT")).await;
+    Ok(())
+}
+
+/// Connected and secured as the endpoint says; nobody has signed in. What the server offers.
+async fn reached(
+    connector: &Connector,
+    endpoint: &Endpoint,
+    silence: Duration,
+) -> Result<(Box<dyn Wire>, Vec<String>), Failure> {
+    let opening = async {
+        let mut stream: Box<dyn Wire> = match endpoint.tls {
+            TlsMode::Implicit => Box::new(connector.tls(endpoint).await?),
+            TlsMode::None => Box::new(connector.tcp(endpoint).await?),
+            TlsMode::StartTls => {
+                let mut plain = connector.tcp(endpoint).await?;
+                connector.step("greeting", greeting(&mut plain)).await?;
+                let securing = async {
+                    ask(&mut plain, "S1", "STARTTLS").await?;
+                    Ok::<_, Failure>(connector.upgrade(&endpoint.host, plain).await?)
+                };
+                let secured = connector.step("tls", securing).await?;
+                connector.found_of_tls(&secured);
+                return Ok(Box::new(secured) as Box<dyn Wire>);
+            }
+        };
+        connector.step("greeting", greeting(&mut stream)).await?;
+        Ok(stream)
+    };
+    let mut stream = in_time(silence, opening).await?;
+    let offered = in_time(silence, ask(&mut stream, "S2", "CAPABILITY")).await?;
+    Ok((stream, offered))
+}
+
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     timeout(limit, work).await.unwrap_or_else(|_| Err(Failure::new(FailureClass::TimedOut)))
 }
 

@@ -17,6 +17,7 @@ mod tap;
 mod walk;
 
 use bytes::Bytes;
+pub use connect::reach;
 use domain::{Secret, Timestamp};
 use net::Endpoint;
 pub use session::Session;

@@ -29,8 +29,15 @@ impl Session {
         // A literal that tells nothing about our network, as Thunderbird does.
         let me = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
         let mut session = Self::greeted(connector, &login.endpoint, &me, timeouts).await?;
-        session.sign_in(login).await?;
+        connector.step("auth", session.sign_in(login)).await?;
         Ok(session)
+    }
+
+    /// Whether the server can be reached, is who it says, and greets. Nobody signs in.
+    pub async fn reach(connector: &Connector, endpoint: &Endpoint, timeouts: Timeouts) -> Result<(), Failure> {
+        let me = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
+        Self::greeted(connector, endpoint, &me, timeouts).await?.quit().await;
+        Ok(())
     }
 
     /// Connected and secured as the endpoint says; nobody has signed in.
@@ -50,8 +57,8 @@ impl Session {
             Self { conversation: Conversation::over(stream), timeouts, extensions: Vec::new(), usable: true, slot };
         if endpoint.tls != TlsMode::StartTls {
             // After STARTTLS there is no second greeting.
-            let greeting = session.conversation.reply(timeouts.command).await?;
-            positive(greeting, During::Greeting)?;
+            let greeting = async { positive(session.conversation.reply(timeouts.command).await?, During::Greeting) };
+            connector.step("greeting", greeting).await?;
         }
         session.extensions = ehlo(&mut session.conversation, me, timeouts.command).await?;
         Ok(session)
@@ -90,7 +97,7 @@ impl Session {
     }
 
     /// Whether the server takes mail from this address, as far as it says so before it has seen the mail.
-    pub(super) async fn may_send_as(&mut self, from: &EmailAddress) -> Result<(), Failure> {
+    pub async fn may_send_as(&mut self, from: &EmailAddress) -> Result<(), Failure> {
         let address = crate::compose::address::wire_address(from).ok_or_else(|| {
             Failure::new(FailureClass::MessageUnbuildable).detail("the sender's address cannot be sent")
         })?;
@@ -142,8 +149,22 @@ async fn secured(
     timeouts: Timeouts,
 ) -> Result<net::TlsStream, Failure> {
     let mut conversation = Conversation::over(connector.tcp(endpoint).await?);
-    positive(conversation.reply(timeouts.command).await?, During::Greeting)?;
-    ehlo(&mut conversation, me, timeouts.command).await?;
+    let greeting = async {
+        positive(conversation.reply(timeouts.command).await?, During::Greeting)?;
+        ehlo(&mut conversation, me, timeouts.command).await
+    };
+    connector.step("greeting", greeting).await?;
+    let secured = connector.step("tls", start_tls(connector, endpoint, conversation, timeouts)).await?;
+    connector.found_of_tls(&secured);
+    Ok(secured)
+}
+
+async fn start_tls(
+    connector: &Connector,
+    endpoint: &Endpoint,
+    mut conversation: Conversation<net::TcpStream>,
+    timeouts: Timeouts,
+) -> Result<net::TlsStream, Failure> {
     let reply = conversation.ask(Starttls, timeouts.command).await?;
     if !reply.is_positive() && reply.code != 421 {
         // 454 (RFC 3207), 500, 502: whatever the reason, there is no TLS, and without it nothing more is said.

@@ -248,9 +248,22 @@ impl AccountScope {
             .bind(user.id.0)
             .value(&self.inner.read)
             .await?;
+        let kind = convert::code("system mail kind", &row.kind, SystemMailKind::parse)?;
+        let health = match kind {
+            SystemMailKind::HealthNotice | SystemMailKind::HealthRestored => {
+                self.mailed_health(&self.inner.read, mail).await?
+            }
+            SystemMailKind::Invitation
+            | SystemMailKind::Added
+            | SystemMailKind::PasswordReset
+            | SystemMailKind::WebhookDisabled
+            | SystemMailKind::OauthAppFailing
+            | SystemMailKind::OauthAppEnding
+            | SystemMailKind::Notification => None,
+        };
         Ok(Some(SystemMail {
             id: SystemMailId(row.id),
-            kind: convert::code("system mail kind", &row.kind, SystemMailKind::parse)?,
+            kind,
             state: convert::code("system mail state", &row.state, SystemMailState::parse)?,
             user,
             address,
@@ -262,6 +275,7 @@ impl AccountScope {
             webhook,
             oauth_app,
             about,
+            health,
             is_fetched: fetched != Some(0),
             is_proved: proved == Some(1),
         }))

@@ -25,6 +25,7 @@ mod drafts;
 mod filter_terms;
 mod folders;
 mod grants;
+mod health;
 mod inboxes;
 mod invitations;
 pub(crate) mod keys;

@@ -23,6 +23,10 @@ codes! {
         OauthAppEnding = "oauth_app_ending",
         /// Something in a conversation concerns somebody who asked to be told by mail.
         Notification = "notification",
+        /// Mailboxes do not work, and somebody must act or may want to know.
+        HealthNotice = "health_notice",
+        /// They work again.
+        HealthRestored = "health_restored",
     }
 }
 
@@ -105,6 +109,8 @@ pub struct SystemMail {
     pub oauth_app: Option<MailedOauthApp>,
     /// What it tells of, while that is unread and about a conversation that they see.
     pub about: Option<MailedNotification>,
+    /// The mailboxes that it is about, while that is so and they are an administrator.
+    pub health: Option<super::MailedHealth>,
     /// What comes to their address comes to a mailbox that is fetched from here.
     pub is_fetched: bool,
     /// They have shown that the address is theirs.

@@ -26,6 +26,7 @@ pub(super) fn deleted(payload: &Map<String, Value>) -> Map<String, Value> {
     Map::from_iter([("id".to_owned(), id)])
 }
 
+/// Also of a notice: both say how a mailbox is doing, and why.
 pub(super) fn health_changed(mut payload: Map<String, Value>) -> Map<String, Value> {
     payload.remove("v");
     if let Some(since) = payload.get("since").and_then(Value::as_i64) {

@@ -31,7 +31,7 @@ pub fn data(kind: &str, account: AccountId, payload: &Value, links: &dyn Links) 
     let payload = payload.as_object().cloned().unwrap_or_default();
     match kind {
         "inbox_deleted" => data.extend(inbox::deleted(&payload)),
-        "inbox_health_changed" => data.extend(inbox::health_changed(payload)),
+        "inbox_health_changed" | "inbox_health_notice" => data.extend(inbox::health_changed(payload)),
         // What went wrong is told as of an inbox.
         "connection_updated" | "connect_link_updated" => data.extend(inbox::health_changed(payload)),
         "notification_created" | "notification_updated" | "notification_deleted" => {

@@ -11,7 +11,10 @@ use domain::{ChannelId, ConnectionId, GrantId, InboxId, Secret, Timestamp};
 impl Tx {
     /// With its channel. `Conflict` when the mailbox is connected in this account already.
     pub async fn create_inbox(&mut self, new: &NewInbox) -> Result<Inbox> {
-        inboxes::create_inbox(&self.tx, &self.scope, new).await
+        let inbox = inboxes::create_inbox(&self.tx, &self.scope, new).await?;
+        self.note_health(inbox.channel.id, HealthPart::Fetch, &inbox.channel.fetch_health).await?;
+        self.note_health(inbox.channel.id, HealthPart::Send, &inbox.channel.send_health).await?;
+        Ok(inbox)
     }
 
     /// `LimitReached` when the account has `most` inboxes. Until the end of this transaction nobody else adds one who asks first.
@@ -42,12 +45,16 @@ impl Tx {
         inboxes::update_inbox(&self.tx, &self.scope, inbox, change).await
     }
 
+    /// And notes the change, if it is one.
     pub async fn update_fetch_health(&mut self, channel: ChannelId, health: &Health) -> Result<()> {
-        channels::set_health(&self.tx, &self.scope, channel, Side::Fetch, health).await
+        channels::set_health(&self.tx, &self.scope, channel, Side::Fetch, health).await?;
+        self.note_health(channel, HealthPart::Fetch, health).await
     }
 
+    /// As [`Self::update_fetch_health`].
     pub async fn update_send_health(&mut self, channel: ChannelId, health: &Health) -> Result<()> {
-        channels::set_health(&self.tx, &self.scope, channel, Side::Send, health).await
+        channels::set_health(&self.tx, &self.scope, channel, Side::Send, health).await?;
+        self.note_health(channel, HealthPart::Send, health).await
     }
 
     pub async fn update_import(&mut self, channel: ChannelId, import: &ImportProgress) -> Result<()> {

@@ -11,6 +11,7 @@ mod conversations;
 mod events;
 mod filing;
 mod filing_rows;
+mod health;
 mod mail;
 mod notifications;
 mod oauth_apps;
