@@ -189,6 +189,8 @@ impl Connector {
         name: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        // Both ways hold the work; boxed, it is there once.
+        let work = Box::pin(work);
         match &self.steps {
             Some(steps) => steps.take(name, work).await,
             None => work.await,

@@ -235,9 +235,9 @@ async fn every_failure_says_who_must_act_asks_nobody_else_and_is_over_when_it_is
         story.world.advance(HOUR * 2);
         story.world.sandbox.faults().always(fault.clone());
         if of_sending {
-            story.tries_again(Part::Send).await
+            story.tries_again(Part::Send).await;
         } else {
-            story.reads().await
+            story.reads().await;
         }
         let channel = story.channel().await;
         let (met, other): (&Health, &Health) = if of_sending {

@@ -37,7 +37,7 @@ impl Session {
         limits: Limits,
     ) -> Result<Self, Failure> {
         let silence = limits.silence;
-        let (stream, offered) = reached(connector, &login.endpoint, silence).await?;
+        let (stream, offered) = Box::pin(reached(connector, &login.endpoint, silence)).await?;
         let initial_response = offered.iter().any(|line| line.to_ascii_uppercase().split(' ').any(|c| c == "SASL-IR"));
         let signing_in = in_time(silence, sign_in(stream, login, initial_response));
         let signed_in = connector.step("auth", signing_in).await?;
@@ -51,7 +51,7 @@ impl Session {
 /// Whether the server can be reached, is who it says, and greets. Nobody signs in.
 pub async fn reach(connector: &Connector, endpoint: &Endpoint, silence: Duration) -> Result<(), Failure> {
     let _slot = connector.slot_in_time(endpoint).await?;
-    let (mut stream, _) = reached(connector, endpoint, silence).await?;
+    let (mut stream, _) = Box::pin(reached(connector, endpoint, silence)).await?;
     let _ = in_time(Duration::from_secs(5), ask(&mut stream, "S3", "LOGOUT")).await;
     Ok(())
 }
@@ -81,7 +81,7 @@ async fn reached(
         connector.step("greeting", greeting(&mut stream)).await?;
         Ok(stream)
     };
-    let mut stream = in_time(silence, opening).await?;
+    let mut stream = Box::pin(in_time(silence, opening)).await?;
     let offered = in_time(silence, ask(&mut stream, "S2", "CAPABILITY")).await?;
     Ok((stream, offered))
 }
