@@ -7,5 +7,6 @@ mod meanwhile;
 mod people;
 mod refresh;
 mod sending_sign_in;
+mod shared_mailbox;
 mod support;
 mod two_resources;
