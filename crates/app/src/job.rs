@@ -149,6 +149,7 @@ async fn kept_up(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancellatio
             OwedKind::DeliverWebhook => jobs::deliver_webhook::run(app, work).await,
             OwedKind::SendSystemMail => jobs::send_system_mail::run(app, work).await,
             OwedKind::EraseContact => jobs::erase_contact::run(app, work).await,
+            OwedKind::FileSentCopy => jobs::file_sent_copy::run(app, work).await,
         }
     });
     let keep = async {
@@ -213,6 +214,7 @@ mod tests {
             (r#"{"name":"deliver_webhook","account_id":6,"owed_id":17}"#, OwedKind::DeliverWebhook),
             (r#"{"name":"send_system_mail","account_id":7,"owed_id":19}"#, OwedKind::SendSystemMail),
             (r#"{"name":"erase_contact","account_id":8,"owed_id":21}"#, OwedKind::EraseContact),
+            (r#"{"name":"file_sent_copy","account_id":9,"owed_id":23}"#, OwedKind::FileSentCopy),
         ] {
             let envelope = JobEnvelope::decode(text.as_bytes()).expect("decodes");
             assert_eq!((envelope.kind(), envelope.encode().as_str()), (Some(kind), text));

@@ -13,6 +13,7 @@ pub async fn give_up(app: &App, work: &ClaimedWork, failure: &Failure) -> Result
         OwedKind::ImportWindow => inbound::give_up::import(work, failure).await,
         OwedKind::DeliverWebhook => webhooks::deliver::give_up(work, failure).await,
         OwedKind::SendSystemMail => accounts::notices::give_up(work, failure).await,
+        OwedKind::FileSentCopy => outbound::sent_copy::give_up(work, failure).await,
         OwedKind::EraseContact => contacts::erase::give_up(work, failure).await,
         OwedKind::IngestRawEmail => inbound::give_up::raw_email(app, work, failure).await,
     }

@@ -8,6 +8,7 @@
 pub mod deliver_message;
 pub mod deliver_webhook;
 pub mod erase_contact;
+pub mod file_sent_copy;
 mod give_up;
 pub mod import_window;
 pub mod ingest_raw_email;
@@ -46,6 +47,7 @@ struct Nothing {}
 pub fn read_payload(work: &ClaimedWork) -> Result<(), serde_json::Error> {
     match work.kind {
         OwedKind::ProveConnection => prove_connection::Payload::of(work).map(drop),
+        OwedKind::FileSentCopy => file_sent_copy::Payload::of(work).map(drop),
         OwedKind::DeliverMessage
         | OwedKind::IngestRawEmail
         | OwedKind::ImportWindow

@@ -231,7 +231,8 @@ async fn ended(
 ) -> Result<(), StoreError> {
     let sent = |whom: Vec<EmailAddress>, rewritten: Option<String>| {
         let under = record.message_id_header.clone();
-        settle::settle(app, work, record.delivery.id, Settled::Sent { whom, under, rewritten })
+        let lacks_copy = channel.lacks_sent_copies();
+        settle::settle(app, work, record.delivery.id, Settled::Sent { whom, under, rewritten, lacks_copy })
     };
     // First what cannot be learnt twice; a channel's health is told again by the next message.
     match handed {
@@ -287,7 +288,8 @@ async fn rejected(
         // Said before its time, and no less clear for that.
         Retry::Done => {
             let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
-            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: None }).await?;
+            let lacks_copy = channel.lacks_sent_copies();
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: None, lacks_copy }).await?;
         }
         Retry::Later | Retry::FreshToken if all => {
             wait = line::length_of_pause(app, channel, &failure);

@@ -215,7 +215,7 @@ pub(super) async fn look(
             info!(delivery.id = %id, "the draft was sent");
             let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
             let rewritten = message_id.filter(|id| *id != under);
-            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten }).await?;
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten, lacks_copy: false }).await?;
         }
         Ok(Standing::Draft) => {
             info!(delivery.id = %id, "the draft was not sent: it is sent once more");

@@ -9,6 +9,7 @@
 //! - [`line`]: how messages of one mailbox wait for their turn, and the mailbox for better times. [`pace`]: how long.
 //! - [`sessions`]: the server's sessions, kept for the next message. [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
 //! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
+//! - [`sent_copy`]: a copy into Sent where the provider keeps none.
 //! - [`reconcile`]: the connection was lost behind DATA: look into Sent, then decide.
 //! - [`retry`]: a person asks again, or deletes a message. [`decide`]: they cancel it, or know whether it left.
 //!   [`answering`]: whether the customer waits then.
@@ -33,6 +34,7 @@ mod patience;
 pub mod reconcile;
 pub mod reply;
 pub mod retry;
+pub(crate) mod sent_copy;
 mod sessions;
 pub(crate) mod settle;
 pub mod start;

@@ -66,7 +66,8 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
         Ok(Some(found)) => {
             info!(delivery.id = %id, "the message was found in Sent");
             let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
-            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten: found.rewritten }).await
+            let rewritten = found.rewritten;
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten, lacks_copy: false }).await
         }
         Ok(None) => not_found(app, work, &channel, record, failure).await,
         Err(MailboxError::Store(error)) => Err(error),
@@ -126,7 +127,7 @@ async fn not_found(
 }
 
 /// A copy in Sent.
-struct Found {
+pub(super) struct Found {
     /// Its Message-ID, when it is not ours.
     rewritten: Option<String>,
 }
@@ -138,20 +139,30 @@ async fn look(
     record: &DeliveryRecord,
 ) -> Result<Option<Found>, MailboxError> {
     let (mut session, _) = sign_in(app, &work.scope, channel, INBOX).await?;
-    let found = look_with(&mut session, record).await;
+    let found = match session.sent_folder().await {
+        Ok(Some(sent)) => {
+            let (ours, rewritten) = (&record.message_id_header, record.rewritten_message_id.as_deref());
+            copy_in(&mut session, &sent.name, ours, rewritten).await
+        }
+        Ok(None) => Ok(None),
+        Err(failure) => Err(failure),
+    };
     session.logout().await;
     Ok(found?)
 }
 
-/// `None`: it is not in Sent, or the mailbox has no such folder. A list of folders that cannot be believed, and a Sent folder that is listed and
-/// cannot be opened, are failures, and no look.
-async fn look_with(session: &mut Session, record: &DeliveryRecord) -> Result<Option<Found>, Failure> {
-    let Some(sent) = session.sent_folder().await? else { return Ok(None) };
-    session.examine(&sent.name).await?;
-    let ours = &record.message_id_header;
+/// `None`: it is not in this folder. A list of folders that cannot be believed, and a Sent folder that is listed and cannot be opened, are
+/// failures, and no look.
+pub(super) async fn copy_in(
+    session: &mut Session,
+    folder: &str,
+    ours: &str,
+    rewritten: Option<&str>,
+) -> Result<Option<Found>, Failure> {
+    session.examine(folder).await?;
     let mut uids = session.search_message_id(ours).await?;
     uids.extend(session.search_header(ORIGINAL_ID, ours).await?);
-    if let Some(rewritten) = &record.rewritten_message_id {
+    if let Some(rewritten) = rewritten {
         uids.extend(session.search_message_id(rewritten).await?);
     }
     uids.sort_unstable();
@@ -160,10 +171,10 @@ async fn look_with(session: &mut Session, record: &DeliveryRecord) -> Result<Opt
     // What the server found is not believed (some search by substring): the mail itself must say so.
     for header in session.fetch_headers(&uids[newest..]).await? {
         let copy = parse::parse(&header.bytes, header.bytes.len());
-        let original = copy.original_message_id.as_ref() == Some(ours);
+        let original = copy.original_message_id.as_deref() == Some(ours);
         match copy.message_id {
-            Some(found) if found == *ours => return Ok(Some(Found { rewritten: None })),
-            Some(found) if original || Some(&found) == record.rewritten_message_id.as_ref() => {
+            Some(found) if found == ours => return Ok(Some(Found { rewritten: None })),
+            Some(found) if original || Some(found.as_str()) == rewritten => {
                 return Ok(Some(Found { rewritten: Some(found) }));
             }
             Some(_) | None => {}

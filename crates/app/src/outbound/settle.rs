@@ -2,6 +2,7 @@
 
 use super::patience::{UNTIL_MENDED, is_too_old, only_slows, wait_after};
 use super::retry::without_error;
+use super::sent_copy;
 use crate::conversations::snapshot;
 use crate::{App, Hint};
 use domain::event::EventKind;
@@ -22,8 +23,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// How an attempt ended.
 #[derive(Debug)]
 pub(super) enum Settled {
-    /// The server has it for these people, under our id and perhaps one that it gave it.
-    Sent { whom: Vec<EmailAddress>, under: String, rewritten: Option<String> },
+    /// The server has it for these people, under our id and perhaps one that it gave it. `lacks_copy`: none is in the mailbox's Sent.
+    Sent { whom: Vec<EmailAddress>, under: String, rewritten: Option<String>, lacks_copy: bool },
     /// It goes out later by itself. `wait`: `None` while it waits for a person. `refused`: what the server said of single recipients.
     Queued { failure: Failure, refused: Vec<RefusedRecipient>, wait: Option<Duration> },
     /// It waits for its turn, about so long, and asks for it then at the latest. `pause`: the mailbox is left alone so long, because of what
@@ -123,6 +124,11 @@ async fn write(
         tx.commit().await?;
         return Ok(());
     };
+    if let Settled::Sent { under, rewritten, lacks_copy: true, .. } = settled
+        && record.message_id_header == *under
+    {
+        sent_copy::owe(app, &mut tx, &record, rewritten.as_deref()).await?;
+    }
     let next = apply(app, settled, &mut record);
     tx.update_delivery(&record).await?;
     if let Settled::Sent { rewritten: Some(id), .. } = settled {
@@ -144,7 +150,7 @@ fn apply(app: &App, settled: &Settled, record: &mut DeliveryRecord) -> Next {
     let d = &mut record.delivery;
     d.next_try_at = None;
     d.waits_alone = false;
-    if let Settled::Sent { whom, under, rewritten } = settled {
+    if let Settled::Sent { whom, under, rewritten, lacks_copy: _ } = settled {
         let ids: Vec<String> = std::iter::once(under).chain(rewritten).cloned().collect();
         d.recipients.accept(whom, &ids);
         d.sent_at = d.sent_at.or(Some(now));

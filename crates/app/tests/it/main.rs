@@ -10,5 +10,6 @@ mod oauth_apps;
 mod people;
 mod refresh;
 mod sending_sign_in;
+mod shared_mailbox;
 mod support;
 mod two_resources;

@@ -51,6 +51,13 @@ impl EmailChannel {
         self.provider.capabilities().with(self.sending_limits)
     }
 
+    /// What leaves by SMTP leaves no copy in this mailbox's Sent: the provider keeps none, or keeps it with whoever signed in.
+    pub fn lacks_sent_copies(&self) -> bool {
+        let may = self.capabilities();
+        let own = EmailAddress::parse(&self.smtp_user).is_some_and(|user| user.same_as(&self.mailbox_address));
+        self.send_transport == SendTransport::Smtp && (!may.keeps_sent_copy || may.copy_follows_smtp_user && !own)
+    }
+
     /// The mailbox is not that of the person who signed in: they were given access to it.
     pub fn is_anothers(&self) -> bool {
         EmailAddress::parse(&self.principal).is_none_or(|principal| !principal.same_as(&self.mailbox_address))

@@ -202,7 +202,8 @@ impl Claiming {
             | OwedKind::ReconcileDelivery
             | OwedKind::DeliverWebhook
             | OwedKind::SendSystemMail
-            | OwedKind::EraseContact => ("owed_work", "c.kind", "AND c.due_at <= {now}", "kind, subject_id, payload"),
+            | OwedKind::EraseContact
+            | OwedKind::FileSentCopy => ("owed_work", "c.kind", "AND c.due_at <= {now}", "kind, subject_id, payload"),
         };
         let text = format!(
             "UPDATE {table} SET attempts = attempts + 1, {BREAKDOWNS}, lease_token = ? || CAST(id AS TEXT), lease_worker = ?, \
@@ -269,7 +270,8 @@ fn finishing(kind: OwedKind) -> &'static str {
         | OwedKind::ReconcileDelivery
         | OwedKind::DeliverWebhook
         | OwedKind::SendSystemMail
-        | OwedKind::EraseContact => "DELETE FROM owed_work",
+        | OwedKind::EraseContact
+        | OwedKind::FileSentCopy => "DELETE FROM owed_work",
     }
 }
 
@@ -286,7 +288,8 @@ fn table(kind: OwedKind) -> &'static str {
         | OwedKind::ReconcileDelivery
         | OwedKind::DeliverWebhook
         | OwedKind::SendSystemMail
-        | OwedKind::EraseContact => "owed_work",
+        | OwedKind::EraseContact
+        | OwedKind::FileSentCopy => "owed_work",
     }
 }
 

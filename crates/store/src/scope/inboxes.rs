@@ -224,6 +224,7 @@ pub(crate) async fn delete_inbox<C: ConnectionTrait>(on: &C, scope: &AccountScop
     for (kind, subjects) in [
         (OwedKind::DeliverMessage, "SELECT id FROM deliveries WHERE account_id = :account AND inbox_id = ?"),
         (OwedKind::ReconcileDelivery, "SELECT id FROM deliveries WHERE account_id = :account AND inbox_id = ?"),
+        (OwedKind::FileSentCopy, "SELECT id FROM deliveries WHERE account_id = :account AND inbox_id = ?"),
         (OwedKind::ImportWindow, "SELECT id FROM email_channels WHERE account_id = :account AND inbox_id = ?"),
     ] {
         scoped(

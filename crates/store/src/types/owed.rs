@@ -15,6 +15,8 @@ codes! {
         DeliverWebhook = "deliver_webhook",
         SendSystemMail = "send_system_mail",
         EraseContact = "erase_contact",
+        /// Of a delivery, into the Sent folder of a mailbox whose provider keeps none there.
+        FileSentCopy = "file_sent_copy",
     }
 }
 

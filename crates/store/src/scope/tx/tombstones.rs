@@ -48,7 +48,7 @@ impl Tx {
         let Some(found) = self.lock_conversation(id).await? else { return Ok(false) };
         self.bury("conversation_id", &[id.0]).await?;
         // Owed work refers to its subject by kind, so no foreign key takes it along.
-        for kind in [OwedKind::DeliverMessage, OwedKind::ReconcileDelivery] {
+        for kind in [OwedKind::DeliverMessage, OwedKind::ReconcileDelivery, OwedKind::FileSentCopy] {
             self.sql(
                 "DELETE FROM owed_work WHERE account_id = :account AND kind = ? AND subject_id IN \
                  (SELECT d.id FROM deliveries d WHERE d.account_id = owed_work.account_id AND d.conversation_id = ?)",
