@@ -3,6 +3,7 @@
 mod accounts;
 mod connect;
 mod health;
+mod links;
 mod meanwhile;
 mod people;
 mod refresh;

@@ -189,7 +189,7 @@ impl World {
 
     /// A link, and the browser that opened it first.
     pub async fn begin(&self, inbox_id: Option<InboxId>) -> Attempt<'_> {
-        let begun = connect::begin(&self.app, &self.admin().await, Begin { email: None, inbox_id }).await;
+        let begun = connect::begin(&self.app, &self.admin().await, Begin { inbox_id, ..Begin::default() }).await;
         let begun = begun.expect("a link");
         let link = begun.url.rsplit('/').next().expect("a token").to_owned();
         Attempt { world: self, link, id: begun.connection_id, browser: Browser::default() }
@@ -242,6 +242,14 @@ impl Attempt<'_> {
     pub async fn come_back_in(&self, browser: &Browser, url: &Url, caller: Option<&Caller>) -> CallbackPage {
         let cookies = |name: &str| browser.cookie(name);
         callback::handle(&self.world.app, query(url), &cookies, caller).await.expect("the database")
+    }
+
+    /// What an attempt that somebody agreed to, or resumed, goes on with: the browser keeps the cookies.
+    pub fn goes_on(&mut self, go: &str, cookies: &[app::channels::BrowserCookie]) {
+        go.rsplit('/').next().expect("a token").clone_into(&mut self.link);
+        for cookie in cookies {
+            self.browser.0.lock().expect("a jar").insert(cookie.name.clone(), cookie.value.clone());
+        }
     }
 
     pub async fn follow(&self, state: &str) -> CallbackPage {
