@@ -199,7 +199,7 @@ async fn each_step_of_a_link_and_of_its_attempt_is_told_to_webhooks_and_streams(
         let receiver = Receiver::start().await?;
         let hook = json!({"url": receiver.url(), "subscriptions": ["connection_updated", "connect_link_updated"]});
         w.api.post(&w.path("/webhooks"), &hook).await?;
-        let mut follower = Follower::new(&[w.api.clone()], w.account_id);
+        let mut follower = Follower::new(std::slice::from_ref(&w.api), w.account_id);
         follower.named("ready", |_| true).await?;
         let (url, id) = w.connect_link(&json!({"expected_email": SUPPORT})).await?;
         let mut browser = Browser::new();

@@ -74,6 +74,61 @@ async fn a_personal_account_connects_and_answers() -> Result<()> {
     .await
 }
 
+/// Personal accounts hand their mail in elsewhere, at a server that writes its own Message-ID; answers to what left there are known all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_personal_account_sends_at_its_own_host_and_an_answer_to_its_rewritten_mail_joins() -> Result<()> {
+    // Nobody listens where the mail of organisations is handed in.
+    World::run(Setup::default().with("MICROSOFT_SMTP", "127.0.0.1:9"), async |w| {
+        let shop = "corner.shop@outlook.example";
+        let inbox = w.connect(shop).await?;
+        let health = w.api.get(&w.path(&format!("/inboxes/{inbox}/health"))).await?;
+        assert_eq!(health["send"]["state"], json!("connected"), "{health}");
+        mail_goes_both_ways(w, inbox, shop).await?;
+        let answer = w.sandbox.mailbox(ADA).messages(INBOX).last().context("the answer")?.bytes.clone();
+        let known = header(&answer, "Message-ID").context("an id")?;
+        let mut mail = Mail::new(ADA, "Re: To the shop", "thank you").id("thanks@c");
+        mail.to = shop.to_owned();
+        mail.extra.push(("In-Reply-To".to_owned(), known));
+        w.sandbox.deliver(shop, &mail.bytes());
+        let conversation = w.conversations().await?[0]["id"].as_i64().context("id")?;
+        w.said_are(conversation, 3).await?;
+        let work = w.connect(SUPPORT).await?;
+        let health = w.api.get(&w.path(&format!("/inboxes/{work}/health"))).await?;
+        assert_ne!(health["send"]["state"], json!("connected"), "it was to go elsewhere: {health}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_personal_mailbox_with_imap_off_is_told_where_its_owner_switches_it_on() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let shop = "corner.shop@outlook.example";
+        w.sandbox.update_user(shop, |user| user.imap_enabled = false);
+        let mut browser = w.admin_browser().await?;
+        let (page, connection) = w.callback_page(&mut browser, shop).await?;
+        let page = to_the_end(&mut browser, page).await?;
+        assert!(
+            page.text().contains("Forwarding and IMAP") && !page.text().contains("administrator"),
+            "{}",
+            page.text()
+        );
+        let state = w.api.get(&w.path(&format!("/connections/{connection}"))).await?;
+        assert_eq!(
+            (&state["failure"]["code"], &state["failure"]["who_must_act"]),
+            (&json!("personal_access_off"), &json!("owner"))
+        );
+        w.sandbox.update_user(shop, |user| (user.imap_enabled, user.smtp_auth_enabled) = (true, false));
+        let inbox = w.connect(shop).await?;
+        let path = w.path(&format!("/inboxes/{inbox}/health"));
+        assert_eq!(w.api.get(&path).await?["send"]["failure"]["code"], json!("personal_access_off"));
+        let again = w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
+        assert_eq!(again["send"]["failure"]["code"], json!("personal_access_off"), "{again}");
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_is_told_to_sign_in_with_an_account_of_the_mailboxs_own_organisation() -> Result<()> {
     World::run(Setup::default(), async |w| {

@@ -4,7 +4,7 @@
 
 use crate::auth::caller_by_session;
 use crate::connect_link_page::going_on;
-use crate::connection_pages::{page, unavailable};
+use crate::connection_pages::{page, status_path, unavailable};
 use crate::error::Problem;
 use crate::failure_page::{self, WaysOut};
 use crate::{cookies, same_origin};
@@ -12,8 +12,8 @@ use app::App;
 use app::channels::callback::{self, CallbackPage, CallbackQuery};
 use app::channels::consent;
 use domain::{FailureClass, Secret};
-use poem::web::{Data, Form, Path};
-use poem::{Request, Response, handler};
+use poem::web::{Data, Form, Path, Redirect};
+use poem::{IntoResponse as _, Request, Response, handler};
 use serde::Deserialize;
 
 #[handler]
@@ -86,7 +86,13 @@ pub async fn approval_wanted(
     form: Result<Form<Confirmation>, poem::Error>,
 ) -> Response {
     match own_form(request, app, form) {
-        Ok(form) => answer(consent::wanted(app, &form.token, &|name| cookies::read(request, name)).await),
+        Ok(form) => match consent::wanted(app, &form.token, &|name| cookies::read(request, name)).await {
+            // Under an address that can be opened again for a week.
+            Ok(CallbackPage::AwaitingApproval { follow, .. }) => {
+                Redirect::see_other(status_path(&follow)).into_response()
+            }
+            shown => answer(shown),
+        },
         Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
     }
 }

@@ -133,6 +133,7 @@ impl World {
             ("MICROSOFT_GRAPH_URL", sandbox.graph_url()),
             ("MICROSOFT_IMAP", format!("127.0.0.1:{imap}")),
             ("MICROSOFT_SMTP", format!("127.0.0.1:{smtp}")),
+            ("MICROSOFT_PERSONAL_SMTP", format!("127.0.0.1:{smtp}")),
             ("EXTRA_CA_FILE", ca.display().to_string()),
             ("RUST_LOG", "info".to_owned()),
             // Stories call as often as they like; those about the limit set their own.

@@ -6,7 +6,7 @@ import type { Connection } from '../api/types'
 import { useSession } from '../state/session'
 import { toast } from '../state/toasts'
 
-const UNDER_WAY: Connection['status'][] = ['pending', 'awaiting_confirmation', 'awaiting_address', 'awaiting_admin_consent', 'proving']
+const UNDER_WAY: Connection['status'][] = ['pending', 'awaiting_confirmation', 'awaiting_address', 'awaiting_admin_consent', 'awaiting_handover', 'proving']
 
 export function useConnecting() {
   const { account, path } = useSession()

@@ -266,6 +266,14 @@ impl Attempt<'_> {
         callback::handle(&self.world.app, query(url), &cookies, caller).await.expect("the database")
     }
 
+    /// What an attempt that somebody agreed to, or resumed, goes on with: the browser keeps the cookies.
+    pub fn goes_on(&mut self, go: &str, cookies: &[app::channels::BrowserCookie]) {
+        go.rsplit('/').next().expect("a token").clone_into(&mut self.link);
+        for cookie in cookies {
+            self.browser.0.lock().expect("a jar").insert(cookie.name.clone(), cookie.value.clone());
+        }
+    }
+
     pub async fn follow(&self, state: &str) -> CallbackPage {
         let cookies = |name: &str| self.browser.cookie(name);
         callback::follow(&self.world.app, state, &cookies).await.expect("the database")
