@@ -19,6 +19,10 @@ const IDS_IN_BODIES: &[(&str, &str)] = &[
     ("set_inbox_members", "user_ids"),
     ("list_assignable_agents", "inbox_ids[]"),
     ("start_microsoft_authorization", "inbox_id"),
+    ("start_microsoft_authorization", "oauth_app_id"),
+    // Microsoft's number of a registration, which anybody may name who has its secret.
+    ("create_oauth_app", "client_id"),
+    ("update_oauth_app", "client_id"),
     ("list_conversations", "inbox_id"),
     // Only one's own are looked through.
     ("read_all_notifications", "primary_actor_id"),
@@ -207,6 +211,7 @@ type Request = (&'static str, String, i64, Box<dyn Fn(i64) -> Value>);
 struct Both {
     theirs: Named,
     their_team: i64,
+    their_app: i64,
     her_account: i64,
     her_id: i64,
     her_inbox: i64,
@@ -224,6 +229,8 @@ impl Both {
         w.api.post(&w.path("/inbox_members"), &member).await?;
         let team = |name: &str| json!({"name": name});
         let their_team = w.api.post(&w.path("/teams"), &team("Secrets")).await?["id"].as_i64().context("a team")?;
+        let registered = json!({"name": "Secret", "client_id": "6cb04018-a3f5-46a7-b995-940c78f5aef3"});
+        let their_app = w.api.post(&w.path("/oauth_apps"), &registered).await?["id"].as_i64().context("an app")?;
         let other = w.create_account("Mallory", "mallory@elsewhere.example")?;
         let her_account = other["account_id"].as_i64().context("account_id")?;
         let her_id = other["user_id"].as_i64().context("user_id")?;
@@ -240,6 +247,7 @@ impl Both {
         Ok(Self {
             theirs,
             their_team,
+            their_app,
             her_account,
             her_id,
             her_inbox,
@@ -291,6 +299,8 @@ impl Both {
         ] {
             add("POST", "/conversations".into(), id, Box::new(begun(name)));
         }
+        let through = |id| json!({"oauth_app_id": id});
+        add("POST", "/microsoft/authorization".into(), self.their_app, Box::new(through));
         let hook = |id| json!({"url": "https://hooks.example/y", "inbox_id": id, "subscriptions": ["message_created"]});
         add("POST", "/connect_links".into(), self.theirs.inbox, Box::new(|id| json!({"inbox_id": id})));
         add("POST", "/webhooks".into(), self.theirs.inbox, Box::new(hook));

@@ -34,6 +34,7 @@ mod memory;
 mod microsoft_sign_in;
 mod migrating;
 mod no_room;
+mod oauth_apps;
 mod openapi;
 mod outages;
 mod pace;

@@ -104,6 +104,8 @@ impl Named {
             ("canned_response", 1),
             ("custom_filter", 1),
             ("webhook", 1),
+            ("oauth_app", 1),
+            ("credential", 1),
             ("delivery", 1),
             ("raw_email", 1),
             ("session", 1),

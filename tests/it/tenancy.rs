@@ -48,6 +48,8 @@ fn body_of(path: &str, named: &Named) -> Value {
         "teams" => json!({"name": "x"}),
         "canned_responses" => json!({"short_code": "x", "content": "x"}),
         "custom_filters" => json!({"name": "x", "query": {"payload": []}}),
+        "oauth_apps" => json!({"name": "x", "client_id": "6cb04018-a3f5-46a7-b995-940c78f5aef3"}),
+        "credentials" => json!({"client_secret": "a-secret-of-some-length"}),
         "webhooks" => json!({"url": "https://hooks.example/x", "subscriptions": ["message_created"]}),
         "{agent_id}" => json!({"role": "agent"}),
         "{inbox_id}" => json!({"name": "x"}),

@@ -32,11 +32,20 @@ pub fn live() -> Response {
     Json(serde_json::json!({"status": "live"})).into_response()
 }
 
+/// An app that Microsoft refuses keeps nobody from being served; whoever watches this sees it beside.
 #[handler]
-pub async fn ready(Data(readiness): Data<&Readiness>) -> Response {
+pub async fn ready(Data(readiness): Data<&Readiness>, Data(app): Data<&App>) -> Response {
     let missing = readiness().await;
     if missing.is_empty() {
-        return Json(serde_json::json!({"status": "ready"})).into_response();
+        return match tokio::time::timeout(PATIENCE, app::oauth_apps::installation_alarm(app)).await {
+            Ok(Ok(Some(alarm))) => {
+                let alarm = serde_json::json!({
+                    "part": "microsoft_app", "code": alarm.failure.class.code(), "since": alarm.since.seconds(),
+                });
+                Json(serde_json::json!({"status": "ready", "alarms": [alarm]})).into_response()
+            }
+            _ => Json(serde_json::json!({"status": "ready"})).into_response(),
+        };
     }
     let mut response = Json(serde_json::json!({"status": "not_ready", "missing": missing})).into_response();
     response.set_status(StatusCode::SERVICE_UNAVAILABLE);

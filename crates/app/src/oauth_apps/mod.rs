@@ -14,3 +14,12 @@ mod registry;
 
 pub use registry::RegisteredApp;
 pub(crate) use registry::Registry;
+pub use store::InstallationAlarm;
+
+/// Whether Microsoft refuses the installation's app, as far as any process has found out.
+pub async fn installation_alarm(app: &crate::App) -> Result<Option<InstallationAlarm>, store::StoreError> {
+    match app.microsoft() {
+        Some(microsoft) => app.store().app_alarms().of(microsoft.client_id()).await,
+        None => Ok(None),
+    }
+}

@@ -16,7 +16,6 @@ mod variables;
 mod web;
 mod work;
 
-pub use app_credentials::AppCredential;
 pub use database::Database;
 pub use limits::Limits;
 pub use logging::{LogFormat, Logging};

@@ -3,9 +3,10 @@
 //! It ends with 1 when something is wrong that must be mended; a warning is not.
 
 mod keys;
+mod microsoft_app;
 mod servers;
 
-use crate::config::{Config, Reader, redirect_uri};
+use crate::config::{Config, Reader};
 use crate::open_files::OpenFiles;
 use crate::output::say;
 use crate::parts::open_store;
@@ -76,21 +77,7 @@ async fn check(config: &Config, report: &mut Report) {
     };
     database(&connector, config, report).await;
     redis(config, report).await;
-    match &config.microsoft.settings {
-        Some(settings) => {
-            report
-                .ok("microsoft app", &format!("client id {}, sign-in for {}", settings.client_id, settings.authority));
-        }
-        None => report.note(
-            "microsoft app",
-            "AZURE_APP_ID and AZURE_APP_SECRET are not set: nobody can connect a Microsoft mailbox",
-        ),
-    }
-    // Said without an app as well: whoever registers one needs it first.
-    report.note(
-        "redirect URI",
-        &format!("the app registration must have exactly {}", redirect_uri(&config.web.frontend_url)),
-    );
+    microsoft_app::check(&connector, config, report).await;
     servers::sign_in(&connector, config, report).await;
     servers::imap(&connector, &config.microsoft.imap, report).await;
     servers::smtp(&connector, &config.microsoft.smtp, report).await;
@@ -176,15 +163,20 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
                 let operator = store.operator();
                 let mails = operator.system_mail_counts().await?;
                 let uses = store.keys().uses().await?;
-                Some((operator.owed_counts().await?, operator.unreadable_jobs(1).await?, mails, uses))
+                let alarm = match &config.microsoft.settings {
+                    Some(settings) => store.app_alarms().of(&settings.client_id).await?,
+                    None => None,
+                };
+                Some((operator.owed_counts().await?, operator.unreadable_jobs(1).await?, mails, uses, alarm))
             }
             _ => None,
         };
         store.close().await;
-        if let Some((counts, unreadable, mails, uses)) = work {
+        if let Some((counts, unreadable, mails, uses, alarm)) = work {
             owed_work(&counts, unreadable.first(), report);
             own_mails(&mails, report);
             keys::report_uses(&uses, report);
+            microsoft_app::alarm(alarm.as_ref(), report);
         }
         anyhow::Ok(schema)
     };
