@@ -11,6 +11,7 @@ use domain::message::{
 use domain::user::{Agent, Membership, User};
 use domain::*;
 use serde_json::{Value, json};
+use std::time::Duration;
 use wire::conversation::ConversationParts;
 use wire::{Links, to_value};
 
@@ -334,7 +335,12 @@ fn only_administrators_see_the_mailbox_and_nobody_sees_a_password() {
 fn an_inbox_whose_owner_must_sign_in_again_says_so() {
     let mut inbox = inbox();
     inbox.channel.fetch_health = Health { state: HealthState::NeedsReauth, ..Health::default() };
-    let health = to_value(&wire::health::InboxHealth::new(inbox.id, &inbox.channel));
+    let health = to_value(&wire::health::InboxHealth::new(
+        inbox.id,
+        &inbox.channel,
+        (Some(Duration::from_secs(7)), Duration::ZERO),
+        &|class| class.code().to_owned(),
+    ));
     assert_eq!(health["reauthorization_required"], json!(true));
     assert_eq!(health["fetch"]["last_ok_at"], Value::Null);
 }
