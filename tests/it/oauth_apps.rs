@@ -171,8 +171,14 @@ async fn an_expired_secret_is_one_alarm_however_many_inboxes_it_stops_and_nobody
             })
             .await?;
             let fetch = health(w, *inbox).await?["fetch"].clone();
-            assert_eq!((&fetch["state"], &fetch["failure"]["who_must_act"]), (&json!("failing"), &json!("tenant_admin")));
-            assert!(fetch["failure"]["detail"].as_str().is_some_and(|detail| detail.contains("Contoso's own")), "{fetch}");
+            assert_eq!(
+                (&fetch["state"], &fetch["failure"]["who_must_act"]),
+                (&json!("failing"), &json!("tenant_admin"))
+            );
+            assert!(
+                fetch["failure"]["detail"].as_str().is_some_and(|detail| detail.contains("Contoso's own")),
+                "{fetch}"
+            );
         }
         let failing = app(w, id).await?;
         assert_eq!(failing["failure"]["code"], json!("own_app_credential_expired"), "{failing}");

@@ -104,7 +104,12 @@ impl OauthAppsApi {
         method = "delete",
         operation_id = "delete_oauth_app"
     )]
-    async fn delete(&self, auth: Auth, account_id: Path<i64>, oauth_app_id: Path<i64>) -> Result<(), Refusal<Deciding>> {
+    async fn delete(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        oauth_app_id: Path<i64>,
+    ) -> Result<(), Refusal<Deciding>> {
         let member = auth.enter(account_id.0).await?;
         Ok(manage::delete(&member, OauthAppId(oauth_app_id.0)).await?)
     }

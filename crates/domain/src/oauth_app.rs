@@ -95,7 +95,10 @@ mod tests {
         let due = |days_left: u32, warned| warning_due(end, warned, end.minus(DAY * days_left));
         assert_eq!(due(31, None), None);
         assert_eq!((due(30, None), due(29, Some(30))), (Some(30), None));
-        assert_eq!((due(14, Some(30)), due(7, Some(14)), due(1, Some(7)), due(1, Some(1))), (Some(14), Some(7), Some(1), None));
+        assert_eq!(
+            (due(14, Some(30)), due(7, Some(14)), due(1, Some(7)), due(1, Some(1))),
+            (Some(14), Some(7), Some(1), None)
+        );
         assert_eq!(due(3, None), Some(7), "made yesterday, ends in three days");
         assert_eq!(due(0, Some(7)), None, "over is an alarm");
     }

@@ -133,8 +133,9 @@ impl Microsoft {
                 answered => return answered,
             }
         }
-        let (_, failure) = first_refusal
-            .unwrap_or_else(|| (0, Failure::new(FailureClass::AppCredentialRefused).detail("the app has no credential")));
+        let (_, failure) = first_refusal.unwrap_or_else(|| {
+            (0, Failure::new(FailureClass::AppCredentialRefused).detail("the app has no credential"))
+        });
         Err(failure)
     }
 

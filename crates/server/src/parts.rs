@@ -74,7 +74,9 @@ impl Parts {
 
     pub fn start_worker(&self) -> Result<RunningWorker> {
         if self.app.microsoft().is_none() {
-            warn!("AZURE_APP_ID and AZURE_APP_SECRET are not set: only accounts with an OAuth app of their own can connect a Microsoft mailbox");
+            warn!(
+                "AZURE_APP_ID and AZURE_APP_SECRET are not set: only accounts with an OAuth app of their own can connect a Microsoft mailbox"
+            );
         }
         let config = WorkerConfig {
             name: self.name.clone(),

@@ -110,9 +110,7 @@ fn worth_until(mail: &SystemMail) -> Timestamp {
         | SystemMailKind::Added
         | SystemMailKind::WebhookDisabled
         | SystemMailKind::OauthAppFailing
-        | SystemMailKind::OauthAppEnding => {
-            Duration::from_secs(3 * 24 * 3600)
-        }
+        | SystemMailKind::OauthAppEnding => Duration::from_secs(3 * 24 * 3600),
     })
 }
 

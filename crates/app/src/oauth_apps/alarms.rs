@@ -13,12 +13,7 @@ use store::{AccountScope, StoreError};
 impl RegisteredApp {
     /// What Microsoft answered to a call of this app: remembered where it says something of the app, and of the account's own app said in
     /// words for those who can mend it.
-    pub async fn heard<T>(
-        &self,
-        app: &App,
-        scope: &AccountScope,
-        answer: Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub async fn heard<T>(&self, app: &App, scope: &AccountScope, answer: Result<T, Failure>) -> Result<T, Failure> {
         let answer = answer.map_err(|failure| self.in_words(failure));
         let noted = match (&self.own, &answer) {
             (Some(own), answer) => own_app(app, scope, own, answer.as_ref().err()).await,
@@ -45,12 +40,7 @@ impl RegisteredApp {
     }
 }
 
-async fn own_app(
-    app: &App,
-    scope: &AccountScope,
-    own: &OwnApp,
-    failure: Option<&Failure>,
-) -> Result<(), StoreError> {
+async fn own_app(app: &App, scope: &AccountScope, own: &OwnApp, failure: Option<&Failure>) -> Result<(), StoreError> {
     let refused = failure.filter(|failure| failure.class.is_app_credential());
     for (credential, refusal) in own.news() {
         let refusal = refusal.as_ref().map(|refusal| (refusal.at, &refusal.failure));

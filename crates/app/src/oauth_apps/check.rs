@@ -139,7 +139,9 @@ impl<'a> Steps<'a> {
         let app = self.app;
         let microsoft = &registered.microsoft;
         let within = async |step: &mut (dyn Future<Output = Result<(), Failure>> + Send + Unpin)| {
-            tokio::time::timeout(STEP_WITHIN, step).await.unwrap_or_else(|_| Err(FailureClass::SignInUnavailable.into()))
+            tokio::time::timeout(STEP_WITHIN, step)
+                .await
+                .unwrap_or_else(|_| Err(FailureClass::SignInUnavailable.into()))
         };
         let documents = within(&mut Box::pin(microsoft.probe_documents())).await;
         if self.report(Step::Discovery, documents.map_err(|failure| registered.in_words(failure))).is_none() {

@@ -57,7 +57,12 @@ async fn of_installation(app: &App, now: Timestamp) -> Result<u32, StoreError> {
         let Some(days) = warning_due(ends_at, None, now) else { continue };
         if app.store().app_alarms().warned(microsoft.client_id(), &name, ends_at, days).await? {
             count += 1;
-            tracing::warn!(credential = name, ends_at = ends_at.to_iso(), days, "a credential of this installation's application ends soon");
+            tracing::warn!(
+                credential = name,
+                ends_at = ends_at.to_iso(),
+                days,
+                "a credential of this installation's application ends soon"
+            );
         }
     }
     Ok(count)

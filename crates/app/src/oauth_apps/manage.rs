@@ -90,12 +90,7 @@ pub async fn create(app: &App, member: &Member, given: GivenApp) -> Result<Oauth
     Ok(made)
 }
 
-pub async fn update(
-    app: &App,
-    member: &Member,
-    id: OauthAppId,
-    given: GivenApp,
-) -> Result<OauthApp, OauthAppError> {
+pub async fn update(app: &App, member: &Member, id: OauthAppId, given: GivenApp) -> Result<OauthApp, OauthAppError> {
     administrator(member)?;
     checked_cloud(app, given.cloud.as_deref())?;
     let change = OauthAppChange {
@@ -133,10 +128,11 @@ pub async fn add_credential(
 ) -> Result<OauthApp, OauthAppError> {
     administrator(member)?;
     let new = checked_credential(app, given)?;
-    let added = member.scope.add_oauth_app_credential(id, &new, MAX_CREDENTIALS).await.map_err(|error| match error {
-        StoreError::LimitReached(_) => OauthAppError::CredentialsFull,
-        other => OauthAppError::Store(other),
-    })?;
+    let added =
+        member.scope.add_oauth_app_credential(id, &new, MAX_CREDENTIALS).await.map_err(|error| match error {
+            StoreError::LimitReached(_) => OauthAppError::CredentialsFull,
+            other => OauthAppError::Store(other),
+        })?;
     let added = added.ok_or(OauthAppError::NotFound)?;
     tracing::info!(account.id = %member.account.id, oauth_app.id = %id, user.id = %member.agent.user.id, "an OAuth app was given a credential");
     Ok(added)
@@ -208,7 +204,8 @@ fn checked_credential(app: &App, given: GivenCredential) -> Result<NewOauthAppCr
             }
             // What Microsoft lists beside the value is taken for it again and again (AADSTS7000215).
             if checked_client_id(text).is_ok() {
-                let words = "This is a secret's id: copy the value, which Microsoft shows once, when the secret is made";
+                let words =
+                    "This is a secret's id: copy the value, which Microsoft shows once, when the secret is made";
                 return Err(OauthAppError::Invalid("client_secret", words.to_owned()));
             }
             if given.expires_at.is_some_and(over) {
@@ -222,8 +219,9 @@ fn checked_credential(app: &App, given: GivenCredential) -> Result<NewOauthAppCr
             })
         }
         (None, Some(certificate), Some(private_key)) => {
-            let read = ClientCertificate::from_pem(&certificate, &private_key)
-                .map_err(|error| OauthAppError::Invalid("certificate", format!("Certificate cannot be used: {error}")))?;
+            let read = ClientCertificate::from_pem(&certificate, &private_key).map_err(|error| {
+                OauthAppError::Invalid("certificate", format!("Certificate cannot be used: {error}"))
+            })?;
             if over(read.not_after()) {
                 return Err(OauthAppError::Invalid("certificate", "Certificate has expired".to_owned()));
             }

@@ -12,8 +12,8 @@ pub mod expiry;
 pub mod manage;
 mod registry;
 
-pub(crate) use registry::Registry;
 pub use registry::RegisteredApp;
+pub(crate) use registry::Registry;
 pub use store::InstallationAlarm;
 
 /// Whether Microsoft refuses the installation's app, as far as any process has found out.

@@ -85,10 +85,7 @@ struct SealedCertificate {
 }
 
 pub(super) fn sealed_certificate(certificate: &str, private_key: &Secret) -> Secret {
-    let both = SealedCertificate {
-        certificate: certificate.to_owned(),
-        private_key: private_key.expose().to_owned(),
-    };
+    let both = SealedCertificate { certificate: certificate.to_owned(), private_key: private_key.expose().to_owned() };
     Secret::new(serde_json::to_string(&both).expect("two texts are JSON"))
 }
 

@@ -356,7 +356,11 @@ async fn verifying_an_app_says_which_step_fails_and_blames_no_other() {
     assert_eq!(verified().await[..3], ["ok"; 3]);
     world.sandbox.faults().clear();
     world.sandbox.faults().always(EndpointFault::HtmlUnavailable(Endpoint::Token));
-    assert_eq!(verified().await, ["ok", "ok", "sign_in_unavailable", "skipped"], "neither a wrong secret nor a right one");
+    assert_eq!(
+        verified().await,
+        ["ok", "ok", "sign_in_unavailable", "skipped"],
+        "neither a wrong secret nor a right one"
+    );
     world.sandbox.faults().clear();
     let wrong = GivenApp { authority: Some("nobody.example".to_owned()), ..GivenApp::default() };
     manage::update(&world.app, &admin, app, wrong).await.expect("the app");

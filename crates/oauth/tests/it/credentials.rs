@@ -119,7 +119,8 @@ async fn a_refused_grant_or_a_bad_day_is_no_reason_to_try_the_second_credential(
 async fn a_probe_tells_a_wrong_secret_from_a_code_that_nobody_was_given() {
     let fake = Fake::common().await;
     let microsoft = two(&fake);
-    let made_up = r#"{"error":"invalid_grant","error_codes":[9002313],"error_description":"AADSTS9002313: Malformed."}"#;
+    let made_up =
+        r#"{"error":"invalid_grant","error_codes":[9002313],"error_description":"AADSTS9002313: Malformed."}"#;
     fake.token_answers(400, &[], made_up);
     fake.refuses(NEW, Some(7_000_215));
     microsoft.probe_documents().await.expect("published");
@@ -153,7 +154,8 @@ async fn a_certificates_key_signs_a_new_assertion_for_each_call() {
     let fake = Fake::common().await;
     granted(&fake);
     let (certificate, der) = certificate_of(rsa_key(0));
-    let read = ClientCertificate::from_pem(&certificate, &Secret::new(pem_of(rsa_key(0)))).expect("they belong together");
+    let read =
+        ClientCertificate::from_pem(&certificate, &Secret::new(pem_of(rsa_key(0)))).expect("they belong together");
     assert_eq!(read.not_after().seconds(), 1_893_456_000);
     assert_eq!(read.thumbprint().len(), 40);
     let microsoft = fake.microsoft_with("common", vec![Credential::Certificate(read)]);
@@ -196,7 +198,11 @@ fn a_certificate_and_a_key_that_cannot_be_used_say_why_and_show_nothing() {
         (certificate.as_str(), certificate.clone(), CertificateError::NoKey),
         (certificate.as_str(), damaged, CertificateError::KeyUnreadable),
         ("nothing", good.clone(), CertificateError::NoCertificate),
-        ("-----BEGIN CERTIFICATE-----\nMIIF\n-----END CERTIFICATE-----\n", good.clone(), CertificateError::CertificateUnreadable),
+        (
+            "-----BEGIN CERTIFICATE-----\nMIIF\n-----END CERTIFICATE-----\n",
+            good.clone(),
+            CertificateError::CertificateUnreadable,
+        ),
     ];
     for (certificate, key, expected) in cases {
         let refused = ClientCertificate::from_pem(certificate, &Secret::new(key)).expect_err("refused");

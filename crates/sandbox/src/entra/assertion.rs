@@ -85,9 +85,10 @@ fn signed_by_a_certificate(
     let named = |member: &str, how: &'static digest::Algorithm, der: &CertificateDer<'_>| {
         head[member].as_str() == Some(URL_SAFE_NO_PAD.encode(digest::digest(how, der)).as_str())
     };
-    let found = app.certificates.iter().filter_map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok()).find(
-        |der| named("x5t#S256", &digest::SHA256, der) || named("x5t", &digest::SHA1_FOR_LEGACY_USE_ONLY, der),
-    );
+    let found =
+        app.certificates.iter().filter_map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).ok()).find(|der| {
+            named("x5t#S256", &digest::SHA256, der) || named("x5t", &digest::SHA1_FOR_LEGACY_USE_ONLY, der)
+        });
     let Some(der) = found else {
         let text = format!(
             "The certificate with identifier used to sign the client assertion is not registered on application '{}'.",

@@ -69,9 +69,7 @@ async fn a_certificate_is_proved_by_a_jwt_that_is_right_in_every_part_and_used_o
     };
     let endpoint = format!("{}/common/oauth2/v2.0/token", sandbox.login_url());
     let head = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint(&own)});
-    let body = |jti: &str| {
-        json!({"aud": endpoint, "iss": APP, "sub": APP, "jti": jti, "nbf": NOW, "exp": NOW + 600})
-    };
+    let body = |jti: &str| json!({"aud": endpoint, "iss": APP, "sub": APP, "jti": jti, "nbf": NOW, "exp": NOW + 600});
     let changed = |member: &str, value: Value| {
         let mut changed = body(member);
         changed[member] = value;

@@ -66,11 +66,19 @@ fn certificate(reader: &mut Reader) -> Option<AppCredential> {
         (None, None) => return None,
         (Some(certificate), Some(key)) => (certificate, key),
         (Some(_), None) => {
-            reader.problem(KEY, &format!("{CERTIFICATE} is set and this is not"), "Name the file with its private key.");
+            reader.problem(
+                KEY,
+                &format!("{CERTIFICATE} is set and this is not"),
+                "Name the file with its private key.",
+            );
             return None;
         }
         (None, Some(_)) => {
-            reader.problem(CERTIFICATE, &format!("{KEY} is set and this is not"), "Name the file with its certificate.");
+            reader.problem(
+                CERTIFICATE,
+                &format!("{KEY} is set and this is not"),
+                "Name the file with its certificate.",
+            );
             return None;
         }
     };
@@ -91,7 +99,11 @@ fn certificate(reader: &mut Reader) -> Option<AppCredential> {
                 | CertificateError::KeyUnreadable
                 | CertificateError::KeyOfAnother => KEY,
             };
-            reader.problem(name, &error.to_string(), "Name the files of a certificate and of its own key, both in PEM.");
+            reader.problem(
+                name,
+                &error.to_string(),
+                "Name the files of a certificate and of its own key, both in PEM.",
+            );
             None
         }
     }

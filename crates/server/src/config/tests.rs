@@ -99,13 +99,15 @@ fn the_app_has_a_secret_or_a_certificate_or_two_of_these_and_what_does_not_fit_i
     };
     let (first, second) = (("AZURE_APP_SECRET", "hunter2-the-first"), ("AZURE_APP_SECRET_2", "hunter2-the-second"));
     let both = with(&[first, second, ("AZURE_APP_SECRET_2_EXPIRES_AT", "2027-05-31")]).expect("two");
-    let named: Vec<_> = both.iter().map(|named| (named.name.as_str(), named.expires_at.map(domain::Timestamp::to_iso))).collect();
+    let named: Vec<_> =
+        both.iter().map(|named| (named.name.as_str(), named.expires_at.map(domain::Timestamp::to_iso))).collect();
     assert_eq!(
         named,
         [("AZURE_APP_SECRET", None), ("AZURE_APP_SECRET_2", Some("2027-05-31T00:00:00.000Z".to_owned()))]
     );
     assert_eq!(with(&[second]).expect("one").len(), 1, "whichever of them is set");
-    let files = [("AZURE_APP_CERTIFICATE_FILE", certificate.as_str()), ("AZURE_APP_PRIVATE_KEY_FILE", elliptic.as_str())];
+    let files =
+        [("AZURE_APP_CERTIFICATE_FILE", certificate.as_str()), ("AZURE_APP_PRIVATE_KEY_FILE", elliptic.as_str())];
     for (values, wanted, words) in [
         (vec![], "AZURE_APP_SECRET", "AZURE_APP_CERTIFICATE_FILE"),
         (vec![first, ("AZURE_APP_SECRET_2", first.1)], "AZURE_APP_SECRET_2", "the same"),

@@ -112,7 +112,11 @@ pub const VARIABLES: &[Variable] = &[
         default: "",
         help: "A second client secret, while the first is replaced: it is used when Microsoft refuses the first.",
     },
-    Variable { name: "AZURE_APP_SECRET_2_EXPIRES_AT", default: "", help: "The day on which the second secret expires." },
+    Variable {
+        name: "AZURE_APP_SECRET_2_EXPIRES_AT",
+        default: "",
+        help: "The day on which the second secret expires.",
+    },
     Variable {
         name: "AZURE_APP_CERTIFICATE_FILE",
         default: "",

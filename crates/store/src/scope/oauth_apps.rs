@@ -283,11 +283,8 @@ impl AccountScope {
             .bind(id.0)
             .run(&tx)
             .await?;
-        let gone = self
-            .sql("DELETE FROM oauth_apps WHERE account_id = :account AND id = ?")
-            .bind(id.0)
-            .run(&tx)
-            .await?;
+        let gone =
+            self.sql("DELETE FROM oauth_apps WHERE account_id = :account AND id = ?").bind(id.0).run(&tx).await?;
         tx.commit().await?;
         Ok(if gone == 1 { Removed::Gone } else { Removed::NotFound })
     }

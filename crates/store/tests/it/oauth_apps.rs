@@ -68,7 +68,8 @@ async fn an_app_has_two_credentials_at_most_and_every_change_of_them_is_another_
     each(async |w| {
         let (scope, app) = (&w.ours.scope, made(&w.ours, "ours").await);
         let first = version(&w.ours, app).await;
-        let two = scope.add_oauth_app_credential(app, &secret("the-next", None), MAX_CREDENTIALS).await.unwrap().unwrap();
+        let two =
+            scope.add_oauth_app_credential(app, &secret("the-next", None), MAX_CREDENTIALS).await.unwrap().unwrap();
         assert_eq!(two.credentials.len(), 2);
         let second = version(&w.ours, app).await;
         assert!(second > first);

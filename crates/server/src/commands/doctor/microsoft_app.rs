@@ -17,8 +17,16 @@ const WHAT: &str = "microsoft app";
 const SOON_DAYS: u64 = 30;
 
 /// What the registration's manifest should say of id_tokens: it spares people questions, and nothing depends on it (docs/MICROSOFT.md).
-const OPTIONAL_CLAIMS: &[&str] =
-    &["email", "upn", "xms_edov", "verified_primary_email", "verified_secondary_email", "family_name", "given_name", "login_hint"];
+const OPTIONAL_CLAIMS: &[&str] = &[
+    "email",
+    "upn",
+    "xms_edov",
+    "verified_primary_email",
+    "verified_secondary_email",
+    "family_name",
+    "given_name",
+    "login_hint",
+];
 
 pub(super) async fn check(connector: &Connector, config: &Config, report: &mut Report) {
     match &config.microsoft.settings {
@@ -45,7 +53,8 @@ pub(super) async fn check(connector: &Connector, config: &Config, report: &mut R
 
 /// As it stands in the manifest.
 fn optional_claims() -> String {
-    let claim = |name: &&str| serde_json::json!({"name": name, "source": null, "essential": false, "additionalProperties": []});
+    let claim =
+        |name: &&str| serde_json::json!({"name": name, "source": null, "essential": false, "additionalProperties": []});
     let claims: Vec<_> = OPTIONAL_CLAIMS.iter().map(claim).collect();
     let manifest = serde_json::json!({"idToken": claims, "accessToken": [], "saml2Token": []});
     format!("\"optionalClaims\": {manifest}")
@@ -68,7 +77,9 @@ async fn credentials(microsoft: &Microsoft, config: &Config, report: &mut Report
                 let found = format!("Microsoft does not take {name}: {}", words(&failure));
                 if works { report.note(WHAT, &found) } else { report.fail(WHAT, &found, failure.class.cure()) }
             }
-            Err(failure) => report.note(WHAT, &format!("whether Microsoft takes {name} is not known: {}", words(&failure))),
+            Err(failure) => {
+                report.note(WHAT, &format!("whether Microsoft takes {name} is not known: {}", words(&failure)));
+            }
         }
     }
 }
@@ -88,7 +99,11 @@ fn expiry(config: &Config, report: &mut Report) {
         let day = day.split('T').next().unwrap_or_default();
         let outlasted = is_outlasted(at, others);
         if now >= at && !outlasted {
-            report.fail(WHAT, &format!("{} expired on {day}", named.variable), "Make another one in the app registration.");
+            report.fail(
+                WHAT,
+                &format!("{} expired on {day}", named.variable),
+                "Make another one in the app registration.",
+            );
         } else if at.since(now).as_secs() / 86_400 < SOON_DAYS && !outlasted {
             report.note(WHAT, &format!("{} expires on {day}, and no other credential lasts longer", named.variable));
         }
