@@ -9,9 +9,10 @@ use super::purge::Purge;
 use super::tx::Tx;
 use crate::*;
 use domain::audit::{AuditAction, AuditEvent, AuditSubject, differences};
-use domain::{AccountId, AuditEventId, Timestamp, UserId};
+use domain::oauth_app::OauthApp;
+use domain::{AccountId, AuditEventId, OauthAppId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,32 @@ pub(crate) fn fields(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
+    }
+}
+
+/// Of a credential only its hint, which shows nothing.
+pub(super) fn oauth_app(app: &OauthApp) -> Map<String, Value> {
+    fields(json!({
+        "name": app.name,
+        "client_id": app.client_id,
+        "authority": app.authority,
+        "is_default": app.is_default,
+        "credentials": app.credentials.iter().map(|credential| credential.hint.as_str()).collect::<Vec<_>>(),
+    }))
+}
+
+impl AccountScope {
+    /// What an app is now, told beside what it was.
+    pub(super) async fn audit_app<C: ConnectionTrait>(
+        &self,
+        on: &C,
+        id: OauthAppId,
+        before: &OauthApp,
+    ) -> Result<OauthApp> {
+        let after = self.oauth_app_on(on, id).await?.ok_or(StoreError::NotFound("oauth app"))?;
+        let (was, is) = (Value::Object(oauth_app(before)), Value::Object(oauth_app(&after)));
+        self.audit_update(on, AuditSubject::OauthApp, id.0, was, is).await?;
+        Ok(after)
     }
 }
 

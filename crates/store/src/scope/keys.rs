@@ -5,7 +5,7 @@
 
 use super::account::SIGNING_KEY;
 use super::sql::system;
-use super::{connection_rows, grants, webhooks};
+use super::{connection_rows, grants, oauth_apps, webhooks};
 use crate::connect::Inner;
 use crate::secret::{SealedPlace, key_id_of, prefix};
 use crate::*;
@@ -46,6 +46,13 @@ const SEALED: &[SealedColumn] = &[
         uid: "seal_uid",
         purpose: grants::ACCESS_TOKEN,
         what: "access tokens of mailboxes",
+    },
+    SealedColumn {
+        table: "oauth_app_credentials",
+        value: "sealed",
+        uid: "seal_uid",
+        purpose: oauth_apps::CREDENTIAL,
+        what: "credentials of accounts' OAuth apps",
     },
     SealedColumn {
         table: "connections",

@@ -3,14 +3,17 @@
 //! A credential goes out opened in one place alone ([`AccountScope::open_oauth_app`]). Whoever changes what an app proves itself with makes
 //! its version another, so that every process that has it opened opens it anew.
 
+use super::audit;
 use super::convert::{code, json, to_json};
 use crate::secret::SealedPlace;
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::oauth_app::{AppAlarm, CredentialKind, OauthApp, OauthAppCredential};
 use domain::{Failure, OauthAppCredentialId, OauthAppId, Timestamp};
 use sea_orm::{ConnectionTrait, FromQueryResult};
+use serde_json::Map;
 
-const CREDENTIAL: &str = "oauth_app.credential";
+pub(crate) const CREDENTIAL: &str = "oauth_app.credential";
 
 #[derive(Debug, FromQueryResult)]
 struct AppRow {
@@ -100,7 +103,11 @@ impl AccountScope {
     }
 
     pub async fn oauth_app(&self, id: OauthAppId) -> Result<Option<OauthApp>> {
-        let found = self.oauth_app_rows(&self.inner.read, id).await?;
+        self.oauth_app_on(&self.inner.read, id).await
+    }
+
+    pub(super) async fn oauth_app_on<C: ConnectionTrait>(&self, on: &C, id: OauthAppId) -> Result<Option<OauthApp>> {
+        let found = self.oauth_app_rows(on, id).await?;
         found.map(|(row, credentials)| app(&row, &credentials)).transpose()
     }
 
@@ -199,8 +206,10 @@ impl AccountScope {
             self.insert_credential(&tx, id, credential).await?;
         }
         let found = self.oauth_app_rows(&tx, id).await?.ok_or(StoreError::NotFound("oauth app"))?;
+        let made = app(&found.0, &found.1)?;
+        self.audit(&tx, AuditAction::Create, AuditSubject::OauthApp, id.0, audit::oauth_app(&made)).await?;
         tx.commit().await?;
-        app(&found.0, &found.1)
+        Ok(made)
     }
 
     async fn client_id_is_free<C: ConnectionTrait>(
@@ -228,7 +237,7 @@ impl AccountScope {
     pub async fn update_oauth_app(&self, id: OauthAppId, change: &OauthAppChange) -> Result<Option<OauthApp>> {
         let tx = self.inner.begin().await?;
         self.stand_in_line(&tx).await?;
-        let Some((before, _)) = self.oauth_app_rows(&tx, id).await? else { return Ok(None) };
+        let Some((before, held)) = self.oauth_app_rows(&tx, id).await? else { return Ok(None) };
         if let Some(client_id) = change.client_id.as_ref().filter(|client_id| **client_id != before.client_id) {
             self.client_id_is_free(&tx, client_id, Some(id)).await?;
             if self.is_app_used(&tx, id).await? {
@@ -250,9 +259,9 @@ impl AccountScope {
         .bind(id.0)
         .run(&tx)
         .await?;
-        let found = self.oauth_app_rows(&tx, id).await?.ok_or(StoreError::NotFound("oauth app"))?;
+        let changed = self.audit_app(&tx, id, &app(&before, &held)?).await?;
         tx.commit().await?;
-        app(&found.0, &found.1).map(Some)
+        Ok(Some(changed))
     }
 
     /// A grant was given to it, or somebody is signing in through it.
@@ -286,6 +295,9 @@ impl AccountScope {
             .await?;
         let gone =
             self.sql("DELETE FROM oauth_apps WHERE account_id = :account AND id = ?").bind(id.0).run(&tx).await?;
+        if gone == 1 {
+            self.audit(&tx, AuditAction::Destroy, AuditSubject::OauthApp, id.0, Map::new()).await?;
+        }
         tx.commit().await?;
         Ok(if gone == 1 { Removed::Gone } else { Removed::NotFound })
     }
@@ -299,16 +311,16 @@ impl AccountScope {
     ) -> Result<Option<OauthApp>> {
         let tx = self.inner.begin().await?;
         self.stand_in_line(&tx).await?;
-        let Some((_, held)) = self.oauth_app_rows(&tx, id).await? else { return Ok(None) };
+        let Some((row, held)) = self.oauth_app_rows(&tx, id).await? else { return Ok(None) };
         if held.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
             tx.rollback().await?;
             return Err(StoreError::LimitReached("credentials"));
         }
         self.insert_credential(&tx, id, new).await?;
         self.another_version(&tx, id).await?;
-        let found = self.oauth_app_rows(&tx, id).await?.ok_or(StoreError::NotFound("oauth app"))?;
+        let changed = self.audit_app(&tx, id, &app(&row, &held)?).await?;
         tx.commit().await?;
-        app(&found.0, &found.1).map(Some)
+        Ok(Some(changed))
     }
 
     async fn insert_credential<C: ConnectionTrait>(
@@ -353,7 +365,7 @@ impl AccountScope {
     ) -> Result<Removed> {
         let tx = self.inner.begin().await?;
         self.stand_in_line(&tx).await?;
-        let Some((_, held)) = self.oauth_app_rows(&tx, id).await? else { return Ok(Removed::NotFound) };
+        let Some((row, held)) = self.oauth_app_rows(&tx, id).await? else { return Ok(Removed::NotFound) };
         if !held.iter().any(|row| row.id == credential.0) {
             return Ok(Removed::NotFound);
         }
@@ -367,6 +379,7 @@ impl AccountScope {
             .run(&tx)
             .await?;
         self.another_version(&tx, id).await?;
+        self.audit_app(&tx, id, &app(&row, &held)?).await?;
         tx.commit().await?;
         Ok(Removed::Gone)
     }

@@ -71,7 +71,7 @@ async fn every_column_of_the_schema_that_is_sealed_is_known_to_whoever_seals_ane
         let keys = w.store.keys();
         let known: BTreeSet<(String, String)> =
             keys.columns().map(|(table, uid)| (table.to_owned(), uid.to_owned())).collect();
-        // Nothing is stored there yet.
+        // Of an app itself nothing is sealed: its credentials have rows of their own.
         let in_use = columns.into_iter().filter(|(table, _)| table != "oauth_apps").collect::<BTreeSet<_>>();
         assert_eq!(known, in_use);
     })

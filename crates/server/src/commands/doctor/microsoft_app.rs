@@ -78,7 +78,7 @@ async fn credentials(microsoft: &Microsoft, config: &Config, report: &mut Report
                 if works { report.note(WHAT, &found) } else { report.fail(WHAT, &found, failure.class.cure()) }
             }
             Err(failure) => {
-                report.note(WHAT, &format!("whether Microsoft takes {name} is not known: {}", words(&failure)))
+                report.note(WHAT, &format!("whether Microsoft takes {name} is not known: {}", words(&failure)));
             }
         }
     }
