@@ -119,8 +119,9 @@ async fn conclude(
     }
     let send_health = sending_health(&proved.sending, now);
     let sending_failure = proved.sending.as_ref().err().cloned();
-    // Whoever asked for the connection is who connects it.
-    let mut tx = work.scope.clone().acting(Acting::before(connection.created_by)).begin().await?;
+    // Whoever asked for the connection is who connects it; a handover is done by who said yes to it.
+    let by = connection.handover_by.unwrap_or(connection.created_by);
+    let mut tx = work.scope.clone().acting(Acting::before(by)).begin().await?;
     let (inbox_id, channel_id) = match &proved.existing {
         Some(channel) => {
             sign_in_again(&mut tx, channel, &proved, &fetch_health, &send_health).await?;

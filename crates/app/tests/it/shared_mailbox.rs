@@ -38,6 +38,7 @@ impl Shared {
         let own = scope.inbox(inbox).await.expect("answers").expect("an inbox").channel;
         let sales = EmailAddress::parse(SALES).expect("an address");
         let names = SignedInAgain {
+            service: own.service,
             grant_id: own.grant_id.expect("a grant"),
             principal: SUPPORT.to_owned(),
             mailbox_address: sales.clone(),
@@ -169,7 +170,7 @@ async fn the_shared_mailbox_sends_through_graph_with_the_shared_permissions_and_
         send_transport: Some(SendTransport::Graph),
         ..app::channels::connect::Begin::default()
     };
-    let attempt = desk.world.begin_as(ask).await;
+    let attempt = desk.world.begin_with(ask).await;
     let authorize = attempt.open_in(&attempt.browser).await.expect("a link that opens");
     assert!(authorize.as_str().contains("Mail.Send.Shared"), "{authorize}");
     desk.world.sandbox.sign_in(authorize.as_str(), SUPPORT).await.expect("a sign-in");

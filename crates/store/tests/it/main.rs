@@ -20,11 +20,13 @@ mod keys;
 mod limits;
 #[cfg(test)]
 mod oauth_apps;
+#[cfg(test)]
 mod organising;
 #[cfg(test)]
 mod owing;
 #[cfg(test)]
 mod pending;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod schema;

@@ -3,8 +3,10 @@
 use super::Tx;
 use crate::scope::{connect_links, connection_rows};
 use crate::*;
+use domain::audit::{AuditAction, AuditSubject};
 use domain::channel::ConnectLinkStatus;
 use domain::{ConnectLinkId, ConnectionId, Failure, InboxId, Timestamp, UserId};
+use serde_json::json;
 
 impl Tx {
     /// A person says that an administrator's approval is wanted. `None`: the attempt is not at a point where that can be said.
@@ -43,7 +45,15 @@ impl Tx {
 
     /// `LimitReached` when the account has `most` that can still be used.
     pub async fn create_connect_link(&mut self, new: &NewConnectLink, most: u32) -> Result<ConnectLink> {
-        connect_links::create(self, new, most).await
+        let link = connect_links::create(self, new, most).await?;
+        let told = json!({
+            "expected_email": new.expected_email,
+            "mailbox": new.mailbox,
+            "inbox_id": new.inbox_id.map(|inbox| inbox.0),
+            "return_url": new.return_url,
+        });
+        self.audit(AuditAction::Create, AuditSubject::ConnectLink, link.id.0, told).await?;
+        Ok(link)
     }
 
     /// What an attempt says of its link. What has ended stays as it is, and then the answer is `None`.
@@ -74,7 +84,12 @@ impl Tx {
         status: ConnectLinkStatus,
         now: Timestamp,
     ) -> Result<Option<ConnectLink>> {
-        connect_links::end(self, link, status, now).await
+        let ended = connect_links::end(self, link, status, now).await?;
+        if ended.is_some() {
+            let told = json!({ "status": status.as_str() });
+            self.audit(AuditAction::Destroy, AuditSubject::ConnectLink, link.0, told).await?;
+        }
+        Ok(ended)
     }
 
     /// Its page was opened for the first time. `None`: it was before.

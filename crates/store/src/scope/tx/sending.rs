@@ -96,13 +96,20 @@ impl Tx {
     }
 
     pub async fn set_send_transport(&mut self, channel: ChannelId, transport: SendTransport) -> Result<()> {
+        let row: Option<email_channel::Model> = find_in::<email_channel::Entity>(self.account_id())
+            .filter(email_channel::Column::Id.eq(channel.0))
+            .only(&self.tx)
+            .await?;
+        let before = row.ok_or(StoreError::NotFound("channel"))?;
         self.sql("UPDATE email_channels SET send_transport = ?, updated_at = ? WHERE account_id = :account AND id = ?")
             .bind(transport.as_str())
             .bind(self.scope.inner.now().0)
             .bind(channel.0)
             .run(&self.tx)
             .await?;
-        Ok(())
+        let told = |transport: &str| json!({ "send_transport": transport });
+        let (was, is) = (told(&before.send_transport), told(transport.as_str()));
+        self.scope.audit_update(&self.tx, AuditSubject::Channel, before.inbox_id, was, is).await
     }
 
     /// As [`AccountScope::call_next_delivery`].
