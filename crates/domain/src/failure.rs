@@ -58,7 +58,7 @@ pub enum Retry {
 macro_rules! failure_classes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $actor:ident, $retry:ident, $text:literal, $cure:literal;)*) => {
         /// The cause. Its [`code`](FailureClass::code) is stable: it stands in rows, API answers and docs.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
         pub enum FailureClass {
             $($(#[$doc])* #[serde(rename = $code)] $name,)*
         }
@@ -176,6 +176,14 @@ failure_classes! {
     AccountSuspended = "account_suspended", Operator, Later, "The account is suspended.", "Lift the suspension; waiting work goes on then.";
     Internal = "internal", Operator, Later, "Something failed inside Postroom.", "We keep trying. The operator finds the cause in the log by the correlation id.";
     GivenUp = "given_up", Operator, Never, "This failed inside Postroom again and again, and was given up.", "The operator finds the cause in the log and in the row of owed work; when it is mended, try again.";
+}
+
+/// What a newer version has written is read as trouble inside, not as a row that is broken: two versions run beside each other for a while.
+impl<'de> Deserialize<'de> for FailureClass {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Ok(Self::parse(&code).unwrap_or(Self::Internal))
+    }
 }
 
 impl FailureClass {
@@ -302,6 +310,16 @@ mod tests {
             assert_eq!(FailureClass::parse(class.code()), Some(*class));
             assert!(class.text().ends_with('.') && class.cure().ends_with('.'), "{}", class.code());
         }
+    }
+
+    #[test]
+    fn a_class_that_a_newer_version_has_written_is_read_as_trouble_inside() {
+        for class in FailureClass::ALL {
+            let written = serde_json::to_string(class).expect("a word");
+            assert_eq!(serde_json::from_str::<FailureClass>(&written).expect("a class"), *class);
+        }
+        let failure: Failure = serde_json::from_str(r#"{"class":"of_tomorrow","detail":"why"}"#).expect("a failure");
+        assert_eq!((failure.class, failure.detail.as_deref()), (FailureClass::Internal, Some("why")));
     }
 
     #[test]

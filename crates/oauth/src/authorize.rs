@@ -111,15 +111,21 @@ impl Microsoft {
 
     /// Where an administrator approves the application for a whole tenant. Microsoft wants a tenant or `organizations` here, never
     /// `common` ("Admin consent on the Microsoft identity platform").
-    pub fn admin_consent_url(&self, state: &str) -> Url {
+    /// `also`: what beside the mailbox is to be approved.
+    pub fn admin_consent_url(&self, state: &str, also: Option<Resource>) -> Url {
         let authority = match &self.inner.authority {
             Authority::Common | Authority::Consumers | Authority::Organizations => "organizations",
             Authority::Tenant(tenant) | Authority::Domain(tenant) => tenant,
         };
+        let scopes: Vec<String> = self
+            .scopes(Resource::Outlook)
+            .into_iter()
+            .chain(also.into_iter().flat_map(|also| self.permissions(also)))
+            .collect();
         let mut url = self.url(authority, "/v2.0/adminconsent");
         url.query_pairs_mut()
             .append_pair("client_id", self.client_id())
-            .append_pair("scope", &self.scopes(Resource::Outlook).join(" "))
+            .append_pair("scope", &scopes.join(" "))
             .append_pair("redirect_uri", self.inner.settings.redirect_uri.as_str())
             .append_pair("state", state);
         url

@@ -110,6 +110,9 @@ fn there(desk: &Desk, path: &str) -> String {
         "{definition_id}",
         "{webhook_id}",
         "{delivery_id}",
+        "{oauth_app_id}",
+        "{credential_id}",
+        "{connect_link_id}",
         "{notification_id}",
     ]
     .iter()

@@ -169,11 +169,16 @@ pub async fn agree(app: &App, link_token: &str) -> Result<Agreed, LinkPageError>
 
 /// A link that somebody presses again and again leaves no more than a few attempts behind.
 async fn make_room(tx: &mut Tx, waiting: &[Connection]) -> Result<(), StoreError> {
-    let at_microsoft = waiting.iter().filter(|attempt| attempt.status == ConnectionStatus::Pending);
-    for oldest in at_microsoft.skip(MOST_AT_MICROSOFT - 1) {
-        let change = ConnectionChange { status: Some(ConnectionStatus::Expired), ..ConnectionChange::default() };
-        let ended = tx.update_connection(oldest.id, &change).await?;
-        steps::attempt_told(tx, oldest.status, &ended);
+    for status in [ConnectionStatus::Pending, ConnectionStatus::AwaitingHandover] {
+        let of_this = waiting.iter().filter(|attempt| attempt.status == status);
+        for oldest in of_this.skip(MOST_AT_MICROSOFT - 1) {
+            let change = ConnectionChange { status: Some(ConnectionStatus::Expired), ..ConnectionChange::default() };
+            let ended = tx.update_connection(oldest.id, &change).await?;
+            steps::attempt_told(tx, oldest.status, &ended);
+            if let Some(grant) = ended.grant_id {
+                tx.forget_unused_grant(grant).await?;
+            }
+        }
     }
     Ok(())
 }

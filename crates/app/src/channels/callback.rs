@@ -303,9 +303,10 @@ fn is_under_way(seen: &SeenConnection) -> bool {
 async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -> Result<CallbackPage, StoreError> {
     let microsoft =
         app.microsoft_of(&seen.scope, seen.connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
+    let approval = consent::url(microsoft.as_ref(), &seen.scope, &seen.connection, app.now()).await?;
     if seen.connection.status_at(app.now()) == ConnectionStatus::AwaitingAdminConsent
         && seen.account.status == AccountStatus::Active
-        && let Some(waits) = consent::page(app, microsoft.as_ref(), &seen, state, browser)
+        && let Some(waits) = consent::page(app, approval.clone(), &seen, state, browser)
     {
         return Ok(waits);
     }
@@ -315,7 +316,7 @@ async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -
     let failed = |failure: Failure| {
         let may_help = connection.status == ConnectionStatus::Failed && consent::may_help(&failure);
         CallbackPage::Failed {
-            admin_consent_url: consent::url(microsoft.as_ref(), &connection, app.now()),
+            admin_consent_url: approval.clone(),
             failure,
             connection_id: Some(connection.id),
             account_id: Some(connection.account_id),

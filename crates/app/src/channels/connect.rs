@@ -11,7 +11,7 @@ use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, Provider, SendTransport};
 use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, OauthAppId};
 use oauth::{AuthorizeRequest, PkceVerifier, Prompt, Resource, random_token};
-use store::{ConnectionPurpose, LinkProof, NewConnection, StateRefusal, StoreError, TokenHash};
+use store::{AccountScope, Connection, ConnectionPurpose, NewConnection, StateRefusal, StoreError, TokenHash};
 use url::Url;
 
 #[derive(Clone, Debug, Default)]
@@ -193,23 +193,35 @@ pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -
         pkce_verifier,
         login_hint: proof.connection.email.clone(),
         prompt: Prompt::SelectAccount,
-        also: beside_the_mailbox(&proof).await?,
+        also: beside_the_mailbox(&proof.scope, &proof.connection).await?,
     });
     Ok(OpenedLink { redirect, cookie: attempt::cookie(app, &state, value) })
 }
 
-/// What is consented to along with the mailbox: sending through Graph, where that is asked for or is how the inbox sends.
-async fn beside_the_mailbox(proof: &LinkProof) -> Result<Option<Resource>, StoreError> {
-    let connection = &proof.connection;
+/// What is consented to along with the mailbox: sending through Graph, where that is asked for, or is how the inbox sends, or another mailbox
+/// that goes by the same permission. Who will sign in to an inbox that exists is not known, so it may be another's mailbox to them.
+pub(super) async fn beside_the_mailbox(
+    scope: &AccountScope,
+    connection: &Connection,
+) -> Result<Option<Resource>, StoreError> {
     let channel = match connection.inbox_id {
-        Some(inbox) => proof.scope.inbox(inbox).await?.map(|inbox| inbox.channel),
+        Some(inbox) => scope.inbox(inbox).await?.map(|inbox| inbox.channel),
         None => None,
     };
-    let now = channel.as_ref().map(|channel| channel.send_transport);
-    Ok(match connection.send_transport.or(now).unwrap_or_default() {
-        SendTransport::Smtp => None,
-        SendTransport::Graph if channel.is_some_and(|channel| channel.is_anothers()) => Some(Resource::GraphShared),
-        SendTransport::Graph => Some(Resource::Graph),
+    let beside = match channel.as_ref().and_then(|channel| channel.grant_id) {
+        Some(grant) => scope.channels_of_grant(grant).await?,
+        None => Vec::new(),
+    };
+    let now = channel.map(|channel| channel.send_transport);
+    let by_graph = connection.send_transport.or(now) == Some(SendTransport::Graph)
+        || beside
+            .iter()
+            .any(|other| other.send_transport == SendTransport::Graph && Some(other.inbox_id) != connection.inbox_id);
+    let anothers = connection.mailbox.is_some() || connection.inbox_id.is_some();
+    Ok(match (by_graph, anothers) {
+        (false, _) => None,
+        (true, true) => Some(Resource::GraphShared),
+        (true, false) => Some(Resource::Graph),
     })
 }
 

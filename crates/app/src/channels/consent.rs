@@ -6,7 +6,7 @@
 
 use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
 use super::callback::{self, CallbackPage};
-use super::connect::Begun;
+use super::connect::{self, Begun};
 use super::{links, steps};
 use crate::App;
 use crate::accounts::Member;
@@ -24,14 +24,21 @@ pub const WAITS_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 const LONG_AT_MICROSOFT: Duration = Duration::from_secs(60);
 
 /// Where an administrator of the Microsoft tenant approves, where that may be what is missing.
-pub(super) fn url(microsoft: Option<&Microsoft>, connection: &Connection, now: Timestamp) -> Option<Url> {
+pub(super) async fn url(
+    microsoft: Option<&Microsoft>,
+    scope: &AccountScope,
+    connection: &Connection,
+    now: Timestamp,
+) -> Result<Option<Url>, StoreError> {
     let at_microsoft = connection.status == ConnectionStatus::Pending
         && connection.consumed_at.is_none()
         && connection.opened_at.is_some_and(|opened| now.since(opened) >= LONG_AT_MICROSOFT);
     let waits = connection.status_at(now) == ConnectionStatus::AwaitingAdminConsent;
     let may_help = connection.failure.as_ref().is_some_and(may_help);
     let state = connection.consent_state.as_deref().unwrap_or(attempt::CONSENT_STATE);
-    microsoft.filter(|_| at_microsoft || waits || may_help).map(|microsoft| microsoft.admin_consent_url(state))
+    let Some(microsoft) = microsoft.filter(|_| at_microsoft || waits || may_help) else { return Ok(None) };
+    let also = connect::beside_the_mailbox(scope, connection).await?;
+    Ok(Some(microsoft.admin_consent_url(state, also)))
 }
 
 /// Whether an approval may be what was missing. Microsoft's own "Need admin approval" page does not redirect: from there, people come back
@@ -223,7 +230,7 @@ fn is_same(a: &str, b: &str) -> bool {
 /// What the page that waits shows, and what the browser keeps for as long.
 pub(super) fn page(
     app: &App,
-    microsoft: Option<&Microsoft>,
+    admin_consent_url: Option<Url>,
     seen: &SeenConnection,
     state: &str,
     browser: &Browser,
@@ -233,7 +240,7 @@ pub(super) fn page(
     Some(CallbackPage::AwaitingApproval {
         connection_id: connection.id,
         account_name: seen.account.name.clone(),
-        admin_consent_url: url(microsoft, connection, app.now()),
+        admin_consent_url,
         came_back: connection.consent_seen_at.is_some(),
         until,
         follow: state.to_owned(),

@@ -5,6 +5,7 @@
 //! itself is remembered, as whenever a token is refreshed. A step that fails ends its own way and hides nothing of the other. One look at a
 //! mailbox at a time, across all processes, and no look is longer than a minute.
 
+use super::access::Mailbox;
 use super::health::Part;
 use super::refresh;
 use super::sending::{Sender, probe_graph};
@@ -106,13 +107,14 @@ async fn look(app: &App, scope: &AccountScope, channel: &EmailChannel) -> Diagno
         tokio::time::timeout(WAYS_WITHIN, fetch(app, &reading, &read, channel, token.as_ref())),
         tokio::time::timeout(WAYS_WITHIN, send(app, scope, &sending, channel, token.as_ref())),
     );
+    let place = Mailbox::of(channel);
     let ended = |way: Result<Result<(), Failure>, _>| way.unwrap_or_else(|_| Err(FailureClass::TimedOut.into())).err();
     Diagnosis {
         inbox_id: channel.inbox_id,
         began_at,
         took: watch.elapsed(app),
-        fetch: reports(READING, read.taken(), ended(fetched), Part::Fetch),
-        send: reports(way_out(channel), sent.taken(), ended(gone), Part::Send),
+        fetch: reports(READING, read.taken(), ended(fetched), Part::Fetch, place),
+        send: reports(way_out(channel), sent.taken(), ended(gone), Part::Send, place),
         token: report,
     }
 }
@@ -186,7 +188,19 @@ async fn send(
 }
 
 /// Every step of the way, also those that nobody came to. `ended`: why the way ended before its end.
-fn reports(way: &[&'static str], taken: Vec<Step>, ended: Option<Failure>, part: Part) -> Vec<StepReport> {
+fn reports(
+    way: &[&'static str],
+    taken: Vec<Step>,
+    ended: Option<Failure>,
+    part: Part,
+    place: Mailbox,
+) -> Vec<StepReport> {
+    // In the words of whoever can mend it, as in the mailbox's health.
+    let said = |failure: Failure| match part {
+        Part::Fetch => place.unread(failure),
+        Part::Send => place.unsent(failure),
+    };
+    let ended = ended.map(said);
     let mut reports: Vec<StepReport> = Vec::new();
     for step in taken {
         let refused = step.found.iter().any(|(what, value)| *what == "offered" && value == "refused");
@@ -196,7 +210,7 @@ fn reports(way: &[&'static str], taken: Vec<Step>, ended: Option<Failure>, part:
             None => Outcome::Ok,
         };
         let Step { name, took, failure, found } = step;
-        reports.push(StepReport { name, outcome, took, found, failure });
+        reports.push(StepReport { name, outcome, took, found, failure: failure.map(said) });
     }
     let failed = reports.iter().any(|step| step.outcome == Outcome::Failed);
     if let (false, Some(failure)) = (failed, ended) {

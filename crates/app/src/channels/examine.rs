@@ -92,10 +92,10 @@ pub(super) async fn examine(
     };
     let service = if identity.tid == oauth::CONSUMERS_TENANT { Service::OutlookCom } else { Service::Microsoft365 };
     let is_own = mailbox.same_as(&signed_in);
-    let place = Mailbox { service, is_shared: !is_own };
     let smtp = app.settings().smtp_of(service);
     let now = existing.as_ref().map(|channel| channel.send_transport);
     let transport = connection.send_transport.or(now).unwrap_or_default();
+    let place = Mailbox { service, is_shared: !is_own, send_transport: transport };
     // Graph says only when something is sent whether an address may stand in From; one's own may.
     let from = if transport == SendTransport::Graph && existing.is_none() { mailbox.clone() } else { from };
     let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;

@@ -156,7 +156,11 @@ async fn refresh(
             Ok(Refreshed::Token(tokens.access_token))
         }
         Err(failure) => {
-            let failure = lasting(app, scope, claim, failure).await;
+            let failure = match resource {
+                Resource::Outlook => lasting(app, scope, claim, failure).await,
+                // What Graph refuses ends no permission to read.
+                Resource::Graph | Resource::GraphShared => failure,
+            };
             let outdated = refused(app, scope, claim, resource, &failure).await;
             app.changed();
             if outdated { Ok(Refreshed::SignedInMeanwhile) } else { Err(failure) }
@@ -171,7 +175,7 @@ async fn lasting(app: &App, scope: &AccountScope, claim: &RefreshClaim, failure:
     }
     let now = app.now();
     match scope.channels_of_grant(claim.grant_id).await {
-        Ok(channels) if channels.iter().any(|one| one.fetch_health.outlasts(now) || one.send_health.outlasts(now)) => {
+        Ok(channels) if channels.iter().any(|one| one.fetch_health.outlasts(now)) => {
             Failure { class: FailureClass::RefusalLasting, ..failure }
         }
         Ok(_) => failure,

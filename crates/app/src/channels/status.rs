@@ -45,6 +45,6 @@ pub async fn connection_status(
     let now = app.now();
     let status = connection.status_at(now);
     let microsoft = app.microsoft_of(&member.scope, connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
-    let admin_consent_url = consent::url(microsoft.as_ref(), &connection, now);
+    let admin_consent_url = consent::url(microsoft.as_ref(), &member.scope, &connection, now).await?;
     Ok(ConnectionView { connection, status, inbox, admin_consent_url })
 }

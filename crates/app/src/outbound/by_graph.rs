@@ -68,13 +68,26 @@ pub(super) async fn hand_over(
         Ok(outcome) => outcome,
         Err(_) => SendOutcome::Unknown { failure: unknown("the attempt took too long") },
     };
-    if let SendOutcome::Rejected { failure } = &outcome
-        && failure.class.retry() == Retry::Never
-        && let Err(left) = client.discard(id).await
-    {
+    let outcome = match outcome {
+        SendOutcome::Rejected { failure } if failure.class.retry() == Retry::Never => {
+            refused_for_good(&client, &draft, record, failure).await
+        }
+        outcome => outcome,
+    };
+    Ok(Handed::To(record.delivery.recipients.round(), outcome))
+}
+
+/// A draft that an earlier attempt has sent, without an answer, is refused like one that may not be sent: it is looked at before that is believed.
+async fn refused_for_good(client: &Client, draft: &DraftId, record: &DeliveryRecord, failure: Failure) -> SendOutcome {
+    let ours = &record.message_id_header;
+    if let Ok(Standing::Sent { message_id }) = client.look(draft).await {
+        let rewritten_message_id = message_id.filter(|id| id != ours);
+        return SendOutcome::Accepted { reply: "found in Sent".to_owned(), rewritten_message_id };
+    }
+    if let Err(left) = client.discard(ours).await {
         warn!(delivery.id = %record.delivery.id, failure = %left, "a draft that was refused stays in the mailbox");
     }
-    Ok(Handed::To(record.delivery.recipients.round(), outcome))
+    SendOutcome::Rejected { failure }
 }
 
 async fn before_it_leaves(
@@ -101,6 +114,8 @@ async fn before_it_leaves(
             },
             Err(failure) => return Ok(not_addressed(failure)),
         };
+        // The token may have run out in the middle of a long upload.
+        let mail = Mail { left_behind: true, ..mail };
         drafted = tokio::time::timeout(ATTEMPT_TIMEOUT, draft(&client, channel, record, &mail)).await;
     }
     let draft = match drafted {

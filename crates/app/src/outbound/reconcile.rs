@@ -10,7 +10,7 @@ use super::settle::{self, Settled};
 use crate::inbound::MailboxError;
 use crate::inbound::mailbox::{INBOX, sign_in};
 use crate::{App, jobs};
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, SendTransport};
 use domain::failure::backoff;
 use domain::message::DeliveryState;
 use domain::{DeliveryId, Failure, FailureClass};
@@ -116,7 +116,9 @@ async fn not_found(
         // Once, and never again by itself: a server that always hangs up after the dot would otherwise be sent to for ever.
         None if looks as usize == plan.len()
             && channel.provider.capabilities().dedupes_by_message_id
-            && record.handover == Handover::Smtp =>
+            && record.handover == Handover::Smtp
+            // Through Graph it would be another sending, of which nothing is said to be swallowed.
+            && channel.send_transport == SendTransport::Smtp =>
         {
             info!(delivery.id = %id, looks, "not found in Sent: sending again with the same Message-ID");
             Settled::Queued { failure, refused: Vec::new(), wait: Some(Duration::ZERO) }

@@ -48,6 +48,17 @@ const ELSEWHERE: &[FailureClass] = {
         AddressUnknown,
         MailboxAlreadyConnected,
         InboxLimitReached,
+        UnexpectedAccount,
+        ConnectLinkOver,
+        // An account's own app, a shared or a personal mailbox, and one that sends through Graph: tests/it/oauth_apps.rs, shared_mailboxes.rs,
+        // sign_in_names.rs and sending_by_graph.rs.
+        OwnAppCredentialRefused,
+        OwnAppCredentialExpired,
+        OwnAppMisconfigured,
+        FullAccessMissing,
+        PersonalAccessOff,
+        GraphConsentMissing,
+        GraphAccessDenied,
         // One message.
         RecipientRefused,
         SomeRecipientsRefused,

@@ -57,11 +57,6 @@ impl EmailChannel {
         let own = EmailAddress::parse(&self.smtp_user).is_some_and(|user| user.same_as(&self.mailbox_address));
         self.send_transport == SendTransport::Smtp && (!may.keeps_sent_copy || may.copy_follows_smtp_user && !own)
     }
-
-    /// The mailbox is not that of the person who signed in: they were given access to it.
-    pub fn is_anothers(&self) -> bool {
-        EmailAddress::parse(&self.principal).is_none_or(|principal| !principal.same_as(&self.mailbox_address))
-    }
 }
 
 /// How far the import of the past has come.

@@ -123,12 +123,15 @@ fn ailment(health: &Health) -> Option<&Failure> {
     }
 }
 
-/// The provider refuses the application, in every mailbox alike: that is one alarm of the application's, not one of each mailbox. And what an
-/// agent must mend is one message's trouble.
+/// The provider takes none of the application's credentials, in every mailbox alike: that is one alarm of the application's, not one of each
+/// mailbox. And what an agent must mend is one message's trouble. An application that one organisation does not know is that mailbox's trouble.
 fn is_a_mailboxs(class: FailureClass) -> bool {
     let of_the_app = matches!(
         class,
-        FailureClass::AppCredentialRefused | FailureClass::AppCredentialExpired | FailureClass::AppMisconfigured
+        FailureClass::AppCredentialRefused
+            | FailureClass::AppCredentialExpired
+            | FailureClass::OwnAppCredentialRefused
+            | FailureClass::OwnAppCredentialExpired
     );
     !of_the_app && class.actor() != Actor::Agent
 }

@@ -139,7 +139,7 @@ fn fetching_that_is_well_again_ends_its_notice_while_sending_waits_for_somebody_
 
 #[test]
 fn what_concerns_the_application_is_never_a_mailboxs_notice() {
-    for class in [AppCredentialExpired, AppCredentialRefused, AppMisconfigured] {
+    for class in [AppCredentialExpired, AppCredentialRefused, OwnAppCredentialExpired, OwnAppCredentialRefused] {
         let mut story = Story::well();
         for _ in 0..30 {
             story.fetch_fails(class).send_fails(class).pass(10);

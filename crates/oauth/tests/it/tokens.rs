@@ -138,9 +138,9 @@ fn s256(verifier: &str) -> String {
 #[tokio::test]
 async fn an_administrator_consents_for_a_tenant_and_never_at_common() {
     let fake = Fake::common().await;
-    let shared = fake.microsoft("common").admin_consent_url("s");
+    let shared = fake.microsoft("common").admin_consent_url("s", None);
     assert!(shared.as_str().starts_with(&format!("{}/organizations/v2.0/adminconsent?", fake.base)), "{shared}");
-    let own = fake.microsoft(CONTOSO).admin_consent_url("s");
+    let own = fake.microsoft(CONTOSO).admin_consent_url("s", None);
     assert!(own.path().starts_with(&format!("/{CONTOSO}/")), "{own}");
     let query: BTreeMap<String, String> = own.query_pairs().into_owned().collect();
     assert!(query["scope"].contains(MAIL) && query["state"] == "s" && query["client_id"] == CLIENT_ID);

@@ -92,7 +92,7 @@ impl AppAlarms {
              JOIN accounts a ON a.id = c.account_id AND a.status = 'active' \
              WHERE c.expires_at > ? AND c.expires_at <= ? AND NOT EXISTS (SELECT 1 FROM oauth_app_credentials o \
              WHERE o.account_id = c.account_id AND o.oauth_app_id = c.oauth_app_id AND o.id <> c.id \
-             AND (o.expires_at IS NULL OR o.expires_at > c.expires_at)) ORDER BY c.expires_at, c.id LIMIT ?",
+             AND o.refused_at IS NULL AND (o.expires_at IS NULL OR o.expires_at > c.expires_at)) ORDER BY c.expires_at, c.id LIMIT ?",
         )
         .bind(self.inner.now().0)
         .bind(until.0)

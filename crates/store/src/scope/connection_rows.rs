@@ -178,7 +178,7 @@ pub(crate) async fn resume<C: ConnectionTrait>(
     let row: Option<connection::Model> = scope
         .sql(
             "UPDATE connections SET status = 'pending', state_hash = ?, link_hash = ?, handshake = ?, seal_uid = ?, browser_hash = ?, \
-             agreed = ?, opened_at = ?, consumed_at = NULL, confirmed_at = NULL, confirm_hash = NULL, failure = NULL, expires_at = ?, \
+             agreed = ?, opened_at = ?, consumed_at = NULL, confirmed_at = NULL, confirm_hash = NULL, failure = NULL, handover_by = NULL, expires_at = ?, \
              updated_at = ? WHERE account_id = :account AND id = ? AND consent_until > ? AND (status = 'awaiting_admin_consent' \
              OR (status = 'pending' AND consumed_at IS NULL AND expires_at <= ?)) RETURNING *",
         )
@@ -244,6 +244,6 @@ pub(crate) async fn expire<C: ConnectionTrait>(
     row.as_ref().map(convert::connection).transpose()
 }
 
-/// A person is waited for, and not for ever.
-pub(crate) const WAITS: &str = "((status = 'pending' AND consumed_at IS NULL) \
+/// A person is waited for, and not for ever; or somebody came back, and the process that took them in has died since.
+pub(crate) const WAITS: &str = "((status = 'pending' AND (consumed_at IS NULL OR consumed_at <= {now} - 900000000)) \
      OR status IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'awaiting_admin_consent'))";

@@ -270,11 +270,12 @@ impl AccountScope {
             .sql(
                 "SELECT (SELECT COUNT(*) FROM grants WHERE account_id = :account AND oauth_app_id = ?) + (SELECT COUNT(*) FROM connections \
                  WHERE account_id = :account AND oauth_app_id = ? AND (status = 'proving' \
-                 OR status IN ('awaiting_admin_consent', 'awaiting_handover') \
+                 OR status IN ('awaiting_admin_consent', 'awaiting_handover') OR (status <> 'connected' AND consent_until > ?) \
                  OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?)))",
             )
             .bind(id.0)
             .bind(id.0)
+            .bind(self.inner.now().0)
             .bind(self.inner.now().0)
             .value(on)
             .await?;

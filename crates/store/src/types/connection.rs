@@ -161,13 +161,6 @@ pub struct ResumedConnection {
     pub expires_at: Timestamp,
 }
 
-/// A sign-in that needs none: its grant is there already, and another mailbox is to be opened with it.
-#[derive(Clone, Debug)]
-pub struct SignedInConnection {
-    pub identity: ConnectionIdentity,
-    pub grant_id: GrantId,
-}
-
 /// What the browser that made an attempt is shown of it.
 #[derive(Clone, Debug)]
 pub struct SeenConnection {

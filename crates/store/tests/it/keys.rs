@@ -2,6 +2,7 @@
 
 use crate::connecting::attempt;
 use crate::world::{START, World, each, new_inbox, on_sqlite};
+use domain::oauth_app::CredentialKind;
 use domain::{GrantId, Secret};
 use sqlx::Connection as _;
 use std::collections::BTreeSet;
@@ -27,6 +28,19 @@ async fn seal_everything(w: &World) -> GrantId {
     let until = START.plus(std::time::Duration::from_secs(1 << 20));
     assert!(w.ours.scope.rotate_webhook_secret(webhook.id, &Secret::new("second"), until).await.unwrap());
     attempt(&w.ours, "s1").await;
+    let app = NewOauthApp {
+        name: "Ours".to_owned(),
+        client_id: "6cb04018-a3f5-46a7-b995-940c78f5aef3".to_owned(),
+        authority: "common".to_owned(),
+        is_default: false,
+        credential: Some(NewOauthAppCredential {
+            kind: CredentialKind::Secret,
+            hint: "abc".to_owned(),
+            secret: Secret::new("abc-of-an-app"),
+            expires_at: None,
+        }),
+    };
+    w.ours.scope.create_oauth_app(&app, 10).await.unwrap();
     grant.id
 }
 
@@ -37,11 +51,11 @@ async fn every_sealed_column_is_sealed_anew_and_opens_with_the_new_key_alone() {
         let before = w.store.keys().uses().await.unwrap();
         let kinds: BTreeSet<&str> = before[0].seals.iter().map(|sealed| sealed.what).collect();
         // Two accounts, of which one has everything.
-        assert_eq!((before.len(), kinds.len(), before[0].count()), (1, 6, 7), "{before:?}");
+        assert_eq!((before.len(), kinds.len(), before[0].count()), (1, 7, 8), "{before:?}");
 
         let both = w.store_with_keys(&format!("{SECOND},{FIRST}")).await;
         let rotated = both.keys().rotate().await.unwrap();
-        assert_eq!(rotated, Rotated { resealed: 7, unreadable: 0 });
+        assert_eq!(rotated, Rotated { resealed: 8, unreadable: 0 });
         assert_eq!(both.keys().rotate().await.unwrap(), Rotated::default(), "a second time there is nothing to do");
         let alone = w.store_with_keys(SECOND).await;
         assert!(!alone.keys().some_are_missing().await.unwrap());
@@ -51,6 +65,9 @@ async fn every_sealed_column_is_sealed_anew_and_opens_with_the_new_key_alone() {
         assert_eq!(token.token.expose(), "access");
         let claim = scope.claim_refresh(grant, std::time::Duration::from_secs(9)).await.unwrap().unwrap();
         assert_eq!(claim.refresh_token.expose(), "refresh-1");
+        let app = scope.oauth_apps().await.unwrap()[0].id;
+        let opened = scope.open_oauth_app(app).await.unwrap().unwrap();
+        assert_eq!(opened.credentials[0].secret.expose(), "abc-of-an-app");
         for store in [both, alone] {
             store.close().await;
         }
@@ -87,11 +104,11 @@ async fn what_a_missing_key_sealed_is_named_and_left_as_it_is() {
         let uses = other.keys().uses().await.unwrap();
         assert_eq!(
             uses.iter().map(|key| (key.key_id.as_str(), key.is_known, key.count())).collect::<Vec<_>>(),
-            [("k2", true, 0), ("k1", false, 7)]
+            [("k2", true, 0), ("k1", false, 8)]
         );
-        assert_eq!(other.keys().rotate().await.unwrap(), Rotated { resealed: 0, unreadable: 7 });
+        assert_eq!(other.keys().rotate().await.unwrap(), Rotated { resealed: 0, unreadable: 8 });
         other.close().await;
-        assert_eq!(w.store.keys().uses().await.unwrap()[0].count(), 7, "the one that was put back opens everything");
+        assert_eq!(w.store.keys().uses().await.unwrap()[0].count(), 8, "the one that was put back opens everything");
         assert_eq!(w.ours.scope.message_id_keys().await.unwrap().len(), 1);
     })
     .await;

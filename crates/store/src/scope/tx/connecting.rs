@@ -47,10 +47,8 @@ impl Tx {
     pub async fn create_connect_link(&mut self, new: &NewConnectLink, most: u32) -> Result<ConnectLink> {
         let link = connect_links::create(self, new, most).await?;
         let told = json!({
-            "expected_email": new.expected_email,
-            "mailbox": new.mailbox,
             "inbox_id": new.inbox_id.map(|inbox| inbox.0),
-            "return_url": new.return_url,
+            "expires_at": new.expires_at.seconds(),
         });
         self.audit(AuditAction::Create, AuditSubject::ConnectLink, link.id.0, told).await?;
         Ok(link)
