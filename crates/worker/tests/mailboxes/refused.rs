@@ -53,7 +53,7 @@ async fn sign_ins_that_are_refused_for_an_hour_ask_the_owner_and_the_mailbox_is_
     let mut last = None;
     for tries in 0..5 {
         // As if its token had been refreshed a moment ago, and refused all the same.
-        installation.sql(&format!("UPDATE grants SET refreshed_at = {}", clock.now().0)).await?;
+        installation.sql(&format!("UPDATE grant_access_tokens SET stored_at = {}", clock.now().0)).await?;
         let known = installation.fetching(channel).await?;
         let machine = start(&format!("process {tries}")).await?;
         eventually("it is refused once more", async || {
