@@ -4,9 +4,10 @@ use crate::openapi::{Named, committed, fields, operations};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use testkit::browser::Browser;
 use testkit::builders::Mail;
-use testkit::world::{ADMIN_PASSWORD, Setup, World};
+use testkit::world::{Setup, World};
+
+const SALES: &str = "sales@contoso.example";
 
 /// The places outside the path where an id is sent. A new one must be told apart here, so that it is tried below.
 const IDS_IN_BODIES: &[(&str, &str)] = &[
@@ -97,22 +98,6 @@ fn every_id_that_is_sent_outside_the_path_is_known_to_the_story_below() {
     assert_eq!(found, known);
 }
 
-/// Connects a mailbox for the account the world works in now, in the browser of one of its administrators.
-async fn connect_as(w: &mut World, administrator: &str, mailbox: &str) -> Result<i64> {
-    let (url, connection) = w.authorization(&json!({"email": mailbox})).await?;
-    let request = w.api.with_token(None).request("POST", "/auth/sign_in").header("origin", &w.base);
-    let signed_in = request.json(&json!({"email": administrator, "password": ADMIN_PASSWORD})).send().await?;
-    let mut browser = Browser::new();
-    for cookie in signed_in.headers().get_all("set-cookie") {
-        let (name, value) =
-            cookie.to_str()?.split(';').next().and_then(|pair| pair.split_once('=')).context("a cookie")?;
-        browser.set_cookie("127.0.0.1", name, value);
-    }
-    let callback = w.sign_in_at_microsoft(&mut browser, &url, mailbox).await?;
-    browser.open(&callback).await?;
-    w.connected(connection).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn another_tenants_ids_in_bodies_and_queries_name_nothing() -> Result<()> {
     World::run(Setup::default(), async |w| {
@@ -124,7 +109,7 @@ async fn another_tenants_ids_in_bodies_and_queries_name_nothing() -> Result<()> 
         let as_mallory = w.api.with_token(other["access_token"].as_str());
         let admin = std::mem::replace(&mut w.api, as_mallory);
         let account = std::mem::replace(&mut w.account_id, her_account);
-        let her_inbox = connect_as(w, "mallory@elsewhere.example", "sales@contoso.example").await?;
+        let her_inbox = w.connect_as("mallory@elsewhere.example", SALES, &json!({"email": SALES})).await?;
         w.watched(her_inbox).await?;
         w.sandbox
             .deliver("sales@contoso.example", &Mail::new("eve@customer.example", "Hers", "her own").id("h@c").bytes());
@@ -236,7 +221,7 @@ impl Both {
         let her_id = other["user_id"].as_i64().context("user_id")?;
         w.api = w.api.with_token(other["access_token"].as_str());
         w.account_id = her_account;
-        let her_inbox = connect_as(w, "mallory@elsewhere.example", "sales@contoso.example").await?;
+        let her_inbox = w.connect_as("mallory@elsewhere.example", SALES, &json!({"email": SALES})).await?;
         w.watched(her_inbox).await?;
         w.sandbox
             .deliver("sales@contoso.example", &Mail::new("eve@customer.example", "Hers", "her own").id("h@c").bytes());

@@ -3,11 +3,10 @@
 use anyhow::{Context, Result};
 use sandbox::AppRegistration;
 use serde_json::{Value, json};
-use testkit::browser::Browser;
 use testkit::builders::Mail;
 use testkit::post_office::PostOffice;
 use testkit::receiver::Receiver;
-use testkit::world::{ADMIN_EMAIL, ADMIN_PASSWORD, SUPPORT, Setup, World};
+use testkit::world::{ADMIN_EMAIL, SUPPORT, Setup, World};
 
 const SALES: &str = "sales@contoso.example";
 const FIRST: &str = "first~secret-of-an-own-app-0001";
@@ -38,18 +37,7 @@ async fn app(w: &World, id: i64) -> Result<Value> {
 }
 
 async fn connect_through(w: &mut World, administrator: &str, mailbox: &str, app: i64) -> Result<i64> {
-    let (url, connection) = w.authorization(&json!({"email": mailbox, "oauth_app_id": app})).await?;
-    let request = w.api.with_token(None).request("POST", "/auth/sign_in").header("origin", &w.base);
-    let signed_in = request.json(&json!({"email": administrator, "password": ADMIN_PASSWORD})).send().await?;
-    let mut browser = Browser::new();
-    for cookie in signed_in.headers().get_all("set-cookie") {
-        let (name, value) =
-            cookie.to_str()?.split(';').next().and_then(|pair| pair.split_once('=')).context("a cookie")?;
-        browser.set_cookie("127.0.0.1", name, value);
-    }
-    let callback = w.sign_in_at_microsoft(&mut browser, &url, mailbox).await?;
-    browser.open(&callback).await?;
-    let inbox = w.connected(connection).await?;
+    let inbox = w.connect_as(administrator, mailbox, &json!({"email": mailbox, "oauth_app_id": app})).await?;
     w.watched(inbox).await?;
     Ok(inbox)
 }

@@ -4,7 +4,7 @@ use crate::auth::Auth;
 use crate::error::{Acting, Reading, Refusal, Writing};
 use crate::optional_json::OptionalJson;
 use crate::tags::Tag;
-use app::channels::connect::{Begin, begin};
+use app::channels::connect::{Begin, Begun, begin};
 use app::channels::{ConnectionView, connection_status, consent, handover, shared};
 use domain::channel::ConnectionStatus;
 use domain::{ConnectionId, InboxId, OauthAppId};
@@ -46,7 +46,7 @@ impl ConnectionsApi {
         let inbox_id = inbox_id.map(InboxId);
         let ask = Begin { email, inbox_id, oauth_app_id, mailbox, send_transport: send_transport.map(Into::into) };
         let begun = begin(auth.app(), &member, ask).await?;
-        Ok(Json(MicrosoftAuthorizationStarted { success: true, url: begun.url, connection_id: begun.connection_id.0 }))
+        Ok(started(begun))
     }
 
     /// Follow an attempt to connect
@@ -83,7 +83,7 @@ impl ConnectionsApi {
     ) -> Result<Json<MicrosoftAuthorizationStarted>, Refusal<Acting>> {
         let member = auth.enter(account_id.0).await?;
         let begun = consent::resume(auth.app(), &member, ConnectionId(connection_id.0)).await?;
-        Ok(Json(MicrosoftAuthorizationStarted { success: true, url: begun.url, connection_id: begun.connection_id.0 }))
+        Ok(started(begun))
     }
 
     /// Hand an inbox over to whoever signed in
@@ -128,6 +128,10 @@ impl ConnectionsApi {
         let id = shared::connect(auth.app(), &member, InboxId(inbox_id.0), &mailbox).await?;
         Ok(Json(shown(connection_status(auth.app(), &member, id).await?)))
     }
+}
+
+fn started(begun: Begun) -> Json<MicrosoftAuthorizationStarted> {
+    Json(MicrosoftAuthorizationStarted { success: true, url: begun.url, connection_id: begun.connection_id.0 })
 }
 
 fn shown(view: ConnectionView) -> Connection {

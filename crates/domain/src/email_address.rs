@@ -54,6 +54,11 @@ impl EmailAddress {
     pub fn same_as(&self, other: &EmailAddress) -> bool {
         self.key() == other.key()
     }
+
+    /// Whether this text is the same address, whatever else it may be.
+    pub fn is_written(&self, text: &str) -> bool {
+        Self::parse(text).is_some_and(|written| written.same_as(self))
+    }
 }
 
 impl std::fmt::Display for EmailAddress {

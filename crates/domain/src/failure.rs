@@ -181,7 +181,7 @@ failure_classes! {
 /// What a newer version has written is read as trouble inside, not as a row that is broken: two versions run beside each other for a while.
 impl<'de> Deserialize<'de> for FailureClass {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let code = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let code = String::deserialize(deserializer)?;
         Ok(Self::parse(&code).unwrap_or(Self::Internal))
     }
 }

@@ -10,13 +10,18 @@ use serde_json::{Value, json};
 impl World {
     /// A browser in which the administrator is signed in.
     pub async fn admin_browser(&self) -> Result<Browser> {
+        self.browser_of(ADMIN_EMAIL).await
+    }
+
+    /// A browser in which this person, whose password is the administrator's, is signed in.
+    pub async fn browser_of(&self, email: &str) -> Result<Browser> {
         let mut browser = Browser::new();
         let answer = self
             .api
             .with_token(None)
             .request("POST", "/auth/sign_in")
             .header("origin", &self.base)
-            .json(&json!({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}))
+            .json(&json!({"email": email, "password": ADMIN_PASSWORD}))
             .send()
             .await?;
         anyhow::ensure!(answer.status().is_success(), "sign-in: {}", answer.status());
@@ -46,8 +51,13 @@ impl World {
 
     /// The whole way of one mailbox: link, sign-in, callback, confirmation where one is asked, and the wait for the proof.
     pub async fn connect(&mut self, user: &str) -> Result<i64> {
-        let (url, connection) = self.authorization(&json!({"email": user})).await?;
-        let mut browser = self.admin_browser().await?;
+        self.connect_as(ADMIN_EMAIL, user, &json!({"email": user})).await
+    }
+
+    /// The same for the account that the world works in now, in the browser of one of its administrators, with a request of their own.
+    pub async fn connect_as(&mut self, administrator: &str, user: &str, body: &Value) -> Result<i64> {
+        let (url, connection) = self.authorization(body).await?;
+        let mut browser = self.browser_of(administrator).await?;
         let callback = self.sign_in_at_microsoft(&mut browser, &url, user).await?;
         let page = browser.open(&callback).await?;
         anyhow::ensure!(page.status < 400, "{}: {}", page.status, page.text());

@@ -239,5 +239,5 @@ async fn own_attempt(app: &App, link_token: &str, cookies: CookieLookup<'_>) -> 
 pub(super) fn is_expected(link: Option<&ConnectLink>, names: &[Option<&str>]) -> bool {
     let Some(expected) = link.and_then(|link| link.expected_email.as_deref()) else { return true };
     let Some(expected) = EmailAddress::parse(expected) else { return false };
-    names.iter().flatten().filter_map(|name| EmailAddress::parse(name)).any(|name| name.same_as(&expected))
+    names.iter().flatten().any(|name| expected.is_written(name))
 }

@@ -5,6 +5,7 @@
 
 use super::app_choice::{self, Unusable};
 use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
+use super::links::path_to_microsoft;
 use crate::App;
 use crate::accounts::Member;
 use domain::account::AccountStatus;
@@ -126,7 +127,7 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
             MAX_OPEN_CONNECTIONS,
         )
         .await?;
-    Ok(Begun { url: app.settings().link(&format!("/microsoft/connect/{link_token}")), connection_id: connection.id })
+    Ok(Begun { url: app.settings().link(&path_to_microsoft(&link_token)), connection_id: connection.id })
 }
 
 /// An address that was typed, if one was.

@@ -197,18 +197,13 @@ async fn existing_channel(
         // An address that was typed may be any mailbox that the person was given access to.
         None if identity.typed || shared.is_some() => Ok(None),
         // Connected under a name that has since been changed: the same inbox, not a second one for the same mail.
-        None => Ok(scope.channels_of_grant(grant).await?.into_iter().find(opens_its_own_mailbox)),
+        None => Ok(scope.channels_of_grant(grant).await?.into_iter().find(|channel| !channel.is_shared())),
     }
 }
 
 /// The mailbox that was asked for, where it is not the one of whoever signs in.
 fn shared_mailbox(connection: &Connection) -> Option<EmailAddress> {
     connection.mailbox.as_deref().and_then(EmailAddress::parse)
-}
-
-/// The mailbox is the one of the person who signed in, not one that they were given access to.
-fn opens_its_own_mailbox(channel: &EmailChannel) -> bool {
-    EmailAddress::parse(&channel.principal).is_some_and(|principal| principal.same_as(&channel.mailbox_address))
 }
 
 /// Which mailbox a channel that signs in again opens, and what its From says. A mailbox of one's own goes by one's sign-in name, and a From
@@ -219,7 +214,7 @@ async fn addresses(
     signed_in: &EmailAddress,
 ) -> Result<(EmailAddress, EmailAddress), Trouble> {
     let (mailbox, from) = (&channel.mailbox_address, &channel.from_address);
-    if !opens_its_own_mailbox(channel) || mailbox.same_as(signed_in) {
+    if channel.is_shared() || mailbox.same_as(signed_in) {
         return Ok((mailbox.clone(), from.clone()));
     }
     if scope.channel_of_mailbox(&signed_in.key()).await?.is_some_and(|place| place.channel_id != channel.id) {

@@ -41,7 +41,7 @@ impl<'a> Sender<'a> {
     }
 
     fn is_own(&self) -> bool {
-        EmailAddress::parse(self.principal).is_some_and(|principal| principal.same_as(self.mailbox))
+        self.mailbox.is_written(self.principal)
     }
 
     /// What a token for sending through Graph is for.

@@ -33,6 +33,15 @@ pub(super) async fn open(app: &App, work: &ClaimedWork, channel: &EmailChannel) 
     Sender::of(channel)?.graph_client(app, &work.scope).await
 }
 
+/// With a token newer than the one that was refused.
+async fn open_anew(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Client, Failure> {
+    Sender::of(channel)?.fresh_graph_client(app, &work.scope).await
+}
+
+fn found_in_sent(rewritten_message_id: Option<String>) -> SendOutcome {
+    SendOutcome::Accepted { reply: "found in Sent".to_owned(), rewritten_message_id }
+}
+
 /// What Graph knows of a mail that was not sent yet.
 enum Unsent {
     Draft(Client, DraftId),
@@ -81,8 +90,7 @@ pub(super) async fn hand_over(
 async fn refused_for_good(client: &Client, draft: &DraftId, record: &DeliveryRecord, failure: Failure) -> SendOutcome {
     let ours = &record.message_id_header;
     if let Ok(Standing::Sent { message_id }) = client.look(draft).await {
-        let rewritten_message_id = message_id.filter(|id| id != ours);
-        return SendOutcome::Accepted { reply: "found in Sent".to_owned(), rewritten_message_id };
+        return found_in_sent(message_id.filter(|id| id != ours));
     }
     if let Err(left) = client.discard(ours).await {
         warn!(delivery.id = %record.delivery.id, failure = %left, "a draft that was refused stays in the mailbox");
@@ -107,11 +115,8 @@ async fn before_it_leaves(
         && failure.class.retry() == Retry::FreshToken
     {
         info!(channel.id = %channel.id, %failure, "Graph refused the token; trying once with a fresh one");
-        client = match Sender::of(channel) {
-            Ok(sender) => match sender.fresh_graph_client(app, &work.scope).await {
-                Ok(client) => client,
-                Err(failure) => return Ok(not_addressed(failure)),
-            },
+        client = match open_anew(app, work, channel).await {
+            Ok(client) => client,
             Err(failure) => return Ok(not_addressed(failure)),
         };
         // The token may have run out in the middle of a long upload.
@@ -121,7 +126,7 @@ async fn before_it_leaves(
     let draft = match drafted {
         Ok(Ok(Drafted::New(draft) | Drafted::Known(draft))) => draft,
         Ok(Ok(Drafted::Sent(rewritten_message_id))) => {
-            let outcome = SendOutcome::Accepted { reply: "found in Sent".to_owned(), rewritten_message_id };
+            let outcome = found_in_sent(rewritten_message_id);
             return Ok(Unsent::Over(Handed::To(record.delivery.recipients.round(), outcome)));
         }
         Ok(Err(failure)) => return Ok(not_addressed(failure)),

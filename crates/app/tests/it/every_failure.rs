@@ -6,7 +6,7 @@
 use crate::support::{World, connected, world};
 use app::channels::{HealthNotice, Part, health, inboxes, notices, refresh};
 use app::inbound::pull;
-use app::tending::{self, ChannelLease};
+use app::tending;
 use domain::channel::{EmailChannel, Health, HealthState};
 use domain::{Actor, FailureClass, InboxId};
 use oauth::Resource;
@@ -192,16 +192,9 @@ impl Story {
         notices::open(&self.world.app, &self.world.admin().await).await.expect("an administrator")
     }
 
-    /// As a worker that begins. `None`: it is not to be read.
-    async fn lease(&self) -> Option<ChannelLease> {
-        let session = tending::begin_session(&self.world.app, "test").await.expect("the database");
-        let mut leases = tending::lease_mailboxes(&self.world.app, session, 1).await.expect("the database");
-        leases.pop()
-    }
-
     /// What the mailbox's actor does: it opens the mailbox, says how that went, and gives it back.
     async fn reads(&self) {
-        let Some(lease) = self.lease().await else { return };
+        let Some(lease) = self.world.lease().await else { return };
         let app = &self.world.app;
         match pull::open(app, &lease).await {
             Ok(_) => tending::fetching_works(app, &lease).await.expect("the database"),

@@ -22,9 +22,8 @@ impl Read {
     async fn new() -> Self {
         let world = world().await;
         let inbox = connected(&world.connect(SUPPORT, None).await);
-        let session = tending::begin_session(&world.app, "test").await.expect("the database");
-        let mut leases = tending::lease_mailboxes(&world.app, session, 1).await.expect("the database");
-        Self { world, inbox, lease: leases.pop().expect("a lease") }
+        let lease = world.lease().await.expect("a lease");
+        Self { world, inbox, lease }
     }
 
     /// What the mailbox's actor does each time. How it failed, and whether the mailbox is tried on.

@@ -2,17 +2,12 @@
 
 use crate::support::{World, connected, world};
 use app::channels::{SwitchError, switch_send_transport};
-use app::inbound::pull;
-use app::outbound::{self, Draft};
-use app::tending::{self, ChannelLease};
-use app::{conversations, job, owed};
 use domain::channel::{EmailChannel, SendTransport};
 use domain::message::{DeliveryState, Message};
 use domain::{DisplayId, EmailAddress, FailureClass};
 use sandbox::{INBOX, ImapFault};
 use std::time::Duration;
-use store::{OwedKind, OwedPriority, Rooms, SignedInAgain};
-use tokio_util::sync::CancellationToken;
+use store::{OwedKind, OwedPriority, SignedInAgain};
 
 const SUPPORT: &str = "support@contoso.example";
 const SALES: &str = "sales@contoso.example";
@@ -50,50 +45,30 @@ impl Shared {
         tx.commit().await.expect("committed");
         let channel = scope.channel(own.id).await.expect("answers").expect("there");
         assert!(channel.lacks_sent_copies() && !own.lacks_sent_copies());
-        let session = tending::begin_session(&world.app, "test").await.expect("the database");
-        let lease: ChannelLease = tending::lease_mailboxes(&world.app, session, 1).await.expect("leases").remove(0);
-        let mut mailbox = pull::open(&world.app, &lease).await.expect("opens");
-        world.sandbox.deliver(SALES, &testkit::builders::numbered(1));
-        pull::pull(&world.app, &lease, &mut mailbox).await.expect("pulls");
-        mailbox.close().await;
-        let query = conversations::ConversationFilter { status: None, ..conversations::ConversationFilter::default() };
-        let list = conversations::list(&world.app, &world.admin().await, &query).await.expect("a list");
-        let conversation = list.items[0].conversation.display_id;
+        let conversation = world.first_conversation(SALES).await;
         Self { world, channel, conversation }
     }
 
     async fn reply(&self) -> Message {
-        let draft = Draft { content: "hello".to_owned(), ..Draft::default() };
-        outbound::reply(&self.world.app, &self.world.admin().await, self.conversation, draft).await.expect("accepted")
-    }
-
-    /// Whatever is due by now, one try each. What is due is for the database's clock to say, which nobody moves.
-    async fn works(&self) {
-        for (_, envelope) in owed::due(&self.world.app, Rooms::of_each(50), &[]).await.expect("the store works") {
-            job::run(&self.world.app, &envelope, "test", &CancellationToken::new()).await;
-        }
+        self.world.reply(self.conversation).await
     }
 
     async fn is_sent(&self, of: &Message) -> bool {
-        let scope = self.world.admin().await.scope;
-        let record = scope.delivery_of_message(of.id).await.expect("answers").expect("a delivery");
-        record.delivery.state == DeliveryState::Sent
+        self.world.delivery(of).await.state == DeliveryState::Sent
     }
 
     /// The copy is owed and not due yet: it is made so.
     async fn copy_is_due(&self, of: &Message) {
-        let scope = self.world.admin().await.scope;
-        let delivery = scope.delivery_of_message(of.id).await.expect("answers").expect("a delivery").delivery.id;
-        let mut tx = scope.begin().await.expect("a transaction");
+        let delivery = self.world.delivery(of).await.id;
+        let mut tx = self.world.admin().await.scope.begin().await.expect("a transaction");
         assert!(tx.hasten_owed(OwedKind::FileSentCopy, delivery.0).await.expect("answers"), "a copy is owed");
         tx.commit().await.expect("committed");
-        self.works().await;
+        self.world.works().await;
     }
 
     async fn owes_a_copy(&self, of: &Message) -> bool {
-        let scope = self.world.admin().await.scope;
-        let delivery = scope.delivery_of_message(of.id).await.expect("answers").expect("a delivery").delivery.id;
-        let mut tx = scope.begin().await.expect("a transaction");
+        let delivery = self.world.delivery(of).await.id;
+        let mut tx = self.world.admin().await.scope.begin().await.expect("a transaction");
         tx.is_owed(OwedKind::FileSentCopy, delivery.0).await.expect("answers")
     }
 
@@ -107,7 +82,7 @@ impl Shared {
 async fn a_reply_leaves_as_the_shared_mailbox_and_its_sent_folder_has_one_copy() {
     let desk = Shared::new().await;
     let reply = desk.reply().await;
-    desk.works().await;
+    desk.world.works().await;
     assert!(desk.is_sent(&reply).await);
     let got = desk.world.sandbox.mailbox(ADA).messages(INBOX);
     assert!(String::from_utf8_lossy(&got[0].bytes).contains("<sales@contoso.example>"));
@@ -124,7 +99,7 @@ async fn a_copy_that_is_there_already_is_not_put_there_again() {
     let desk = Shared::new().await;
     desk.world.sandbox.update_user(SALES, |user| user.keeps_sent_as_copy = true);
     let reply = desk.reply().await;
-    desk.works().await;
+    desk.world.works().await;
     assert_eq!(desk.sent(SALES).len(), 1, "the organisation has Exchange file it there as well");
     desk.copy_is_due(&reply).await;
     assert_eq!(desk.sent(SALES).len(), 1);
@@ -135,7 +110,7 @@ async fn a_copy_that_is_there_already_is_not_put_there_again() {
 async fn a_copy_survives_a_lost_answer_and_a_mailbox_that_is_away_and_is_there_once() {
     let desk = Shared::new().await;
     let reply = desk.reply().await;
-    desk.works().await;
+    desk.world.works().await;
     let faults = desk.world.sandbox.faults();
     faults.once(ImapFault::ServerUnavailable);
     desk.copy_is_due(&reply).await;
@@ -150,7 +125,7 @@ async fn a_copy_survives_a_lost_answer_and_a_mailbox_that_is_away_and_is_there_o
     let mut tx = scope.begin().await.expect("a transaction");
     tx.owe(OwedKind::FileSentCopy, record.delivery.id.0, payload, OwedPriority::Normal, None).await.expect("owed");
     tx.commit().await.expect("committed");
-    desk.works().await;
+    desk.world.works().await;
     assert_eq!((desk.sent(SALES).len(), desk.owes_a_copy(&reply).await), (1, false));
 }
 
@@ -177,10 +152,10 @@ async fn the_shared_mailbox_sends_through_graph_with_the_shared_permissions_and_
     let switched = switch_send_transport(app, &admin, inbox, SendTransport::Graph).await.expect("switched");
     assert_eq!(switched.channel.send_transport, SendTransport::Graph);
     let reply = desk.reply().await;
-    desk.works().await;
+    desk.world.works().await;
     tokio::time::timeout(Duration::from_secs(10), async {
         while !desk.is_sent(&reply).await {
-            desk.works().await;
+            desk.world.works().await;
         }
     })
     .await

@@ -5,13 +5,17 @@
 use app::accounts::{self, Caller, Credential, Member, NewAccount, SessionKind, SignIn};
 use app::channels::callback::{self, CallbackPage, CallbackQuery};
 use app::channels::connect::{self, Begin, OpenLinkError};
+use app::inbound::pull;
+use app::outbound::{self, Draft};
 use app::system::{SystemClock, SystemEntropy};
-use app::{App, AppParts, Environment, Hint, Settings, Wake};
+use app::tending::{self, ChannelLease};
+use app::{App, AppParts, Environment, Hint, Settings, Wake, conversations, job, owed};
 use domain::channel::SendTransport;
-use domain::{AccountId, Clock, ConnectionId, Entropy, InboxId, Secret, Timestamp};
+use domain::message::{Delivery, Message};
+use domain::{AccountId, Clock, ConnectionId, DisplayId, Entropy, InboxId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
 use oauth::{Credential as AppCredential, Microsoft, MicrosoftSettings};
-use sandbox::{Sandbox, SandboxConfig};
+use sandbox::{Event, Sandbox, SandboxConfig};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,6 +24,7 @@ use std::time::Duration;
 use store::{KeyRing, OwedKind, Rooms, Store, StoreConfig};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub const PASSWORD: &str = "correct horse battery";
@@ -186,6 +191,47 @@ impl World {
     /// Nothing that is owed is done from now on, as when no worker runs.
     pub fn stop_proving(&self) {
         self.prover.abort();
+    }
+
+    /// As a worker that begins. `None`: no mailbox is to be read.
+    pub async fn lease(&self) -> Option<ChannelLease> {
+        let session = tending::begin_session(&self.app, "test").await.expect("the database");
+        tending::lease_mailboxes(&self.app, session, 1).await.expect("the database").pop()
+    }
+
+    /// A mail arrives in this mailbox, the only one that is to be read, and is read: the conversation that it begins.
+    pub async fn first_conversation(&self, mailbox: &str) -> DisplayId {
+        let lease = self.lease().await.expect("a lease");
+        let mut opened = pull::open(&self.app, &lease).await.expect("opens");
+        self.sandbox.deliver(mailbox, &testkit::builders::numbered(1));
+        pull::pull(&self.app, &lease, &mut opened).await.expect("pulls");
+        opened.close().await;
+        let query = conversations::ConversationFilter { status: None, ..conversations::ConversationFilter::default() };
+        let list = conversations::list(&self.app, &self.admin().await, &query).await.expect("a list");
+        list.items[0].conversation.display_id
+    }
+
+    pub async fn reply(&self, conversation: DisplayId) -> Message {
+        let draft = Draft { content: "hello".to_owned(), ..Draft::default() };
+        outbound::reply(&self.app, &self.admin().await, conversation, draft).await.expect("accepted")
+    }
+
+    /// Whatever is due by now, one try each. What is due is for the database's clock to say, which nobody moves.
+    pub async fn works(&self) {
+        for (_, envelope) in owed::due(&self.app, Rooms::of_each(50), &[]).await.expect("the store works") {
+            job::run(&self.app, &envelope, "test", &CancellationToken::new()).await;
+        }
+    }
+
+    pub async fn delivery(&self, of: &Message) -> Delivery {
+        let scope = self.admin().await.scope;
+        scope.delivery_of_message(of.id).await.expect("answers").expect("a delivery").delivery
+    }
+
+    /// How often a refresh token bought new tokens.
+    pub fn refreshes(&self) -> usize {
+        let is_refresh = |event: &&Event| matches!(event, Event::TokenRequested { grant_type, answered: Ok(()), .. } if grant_type == "refresh_token");
+        self.sandbox.events().iter().filter(is_refresh).count()
     }
 
     /// Time passes here and at Microsoft.

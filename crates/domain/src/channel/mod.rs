@@ -43,7 +43,7 @@ pub struct EmailChannel {
 impl EmailChannel {
     /// Somebody opens it who was given access to it: it is not the mailbox of the person who signed in.
     pub fn is_shared(&self) -> bool {
-        EmailAddress::parse(&self.principal).is_none_or(|principal| !principal.same_as(&self.mailbox_address))
+        !self.mailbox_address.is_written(&self.principal)
     }
 
     /// What this mailbox can do: its provider's capabilities, and what was agreed for it.
@@ -54,7 +54,7 @@ impl EmailChannel {
     /// What leaves by SMTP leaves no copy in this mailbox's Sent: the provider keeps none, or keeps it with whoever signed in.
     pub fn lacks_sent_copies(&self) -> bool {
         let may = self.capabilities();
-        let own = EmailAddress::parse(&self.smtp_user).is_some_and(|user| user.same_as(&self.mailbox_address));
+        let own = self.mailbox_address.is_written(&self.smtp_user);
         self.send_transport == SendTransport::Smtp && (!may.keeps_sent_copy || may.copy_follows_smtp_user && !own)
     }
 }

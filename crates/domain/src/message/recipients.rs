@@ -77,7 +77,7 @@ impl RefusedRecipient {
     }
 
     fn is(&self, address: &EmailAddress) -> bool {
-        EmailAddress::parse(&self.address).is_some_and(|mine| mine.same_as(address))
+        address.is_written(&self.address)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Answered;
 use super::access::Asked;
 use super::answers::{GraphError, empty, json_answer};
-use super::items::{Item, Kept, new_id};
+use super::items::{Item, Kept};
 use crate::html::Parameters;
 use crate::mime::{Part, first_address};
 use crate::smtp::{outlook_message_id, with_message_id, without_field};
@@ -46,16 +46,7 @@ pub(super) fn taken_in(state: &State, mailbox: &str, mime: &[u8]) -> Vec<u8> {
 pub(super) fn create(state: &State, asked: &Asked, headers: &HeaderMap, body: &[u8]) -> Answered {
     let mime = taken_in(state, &asked.mailbox, &mime_of(headers, body)?);
     let uid = state.mailbox_of(&asked.mailbox).append_with(DRAFTS, &mime, &["\\Draft"], None);
-    let item = Item {
-        mailbox: asked.mailbox.clone(),
-        immutable: new_id(),
-        ordinary: new_id(),
-        kept: Kept::Drafts,
-        mime,
-        from: None,
-        added: Vec::new(),
-        shown: Some((DRAFTS.to_owned(), uid)),
-    };
+    let item = Item { shown: Some((DRAFTS.to_owned(), uid)), ..Item::draft(&asked.mailbox, mime) };
     let answer = json_answer(StatusCode::CREATED, &shown(&item, asked.immutable, None));
     state.items.add(item);
     Ok(answer)

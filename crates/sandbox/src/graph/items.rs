@@ -53,6 +53,20 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// A draft of this mail, which IMAP does not show.
+    pub(super) fn draft(mailbox: &str, mime: Vec<u8>) -> Self {
+        Self {
+            mailbox: mailbox.to_owned(),
+            immutable: new_id(),
+            ordinary: new_id(),
+            kept: Kept::Drafts,
+            mime,
+            from: None,
+            added: Vec::new(),
+            shown: None,
+        }
+    }
+
     pub(super) fn message_id(&self) -> String {
         crate::mime::message_id(&self.mime).map(|id| format!("<{id}>")).unwrap_or_default()
     }

@@ -36,16 +36,7 @@ pub(super) fn send(state: &State, asked: &Asked, id: &str, headers: &HeaderMap, 
 
 pub(super) fn send_mail(state: &State, asked: &Asked, headers: &HeaderMap, body: &[u8]) -> Answered {
     let mime = taken_in(state, &asked.mailbox, &mime_of(headers, body)?);
-    let item = Item {
-        mailbox: asked.mailbox.clone(),
-        immutable: new_id(),
-        ordinary: new_id(),
-        kept: Kept::Drafts,
-        mime,
-        from: None,
-        added: Vec::new(),
-        shown: None,
-    };
+    let item = Item::draft(&asked.mailbox, mime);
     state.items.add(item.clone());
     let answer = leaves(state, asked, &item);
     if answer.is_err() {

@@ -130,11 +130,11 @@ impl AccountScope {
         if change.role.is_some_and(|role| role != Role::Administrator) {
             self.keep_an_administrator(&tx, user).await?;
         }
-        let before = load_agent(&tx, self.id, user).await?;
+        // Whether somebody is at their desk is no act of an administrator's.
+        let before = if change.role.is_some() { load_agent(&tx, self.id, user).await? } else { None };
         self.change_agent(&tx, user, change).await?;
         let agent = load_agent(&tx, self.id, user).await?;
         if let (Some(before), Some(agent)) = (before, &agent) {
-            // Whether somebody is at their desk is no act of an administrator's.
             let role = |agent: &Agent| json!({ "role": agent.role.as_str() });
             self.audit_update(&tx, AuditSubject::AccountUser, user.0, role(&before), role(agent)).await?;
         }
@@ -170,6 +170,19 @@ impl AccountScope {
         // inserted, for its foreign key, and wait in a circle with one that holds a conversation of somebody who is removed.
         self.sql("UPDATE accounts SET updated_at = updated_at WHERE id = :account").run(on).await?;
         Ok(())
+    }
+
+    /// `LimitReached` when there are `most` of what is counted. Until the end of this transaction nobody else adds one who asks first.
+    pub(crate) async fn make_room<C: ConnectionTrait>(
+        &self,
+        on: &C,
+        what: &'static str,
+        counted: Sql,
+        most: u32,
+    ) -> Result<()> {
+        self.stand_in_line(on).await?;
+        let count: Option<i64> = counted.value(on).await?;
+        if count.unwrap_or(0) >= i64::from(most) { Err(StoreError::LimitReached(what)) } else { Ok(()) }
     }
 
     /// `Conflict` when `user` is the only administrator. Two who take each other's place away at once wait for each other here: an

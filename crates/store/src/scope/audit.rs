@@ -159,7 +159,7 @@ impl AccountScope {
             .all(&self.inner.read)
             .await?;
         let events = rows.into_iter().map(AuditRow::event).collect::<Result<_>>()?;
-        Ok((events, count.unwrap_or(0).try_into().unwrap_or(0)))
+        Ok((events, convert::number("count", count.unwrap_or(0))?))
     }
 }
 

@@ -5,7 +5,7 @@
 use super::connection_rows::WAITS;
 use super::connections::Connections;
 use super::convert::{self, code, json, to_json};
-use super::sql::{scoped, system};
+use super::sql::{Sql, scoped, system};
 use super::tx::Tx;
 use crate::entity::{account, connection};
 use crate::error::corrupt;
@@ -58,16 +58,18 @@ const GOES_ON: &str = "status NOT IN ('connected', 'expired', 'revoked')";
 /// One whose time ran out may still be used by who began before.
 const MAY_BE_USED: &str = "status NOT IN ('connected', 'revoked')";
 
+async fn one_link<C: ConnectionTrait>(sql: Sql, on: &C) -> Result<Option<ConnectLink>> {
+    let row: Option<LinkRow> = sql.one(on).await?;
+    row.map(LinkRow::link).transpose()
+}
+
 pub(crate) async fn load<C: ConnectionTrait>(
     on: &C,
     account: AccountId,
     id: ConnectLinkId,
 ) -> Result<Option<ConnectLink>> {
-    let row: Option<LinkRow> = scoped(account, "SELECT * FROM connect_links WHERE account_id = :account AND id = ?")
-        .bind(id.0)
-        .one(on)
-        .await?;
-    row.map(LinkRow::link).transpose()
+    let one = scoped(account, "SELECT * FROM connect_links WHERE account_id = :account AND id = ?").bind(id.0);
+    one_link(one, on).await
 }
 
 impl Connections {
@@ -111,21 +113,16 @@ impl AccountScope {
             .all(&self.inner.read)
             .await?;
         let links = rows.into_iter().map(LinkRow::link).collect::<Result<_>>()?;
-        Ok((links, count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0)))
+        Ok((links, convert::number("count", count.unwrap_or(0))?))
     }
 }
 
 pub(crate) async fn create(tx: &mut Tx, new: &NewConnectLink, most: u32) -> Result<ConnectLink> {
     let now = tx.now();
-    tx.stand_in_line().await?;
-    let open: Option<i64> = tx
+    let open = tx
         .sql(format!("SELECT COUNT(*) FROM connect_links WHERE account_id = :account AND expires_at > ? AND {GOES_ON}"))
-        .bind(now.0)
-        .value(tx.on())
-        .await?;
-    if open.unwrap_or(0) >= i64::from(most) {
-        return Err(StoreError::LimitReached("connect links"));
-    }
+        .bind(now.0);
+    tx.scope().make_room(tx.on(), "connect links", open, most).await?;
     let row: Option<LinkRow> = tx
         .sql(
             "INSERT INTO connect_links (account_id, token_hash, created_by, expected_email, mailbox, inbox_id, return_url, status, \
@@ -152,7 +149,7 @@ pub(crate) async fn follow(
     connection: ConnectionId,
     failure: Option<&Failure>,
 ) -> Result<Option<ConnectLink>> {
-    let row: Option<LinkRow> = tx
+    let change = tx
         .sql(format!(
             "UPDATE connect_links SET status = ?, connection_id = ?, failure = ?, updated_at = ? WHERE account_id = :account AND id = ? \
              AND {GOES_ON} RETURNING *"
@@ -161,10 +158,8 @@ pub(crate) async fn follow(
         .bind(connection.0)
         .bind(failure.map(to_json))
         .bind(tx.now().0)
-        .bind(link.0)
-        .one(tx.on())
-        .await?;
-    row.map(LinkRow::link).transpose()
+        .bind(link.0);
+    one_link(change, tx.on()).await
 }
 
 pub(crate) async fn use_up(
@@ -173,7 +168,7 @@ pub(crate) async fn use_up(
     connection: ConnectionId,
     inbox: InboxId,
 ) -> Result<Option<ConnectLink>> {
-    let row: Option<LinkRow> = tx
+    let change = tx
         .sql(format!(
             "UPDATE connect_links SET status = 'connected', connection_id = ?, result_inbox_id = ?, failure = NULL, updated_at = ? \
              WHERE account_id = :account AND id = ? AND {MAY_BE_USED} RETURNING *"
@@ -181,10 +176,8 @@ pub(crate) async fn use_up(
         .bind(connection.0)
         .bind(inbox.0)
         .bind(tx.now().0)
-        .bind(link.0)
-        .one(tx.on())
-        .await?;
-    row.map(LinkRow::link).transpose()
+        .bind(link.0);
+    one_link(change, tx.on()).await
 }
 
 pub(crate) async fn end(
@@ -193,30 +186,26 @@ pub(crate) async fn end(
     status: ConnectLinkStatus,
     now: Timestamp,
 ) -> Result<Option<ConnectLink>> {
-    let row: Option<LinkRow> = tx
+    let change = tx
         .sql(format!(
             "UPDATE connect_links SET status = ?, updated_at = ? WHERE account_id = :account AND id = ? AND {GOES_ON} RETURNING *"
         ))
         .bind(status.as_str())
         .bind(now.0)
-        .bind(link.0)
-        .one(tx.on())
-        .await?;
-    row.map(LinkRow::link).transpose()
+        .bind(link.0);
+    one_link(change, tx.on()).await
 }
 
 pub(crate) async fn open(tx: &Tx, link: ConnectLinkId, now: Timestamp) -> Result<Option<ConnectLink>> {
-    let row: Option<LinkRow> = tx
+    let change = tx
         .sql(
             "UPDATE connect_links SET status = CASE WHEN status = 'open' THEN 'opened' ELSE status END, opened_at = ?, updated_at = ? \
              WHERE account_id = :account AND id = ? AND opened_at IS NULL RETURNING *",
         )
         .bind(now.0)
         .bind(now.0)
-        .bind(link.0)
-        .one(tx.on())
-        .await?;
-    row.map(LinkRow::link).transpose()
+        .bind(link.0);
+    one_link(change, tx.on()).await
 }
 
 pub(crate) async fn waiting_attempts(tx: &Tx, link: ConnectLinkId) -> Result<Vec<Connection>> {

@@ -1,6 +1,7 @@
 //! Connection attempts as rows of their account.
 
 use super::convert::{self, to_json};
+use super::sql::Sql;
 use super::tenant::{Only as _, find_in, insert_in};
 use crate::connect::Inner;
 use crate::entity::connection;
@@ -26,6 +27,12 @@ pub(crate) async fn load<C: ConnectionTrait>(
     id: ConnectionId,
 ) -> Result<Option<Connection>> {
     let row = find_in::<connection::Entity>(account).filter(connection::Column::Id.eq(id.0)).only(on).await?;
+    row.as_ref().map(convert::connection).transpose()
+}
+
+/// `None`: there is none that could become so.
+async fn changed<C: ConnectionTrait>(change: Sql, on: &C) -> Result<Option<Connection>> {
+    let row: Option<connection::Model> = change.one(on).await?;
     row.as_ref().map(convert::connection).transpose()
 }
 
@@ -73,18 +80,13 @@ pub(crate) async fn create<C: ConnectionTrait>(
         updated_at: Set(now),
         ..Default::default()
     };
-    scope.stand_in_line(on).await?;
-    let open: Option<i64> = scope
+    let open = scope
         .sql(
             "SELECT COUNT(*) FROM connections WHERE account_id = :account AND (status = 'proving' \
              OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?))",
         )
-        .bind(now)
-        .value(on)
-        .await?;
-    if open.unwrap_or(0) >= i64::from(most) {
-        return Err(StoreError::LimitReached("open connections"));
-    }
+        .bind(now);
+    scope.make_room(on, "open connections", open, most).await?;
     let row = insert_in(on, scope.id, row).await?;
     convert::connection(&row)
 }
@@ -131,7 +133,7 @@ pub(crate) async fn await_consent<C: ConnectionTrait>(
     failure: &Failure,
     until: Timestamp,
 ) -> Result<Option<Connection>> {
-    let row: Option<connection::Model> = scope
+    let change = scope
         .sql(
             "UPDATE connections SET status = 'awaiting_admin_consent', failure = ?, consent_until = COALESCE(consent_until, ?), \
              expires_at = COALESCE(consent_until, ?), updated_at = ? WHERE account_id = :account AND id = ? \
@@ -141,10 +143,8 @@ pub(crate) async fn await_consent<C: ConnectionTrait>(
         .bind(until.0)
         .bind(until.0)
         .bind(scope.inner.now().0)
-        .bind(id.0)
-        .one(on)
-        .await?;
-    row.as_ref().map(convert::connection).transpose()
+        .bind(id.0);
+    changed(change, on).await
 }
 
 pub(crate) async fn see_consent<C: ConnectionTrait>(
@@ -153,17 +153,15 @@ pub(crate) async fn see_consent<C: ConnectionTrait>(
     id: ConnectionId,
     now: Timestamp,
 ) -> Result<Option<Connection>> {
-    let row: Option<connection::Model> = scope
+    let change = scope
         .sql(
             "UPDATE connections SET consent_seen_at = ?, updated_at = ? WHERE account_id = :account AND id = ? \
              AND status = 'awaiting_admin_consent' AND consent_seen_at IS NULL RETURNING *",
         )
         .bind(now.0)
         .bind(now.0)
-        .bind(id.0)
-        .one(on)
-        .await?;
-    row.as_ref().map(convert::connection).transpose()
+        .bind(id.0);
+    changed(change, on).await
 }
 
 /// A new state, nonce, verifier and browser for an attempt that waited for an approval. `None`: it does not wait for one any more.
@@ -175,7 +173,7 @@ pub(crate) async fn resume<C: ConnectionTrait>(
 ) -> Result<Option<Connection>> {
     let now = scope.inner.now().0;
     let (uid, handshake) = seal_handshake(scope, &fresh.handshake);
-    let row: Option<connection::Model> = scope
+    let change = scope
         .sql(
             "UPDATE connections SET status = 'pending', state_hash = ?, link_hash = ?, handshake = ?, seal_uid = ?, browser_hash = ?, \
              agreed = ?, opened_at = ?, consumed_at = NULL, confirmed_at = NULL, confirm_hash = NULL, failure = NULL, handover_by = NULL, expires_at = ?, \
@@ -193,10 +191,8 @@ pub(crate) async fn resume<C: ConnectionTrait>(
         .bind(now)
         .bind(id.0)
         .bind(now)
-        .bind(now)
-        .one(on)
-        .await?;
-    row.as_ref().map(convert::connection).transpose()
+        .bind(now);
+    changed(change, on).await
 }
 
 /// An administrator hands the inbox over. `None`: nothing waits for that any more.
@@ -207,7 +203,7 @@ pub(crate) async fn hand_over<C: ConnectionTrait>(
     by: UserId,
 ) -> Result<Option<Connection>> {
     let now = scope.inner.now().0;
-    let row: Option<connection::Model> = scope
+    let change = scope
         .sql(
             "UPDATE connections SET status = 'proving', handover_by = ?, failure = NULL, updated_at = ? WHERE account_id = :account \
              AND id = ? AND status = 'awaiting_handover' AND expires_at > ? RETURNING *",
@@ -215,10 +211,8 @@ pub(crate) async fn hand_over<C: ConnectionTrait>(
         .bind(by.0)
         .bind(now)
         .bind(id.0)
-        .bind(now)
-        .one(on)
-        .await?;
-    row.as_ref().map(convert::connection).transpose()
+        .bind(now);
+    changed(change, on).await
 }
 
 /// Its time has run out: it goes back to waiting for an approval, where it may, or it has expired. `None`: it goes on.
@@ -228,7 +222,7 @@ pub(crate) async fn expire<C: ConnectionTrait>(
     id: ConnectionId,
     now: Timestamp,
 ) -> Result<Option<Connection>> {
-    let row: Option<connection::Model> = scope
+    let change = scope
         .sql(format!(
             "UPDATE connections SET status = CASE WHEN consent_until > ? THEN 'awaiting_admin_consent' ELSE 'expired' END, \
              expires_at = CASE WHEN consent_until > ? THEN consent_until ELSE expires_at END, updated_at = ? \
@@ -238,12 +232,11 @@ pub(crate) async fn expire<C: ConnectionTrait>(
         .bind(now.0)
         .bind(now.0)
         .bind(id.0)
-        .bind(now.0)
-        .one(on)
-        .await?;
-    row.as_ref().map(convert::connection).transpose()
+        .bind(now.0);
+    changed(change, on).await
 }
 
-/// A person is waited for, and not for ever; or somebody came back, and the process that took them in has died since.
+/// A person is waited for, and not for ever; or somebody came back, and the process that took them in has died since: for a quarter of an hour,
+/// in microseconds, they may be under way still.
 pub(crate) const WAITS: &str = "((status = 'pending' AND (consumed_at IS NULL OR consumed_at <= {now} - 900000000)) \
      OR status IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'awaiting_admin_consent'))";

@@ -35,14 +35,8 @@ impl AccountScope {
     /// `Conflict` when the key is taken, `LimitReached` when there are as many as there may be.
     pub async fn create_attribute_definition(&self, new: &AttributeDefinition) -> Result<AttributeDefinition> {
         let tx = self.inner.begin().await?;
-        self.stand_in_line(&tx).await?;
-        let count: Option<i64> = self
-            .sql("SELECT COUNT(*) FROM custom_attribute_definitions WHERE account_id = :account")
-            .value(&tx)
-            .await?;
-        if count.unwrap_or(0) >= i64::from(MOST_ATTRIBUTE_DEFINITIONS) {
-            return Err(StoreError::LimitReached("attribute definitions"));
-        }
+        let counted = self.sql("SELECT COUNT(*) FROM custom_attribute_definitions WHERE account_id = :account");
+        self.make_room(&tx, "attribute definitions", counted, MOST_ATTRIBUTE_DEFINITIONS).await?;
         let now = self.inner.now().0;
         let row: Option<DefinitionRow> = self
             .sql(

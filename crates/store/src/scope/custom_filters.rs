@@ -63,15 +63,10 @@ impl AccountScope {
 impl Tx {
     /// `LimitReached` when the person has `most`.
     pub async fn create_custom_filter(&mut self, new: &NewCustomFilter, most: u32) -> Result<CustomFilter> {
-        self.stand_in_line().await?;
-        let count: Option<i64> = self
+        let theirs = self
             .sql("SELECT COUNT(*) FROM custom_filters WHERE account_id = :account AND user_id = ?")
-            .bind(new.user_id.0)
-            .value(self.on())
-            .await?;
-        if count.unwrap_or(0) >= i64::from(most) {
-            return Err(StoreError::LimitReached("saved views"));
-        }
+            .bind(new.user_id.0);
+        self.scope().make_room(self.on(), "saved views", theirs, most).await?;
         let now = self.now().0;
         self.sql(
             "INSERT INTO custom_filters (account_id, user_id, name, filter_type, query, created_at, updated_at) \

@@ -106,7 +106,7 @@ impl AccountScope {
             })
         };
         let found: Result<Vec<_>> = rows.into_iter().map(change).collect();
-        Ok((found?, u64::try_from(count.unwrap_or(0)).unwrap_or(0)))
+        Ok((found?, convert::number("count", count.unwrap_or(0))?))
     }
 
     /// When the delivery was queued that has waited longest to leave through this channel.

@@ -5,7 +5,7 @@
 
 use super::account::SIGNING_KEY;
 use super::sql::system;
-use super::{connection_rows, grants, oauth_apps, webhooks};
+use super::{connection_rows, convert, grants, oauth_apps, webhooks};
 use crate::connect::Inner;
 use crate::secret::{SealedPlace, key_id_of, prefix};
 use crate::*;
@@ -232,7 +232,7 @@ impl Keys {
         .bind(prefix.to_vec())
         .value(&self.inner.read)
         .await?;
-        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        convert::number("count", count.unwrap_or(0))
     }
 
     /// Up to `most` values under no key of the ring.

@@ -2,7 +2,7 @@
 
 use super::account::AccountScope;
 use super::conversation_rows::where_conversation;
-use super::convert::{code, to_json};
+use super::convert::{code, number, to_json};
 use super::grants::micros;
 use super::sql::{Sql, scoped, system};
 use super::views::views_of;
@@ -164,7 +164,7 @@ impl AccountScope {
             .bind_condition(self.sql(format!("SELECT COUNT(*) {FROM}{condition}")), user, visibility, filter)
             .value(&self.inner.read)
             .await?;
-        Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+        number("count", count.unwrap_or(0))
     }
 
     /// `None`: it is not theirs, or about a conversation they do not see.

@@ -176,13 +176,8 @@ impl AccountScope {
         let now = self.inner.now().0;
         let tx = self.inner.begin().await?;
         // One after the other, so that two do not both take the last place, or the same client id.
-        self.stand_in_line(&tx).await?;
-        let count: Option<i64> =
-            self.sql("SELECT COUNT(*) FROM oauth_apps WHERE account_id = :account").value(&tx).await?;
-        if count.unwrap_or(0) >= i64::from(most) {
-            tx.rollback().await?;
-            return Err(StoreError::LimitReached("OAuth apps"));
-        }
+        let counted = self.sql("SELECT COUNT(*) FROM oauth_apps WHERE account_id = :account");
+        self.make_room(&tx, "OAuth apps", counted, most).await?;
         self.client_id_is_free(&tx, &new.client_id, None).await?;
         if new.is_default {
             self.no_default(&tx).await?;
@@ -269,8 +264,8 @@ impl AccountScope {
         let count: Option<i64> = self
             .sql(
                 "SELECT (SELECT COUNT(*) FROM grants WHERE account_id = :account AND oauth_app_id = ?) + (SELECT COUNT(*) FROM connections \
-                 WHERE account_id = :account AND oauth_app_id = ? AND (status = 'proving' \
-                 OR status IN ('awaiting_admin_consent', 'awaiting_handover') OR (status <> 'connected' AND consent_until > ?) \
+                 WHERE account_id = :account AND oauth_app_id = ? AND (status IN ('proving', 'awaiting_admin_consent', \
+                 'awaiting_handover') OR (status <> 'connected' AND consent_until > ?) \
                  OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?)))",
             )
             .bind(id.0)

@@ -110,7 +110,7 @@ impl AccountScope {
             .await?;
         let count: Option<i64> = asked(format!("SELECT COUNT(*) {filter}")).value(&self.inner.read).await?;
         let found: Result<Vec<_>> = rows.into_iter().map(DeliveryRow::delivery).collect();
-        Ok((found?, u64::try_from(count.unwrap_or(0)).unwrap_or(0)))
+        Ok((found?, number("count", count.unwrap_or(0))?))
     }
 
     pub async fn webhook_delivery(&self, id: WebhookDeliveryId) -> Result<Option<WebhookDelivery>> {

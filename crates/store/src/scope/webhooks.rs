@@ -106,15 +106,8 @@ impl AccountScope {
         let now = self.inner.now().0;
         let tx = self.inner.begin().await?;
         // One after the other, so that two do not both take the last place.
-        self.stand_in_line(&tx).await?;
-        let count: Option<i64> = self
-            .sql("SELECT COUNT(*) FROM webhooks WHERE account_id = :account AND deleted_at IS NULL")
-            .value(&tx)
-            .await?;
-        if count.unwrap_or(0) >= i64::from(most) {
-            tx.rollback().await?;
-            return Err(StoreError::LimitReached("webhooks"));
-        }
+        let counted = self.sql("SELECT COUNT(*) FROM webhooks WHERE account_id = :account AND deleted_at IS NULL");
+        self.make_room(&tx, "webhooks", counted, most).await?;
         self.sql(
             "INSERT INTO webhook_cursors (account_id, event_seq) SELECT account_id, event_seq FROM account_counters \
              WHERE account_id = :account ON CONFLICT (account_id) DO NOTHING",

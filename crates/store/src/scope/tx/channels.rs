@@ -19,10 +19,7 @@ impl Tx {
 
     /// `LimitReached` when the account has `most` inboxes. Until the end of this transaction nobody else adds one who asks first.
     pub async fn room_for_an_inbox(&mut self, most: u32) -> Result<()> {
-        self.scope.stand_in_line(&self.tx).await?;
-        let inboxes: Option<i64> =
-            self.sql("SELECT COUNT(*) FROM inboxes WHERE account_id = :account").value(&self.tx).await?;
-        if inboxes.unwrap_or(0) < i64::from(most) { Ok(()) } else { Err(StoreError::LimitReached("inboxes")) }
+        self.make_room("inboxes", "SELECT COUNT(*) FROM inboxes WHERE account_id = :account", most).await
     }
 
     /// With everything in it: conversations, messages, raw mail, deliveries, attempts, and the work owed for them. Contacts stay.

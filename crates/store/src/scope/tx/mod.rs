@@ -22,7 +22,7 @@ mod webhooks;
 
 use super::account::AccountScope;
 use super::sql::{Sql, system};
-use crate::{Result, StoreError};
+use crate::Result;
 pub use contacts::LockedContact;
 use domain::{AccountId, ConversationId, DisplayId};
 use events::PendingEvent;
@@ -82,16 +82,9 @@ impl Tx {
         &self.tx
     }
 
-    /// Who counts something of the account and then adds to it waits here for another who does.
-    pub(crate) async fn stand_in_line(&mut self) -> Result<()> {
-        self.scope.stand_in_line(&self.tx).await
-    }
-
-    /// `LimitReached` when there are `most` of what is counted.
+    /// As [`AccountScope::make_room`].
     pub(crate) async fn make_room(&mut self, what: &'static str, counted: &'static str, most: u32) -> Result<()> {
-        self.stand_in_line().await?;
-        let count: Option<i64> = self.sql(counted).value(&self.tx).await?;
-        if count.unwrap_or(0) >= i64::from(most) { Err(StoreError::LimitReached(what)) } else { Ok(()) }
+        self.scope.make_room(&self.tx, what, self.sql(counted), most).await
     }
 
     pub async fn commit(mut self) -> Result<Committed> {

@@ -2,11 +2,8 @@
 
 use super::Tx;
 use crate::scope::convert::to_json;
-use crate::scope::invitations::owe;
-use crate::{OwedPriority, Result, SystemMailKind};
-use domain::account::Role;
+use crate::{Result, SystemMailKind};
 use domain::{Failure, OauthAppCredentialId, OauthAppId};
-use std::time::Duration;
 
 impl Tx {
     /// The provider takes none of the app's credentials. `true`: nobody has said so before, or it was for another reason.
@@ -60,22 +57,8 @@ impl Tx {
         app: OauthAppId,
         ending: Option<OauthAppCredentialId>,
     ) -> Result<usize> {
-        let now = self.scope.inner.now();
         let kind = if ending.is_some() { SystemMailKind::OauthAppEnding } else { SystemMailKind::OauthAppFailing };
-        let mails: Vec<i64> = self
-            .sql(
-                "INSERT INTO system_mails (account_id, user_id, kind, oauth_app_id, oauth_app_credential_id, state, created_at) \
-                 SELECT account_id, user_id, ?, ?, ?, 'waiting', ? FROM account_users \
-                 WHERE account_id = :account AND role = ? AND removed_at IS NULL AND NOT awaits_proof RETURNING id",
-            )
-            .bind(kind.as_str())
-            .bind(app.0)
-            .bind(ending.map(|credential| credential.0))
-            .bind(now.0)
-            .bind(Role::Administrator.as_str())
-            .column(&self.tx)
-            .await?;
-        owe(&self.tx, now, &mails, OwedPriority::Normal, Duration::ZERO).await?;
-        Ok(mails.len())
+        let credential = ending.map(|credential| credential.0);
+        self.mail_administrators(kind, &[("oauth_app_id", Some(app.0)), ("oauth_app_credential_id", credential)]).await
     }
 }

@@ -17,19 +17,25 @@ const HOUR: Duration = Duration::from_secs(3600);
 impl Tx {
     /// Every administrator of the account is told that a webhook was disabled. How many there are.
     pub async fn owe_webhook_notices(&mut self, webhook: WebhookId) -> Result<usize> {
+        self.mail_administrators(SystemMailKind::WebhookDisabled, &[("webhook_id", Some(webhook.0))]).await
+    }
+
+    /// Every administrator of the account is mailed of what these columns name. How many there are.
+    pub(super) async fn mail_administrators(
+        &mut self,
+        kind: SystemMailKind,
+        about: &[(&'static str, Option<i64>)],
+    ) -> Result<usize> {
         let now = self.scope.inner.now();
-        let mails: Vec<i64> = self
-            .sql(
-                "INSERT INTO system_mails (account_id, user_id, kind, webhook_id, state, created_at) \
-                 SELECT account_id, user_id, ?, ?, 'waiting', ? FROM account_users \
-                 WHERE account_id = :account AND role = ? AND removed_at IS NULL AND NOT awaits_proof RETURNING id",
-            )
-            .bind(SystemMailKind::WebhookDisabled.as_str())
-            .bind(webhook.0)
-            .bind(now.0)
-            .bind(Role::Administrator.as_str())
-            .column(&self.tx)
-            .await?;
+        let columns: String = about.iter().map(|(column, _)| format!("{column}, ")).collect();
+        let values = "?, ".repeat(about.len());
+        let mails = self.sql(format!(
+            "INSERT INTO system_mails (account_id, user_id, kind, {columns}state, created_at) \
+             SELECT account_id, user_id, ?, {values}'waiting', ? FROM account_users \
+             WHERE account_id = :account AND role = ? AND removed_at IS NULL AND NOT awaits_proof RETURNING id"
+        ));
+        let mails = about.iter().fold(mails.bind(kind.as_str()), |mails, (_, id)| mails.bind(*id));
+        let mails: Vec<i64> = mails.bind(now.0).bind(Role::Administrator.as_str()).column(&self.tx).await?;
         owe(&self.tx, now, &mails, OwedPriority::Normal, Duration::ZERO).await?;
         Ok(mails.len())
     }
