@@ -35,6 +35,7 @@ mod microsoft_sign_in;
 mod migrating;
 mod no_room;
 mod oauth_apps;
+mod one_grant;
 mod openapi;
 mod outages;
 mod pace;

@@ -16,8 +16,9 @@ use store::{AccessToken, AccountScope, GrantStatus, KillPoint, RefreshClaim, Ref
 
 /// A token with less left may run out while it is used.
 pub const LEAST_LIFE_LEFT: Duration = Duration::from_secs(5 * 60);
-/// Longer than the HTTP client waits for Microsoft; after a crash, the next one refreshes when it has passed.
-const LEASE: Duration = Duration::from_secs(90);
+/// After a crash, the next one refreshes when it has passed. Whoever waits for Microsoft's answer renews it.
+const LEASE: Duration = Duration::from_secs(15);
+const RENEW_EVERY: Duration = Duration::from_secs(4);
 /// How long one waits for another's refresh.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -133,7 +134,7 @@ async fn refresh(
     };
     // Counted from before the call: what the answer took on its way is not life that is left.
     let asked_at = app.now();
-    let answer = registered.microsoft.refresh(&claim.refresh_token, resource).await;
+    let answer = holding(scope, claim, registered.microsoft.refresh(&claim.refresh_token, resource)).await;
     match registered.heard(app, scope, answer).await {
         Ok(tokens) => {
             app.passes(KillPoint::TokenAnswered);
@@ -164,6 +165,21 @@ async fn refresh(
             let outdated = refused(app, scope, claim, resource, &failure).await;
             app.changed();
             if outdated { Ok(Refreshed::SignedInMeanwhile) } else { Err(failure) }
+        }
+    }
+}
+
+/// Microsoft may take longer than a claim lasts. Should it be lost all the same, two ask, and one of the answers is stored.
+async fn holding<T>(scope: &AccountScope, claim: &RefreshClaim, asking: impl Future<Output = T>) -> T {
+    let mut asking = std::pin::pin!(asking);
+    loop {
+        tokio::select! {
+            answer = &mut asking => return answer,
+            () = tokio::time::sleep(RENEW_EVERY) => {
+                if let Err(error) = scope.renew_refresh(claim, LEASE).await {
+                    tracing::warn!(grant.id = %claim.grant_id, %error, "could not renew a refresh claim");
+                }
+            }
         }
     }
 }

@@ -122,6 +122,18 @@ impl AccountScope {
         Ok(true)
     }
 
+    /// The claim lasts on from now; `false`: it is another's, or over.
+    pub async fn renew_refresh(&self, claim: &RefreshClaim, lease: Duration) -> Result<bool> {
+        let renewed = self
+            .sql("UPDATE grants SET lease_until = {now} + ? WHERE account_id = :account AND id = ? AND lease_token = ?")
+            .bind(micros(lease))
+            .bind(claim.grant_id.0)
+            .bind(claim.lease_token.clone())
+            .run(&self.inner.write)
+            .await?;
+        Ok(renewed == 1)
+    }
+
     pub async fn release_refresh(&self, claim: &RefreshClaim) -> Result<()> {
         self.free_refresh(claim.grant_id, &claim.lease_token).await
     }
