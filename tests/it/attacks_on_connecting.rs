@@ -38,6 +38,17 @@ async fn programs_that_preview_links_bind_nothing_and_use_nothing_up() -> Result
             let agree = bot.request("GET", &format!("{link}/agree").parse()?, None).await?;
             assert_eq!(agree.status, 405, "{}", agree.text());
         }
+        for _ in 0..3 {
+            let page = bot.request("GET", &direct.parse()?, None).await?;
+            assert!(page.status == 200 && !page.headers.contains_key("set-cookie"), "{:?}", page.headers);
+            assert!(!page.links().iter().any(|to| to.contains("/go_on")), "{:?}", page.links());
+            let elsewhere = [("origin", "https://elsewhere.example"), ("sec-fetch-site", "cross-site")];
+            for (name, value) in elsewhere {
+                let pressed = w.api.with_token(None).request("POST", &format!("{}/go_on", direct.replace(&w.base, "")));
+                let answer = pressed.header(name, value).send().await?;
+                assert!(answer.status() == 403 && !answer.headers().contains_key("set-cookie"), "{answer:?}");
+            }
+        }
         assert_eq!(attempts(w).await?, 1, "only the one that was asked for by the API");
 
         let mut person = Browser::new();
@@ -47,10 +58,16 @@ async fn programs_that_preview_links_bind_nothing_and_use_nothing_up() -> Result
             Ok(w.connect_link_shown(id).await?["status"] == json!("connected"))
         })
         .await?;
-        let mut owner = w.admin_browser().await?;
-        let callback = w.sign_in_at_microsoft(&mut owner, &direct, SUPPORT).await?;
-        assert!(owner.open(&callback).await?.status < 400);
+        // The other link is still anybody's who goes on from it: here of somebody who is asked again when it is known who they are.
+        let mut other = Browser::new();
+        let callback = w.sign_in_at_microsoft(&mut other, &direct, SUPPORT).await?;
+        let asked = other.open(&callback).await?;
+        assert!(asked.text().contains("Is this what you want?"), "{}", asked.text());
+        let form = asked.forms().into_iter().next().context("a form")?;
+        other.submit(&asked, &form, &[]).await?;
         w.connected(connection).await?;
+        let late = Browser::new().open(&direct).await?;
+        assert!(late.status == 403 && late.forms().is_empty(), "{}: {}", late.status, late.text());
         Ok(())
     })
     .await

@@ -209,13 +209,9 @@ async fn a_cancelled_sign_in_says_so_and_connects_nothing() -> Result<()> {
     World::run(Setup::default(), async |w| {
         let (url, connection) = w.authorization(&json!({})).await?;
         let mut browser = w.admin_browser().await?;
-        let login = w.sandbox.login_url();
-        let authorize = browser.open_until(&url, |url| url.as_str().starts_with(&login)).await?;
-        let answer = w
-            .sandbox
-            .answer_sign_in(authorize.as_str(), SUPPORT, Answer::Cancel)
-            .await
-            .map_err(|e| anyhow::anyhow!("{e}"))?;
+        let authorize = w.microsoft_from(&mut browser, &url).await?;
+        let answer =
+            w.sandbox.answer_sign_in(&authorize, SUPPORT, Answer::Cancel).await.map_err(|e| anyhow::anyhow!("{e}"))?;
         let SignedIn::Redirect(callback) = answer else { anyhow::bail!("{answer:?}") };
         let page = browser.open(&callback).await?;
         assert!(page.text().contains("cancelled"), "{}", page.text());

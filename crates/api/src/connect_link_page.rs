@@ -94,9 +94,12 @@ fn page(link: &LinkPage, token: &str) -> Page {
 }
 
 fn agree_path(token: &str) -> String {
-    // Tokens are base64url; this one was found by its hash, so it is one.
-    let clean: String = token.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
-    format!("/connect/{clean}/agree")
+    format!("/connect/{}/agree", in_path(token))
+}
+
+/// Tokens are base64url; one that was found by its hash is one.
+pub fn in_path(token: &str) -> String {
+    token.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct ConnectionsApi;
 impl ConnectionsApi {
     /// Start "Sign in with Microsoft"
     ///
-    /// Administrators only. Send the person whose mailbox it is to `url`; the first browser that opens it is the one that must finish.
+    /// Administrators only. Send the person whose mailbox it is to `url`; the first browser that goes on from there is the one that must finish.
     /// `connection_id` is followed with `GET …/connections/{connection_id}`. With `inbox_id`, an inbox that exists signs in again, which
     /// must be done by the same Microsoft account. With `send_transport` `graph`, the mailbox sends through Microsoft Graph from then on.
     #[oai(
@@ -88,7 +88,7 @@ impl ConnectionsApi {
 
     /// Go on after an administrator's approval
     ///
-    /// For a connection that is `awaiting_admin_consent`. The first browser that opens `url` signs in anew, within a quarter of an hour, and the
+    /// For a connection that is `awaiting_admin_consent`. The first browser that goes on from `url` signs in anew, within a quarter of an hour, and the
     /// same connection goes on. Whether the approval stands shows then.
     #[oai(
         path = "/api/v1/accounts/:account_id/connections/:connection_id/resume",

@@ -168,6 +168,7 @@ pub fn routes(config: ApiConfig) -> BoxEndpoint<'static, Response> {
         .get("/attachments/:token", download::download)
         .get("/attachments/:token/:name", download::download_named)
         .get_and_head("/microsoft/connect/:link", connect::connect, connect::nothing)
+        .post("/microsoft/connect/:link/go_on", connect::gone_on)
         .get_and_head("/microsoft/callback", microsoft_callback::returned, connect::nothing)
         .post("/microsoft/callback/confirm", microsoft_callback::confirmed)
         .post("/microsoft/callback/address", microsoft_callback::address_told)

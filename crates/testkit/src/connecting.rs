@@ -44,9 +44,17 @@ impl World {
 
     /// Goes from our link through Microsoft's sign-in as `user`; answers the address of our callback, not yet opened.
     pub async fn sign_in_at_microsoft(&self, browser: &mut Browser, url: &str, user: &str) -> Result<String> {
-        let login = self.sandbox.login_url();
-        let authorize = browser.open_until(url, |url| url.as_str().starts_with(&login)).await?;
-        self.sandbox.sign_in(authorize.as_str(), user).await.map_err(|error| anyhow::anyhow!("{error}"))
+        let authorize = self.microsoft_from(browser, url).await?;
+        self.sandbox.sign_in(&authorize, user).await.map_err(|error| anyhow::anyhow!("{error}"))
+    }
+
+    /// Opens our link, presses its button in a browser in which nobody is signed in here, and answers Microsoft's sign-in page.
+    pub async fn microsoft_from(&self, browser: &mut Browser, url: &str) -> Result<String> {
+        let page = browser.request("GET", &url.parse()?, None).await?;
+        match page.redirect()? {
+            Some(authorize) => Ok(authorize.into()),
+            None => self.on_to_microsoft(browser, &page).await,
+        }
     }
 
     /// The whole way of one mailbox: link, sign-in, callback, confirmation where one is asked, and the wait for the proof.

@@ -1,7 +1,8 @@
-//! An administrator asks for a connection and gets a link; the first browser that opens the link is sent to Microsoft.
+//! An administrator asks for a connection and gets a link; the first browser that goes on from the link is sent to Microsoft.
 //!
-//! Nothing is proved here. The link says who asked and what for; it expires, and it binds the browser that opens it first, so that a
-//! link sent to somebody else can never end with *their* mailbox in *our* hands without them pressing a button that names us.
+//! Nothing is proved here. The link says who asked and what for; it expires, and it binds the browser that goes on from it first, so that a
+//! link sent to somebody else can never end with *their* mailbox in *our* hands without them pressing a button that names us. Looking at it
+//! binds nothing: programs look at links before people do.
 
 use super::app_choice::{self, Unusable};
 use super::attempt::{self, Browser, BrowserCookie, CookieLookup};
@@ -166,11 +167,28 @@ pub enum OpenLinkError {
     Store(#[from] StoreError),
 }
 
-/// Call it for GET only: a HEAD, which link previews send, must not bind the attempt to a program that never signs in.
-pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -> Result<OpenedLink, OpenLinkError> {
-    if link_token.is_empty() || link_token.len() > 128 {
-        return Err(OpenLinkError::Refused(FailureClass::StateUnknown.into()));
+/// Whether the link can be opened, for a browser that is not known to be a person's.
+pub async fn see_link(app: &App, link_token: &str) -> Result<(), OpenLinkError> {
+    let token = of_length(link_token)?;
+    let seen = app.store().connections().see_link(&TokenHash::of(token), app.now()).await?;
+    seen.map_err(|refusal| OpenLinkError::Refused(refusal_failure(&refusal)))
+}
+
+/// Whether this browser has opened the link before.
+pub fn has_opened(app: &App, link_token: &str, cookies: CookieLookup<'_>) -> bool {
+    Browser::of(app, &attempt::state_of(link_token), cookies).is_some()
+}
+
+fn of_length(link_token: &str) -> Result<&str, OpenLinkError> {
+    match link_token.len() {
+        1..=128 => Ok(link_token),
+        _ => Err(OpenLinkError::Refused(FailureClass::StateUnknown.into())),
     }
+}
+
+/// Call it for a person's browser only: what a program opens is bound to a program that never signs in.
+pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -> Result<OpenedLink, OpenLinkError> {
+    of_length(link_token)?;
     let state = attempt::state_of(link_token);
     let (browser, value) = match Browser::of(app, &state, cookies) {
         Some(browser) => (browser.hash(), browser.into_value()),

@@ -50,6 +50,22 @@ impl Connections {
         }
     }
 
+    /// Whether some browser could still open the link. Nothing is bound by looking.
+    pub async fn see_link(&self, link: &TokenHash, now: Timestamp) -> Result<Result<(), StateRefusal>> {
+        let open: Option<i64> = system(
+            "SELECT id FROM connections WHERE link_hash = ? AND browser_hash IS NULL AND consumed_at IS NULL AND status = 'pending' \
+             AND expires_at > ?",
+        )
+        .bind(link.hex())
+        .bind(now.0)
+        .value(&self.inner.read)
+        .await?;
+        match open {
+            Some(_) => Ok(Ok(())),
+            None => Ok(Err(self.refusal("link_hash", link, None, now).await?)),
+        }
+    }
+
     /// Atomic and single-use. `browser` is `None` when the callback came without the attempt's cookie.
     pub async fn consume_state(
         &self,

@@ -97,6 +97,17 @@ impl Browser {
         }
     }
 
+    /// Presses the button of a page that leads to another site, through a page that goes on by itself.
+    pub async fn go_on(&mut self, page: Page) -> Result<String> {
+        let going = self.press_button(page).await?;
+        let path = between(&going.html, "content=\"0;url=", "\"")
+            .with_context(|| format!("{} goes on nowhere", going.title()))?;
+        match self.open(going.url.join(path)?.as_str()).await? {
+            Visited::Elsewhere(place) => Ok(place),
+            Visited::Page(page) => bail!("our link leads to {}", page.title()),
+        }
+    }
+
     fn cookie_header(&self) -> String {
         self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }

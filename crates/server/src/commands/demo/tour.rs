@@ -125,7 +125,10 @@ async fn connect(api: &ApiClient, account: &str, sandbox: &Sandbox, address: &st
     let begun = api.post(&format!("{account}/microsoft/authorization"), json!({"email": MAILBOX})).await?;
     let (url, connection) = (text(&begun, "/url")?, number(&begun, "/connection_id")?);
     let mut browser = Browser::new(address)?;
-    let Visited::Elsewhere(microsoft) = browser.open(url).await? else { bail!("our link does not lead to Microsoft") };
+    let microsoft = match browser.open(url).await? {
+        Visited::Elsewhere(microsoft) => microsoft,
+        Visited::Page(page) => browser.go_on(page).await?,
+    };
     ensure!(microsoft.starts_with(&sandbox.login_url()), "our link leads to {microsoft}");
     let back = sandbox.sign_in(&microsoft, MAILBOX).await?;
     let Visited::Page(page) = browser.open(&back).await? else { bail!("the callback leads elsewhere") };
