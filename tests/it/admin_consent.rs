@@ -178,3 +178,32 @@ async fn an_administrator_here_resumes_a_waiting_connection_and_a_new_browser_is
     })
     .await
 }
+
+/// An administrator approves once: what the mailbox needs besides reading is asked for on the same page.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_approval_of_a_mailbox_that_sends_through_graph_is_for_graph_as_well() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        for (body, wanted) in [
+            (json!({}), None),
+            (json!({"send_transport": "graph"}), Some("/Mail.Send")),
+            (json!({"send_transport": "graph", "mailbox": "info@contoso.example"}), Some("/Mail.Send.Shared")),
+        ] {
+            w.sandbox.faults().once(TokenFault::consent_required());
+            let (url, id) = w.authorization(&body).await?;
+            let mut browser = w.admin_browser().await?;
+            let callback = w.sign_in_at_microsoft(&mut browser, &url, SUPPORT).await?;
+            browser.open(&callback).await?;
+            let waiting = connection(w, id).await?;
+            let consent: url::Url = waiting["admin_consent_url"].as_str().context("the approval link")?.parse()?;
+            let scopes = consent.query_pairs().find(|(name, _)| name == "scope").context("scopes")?.1.into_owned();
+            let graph: Vec<&str> = scopes.split(' ').filter(|scope| scope.contains("/Mail.")).collect();
+            match wanted {
+                Some(wanted) => assert!(graph.iter().any(|scope| scope.ends_with(wanted)), "{body}: {scopes}"),
+                None => assert!(graph.is_empty(), "{scopes}"),
+            }
+            assert!(scopes.contains("IMAP.AccessAsUser.All"), "{scopes}");
+        }
+        Ok(())
+    })
+    .await
+}

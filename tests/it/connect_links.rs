@@ -182,6 +182,17 @@ async fn an_inbox_signs_in_again_by_a_link() -> Result<()> {
         let (url, id) = w.connect_link(&json!({"inbox_id": inbox})).await?;
         let mut browser = Browser::new();
         assert!(browser.open(&url).await?.text().contains("Contoso Support"), "it names the inbox");
+        // Somebody else brings no mailbox of theirs by it: an administrator here is asked.
+        let mut other = Browser::new();
+        let callback = w.agree_and_sign_in(&mut other, &url, SALES).await?;
+        let page = other.open(&callback).await?;
+        assert_eq!(page.status, 403, "{}", page.text());
+        let waits = w.api.get(&w.path("/connections?status=awaiting_handover")).await?;
+        assert_eq!(
+            (&waits["meta"]["count"], &waits["payload"][0]["connect_link_id"]),
+            (&json!(1), &json!(id)),
+            "{waits}"
+        );
         let callback = w.agree_and_sign_in(&mut browser, &url, SUPPORT).await?;
         browser.open(&callback).await?;
         w.eventually("it is connected", async |w| Ok(status(w, id).await? == json!("connected"))).await?;

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use testkit::browser::{Browser, Page};
+use testkit::check::run_where_free;
 use testkit::ways::Link::Database;
 use testkit::ways::Way::{Dies, IsCut, Stalls};
 use testkit::world::{self, Queue, SUPPORT, Setup, World};
@@ -34,6 +35,20 @@ async fn opens_it_elsewhere(w: &World, mut browser: Browser, callback: &str, oth
         page.text()
     );
     Ok(opening)
+}
+
+/// What a dead process took in is not under way for ever: when its time is over, somebody writes down that it led nowhere.
+async fn ends_when_nobody_comes_back(w: &mut World, connection: i64) -> Result<()> {
+    let of = format!("SELECT COUNT(*) FROM connections WHERE id = {connection} AND status");
+    if w.number(&format!("{of} = 'pending'")).await? == 0 {
+        return Ok(());
+    }
+    let hour = 3_600_000_000_i64;
+    let later = format!(
+        "UPDATE connections SET consumed_at = consumed_at - {hour}, expires_at = expires_at - {hour} WHERE id = {connection}"
+    );
+    run_where_free(w.database_url(), &[&later]).await?;
+    w.eventually("it has ended", async |w| Ok(w.number(&format!("{of} = 'expired'")).await? == 1)).await
 }
 
 /// A sign-in whose API process meets `point` leads to one inbox, or to a page that says that it did not.
@@ -74,6 +89,7 @@ async fn somebody_signs_in(point: &str) -> Result<()> {
                 let page = browser.open(&callback).await?;
                 assert!(!page.text().is_empty() && page.status < 500, "{}: {}", page.status, page.text());
                 w.connect(SUPPORT).await?;
+                ends_when_nobody_comes_back(w, connection).await?;
             }
             let inboxes: Value = w.api.get(&w.path("/inboxes")).await?;
             assert_eq!(inboxes["payload"].as_array().map(Vec::len), Some(1), "{inboxes}");

@@ -150,6 +150,40 @@ async fn a_confirmation_is_consumed_once_and_old_attempts_expire() {
     .await;
 }
 
+/// Who signs in anew after an approval may be somebody else than an administrator has said yes to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_to_a_handover_is_forgotten_when_the_attempt_is_taken_up_again() {
+    each(async |w| {
+        let made = attempt(&w.ours, "s1").await;
+        let later = Timestamp(START.0 + 900_000_000);
+        let waits = |status| ConnectionChange { status: Some(status), ..ConnectionChange::default() };
+        w.ours.scope.update_connection(made.id, &waits(ConnectionStatus::AwaitingHandover)).await.unwrap();
+        let mut tx = w.ours.scope.begin().await.unwrap();
+        let agreed = tx.hand_over(made.id, w.ours.admin.id).await.unwrap().unwrap();
+        assert_eq!((agreed.status, agreed.handover_by), (ConnectionStatus::Proving, Some(w.ours.admin.id)));
+        assert!(tx.hand_over(made.id, w.ours.admin.id).await.unwrap().is_none(), "it is said once");
+        tx.commit().await.unwrap();
+        let approval = ConnectionChange { consent_until: Some(later), ..waits(ConnectionStatus::AwaitingAdminConsent) };
+        w.ours.scope.update_connection(made.id, &approval).await.unwrap();
+        let fresh = ResumedConnection {
+            handshake: Handshake {
+                state: Secret::new("s2"),
+                nonce: Secret::new("nonce-2"),
+                pkce_verifier: Secret::new("verifier-2"),
+            },
+            link_hash: TokenHash::of("link-s2"),
+            browser: None,
+            agreed: false,
+            expires_at: later,
+        };
+        let mut tx = w.ours.scope.begin().await.unwrap();
+        let resumed = tx.resume_connection(made.id, &fresh).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!((resumed.status, resumed.handover_by), (ConnectionStatus::Pending, None));
+    })
+    .await;
+}
+
 fn refreshed(access: &str, refresh: Option<&str>) -> RefreshedTokens {
     RefreshedTokens {
         resource: "outlook".to_owned(),
@@ -205,7 +239,11 @@ async fn a_refresh_whose_worker_died_is_claimed_again_when_its_lease_ends() {
     each(async |w| {
         let grant = w.ours.grant("me").await;
         let dead = w.ours.scope.claim_refresh(grant.id, Duration::ZERO).await.unwrap().unwrap();
-        let claim = w.ours.scope.claim_refresh(grant.id, Duration::from_secs(30)).await.unwrap().unwrap();
+        let claim = w.ours.scope.claim_refresh(grant.id, Duration::ZERO).await.unwrap().unwrap();
+        // Whoever still waits for an answer holds its claim for as long as it says so; the dead worker's is over.
+        assert!(w.ours.scope.renew_refresh(&claim, Duration::from_secs(30)).await.unwrap());
+        assert!(!w.ours.scope.renew_refresh(&dead, Duration::from_secs(30)).await.unwrap());
+        assert!(w.ours.scope.claim_refresh(grant.id, Duration::ZERO).await.unwrap().is_none());
         // The dead worker comes back with its answer: what it brings was true, and the other's claim is then the stale one.
         assert!(w.ours.scope.store_refreshed(&dead, &refreshed("a1", None)).await.unwrap());
         assert!(!w.ours.scope.store_refreshed(&claim, &refreshed("a2", None)).await.unwrap());

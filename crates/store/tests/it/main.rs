@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod auditing;
 #[cfg(test)]
+mod connect_links;
+#[cfg(test)]
 mod connecting;
 #[cfg(test)]
 mod conversing;

@@ -23,7 +23,7 @@ fn named(name: &str) -> NewOauthApp {
     }
 }
 
-async fn made(tenant: &Tenant, name: &str) -> OauthAppId {
+pub async fn made(tenant: &Tenant, name: &str) -> OauthAppId {
     tenant.scope.create_oauth_app(&named(name), 20).await.unwrap().id
 }
 
