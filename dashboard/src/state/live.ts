@@ -19,7 +19,7 @@ type Told = { kind: 'event'; event: Happened } | { kind: 'state'; state: typeof 
 
 const NAMES = [
   'message.created', 'message.updated', 'conversation.created', 'conversation.updated', 'conversation.status_changed', 'conversation.deleted', 'assignee.changed', 'team.changed',
-  'contact.created', 'contact.updated', 'contact.merged', 'contact.deleted', 'inbox.created', 'inbox.updated', 'inbox.deleted', 'inbox.health_changed', 'delivery.updated',
+  'contact.created', 'contact.updated', 'contact.merged', 'contact.deleted', 'inbox.created', 'inbox.updated', 'inbox.deleted', 'inbox.health_changed', 'connection.updated', 'delivery.updated',
   'notification.created', 'notification.updated', 'notification.deleted', 'conversation.typing_on', 'conversation.typing_off', 'conversation.viewing', 'presence.update',
   'reset', 'ready',
 ] as const
@@ -191,6 +191,7 @@ export function useLive(account: Ref<number>) {
     }
     if (name === 'conversation.viewing') return void viewers.set(conversation?.id ?? 0, data.users as People)
     if (name.startsWith('conversation.') || name === 'assignee.changed' || name === 'team.changed') return touch(data.id)
+    if (name === 'connection.updated') return void queries.invalidateQueries({ queryKey: ['account', account.value, 'connections'] })
     if (name.startsWith('inbox.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
     if (name.startsWith('label.') || name.startsWith('team.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'organising'] })
     if (name.startsWith('contact.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'contact'] })
