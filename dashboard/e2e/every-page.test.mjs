@@ -31,6 +31,11 @@ async function waiting() {
   return { approval: approval.payload[0].id, handover: handover.payload[0].id }
 }
 const waits = await waiting()
+/** Sending is refused, or is not any more. */
+async function day(what) {
+  await world.badDay(what)
+  await world.api('POST', '/inboxes/1/health/try_again', { part: 'send' })
+}
 const PAGES = {
   'the list': () => world.path('?tab=all'),
   'a conversation': () => world.path('/1?tab=all'),
@@ -88,6 +93,25 @@ for (const colorScheme of ['light', 'dark']) {
       await axe(page, what, wrong)
       await fits(page, what, wrong)
     }
+    // What stands there only on a bad day.
+    await day('sending_off')
+    for (const what of ['the list', 'an inbox', 'inboxes']) {
+      await page.goto(PAGES[what]())
+      await page.getByText(/blocked/).first().waitFor()
+      await axe(page, `${what} on a bad day`, wrong)
+      await fits(page, `${what} on a bad day`, wrong)
+    }
+    await page.goto(PAGES['an inbox']())
+    await page.getByRole('radio', { name: 'Microsoft Graph' }).check()
+    await page.getByRole('button', { name: 'Change' }).click()
+    await page.getByRole('alert').waitFor()
+    await page.getByRole('button', { name: 'Diagnose' }).click()
+    await page.getByText('Something does not work.').waitFor()
+    await axe(page, 'a diagnosis', wrong)
+    await fits(page, 'a diagnosis', wrong)
+    await page.keyboard.press('Escape')
+    await axe(page, 'another way of sending, refused', wrong)
+    await day('none')
     await page.goto(PAGES.connecting())
     await page.getByLabel('It is a shared mailbox').check()
     await page.getByRole('radio', { name: 'Use the permission of an inbox' }).check()
