@@ -89,7 +89,7 @@ test('an inbox to which somebody else signs in is theirs when an administrator h
   assert.equal((await inboxOf('info@contoso.example')).smtp_login, 'sales@contoso.example')
   // It waits on the inbox's page and in the list, whoever looks.
   await page.reload()
-  await page.getByRole('region', { name: 'Health' }).getByRole('link', { name: 'info@contoso.example' }).click()
+  await page.getByRole('region', { name: 'Health' }).getByRole('listitem').filter({ hasText: 'Hand it over to info@contoso.example?' }).getByRole('link').click()
   await page.getByText(/info@contoso\.example signed in to .* which sales@contoso\.example connected/).waitFor()
   await page.getByRole('button', { name: 'Hand over…' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
@@ -135,6 +135,29 @@ test('an inbox whose SMTP is switched off sends through Microsoft Graph after on
   await mailbox.getByRole('button', { name: 'Change' }).click()
   await page.getByText(/^Replies leave by SMTP now/).waitFor()
   assert.equal((await inboxOf(email)).send_transport, 'smtp')
+  assert.deepEqual(page.problems, [])
+  await page.context().close()
+})
+
+test('people sign in through the app that was chosen, which is the account\'s default at first', async () => {
+  // Another registration at the sandbox's Microsoft, and an app of the account for it.
+  const registered = await (await fetch(new URL('app-registrations', world.sandbox), { method: 'POST' })).text()
+  const told = (what) => [...registered.matchAll(new RegExp(`<code class="${what}">([^<]+)</code>`, 'g'))].at(-1)[1]
+  const [client_id, client_secret] = ['client-id', 'secret'].map(told)
+  await world.api('POST', '/oauth_apps', { name: 'Contoso\'s own', client_id, is_default: true, credential: { client_secret } })
+  const page = await world.page()
+  const chosen = page.getByLabel('App at Microsoft')
+  for (const [app, isOwn] of [[null, true], ["This installation's", false], ["Contoso's own (default)", true]]) {
+    await page.goto(settings('inboxes/new'))
+    await chosen.getByRole('option', { name: "Contoso's own (default)" }).waitFor({ state: 'attached' })
+    if (app) await chosen.selectOption(app)
+    const opening = page.context().waitForEvent('page')
+    await signIn(page)
+    const microsoft = await opening
+    await microsoft.waitForURL(/client_id=/)
+    assert.equal(new URL(microsoft.url()).searchParams.get('client_id') === client_id, isOwn, `${app}: ${microsoft.url()}`)
+    await microsoft.close()
+  }
   assert.deepEqual(page.problems, [])
   await page.context().close()
 })

@@ -195,7 +195,7 @@ export function useLive(account: Ref<number>) {
     if (name === 'conversation.viewing') return void viewers.set(conversation?.id ?? 0, data.users as People)
     if (name.startsWith('conversation.') || name === 'assignee.changed' || name === 'team.changed') return touch(data.id)
     if (name === 'inbox.health_changed') toldOfHealth.set(`${data.inbox_id as number} ${data.part as string}`, data as never)
-    if (name === 'connection.updated') return void queries.invalidateQueries({ queryKey: ['account', account.value, 'connections'] })
+    if (name === 'connection.updated') return void queries.invalidateQueries({ queryKey: keys.account(account.value), predicate: ({ queryKey }) => queryKey[2] === 'connection' || queryKey[2] === 'connections' })
     if (name.startsWith('inbox.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
     if (name.startsWith('label.') || name.startsWith('team.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'organising'] })
     if (name.startsWith('contact.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'contact'] })
