@@ -3,7 +3,8 @@ import { useQueryClient } from '@tanstack/vue-query'
 import { onScopeDispose, reactive, toRaw, watch, type Ref } from 'vue'
 import { useRouter } from 'vue-router'
 import { client } from '../api/client'
-import type { Health, Message } from '../api/types'
+import type { Message } from '../api/types'
+import type { ToldOfHealth } from '../text/mailboxes'
 import { keys, put } from './conversations'
 import { putMessage } from './messages'
 import { stream } from './network'
@@ -30,7 +31,7 @@ const HARDLY_CHANGES = new Set(['inboxes', 'agents', 'assignable', 'organising',
 export const viewers = reactive(new Map<number, People>())
 export const typists = reactive(new Map<number, Map<number, string>>())
 /** What was told of mailboxes since this page began, by inbox and part: all that an agent hears of them. */
-export const toldOfHealth = reactive(new Map<string, { inbox_id: number; part: 'fetch' | 'send'; state: Health['state']; since: number }>())
+export const toldOfHealth = reactive(new Map<string, ToldOfHealth>())
 /** Who writes says so every few seconds; who is not heard any more has stopped, or their computer has. */
 const SILENT_AFTER = 12_000
 const heardOf = new Map<string, ReturnType<typeof setTimeout>>()
