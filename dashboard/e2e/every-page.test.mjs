@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
+import { atMicrosoft, wantsApproval } from './microsoft.mjs'
 import { World } from './world.mjs'
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -15,6 +16,26 @@ await world.api('POST', '/labels', { title: 'billing', color: '#1466b8' })
 await world.api('POST', '/teams', { name: 'money' })
 await world.mail({ from: 'ada@customer.example', subject: 'To be told', text: 'Where is it now?' })
 const settings = (rest) => `${world.base}/app/accounts/${world.account}/settings/${rest}`
+/** Two attempts to connect that wait: for an administrator's approval, and for a handover. */
+async function waiting() {
+  const page = await world.page()
+  await page.goto(settings('inboxes/new'))
+  await page.getByLabel("The mailbox's address").fill('help@fabrikam.example')
+  await wantsApproval(await atMicrosoft(page, () => page.getByRole('button', { name: 'Sign in with Microsoft' }).click(), 'help@fabrikam.example'))
+  await page.goto(settings('inboxes/1'))
+  const microsoft = await atMicrosoft(page, () => page.getByRole('button', { name: 'Sign in again' }).click(), 'sales@contoso.example')
+  await microsoft.getByRole('button', { name: 'Accept', exact: true }).click()
+  await page.getByText('Somebody else signed in than the one who connected this inbox.').waitFor()
+  await page.context().close()
+  const [approval, handover] = await Promise.all(['awaiting_admin_consent', 'awaiting_handover'].map((status) => world.api('GET', `/connections?status=${status}`)))
+  return { approval: approval.payload[0].id, handover: handover.payload[0].id }
+}
+const waits = await waiting()
+/** Sending is refused, or is not any more. */
+async function day(what) {
+  await world.badDay(what)
+  await world.api('POST', '/inboxes/1/health/try_again', { part: 'send' })
+}
 const PAGES = {
   'the list': () => world.path('?tab=all'),
   'a conversation': () => world.path('/1?tab=all'),
@@ -24,6 +45,9 @@ const PAGES = {
   'what waits': () => world.path('?tab=all&kind=unattended'),
   'an empty list': () => world.path('?status=snoozed'),
   profile: () => settings('profile'),
+  'an approval that is waited for': () => settings(`inboxes/connections/${waits.approval}`),
+  'a handover that is waited for': () => settings(`inboxes/connections/${waits.handover}`),
+  'no such attempt': () => settings('inboxes/connections/999999'),
   inboxes: () => settings('inboxes'),
   'an inbox': () => settings('inboxes/1'),
   'connecting': () => settings('inboxes/new'),
@@ -48,6 +72,16 @@ async function axe(page, what, wrong) {
   wrong.push(...told.map((one) => `${what}: ${one}`))
 }
 
+async function fits(page, what, wrong) {
+  for (const width of [900, 390, 1440]) {
+    await page.setViewportSize({ width, height: 900 })
+    if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${what} scrolls sideways at ${width}`)
+    // A mail's frame is as high as the mail: its last lines are not cut off.
+    const isWhole = () => [...document.querySelectorAll('.mail-frame')].every(({ contentDocument, contentWindow }) => contentDocument.documentElement.getBoundingClientRect().height <= contentWindow.innerHeight + 1)
+    await page.waitForFunction(isWhole, undefined, { timeout: 10_000 }).catch(() => wrong.push(`${what} is cut off at ${width}`))
+  }
+}
+
 for (const colorScheme of ['light', 'dark']) {
   test(`axe finds nothing on any page, ${colorScheme}`, async () => {
     const wrong = []
@@ -57,14 +91,32 @@ for (const colorScheme of ['light', 'dark']) {
       await page.locator('h1').first().waitFor({ state: 'attached' })
       await page.waitForFunction(() => !document.querySelector('.skeleton'))
       await axe(page, what, wrong)
-      for (const width of [900, 390, 1440]) {
-        await page.setViewportSize({ width, height: 900 })
-        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${what} scrolls sideways at ${width}`)
-        // A mail's frame is as high as the mail: its last lines are not cut off.
-        const fits = () => [...document.querySelectorAll('.mail-frame')].every(({ contentDocument, contentWindow }) => contentDocument.documentElement.getBoundingClientRect().height <= contentWindow.innerHeight + 1)
-        await page.waitForFunction(fits, undefined, { timeout: 10_000 }).catch(() => wrong.push(`${what} is cut off at ${width}`))
-      }
+      await fits(page, what, wrong)
     }
+    // What stands there only on a bad day.
+    await day('sending_off')
+    for (const what of ['the list', 'an inbox', 'inboxes']) {
+      await page.goto(PAGES[what]())
+      await page.getByText(/blocked/).first().waitFor()
+      await axe(page, `${what} on a bad day`, wrong)
+      await fits(page, `${what} on a bad day`, wrong)
+    }
+    await page.goto(PAGES['an inbox']())
+    await page.getByRole('radio', { name: 'Microsoft Graph' }).check()
+    await page.getByRole('button', { name: 'Change' }).click()
+    await page.getByRole('alert').waitFor()
+    await page.getByRole('button', { name: 'Diagnose' }).click()
+    await page.getByText('Something does not work.').waitFor()
+    await axe(page, 'a diagnosis', wrong)
+    await fits(page, 'a diagnosis', wrong)
+    await page.keyboard.press('Escape')
+    await axe(page, 'another way of sending, refused', wrong)
+    await day('none')
+    await page.goto(PAGES.connecting())
+    await page.getByLabel('It is a shared mailbox').check()
+    await page.getByRole('radio', { name: 'Use the permission of an inbox' }).check()
+    await axe(page, 'connecting a shared mailbox', wrong)
+    await fits(page, 'connecting a shared mailbox', wrong)
     await page.goto(PAGES['a conversation']())
     await page.getByText('Where is it?').waitFor()
     for (const [key, name] of [['a', /Assign/], ['s', /Snooze/], ['l', /Labels/], ['f', /Who follows/], ['v', /View/], ['w', /New conversation/], ['Shift+Delete', /Delete this conversation/], ['Control+k', /Commands/], ['?', /Keys/]]) {
@@ -85,6 +137,7 @@ for (const colorScheme of ['light', 'dark']) {
       [PAGES.teams(), 'New team', /New team/],
       [PAGES['canned responses'](), 'New response', /response/],
       [PAGES['an inbox'](), 'Delete this inbox…', /Delete/],
+      [PAGES['a handover that is waited for'](), 'Hand over…', /over\?/],
     ]
     for (const [address, button, name] of OPENED) {
       await page.goto(address)

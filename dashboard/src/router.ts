@@ -28,6 +28,7 @@ export const router = createRouter({
       children: [
         { path: 'profile', name: 'profile', component: () => import('./settings/profile.vue'), meta: { title: 'Profile' } },
         { path: 'inboxes', name: 'inboxes', component: () => import('./settings/inboxes.vue'), meta: { title: 'Inboxes' } },
+        { path: 'inboxes/connections/:connection(\\d+)', name: 'connection', component: () => import('./settings/connection-page.vue'), meta: { title: 'Connecting a mailbox' } },
         { path: 'inboxes/new', name: 'inbox-new', component: () => import('./settings/inbox-new.vue'), meta: { title: 'Connect a mailbox' } },
         { path: 'inboxes/:inbox(\\d+)', name: 'inbox', component: () => import('./settings/inbox.vue'), meta: { title: 'Inbox' } },
         { path: 'deliveries', name: 'deliveries', component: () => import('./settings/deliveries.vue'), meta: { title: 'Not delivered' } },

@@ -2,48 +2,78 @@
 import { useQuery, useQueryClient } from '@tanstack/vue-query'
 import { computed, ref, watch } from 'vue'
 import { client, wordsOf } from '../api/client'
+import type { components } from '../api/schema'
 import type { Connection } from '../api/types'
 import { useSession } from '../state/session'
 import { toast } from '../state/toasts'
 
-const UNDER_WAY: Connection['status'][] = ['pending', 'awaiting_confirmation', 'awaiting_address', 'awaiting_admin_consent', 'awaiting_handover', 'proving']
+/** `oauth_app_id`: null is the installation's own. */
+export type Begin = Omit<components['schemas']['MicrosoftAuthorization'], 'oauth_app_id'> & { oauth_app_id?: number | null }
+type Started = components['schemas']['MicrosoftAuthorizationStarted']
+export type Connecting = ReturnType<typeof useConnecting>
 
-export function useConnecting() {
+const UNDER_WAY: Connection['status'][] = ['pending', 'awaiting_confirmation', 'awaiting_address', 'awaiting_admin_consent', 'awaiting_handover', 'proving']
+/** People take days for these. */
+const WAITS: Connection['status'][] = ['awaiting_admin_consent', 'awaiting_handover']
+
+/** `id`: an attempt that was begun before. */
+export function useConnecting(id = ref<number | null>(null)) {
   const { account, path } = useSession()
   const queries = useQueryClient()
-  const id = ref<number | null>(null)
   const url = ref('')
   const busy = ref(false)
-  const { data } = useQuery({
-    queryKey: computed(() => ['account', account.value, 'connection', id.value]),
+  const key = computed(() => ['account', account.value, 'connection', id.value])
+  const at = computed(() => ({ params: { path: { ...path.value, connection_id: id.value! } } }))
+  const { data, error } = useQuery({
+    queryKey: key,
     enabled: computed(() => id.value !== null),
-    queryFn: () => client.GET('/api/v1/accounts/{account_id}/connections/{connection_id}', { params: { path: { ...path.value, connection_id: id.value! } } }),
-    refetchInterval: (query) => (query.state.data && !UNDER_WAY.includes(query.state.data.status) ? false : 1500),
+    queryFn: () => client.GET('/api/v1/accounts/{account_id}/connections/{connection_id}', at.value),
+    refetchInterval: ({ state: { data } }) => (!data ? 1500 : WAITS.includes(data.status) ? 5000 : UNDER_WAY.includes(data.status) ? 1500 : false),
     // The person is in another tab while this one waits.
     refetchIntervalInBackground: true,
   })
-  watch(data, (connection) => {
-    if (connection?.status === 'connected') void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
+  watch(() => data.value?.status, (status) => {
+    if (status === 'connected') void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
+    if (status) void queries.invalidateQueries({ queryKey: ['account', account.value, 'connections'] })
   })
 
-  /** The tab is opened before anything is asked: a browser lets a click open one, not an answer. */
-  async function start(body: { email?: string; inbox_id?: number }) {
-    const tab = window.open('about:blank', '_blank')
+  async function run(what: () => Promise<unknown>): Promise<boolean> {
     busy.value = true
     try {
-      const started = await client.POST('/api/v1/accounts/{account_id}/microsoft/authorization', { params: { path: path.value }, body })
+      await what()
+      return true
+    } catch (refused) {
+      toast(wordsOf(refused), { bad: true })
+      return false
+    } finally {
+      busy.value = false
+    }
+  }
+  /** The tab is opened before anything is asked: a browser lets a click open one, not an answer. */
+  async function open(ask: () => Promise<Started>) {
+    const tab = window.open('about:blank', '_blank')
+    const done = await run(async () => {
+      const started = await ask()
       id.value = started.connection_id
       url.value = started.url
       if (tab) {
         tab.opener = null
         tab.location.href = started.url
       }
-    } catch (error) {
-      tab?.close()
-      toast(wordsOf(error), { bad: true })
-    } finally {
-      busy.value = false
-    }
+      await queries.invalidateQueries({ queryKey: key.value })
+    })
+    if (!done) tab?.close()
   }
-  return { start, busy, connection: data, url, id, isUnderWay: computed(() => id.value !== null && (!data.value || UNDER_WAY.includes(data.value.status))) }
+  const start = (body: Begin) => open(() => client.POST('/api/v1/accounts/{account_id}/microsoft/authorization', { params: { path: path.value }, body: body as components['schemas']['MicrosoftAuthorization'] }))
+  /** It was approved, as far as anybody knows: the same attempt, with a new sign-in that shows it. */
+  const resume = () => open(() => client.POST('/api/v1/accounts/{account_id}/connections/{connection_id}/resume', at.value))
+  const handOver = () => run(async () => queries.setQueryData(key.value, await client.POST('/api/v1/accounts/{account_id}/connections/{connection_id}/handover', at.value)))
+  /** Another mailbox with the permission of an inbox: nobody goes anywhere. */
+  const share = (inbox: number, mailbox: string) => run(async () => {
+    const connection = await client.POST('/api/v1/accounts/{account_id}/inboxes/{inbox_id}/shared_mailboxes', { params: { path: { ...path.value, inbox_id: inbox } }, body: { mailbox } })
+    url.value = ''
+    id.value = connection.id
+    queries.setQueryData(key.value, connection)
+  })
+  return { start, resume, handOver, share, busy, connection: data, error, url, id, isUnderWay: computed(() => id.value !== null && (!data.value || UNDER_WAY.includes(data.value.status))) }
 }

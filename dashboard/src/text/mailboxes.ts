@@ -1,0 +1,58 @@
+// Which mailboxes do not work so that people must hear of it, and in what words.
+import type { Health, HealthNotice, Inbox } from '../api/types'
+
+type Part = 'fetch' | 'send'
+export interface Ill {
+  inbox: number
+  name: string
+  part: Part
+  state: Health['state']
+  since: number
+  cause: string
+}
+/** All that an agent hears of a mailbox. */
+export interface ToldOfHealth {
+  inbox_id: number
+  part: Part
+  state: Health['state']
+  since: number
+}
+/** What comes and goes within it is nobody's matter. */
+export const DWELL_SECONDS = 600
+const waitsForSomebody = (state: Health['state']) => state === 'needs_reauth' || state === 'blocked'
+
+/** For administrators. What is still being tried counts when the server tells people of it, or when somebody could mend it. */
+export function illOf(inboxes: Inbox[], notices: HealthNotice[], now: number): Ill[] {
+  const isTold = (inbox: number, part: Part) => notices.some((one) => one.is_current && one.inbox_id === inbox && one.parts.includes(part))
+  const counts = (inbox: number, part: Part, health: Health) =>
+    waitsForSomebody(health.state) || (health.state === 'failing' && (isTold(inbox, part) || (!!health.failure && health.failure.who_must_act !== 'nobody' && now - (health.failing_since ?? health.since) >= DWELL_SECONDS)))
+  return inboxes.flatMap((one) => (['fetch', 'send'] as const).flatMap((part) => {
+    const health = part === 'fetch' ? one.fetch_health : one.send_health
+    return health && counts(one.id, part, health) ? [{ inbox: one.id, name: one.name, part, state: health.state, since: health.since, cause: health.failure?.cause ?? '' }] : []
+  }))
+}
+
+/** For agents, of the inboxes that they see. */
+export function lateOf(told: Iterable<ToldOfHealth>, inboxes: Pick<Inbox, 'id' | 'name'>[], now: number): Ill[] {
+  return [...told].flatMap(({ inbox_id, part, state, since }) => {
+    const inbox = inboxes.find(({ id }) => id === inbox_id)
+    return inbox && (waitsForSomebody(state) || (state === 'failing' && now - since >= DWELL_SECONDS)) ? [{ inbox: inbox_id, name: inbox.name, part, state, since, cause: '' }] : []
+  })
+}
+
+export const namesOf = (ill: Ill[]) => [...new Map(ill.map(({ inbox, name }) => [inbox, name])).values()]
+const list = (all: string[]) => (all.length > 3 ? `${all.slice(0, 2).join(', ')} and ${all.length - 2} more` : all.join(', ').replace(/, ([^,]*)$/, ' and $1'))
+const IS: Partial<Record<Health['state'], [one: string, both: string]>> = { needs_reauth: ['waits for a new sign-in', 'wait for a new sign-in'], blocked: ['is blocked', 'are blocked'] }
+const TRIED: [string, string] = ['does not work at the moment', 'do not work at the moment']
+
+/** One sentence, however many they are; nothing where all is well. */
+export function wordsOfIll(ill: Ill[], isAdministrator: boolean): string {
+  const names = namesOf(ill)
+  const parts = new Set(ill.map(({ part }) => part))
+  if (names.length === 0) return ''
+  if (!isAdministrator) return `${parts.size > 1 ? 'Mail of' : parts.has('fetch') ? 'New mail in' : 'Replies from'} ${list(names)} may be late. None is lost, and administrators see why.`
+  if (names.length > 1) return `${names.length} mailboxes do not work: ${list(names)}.`
+  const states = new Set(ill.map(({ state }) => state))
+  const [one, both] = (states.size === 1 && IS[ill[0]!.state]) || TRIED
+  return `${parts.size > 1 ? 'Reading and sending of' : parts.has('fetch') ? 'Reading' : 'Sending from'} ${names[0]} ${parts.size > 1 ? both : one}.`
+}

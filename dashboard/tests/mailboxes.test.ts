@@ -1,0 +1,50 @@
+// Who is told that a mailbox does not work, from when on, and in what words.
+import { describe, expect, it } from 'vitest'
+import type { HealthNotice, Inbox } from '../src/api/types'
+import { DWELL_SECONDS, illOf, lateOf, wordsOfIll } from '../src/text/mailboxes'
+
+const NOW = 100_000
+const health = (state: string, more: object = {}) => ({ state, since: NOW - 1, failing_since: null, failure: { cause: 'Because.', who_must_act: 'nobody' }, ...more })
+const inbox = (id: number, name: string, fetch: object, send: object) => ({ id, name, fetch_health: fetch, send_health: send }) as unknown as Inbox
+const well = health('connected', { failure: null })
+const notice = (inbox_id: number, part: string, is_current = true) => ({ inbox_id, parts: [part], is_current }) as unknown as HealthNotice
+const words = (inboxes: Inbox[], notices: HealthNotice[] = []) => wordsOfIll(illOf(inboxes, notices, NOW), true)
+
+describe('an administrator', () => {
+  it('hears at once of what waits for somebody', () => {
+    expect(words([inbox(1, 'Support', well, health('blocked'))])).toBe('Sending from Support is blocked.')
+    expect(words([inbox(1, 'Support', health('needs_reauth'), well)])).toBe('Reading Support waits for a new sign-in.')
+    expect(words([inbox(1, 'Support', health('needs_reauth'), health('needs_reauth'))])).toBe('Reading and sending of Support wait for a new sign-in.')
+    expect(words([inbox(1, 'Support', health('needs_reauth'), health('blocked'))])).toBe('Reading and sending of Support do not work at the moment.')
+  })
+  it('hears nothing of what passes by itself, until the server tells people', () => {
+    const busy = [inbox(1, 'Support', health('failing', { failing_since: NOW - 1800 }), well)]
+    expect(words(busy)).toBe('')
+    expect(words(busy, [notice(1, 'send'), notice(2, 'fetch'), notice(1, 'fetch', false)])).toBe('')
+    expect(words(busy, [notice(1, 'fetch')])).toBe('Reading Support does not work at the moment.')
+  })
+  it('hears of what is tried again when it has lasted and somebody could mend it', () => {
+    const failing = (since: number) => [inbox(1, 'Support', well, health('failing', { failing_since: since, failure: { cause: '', who_must_act: 'operator' } }))]
+    expect(words(failing(NOW - DWELL_SECONDS + 1))).toBe('')
+    expect(words(failing(NOW - DWELL_SECONDS))).toBe('Sending from Support does not work at the moment.')
+  })
+  it('reads one sentence of many', () => {
+    const all = ['A', 'B', 'C', 'D', 'E'].map((name, n) => inbox(n, name, health('blocked'), health('blocked')))
+    expect(words(all.slice(0, 2))).toBe('2 mailboxes do not work: A and B.')
+    expect(words(all.slice(0, 3))).toBe('3 mailboxes do not work: A, B and C.')
+    expect(words(all)).toBe('5 mailboxes do not work: A, B and 3 more.')
+    expect(words([inbox(1, 'A', well, well)])).toBe('')
+  })
+})
+
+describe('an agent', () => {
+  const told = (part: 'fetch' | 'send', state: string, since = NOW - 1, inbox_id = 1) => ({ inbox_id, part, state, since }) as Parameters<typeof lateOf>[0] extends Iterable<infer T> ? T : never
+  const hears = (...all: ReturnType<typeof told>[]) => wordsOfIll(lateOf(all, [{ id: 1, name: 'Support' }, { id: 2, name: 'Sales' }], NOW), false)
+  it('hears only that mail may be late, of the inboxes they see', () => {
+    expect(hears(told('fetch', 'needs_reauth'))).toBe('New mail in Support may be late. None is lost, and administrators see why.')
+    expect(hears(told('send', 'blocked'))).toBe('Replies from Support may be late. None is lost, and administrators see why.')
+    expect(hears(told('send', 'blocked'), told('fetch', 'blocked', NOW, 2))).toBe('Mail of Support and Sales may be late. None is lost, and administrators see why.')
+    expect(hears(told('send', 'blocked', NOW, 9), told('fetch', 'connected'), told('send', 'failing'))).toBe('')
+    expect(hears(told('send', 'failing', NOW - DWELL_SECONDS))).toMatch(/^Replies from Support/)
+  })
+})
