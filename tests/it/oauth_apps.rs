@@ -60,6 +60,7 @@ async fn two_tenants_each_sign_in_through_an_app_of_their_own_and_cannot_see_or_
         assert_eq!(app(w, ours).await?["in_use_by"], json!(1));
         let verified = w.api.post(&w.path(&format!("/oauth_apps/{ours}/verify")), &json!({})).await?;
         assert_eq!((&verified["ok"], &verified["steps"][3]["inbox_id"]), (&json!(true), &json!(inbox)), "{verified}");
+        assert_eq!(health(w, inbox).await?["oauth_app_id"], json!(ours));
 
         let other = w.create_account("Mallory", "mallory@elsewhere.example")?;
         let (admin, account) = (w.api.clone(), w.account_id);

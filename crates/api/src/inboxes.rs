@@ -223,7 +223,8 @@ pub(crate) fn shown(auth: &Auth, member: &Member, inbox: &domain::inbox::Inbox) 
 
 fn health_shown(app: &App, health: &inboxes::InboxHealth) -> InboxHealth {
     let help = |class: FailureClass| app.settings().help(class);
-    InboxHealth::new(health.inbox_id, &health.channel, (health.lag.fetch, health.lag.send), &help)
+    let oauth_app = health.grant.as_ref().and_then(|grant| grant.oauth_app_id);
+    InboxHealth::new(health.inbox_id, &health.channel, oauth_app, (health.lag.fetch, health.lag.send), &help)
 }
 
 fn mail_servers(app: &App, service: Service) -> MailServers {

@@ -11,7 +11,7 @@ pub struct Connection {
     /// What went wrong, or what is being waited for.
     #[oai(nullable)]
     pub failure: Option<Failure>,
-    /// The inbox, once it exists. Of a handover: the inbox that waits.
+    /// The inbox that signs in again, or that came of it.
     #[oai(nullable)]
     pub inbox_id: Option<i64>,
     /// The mailbox that signed in.

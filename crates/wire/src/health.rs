@@ -71,6 +71,9 @@ pub struct InboxHealth {
     #[oai(nullable)]
     pub send_help_url: Option<String>,
     pub import: ImportProgress,
+    /// The account's OAuth app through which somebody signed in; null: the installation's, or nobody's sign-in is left.
+    #[oai(nullable)]
+    pub oauth_app_id: Option<i64>,
     /// The owner must sign in again: `POST …/microsoft/authorization` with this inbox's id.
     pub reauthorization_required: bool,
 }
@@ -80,6 +83,7 @@ impl InboxHealth {
     pub fn new(
         inbox: domain::InboxId,
         channel: &domain::channel::EmailChannel,
+        oauth_app: Option<domain::OauthAppId>,
         lags: (Option<Duration>, Duration),
         help: &dyn Fn(domain::FailureClass) -> String,
     ) -> Self {
@@ -92,6 +96,7 @@ impl InboxHealth {
             fetch_help_url: channel.fetch_health.failure.as_ref().map(|failure| help(failure.class)),
             send_help_url: channel.send_health.failure.as_ref().map(|failure| help(failure.class)),
             import: (&channel.import).into(),
+            oauth_app_id: oauth_app.map(|app| app.0),
             reauthorization_required: needs_reauthorization(channel),
         }
     }

@@ -3,7 +3,7 @@
 //! Passwords are never shown: `imap_password` and `smtp_password` are there for clients that expect them, and are always null.
 
 use crate::health::{Health, ImportProgress, needs_reauthorization};
-use crate::words::{SendTransport, SenderNameType};
+use crate::words::{HealthState, SendTransport, SenderNameType};
 use crate::{JsonObject, conversation::CHANNEL_TYPE};
 use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
@@ -95,6 +95,12 @@ pub struct Inbox {
     /// The owner must sign in again.
     #[oai(skip_serializing_if_is_none)]
     pub reauthorization_required: Option<bool>,
+    /// How reading the mailbox is doing; why, administrators are told. Our addition, as the next three.
+    pub fetch_state: HealthState,
+    /// Epoch seconds.
+    pub fetch_state_since: i64,
+    pub send_state: HealthState,
+    pub send_state_since: i64,
     /// How reading the mailbox is doing. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub fetch_health: Option<Health>,
@@ -161,6 +167,10 @@ impl Inbox {
             smtp_openssl_verify_mode: None,
             smtp_authentication: None,
             reauthorization_required: None,
+            fetch_state: inbox.channel.fetch_health.state.into(),
+            fetch_state_since: inbox.channel.fetch_health.since.seconds(),
+            send_state: inbox.channel.send_health.state.into(),
+            send_state_since: inbox.channel.send_health.since.seconds(),
             fetch_health: None,
             send_health: None,
             sending_limits: None,

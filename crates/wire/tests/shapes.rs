@@ -321,6 +321,7 @@ fn only_administrators_see_the_mailbox_and_nobody_sees_a_password() {
     for hidden in ["imap_login", "imap_password", "smtp_login", "fetch_health", "reauthorization_required"] {
         assert!(member.get(hidden).is_none(), "{hidden}");
     }
+    assert_eq!((&member["send_state"], &member["send_state_since"].is_i64()), (&json!("blocked"), &true), "{member}");
     let admin = to_value(&wire::inbox::Inbox::for_administrator(&inbox(), &servers));
     assert_eq!((&admin["imap_port"], &admin["smtp_port"]), (&json!(993), &json!(587)));
     assert_eq!(admin.get("imap_password"), Some(&Value::Null));
@@ -338,6 +339,7 @@ fn an_inbox_whose_owner_must_sign_in_again_says_so() {
     let health = to_value(&wire::health::InboxHealth::new(
         inbox.id,
         &inbox.channel,
+        None,
         (Some(Duration::from_secs(7)), Duration::ZERO),
         &|class| class.code().to_owned(),
     ));

@@ -129,6 +129,10 @@ async fn endpoint_fault(state: &State, endpoint: Endpoint) -> Option<Response> {
     })?;
     let retry = |status, seconds: u32| answer(status).header(header::RETRY_AFTER, seconds).finish();
     Some(match fault {
+        EndpointFault::Slow { milliseconds, .. } => {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            return None;
+        }
         EndpointFault::HtmlUnavailable(_) => answer(StatusCode::SERVICE_UNAVAILABLE)
             .header(header::CONTENT_TYPE, "text/html")
             .body("<html><head><title>503 Service Unavailable</title></head><body><h2>Our services aren't available right now</h2></body></html>"),

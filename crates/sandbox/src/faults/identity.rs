@@ -20,6 +20,8 @@ pub enum EndpointFault {
     Unavailable { at: Endpoint, retry_after_seconds: u32 },
     /// The answer never comes; the connection stays open.
     Stall(Endpoint),
+    /// The answer is right, and comes so much later.
+    Slow { at: Endpoint, milliseconds: u64 },
     /// 200 with a body that is cut off.
     Truncated(Endpoint),
     /// 302 to somewhere else, which a client that carries a secret must not follow.
@@ -32,6 +34,7 @@ impl EndpointFault {
             Self::HtmlUnavailable(at)
             | Self::TooManyRequests { at, .. }
             | Self::Unavailable { at, .. }
+            | Self::Slow { at, .. }
             | Self::Stall(at)
             | Self::Truncated(at)
             | Self::RedirectElsewhere(at) => at,
