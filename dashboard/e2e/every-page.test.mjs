@@ -11,6 +11,7 @@ const world = await World.start()
 await world.html('Grace Hopper <grace@navy.example>', 'A table', '<p>Hello</p><table><tr><th>A</th><td>1</td></tr></table><img src="https://elsewhere.example/a.png"><blockquote type="cite">before</blockquote>')
 
 await world.api('POST', '/webhooks', { webhook: { url: 'https://told.invalid/hook', name: 'CRM' } })
+await world.api('POST', '/oauth_apps', { name: 'Own', client_id: crypto.randomUUID(), credential: { client_secret: 'no~secret-at-all' } })
 await world.api('POST', '/labels', { title: 'billing', color: '#1466b8' })
 await world.api('POST', '/teams', { name: 'money' })
 await world.mail({ from: 'ada@customer.example', subject: 'To be told', text: 'Where is it now?' })
@@ -27,6 +28,9 @@ const PAGES = {
   inboxes: () => settings('inboxes'),
   'an inbox': () => settings('inboxes/1'),
   'connecting': () => settings('inboxes/new'),
+  'Microsoft apps': () => settings('microsoft-apps'),
+  'a new Microsoft app': () => settings('microsoft-apps/new'),
+  'a Microsoft app': () => settings('microsoft-apps/1'),
   agents: () => settings('agents'),
   teams: () => settings('teams'),
   labels: () => settings('labels'),
@@ -80,6 +84,9 @@ for (const colorScheme of ['light', 'dark']) {
       [PAGES['a conversation'](), 'Notifications', /Notifications/],
       [PAGES['a conversation'](), 'More', /More/],
       [PAGES.webhooks(), 'New webhook', /New webhook/],
+      [PAGES['a Microsoft app'](), 'Add a credential', /Add a credential/],
+      [PAGES['a Microsoft app'](), 'Take away: Client secret no~…', /Take away/],
+      [PAGES['a Microsoft app'](), 'Delete this app…', /Delete this app/],
       [PAGES.agents(), 'Invite', /Invite/],
       [PAGES.labels(), 'New label', /New label/],
       [PAGES.teams(), 'New team', /New team/],
