@@ -38,6 +38,7 @@ mod m0030_connect_links;
 mod m0031_send_transport;
 mod m0032_health_notices;
 mod m0033_audit;
+mod m0034_links_and_apps;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -79,6 +80,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0031_send_transport::Migration),
             Box::new(m0032_health_notices::Migration),
             Box::new(m0033_audit::Migration),
+            Box::new(m0034_links_and_apps::Migration),
         ]
     }
 }

@@ -59,6 +59,11 @@ async fn whoever_meets_microsofts_dead_end_waits_for_the_approval_and_goes_on_as
         let id = shown["connection_id"].as_i64().context("the attempt")?;
         let waiting = connection(w, id).await?;
         assert_eq!(waiting["status"], json!("awaiting_admin_consent"), "{waiting}");
+        // A colleague finds it among those that wait, and nobody else's.
+        let listed = |status: &str| w.path(&format!("/connections?status={status}"));
+        let found = w.api.get(&listed("awaiting_admin_consent")).await?;
+        assert_eq!((&found["meta"]["count"], &found["payload"][0]), (&json!(1), &waiting), "{found}");
+        assert_eq!(w.api.get(&listed("awaiting_handover")).await?["meta"]["count"], json!(0));
         let days = (waiting["expires_at"].as_i64().context("a time")?
             - waiting["created_at"].as_i64().context("a time")?)
             / 86400;

@@ -1,7 +1,7 @@
 //! Connect links (C4): somebody without an account here connects a mailbox, and whoever made the link follows it.
 
 use anyhow::{Context, Result};
-use sandbox::{Answer as Answered, SignedIn};
+use sandbox::{Answer as Answered, AppRegistration, SignedIn};
 use serde_json::{Value, json};
 use testkit::browser::{Browser, Page};
 use testkit::client::Answer;
@@ -305,6 +305,48 @@ async fn only_administrators_make_see_and_withdraw_links() -> Result<()> {
             let refused = as_agent(w, &bob, method, &path).await?;
             assert_eq!(refused.status, 403, "{method} {path}: {}", refused.text);
         }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_names_the_app_that_people_sign_in_through_and_what_the_mailbox_sends_through() -> Result<()> {
+    World::run(setup(), async |w| {
+        let registration = AppRegistration::any().secret("a-secret-of-contosos-own-app");
+        w.sandbox.register_app(registration.clone());
+        let apps = w.path("/oauth_apps");
+        let client_id = &registration.client_id;
+        let app = w.api.post(&apps, &json!({"name": "Contoso's own", "client_id": client_id})).await?;
+        let id = app["id"].as_i64().context("an id")?;
+        let ask = json!({"oauth_app_id": id, "send_transport": "graph"});
+        // Nobody could sign in through it yet, which is said to whoever makes the link and not to whoever opens it.
+        let early = w.api.call("POST", &w.path("/connect_links"), Some(&ask)).await?;
+        assert_eq!((early.status, &early.body["code"]), (422, &json!("oauth_app_unusable")), "{}", early.text);
+        let credential = json!({"client_secret": "a-secret-of-contosos-own-app"});
+        w.api.post(&format!("{apps}/{id}/credentials"), &credential).await?;
+        let (url, link) = w.connect_link(&ask).await?;
+        let shown = w.connect_link_shown(link).await?;
+        assert_eq!((&shown["oauth_app_id"], &shown["send_transport"]), (&json!(id), &json!("graph")), "{shown}");
+        let used = w.api.call("DELETE", &format!("{apps}/{id}"), None).await?;
+        assert_eq!((used.status, &used.body["code"]), (409, &json!("oauth_app_in_use")), "{}", used.text);
+
+        let mut browser = Browser::new();
+        let page = browser.open(&url).await?;
+        let authorize = w.on_to_microsoft(&mut browser, &page).await?;
+        assert!(authorize.contains(client_id.as_str()) && authorize.contains("Mail.Send"), "{authorize}");
+        let callback = w.sandbox.sign_in(&authorize, SALES).await.map_err(|e| anyhow::anyhow!("{e}"))?;
+        let page = browser.open(&callback).await?;
+        assert!(to_the_end(&mut browser, page).await?.text().contains("Connected"));
+        let inbox = w.connect_link_shown(link).await?["inbox_id"].as_i64().context("an inbox")?;
+        assert_eq!(w.api.get(&w.path(&format!("/inboxes/{inbox}"))).await?["send_transport"], json!("graph"));
+        assert_eq!(w.api.get(&format!("{apps}/{id}")).await?["in_use_by"], json!(1));
+
+        // The installation's, although the account has one of its own as its default; and one that was withdrawn holds no app.
+        w.api.call("PATCH", &format!("{apps}/{id}"), Some(&json!({"is_default": true}))).await?;
+        let (url, _) = w.connect_link(&json!({"oauth_app_id": null})).await?;
+        let page = browser.open(&url).await?;
+        assert!(!w.on_to_microsoft(&mut browser, &page).await?.contains(client_id.as_str()));
         Ok(())
     })
     .await

@@ -29,6 +29,7 @@ const IDS_IN_BODIES: &[(&str, &str)] = &[
     ("read_all_notifications", "primary_actor_id"),
     ("count_conversations", "inbox_id"),
     ("create_connect_link", "inbox_id"),
+    ("create_connect_link", "oauth_app_id"),
     ("create_contact", "inbox_id"),
     // What a contact is called in an inbox: a text.
     ("create_contact", "source_id"),
@@ -286,6 +287,7 @@ impl Both {
         }
         let through = |id| json!({"oauth_app_id": id});
         add("POST", "/microsoft/authorization".into(), self.their_app, Box::new(through));
+        add("POST", "/connect_links".into(), self.their_app, Box::new(through));
         let hook = |id| json!({"url": "https://hooks.example/y", "inbox_id": id, "subscriptions": ["message_created"]});
         add("POST", "/connect_links".into(), self.theirs.inbox, Box::new(|id| json!({"inbox_id": id})));
         add("POST", "/webhooks".into(), self.theirs.inbox, Box::new(hook));

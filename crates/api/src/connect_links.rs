@@ -1,6 +1,7 @@
 //! Links for people without an account here: making, following and withdrawing them. Administrators only.
 
 use crate::auth::Auth;
+use crate::connections::named_app;
 use crate::error::{Acting, Reading, Refusal, Writing};
 use crate::tags::Tag;
 use app::App;
@@ -32,6 +33,8 @@ impl ConnectLinksApi {
             expected_email: ask.expected_email,
             mailbox: ask.mailbox,
             inbox_id: ask.inbox_id.map(InboxId),
+            oauth_app_id: named_app(ask.oauth_app_id),
+            send_transport: ask.send_transport.map(Into::into),
             return_url: ask.return_url,
             expires_in_hours: ask.expires_in_hours.map(|hours| u32::try_from(hours).unwrap_or_default()),
         };
@@ -105,6 +108,8 @@ fn shown(app: &App, link: &app::channels::links::Link, url: Option<&str>) -> Con
         expected_email: link.expected_email.as_deref(),
         mailbox: link.mailbox.as_deref(),
         inbox_id: link.result_inbox_id.or(link.inbox_id).map(|inbox| inbox.0),
+        oauth_app_id: link.oauth_app_id.flatten().map(|app| app.0),
+        send_transport: link.send_transport,
         connection_id: link.connection_id.map(|connection| connection.0),
         failure: link.failure.as_ref(),
         return_url: link.return_url.as_deref(),

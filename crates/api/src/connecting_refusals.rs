@@ -8,6 +8,7 @@ use app::channels::consent::ResumeError;
 use app::channels::handover::HandoverError;
 use app::channels::links::{LinkError, MAX_OPEN_LINKS, MOST_HOURS};
 use app::channels::shared::SharedMailboxError;
+use domain::Failure;
 use std::time::Duration;
 
 refused_with! { BeginError, ConnectionStatusError, ResumeError, HandoverError, LinkError, SharedMailboxError }
@@ -16,6 +17,13 @@ fn not_configured() -> Problem {
     Problem::unprocessable(
         "microsoft_not_configured",
         "Signing in with Microsoft is not configured on this installation (AZURE_APP_ID and AZURE_APP_SECRET are missing), and the account has no OAuth app of its own as its default",
+    )
+}
+
+fn oauth_app_unusable(failure: &Failure) -> Problem {
+    Problem::unprocessable(
+        "oauth_app_unusable",
+        format!("Nobody can sign in through this OAuth app: {failure}. Give it a credential, and verify it"),
     )
 }
 
@@ -36,10 +44,7 @@ impl From<BeginError> for Problem {
         match error {
             BeginError::Forbidden => Self::forbidden(),
             BeginError::InboxNotFound | BeginError::OauthAppNotFound => Self::not_found(),
-            BeginError::OauthAppUnusable(failure) => Self::unprocessable(
-                "oauth_app_unusable",
-                format!("Nobody can sign in through this OAuth app: {failure}. Give it a credential, and verify it"),
-            ),
+            BeginError::OauthAppUnusable(failure) => oauth_app_unusable(&failure),
             BeginError::EmailInvalid => Self::invalid("email", "Email is invalid"),
             BeginError::MailboxInvalid => mailbox_invalid(),
             BeginError::TooManyOpen => too_many_open(),
@@ -91,7 +96,8 @@ impl From<LinkError> for Problem {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Forbidden => Self::forbidden(),
-            LinkError::NotFound | LinkError::InboxNotFound => Self::not_found(),
+            LinkError::NotFound | LinkError::InboxNotFound | LinkError::OauthAppNotFound => Self::not_found(),
+            LinkError::OauthAppUnusable(failure) => oauth_app_unusable(&failure),
             LinkError::EmailInvalid => Self::invalid("expected_email", "Expected email is invalid"),
             LinkError::MailboxInvalid => mailbox_invalid(),
             LinkError::ReturnUrlForbidden => Self::invalid(

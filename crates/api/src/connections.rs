@@ -5,16 +5,17 @@ use crate::error::{Acting, Reading, Refusal, Writing};
 use crate::optional_json::OptionalJson;
 use crate::tags::Tag;
 use app::channels::connect::{Begin, Begun, begin};
-use app::channels::{ConnectionView, connection_status, consent, handover, shared};
+use app::channels::{ConnectionView, connection_status, connections, consent, handover, shared};
 use domain::channel::ConnectionStatus;
 use domain::{ConnectionId, InboxId, OauthAppId};
 use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::types::MaybeUndefined;
-use wire::connection::Connection;
+use wire::connection::{Connection, ConnectionList, ConnectionMeta};
 use wire::failure::Failure;
 use wire::microsoft::{MicrosoftAuthorization, MicrosoftAuthorizationStarted, SharedMailbox};
+use wire::words::ConnectionStatus as StatusWord;
 
 pub struct ConnectionsApi;
 
@@ -38,15 +39,34 @@ impl ConnectionsApi {
     ) -> Result<Json<MicrosoftAuthorizationStarted>, Refusal<Writing>> {
         let member = auth.enter(account_id.0).await?;
         let MicrosoftAuthorization { email, inbox_id, oauth_app_id, mailbox, send_transport } = body.0;
-        let oauth_app_id = match oauth_app_id {
-            MaybeUndefined::Undefined => None,
-            MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(id) => Some(Some(OauthAppId(id))),
-        };
+        let oauth_app_id = named_app(oauth_app_id);
         let inbox_id = inbox_id.map(InboxId);
         let ask = Begin { email, inbox_id, oauth_app_id, mailbox, send_transport: send_transport.map(Into::into) };
         let begun = begin(auth.app(), &member, ask).await?;
         Ok(started(begun))
+    }
+
+    /// List attempts to connect
+    ///
+    /// Administrators only. Newest first, 25 a page. What ended is kept for a while. Those that wait for a person (`awaiting_admin_consent`,
+    /// `awaiting_handover`) are found with `status`.
+    #[oai(path = "/api/v1/accounts/:account_id/connections", method = "get", operation_id = "list_connections")]
+    async fn list(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        status: Query<Option<StatusWord>>,
+        /// From 1.
+        #[oai(validator(maximum(value = "100000")))]
+        page: Query<Option<u32>>,
+    ) -> Result<Json<ConnectionList>, Refusal<Reading>> {
+        let member = auth.enter(account_id.0).await?;
+        let page = page.0.unwrap_or(1).max(1);
+        let (found, count) = connections(auth.app(), &member, status.0.map(Into::into), page).await?;
+        Ok(Json(ConnectionList {
+            meta: ConnectionMeta { count: i64::try_from(count).unwrap_or(i64::MAX), current_page: i64::from(page) },
+            payload: found.into_iter().map(shown).collect(),
+        }))
     }
 
     /// Follow an attempt to connect
@@ -127,6 +147,15 @@ impl ConnectionsApi {
         let mailbox = body.0.mailbox.unwrap_or_default();
         let id = shared::connect(auth.app(), &member, InboxId(inbox_id.0), &mailbox).await?;
         Ok(Json(shown(connection_status(auth.app(), &member, id).await?)))
+    }
+}
+
+/// Absent: the server chooses. Null: the installation's.
+pub(crate) fn named_app(named: MaybeUndefined<i64>) -> Option<Option<OauthAppId>> {
+    match named {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(id) => Some(Some(OauthAppId(id))),
     }
 }
 

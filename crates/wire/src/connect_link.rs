@@ -2,9 +2,10 @@
 
 use crate::failure::Failure;
 use crate::moment::seconds;
-use crate::words::ConnectLinkStatus;
+use crate::words::{ConnectLinkStatus, SendTransport};
 use domain::Timestamp;
 use poem_openapi::Object;
+use poem_openapi::types::MaybeUndefined;
 
 #[derive(Clone, Debug, Default, Object)]
 pub struct ConnectLinkRequest {
@@ -16,6 +17,12 @@ pub struct ConnectLinkRequest {
     pub mailbox: Option<String>,
     /// The inbox to sign in again; absent for a new one.
     pub inbox_id: Option<i64>,
+    /// Through which of the account's OAuth apps they sign in; null: the installation's. Absent: through the one that the inbox was signed in
+    /// through, or whichever is the account's default when the link is used, or the installation's.
+    pub oauth_app_id: MaybeUndefined<i64>,
+    /// `graph`: the mailbox is to send through Microsoft Graph, and the person is asked to consent to that as well. Absent: as the inbox sends,
+    /// a new one by SMTP.
+    pub send_transport: Option<SendTransport>,
     /// Where the person goes on at the end. It must lie below one of the addresses in `CONNECT_RETURN_URLS`; `status` (`connected` or `failed`)
     /// and `connect_link_id` are added to its query.
     #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 2048))]
@@ -39,6 +46,12 @@ pub struct ConnectLink {
     /// The inbox that signs in again, or that came of it.
     #[oai(nullable)]
     pub inbox_id: Option<i64>,
+    /// The app of the account that was named; null: the installation's, or none was named.
+    #[oai(nullable)]
+    pub oauth_app_id: Option<i64>,
+    /// Null: nothing was said.
+    #[oai(nullable)]
+    pub send_transport: Option<SendTransport>,
     /// The last attempt that was begun with it.
     #[oai(nullable)]
     pub connection_id: Option<i64>,
@@ -63,6 +76,8 @@ pub struct Shown<'a> {
     pub expected_email: Option<&'a str>,
     pub mailbox: Option<&'a str>,
     pub inbox_id: Option<i64>,
+    pub oauth_app_id: Option<i64>,
+    pub send_transport: Option<domain::channel::SendTransport>,
     pub connection_id: Option<i64>,
     pub failure: Option<&'a domain::Failure>,
     pub return_url: Option<&'a str>,
@@ -80,6 +95,8 @@ impl From<Shown<'_>> for ConnectLink {
             expected_email: link.expected_email.map(str::to_owned),
             mailbox: link.mailbox.map(str::to_owned),
             inbox_id: link.inbox_id,
+            oauth_app_id: link.oauth_app_id,
+            send_transport: link.send_transport.map(Into::into),
             connection_id: link.connection_id,
             failure: link.failure.map(Failure::from),
             return_url: link.return_url.map(str::to_owned),

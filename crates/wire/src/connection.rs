@@ -31,3 +31,17 @@ pub struct Connection {
     pub created_at: i64,
     pub expires_at: i64,
 }
+
+#[derive(Clone, Debug, Object)]
+pub struct ConnectionMeta {
+    /// How many there are with that status, on all pages.
+    pub count: i64,
+    pub current_page: i64,
+}
+
+/// Newest first.
+#[derive(Clone, Debug, Object)]
+pub struct ConnectionList {
+    pub meta: ConnectionMeta,
+    pub payload: Vec<Connection>,
+}

@@ -110,7 +110,7 @@ pub async fn agree(app: &App, link_token: &str) -> Result<Agreed, LinkPageError>
         Some(inbox) => scope.inbox(inbox).await?,
         None => None,
     };
-    let oauth_app_id = app_choice::choose(app, &scope, None, inbox.as_ref()).await?;
+    let oauth_app_id = app_choice::choose(app, &scope, link.oauth_app_id, inbox.as_ref()).await?;
     app.microsoft_of(&scope, oauth_app_id).await?.map_err(LinkPageError::Refused)?;
     let (token, handshake) = attempt::fresh(app);
     let value = random_token(app.entropy(), 32);
@@ -150,7 +150,7 @@ pub async fn agree(app: &App, link_token: &str) -> Result<Agreed, LinkPageError>
                 email: hint(&scope, &link).await?,
                 mailbox: link.mailbox.clone(),
                 connect_link: Some(link.id),
-                send_transport: None,
+                send_transport: link.send_transport,
                 handshake,
                 link_hash: TokenHash::of(&token),
                 browser: Some(browser),

@@ -2,13 +2,14 @@
 //!
 //! A link works until an inbox came of it. Its token is in the answer that made it and nowhere else; what is kept is its hash.
 
+use super::app_choice::{self, Unusable};
 use super::attempt;
 use super::connect::{address, is_mailbox_of};
-use super::{app_choice, steps};
+use super::steps;
 use crate::accounts::Member;
 use crate::{App, Hint};
-use domain::channel::{ConnectLinkStatus, ConnectionStatus};
-use domain::{ConnectLinkId, FailureClass, InboxId};
+use domain::channel::{ConnectLinkStatus, ConnectionStatus, SendTransport};
+use domain::{ConnectLinkId, Failure, FailureClass, InboxId, OauthAppId};
 use std::time::Duration;
 // What a link is, for whoever shows it.
 pub use store::ConnectLink as Link;
@@ -23,6 +24,11 @@ pub struct NewLink {
     pub mailbox: Option<String>,
     /// The inbox that signs in again.
     pub inbox_id: Option<InboxId>,
+    /// Through which app they sign in. `None`: that of the inbox that signs in again, or whichever is the account's default when the link is
+    /// used, or the installation's. `Some(None)`: the installation's.
+    pub oauth_app_id: Option<Option<OauthAppId>>,
+    /// Through what the mailbox is to send; `None`: as the inbox does, a new one by SMTP.
+    pub send_transport: Option<SendTransport>,
     /// Where the person goes at the end.
     pub return_url: Option<String>,
     /// `None`: [`DEFAULT_HOURS`].
@@ -44,6 +50,11 @@ pub enum LinkError {
     NotFound,
     #[error("no such inbox")]
     InboxNotFound,
+    #[error("no such OAuth app")]
+    OauthAppNotFound,
+    /// It has no credential, or none that can be used.
+    #[error("{0}")]
+    OauthAppUnusable(Failure),
     #[error("the expected e-mail is not an e-mail address")]
     EmailInvalid,
     #[error("the mailbox is not an e-mail address, or not the one of the inbox")]
@@ -114,11 +125,13 @@ pub async fn create(app: &App, member: &Member, new: NewLink) -> Result<MadeLink
         }
         again = Some(inbox);
     }
-    // Which app it will be shows when somebody uses the link; that there is one is said now.
-    let oauth_app_id = app_choice::choose(app, &member.scope, None, again.as_ref()).await?;
-    if app.microsoft_of(&member.scope, oauth_app_id).await?.is_err() {
-        return Err(LinkError::NotConfigured);
-    }
+    // Which app it will be may show only when somebody uses the link; that there is one that works is said now.
+    let oauth_app_id = app_choice::choose(app, &member.scope, new.oauth_app_id, again.as_ref()).await?;
+    app_choice::usable(app, &member.scope, oauth_app_id).await?.map_err(|unusable| match unusable {
+        Unusable::NotConfigured => LinkError::NotConfigured,
+        Unusable::NotFound => LinkError::OauthAppNotFound,
+        Unusable::Failure(failure) => LinkError::OauthAppUnusable(failure),
+    })?;
     let token = oauth::random_token(app.entropy(), 32);
     let row = NewConnectLink {
         token_hash: TokenHash::of(&token),
@@ -126,6 +139,8 @@ pub async fn create(app: &App, member: &Member, new: NewLink) -> Result<MadeLink
         expected_email,
         mailbox,
         inbox_id: new.inbox_id,
+        oauth_app_id: new.oauth_app_id,
+        send_transport: new.send_transport,
         return_url,
         expires_at: app.now().plus(Duration::from_secs(u64::from(hours) * 3600)),
     };

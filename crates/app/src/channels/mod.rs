@@ -40,7 +40,7 @@ pub(crate) use examine::open_mailbox;
 pub use health::Part;
 pub use return_urls::ReturnUrls;
 pub use send_transport::{SwitchError, switch_send_transport};
-pub use status::{ConnectionStatusError, ConnectionView, connection_status};
+pub use status::{ConnectionStatusError, ConnectionView, connection_status, connections};
 pub use store::{HealthChange, HealthNotice, HealthPart};
 
 #[cfg(test)]

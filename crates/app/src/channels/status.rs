@@ -9,6 +9,9 @@ use domain::inbox::Inbox;
 use store::{Connection, StoreError};
 use url::Url;
 
+/// Attempts of one page of the list.
+pub const PAGE: u32 = 25;
+
 #[derive(Clone, Debug)]
 pub struct ConnectionView {
     pub connection: Connection,
@@ -38,6 +41,29 @@ pub async fn connection_status(
         return Err(ConnectionStatusError::Forbidden);
     }
     let connection = member.scope.connection(id).await?.ok_or(ConnectionStatusError::NotFound)?;
+    view(app, member, connection).await
+}
+
+/// Newest first, and how many there are. `status`: those that have it now. Pages count from 1.
+pub async fn connections(
+    app: &App,
+    member: &Member,
+    status: Option<ConnectionStatus>,
+    page: u32,
+) -> Result<(Vec<ConnectionView>, u64), ConnectionStatusError> {
+    if !member.may_manage_inboxes() {
+        return Err(ConnectionStatusError::Forbidden);
+    }
+    let skip = page.saturating_sub(1).saturating_mul(PAGE);
+    let (found, count) = member.scope.connections(status, app.now(), skip, PAGE).await?;
+    let mut views = Vec::with_capacity(found.len());
+    for connection in found {
+        views.push(view(app, member, connection).await?);
+    }
+    Ok((views, count))
+}
+
+async fn view(app: &App, member: &Member, connection: Connection) -> Result<ConnectionView, ConnectionStatusError> {
     let inbox = match connection.result_inbox_id {
         Some(inbox) => member.scope.inbox(inbox).await?,
         None => None,

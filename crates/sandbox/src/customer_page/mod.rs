@@ -5,6 +5,7 @@
 mod bad_days;
 mod compose;
 mod pages;
+mod registrations;
 
 use std::sync::Arc;
 
@@ -55,6 +56,13 @@ async fn handle(state: &State, mut request: Request) -> Response {
             Some(what) if bad_days::begin(&state.faults, what) => html::redirect("/bad-day"),
             _ => Response::builder().status(StatusCode::NOT_FOUND).finish(),
         },
+        (Method::GET, registrations::PATH) => pages::app_registrations(state),
+        (Method::POST, registrations::PATH) => {
+            registrations::register(state);
+            registrations::back()
+        }
+        (Method::POST, "/app-registrations/expire") => of_app(&asked, |id| registrations::expire(state, id)),
+        (Method::POST, "/app-registrations/secret") => of_app(&asked, |id| registrations::give_secret(state, id)),
         (Method::POST, "/send") => {
             let mut body = RequestBody::new(request.take_body());
             match Multipart::from_request(&request, &mut body).await {
@@ -63,6 +71,13 @@ async fn handle(state: &State, mut request: Request) -> Response {
             }
         }
         _ => Response::builder().status(StatusCode::NOT_FOUND).finish(),
+    }
+}
+
+fn of_app(asked: &Parameters, change: impl FnOnce(&str) -> bool) -> Response {
+    match asked.get("client_id").is_some_and(change) {
+        true => registrations::back(),
+        false => Response::builder().status(StatusCode::NOT_FOUND).body("There is no such app."),
     }
 }
 

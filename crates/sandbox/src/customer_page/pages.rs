@@ -45,7 +45,8 @@ fn framed(state: &State, here: Option<&str>, refresh: bool, content: &str) -> Re
     let body = format!(
         "<header><a href=\"/\"><strong>The customer's side</strong></a><small>Postroom sandbox: these mailboxes are \
          pretended, no mail leaves this machine</small></header>\
-         <div class=\"layout\"><nav><h2>Customers</h2>{links}<h2>Microsoft</h2><a href=\"/bad-day\">Have a bad day</a></nav><main>{content}</main></div>"
+         <div class=\"layout\"><nav><h2>Customers</h2>{links}<h2>Microsoft</h2><a href=\"/bad-day\">Have a bad day</a>\
+         <a href=\"/app-registrations\">App registrations</a></nav><main>{content}</main></div>"
     );
     let head = if refresh { "<meta http-equiv=\"refresh\" content=\"4\">" } else { "" };
     page(StatusCode::OK, "Customers of the sandbox", STYLE, head, &body)
@@ -108,6 +109,10 @@ pub(super) fn bad_day(state: &State) -> Response {
          <section>{now}</section>"
     );
     framed(state, None, false, &content)
+}
+
+pub(super) fn app_registrations(state: &State) -> Response {
+    framed(state, None, false, &super::registrations::content(state))
 }
 
 pub(super) fn inbox(state: &State, who: &str, sent: bool) -> Response {

@@ -88,6 +88,26 @@ async fn a_bad_day_begins_and_ends_at_the_press_of_a_button() {
 }
 
 #[tokio::test]
+async fn an_app_is_registered_on_the_page_and_its_secrets_expire_there() {
+    let sandbox = start().await;
+    let at = |what: &str| format!("{}app-registrations{what}", sandbox.page_url());
+    assert_eq!(http("POST", &at(""), &[], "").await.status, 303);
+    let page = get(&at("")).await.body;
+    let after = |text: &str, mark: &str| {
+        let rest = text.rsplit_once(mark).expect("it is shown").1;
+        rest.split_once('<').expect("it ends").0.to_owned()
+    };
+    let (client_id, secret) = (after(&page, "class=\"client-id\">"), after(&page, "class=\"secret\">"));
+    assert!(client_id != sandbox.client_id() && secret != sandbox.client_secret());
+    let one = format!("?client_id={client_id}");
+    assert_eq!(http("POST", &at(&format!("/expire{one}")), &[], "").await.status, 303);
+    assert_eq!(after(&get(&at("")).await.body, "class=\"secret expired\">"), secret);
+    assert_eq!(http("POST", &at(&format!("/secret{one}")), &[], "").await.status, 303);
+    assert_ne!(after(&get(&at("")).await.body, "class=\"secret\">"), secret);
+    assert_eq!(http("POST", &at("/expire?client_id=nobodys"), &[], "").await.status, 404);
+}
+
+#[tokio::test]
 async fn the_sandbox_listens_on_loopback_only() {
     let config = SandboxConfig { bind: "0.0.0.0".parse().unwrap(), ..SandboxConfig::default() };
     assert!(matches!(Sandbox::start(config).await, Err(SandboxError::NotLoopback)));

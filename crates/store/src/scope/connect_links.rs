@@ -10,8 +10,8 @@ use super::tx::Tx;
 use crate::entity::{account, connection};
 use crate::error::corrupt;
 use crate::*;
-use domain::channel::ConnectLinkStatus;
-use domain::{AccountId, ConnectLinkId, ConnectionId, Failure, InboxId, Timestamp, UserId};
+use domain::channel::{ConnectLinkStatus, SendTransport};
+use domain::{AccountId, ConnectLinkId, ConnectionId, Failure, InboxId, OauthAppId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 #[derive(Debug, FromQueryResult)]
@@ -22,6 +22,9 @@ struct LinkRow {
     expected_email: Option<String>,
     mailbox: Option<String>,
     inbox_id: Option<i64>,
+    oauth_app_named: bool,
+    oauth_app_id: Option<i64>,
+    send_transport: Option<String>,
     return_url: Option<String>,
     status: String,
     connection_id: Option<i64>,
@@ -41,6 +44,12 @@ impl LinkRow {
             expected_email: self.expected_email,
             mailbox: self.mailbox,
             inbox_id: self.inbox_id.map(InboxId),
+            oauth_app_id: self.oauth_app_named.then_some(self.oauth_app_id.map(OauthAppId)),
+            send_transport: self
+                .send_transport
+                .as_deref()
+                .map(|transport| code("send transport", transport, SendTransport::parse))
+                .transpose()?,
             return_url: self.return_url,
             status: code("connect link status", &self.status, ConnectLinkStatus::parse)?,
             connection_id: self.connection_id.map(ConnectionId),
@@ -125,14 +134,18 @@ pub(crate) async fn create(tx: &mut Tx, new: &NewConnectLink, most: u32) -> Resu
     tx.scope().make_room(tx.on(), "connect links", open, most).await?;
     let row: Option<LinkRow> = tx
         .sql(
-            "INSERT INTO connect_links (account_id, token_hash, created_by, expected_email, mailbox, inbox_id, return_url, status, \
-             expires_at, created_at, updated_at) VALUES (:account, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?) RETURNING *",
+            "INSERT INTO connect_links (account_id, token_hash, created_by, expected_email, mailbox, inbox_id, oauth_app_named, \
+             oauth_app_id, send_transport, return_url, status, expires_at, created_at, updated_at) \
+             VALUES (:account, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?) RETURNING *",
         )
         .bind(new.token_hash.hex())
         .bind(new.created_by.0)
         .bind(new.expected_email.clone())
         .bind(new.mailbox.clone())
         .bind(new.inbox_id.map(|inbox| inbox.0))
+        .bind(new.oauth_app_id.is_some())
+        .bind(new.oauth_app_id.flatten().map(|app| app.0))
+        .bind(new.send_transport.map(|transport| transport.as_str().to_owned()))
         .bind(new.return_url.clone())
         .bind(new.expires_at.0)
         .bind(now.0)

@@ -240,3 +240,8 @@ pub(crate) async fn expire<C: ConnectionTrait>(
 /// in microseconds, they may be under way still.
 pub(crate) const WAITS: &str = "((status = 'pending' AND (consumed_at IS NULL OR consumed_at <= {now} - 900000000)) \
      OR status IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'awaiting_admin_consent'))";
+
+/// [`Connection::status_at`], of a row. The time is bound twice.
+pub(crate) const STATUS_AT: &str = "(CASE WHEN expires_at <= ? AND status IN ('pending', 'awaiting_confirmation', 'awaiting_address', \
+     'awaiting_handover', 'awaiting_admin_consent') THEN CASE WHEN consent_until > ? THEN 'awaiting_admin_consent' ELSE 'expired' END \
+     ELSE status END)";

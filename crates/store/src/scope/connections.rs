@@ -257,6 +257,31 @@ impl AccountScope {
         connection_rows::load(&self.inner.read, self.id, connection).await
     }
 
+    /// Newest first, and how many there are. `status`: those that have it at `now`, whether or not anybody wrote that down.
+    pub async fn connections(
+        &self,
+        status: Option<ConnectionStatus>,
+        now: Timestamp,
+        skip: u32,
+        most: u32,
+    ) -> Result<(Vec<Connection>, u64)> {
+        let asked = |columns: &str, order: &str| {
+            let sql = self.sql(format!(
+                "SELECT {columns} FROM connections WHERE account_id = :account AND (? OR {} = ?){order}",
+                connection_rows::STATUS_AT
+            ));
+            sql.bind(status.is_none()).bind(now.0).bind(now.0).bind(status.map_or("", ConnectionStatus::as_str))
+        };
+        let count: Option<i64> = asked("COUNT(*)", "").value(&self.inner.read).await?;
+        let rows: Vec<connection::Model> = asked("*", " ORDER BY id DESC LIMIT ? OFFSET ?")
+            .bind(i64::from(most))
+            .bind(i64::from(skip))
+            .all(&self.inner.read)
+            .await?;
+        let found = rows.iter().map(convert::connection).collect::<Result<_>>()?;
+        Ok((found, convert::number("count", count.unwrap_or(0))?))
+    }
+
     /// `LimitReached` when `most` attempts of the account are open.
     pub async fn create_connection(&self, new: &NewConnection, most: u32) -> Result<Connection> {
         let mut tx = self.begin().await?;

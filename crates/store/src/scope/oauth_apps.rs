@@ -259,18 +259,22 @@ impl AccountScope {
         Ok(Some(changed))
     }
 
-    /// A grant was given to it, or somebody is signing in through it.
+    /// A grant was given to it, somebody is signing in through it, or may by a link that names it.
     async fn is_app_used<C: ConnectionTrait>(&self, on: &C, id: OauthAppId) -> Result<bool> {
         let count: Option<i64> = self
             .sql(
                 "SELECT (SELECT COUNT(*) FROM grants WHERE account_id = :account AND oauth_app_id = ?) + (SELECT COUNT(*) FROM connections \
                  WHERE account_id = :account AND oauth_app_id = ? AND (status IN ('proving', 'awaiting_admin_consent', \
                  'awaiting_handover') OR (status <> 'connected' AND consent_until > ?) \
-                 OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?)))",
+                 OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?))) \
+                 + (SELECT COUNT(*) FROM connect_links WHERE account_id = :account AND oauth_app_id = ? \
+                 AND status NOT IN ('connected', 'expired', 'revoked') AND expires_at > ?)",
             )
             .bind(id.0)
             .bind(id.0)
             .bind(self.inner.now().0)
+            .bind(self.inner.now().0)
+            .bind(id.0)
             .bind(self.inner.now().0)
             .value(on)
             .await?;

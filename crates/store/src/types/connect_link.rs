@@ -2,8 +2,8 @@
 
 use crate::{AccountScope, TokenHash};
 use domain::account::Account;
-use domain::channel::ConnectLinkStatus;
-use domain::{AccountId, ConnectLinkId, ConnectionId, Failure, InboxId, Timestamp, UserId};
+use domain::channel::{ConnectLinkStatus, SendTransport};
+use domain::{AccountId, ConnectLinkId, ConnectionId, Failure, InboxId, OauthAppId, Timestamp, UserId};
 
 #[derive(Clone, Debug)]
 pub struct NewConnectLink {
@@ -16,6 +16,10 @@ pub struct NewConnectLink {
     pub mailbox: Option<String>,
     /// The inbox that signs in again.
     pub inbox_id: Option<InboxId>,
+    /// Through which app they sign in. `None`: which one it is shows when the link is used. `Some(None)`: the installation's.
+    pub oauth_app_id: Option<Option<OauthAppId>>,
+    /// Through what the mailbox is to send; `None`: as the inbox does, a new one by SMTP.
+    pub send_transport: Option<SendTransport>,
     /// Where the person goes at the end.
     pub return_url: Option<String>,
     pub expires_at: Timestamp,
@@ -29,6 +33,9 @@ pub struct ConnectLink {
     pub expected_email: Option<String>,
     pub mailbox: Option<String>,
     pub inbox_id: Option<InboxId>,
+    /// As it was asked for; an app that was deleted since is told as the installation's.
+    pub oauth_app_id: Option<Option<OauthAppId>>,
+    pub send_transport: Option<SendTransport>,
     pub return_url: Option<String>,
     /// As it was written last; time may have ended it since.
     pub status: ConnectLinkStatus,

@@ -14,7 +14,7 @@ use crate::parts::Parts;
 use crate::{shutdown, telemetry};
 use anyhow::{Context, Result, bail};
 use app::system::SystemEntropy;
-use sandbox::{Sandbox, SandboxConfig};
+use sandbox::{CONTOSO, Sandbox, SandboxConfig, TenantUser, predefined_users};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +27,10 @@ pub const ADMIN_EMAIL: &str = "admin@demo.example";
 pub const ADMIN_PASSWORD: &str = "postroom-demo";
 /// Who signs in with Microsoft, and whose mailbox becomes the inbox. One of the sandbox's predefined people.
 pub const MAILBOX: &str = "support@contoso.example";
+/// A shared mailbox, for trying one out.
+const SHARED: &str = "info@contoso.example";
+/// Who may open it and send as it.
+const DELEGATE: &str = "sales@contoso.example";
 pub const CUSTOMER: &str = "ada@customer.example";
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +64,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let address = format!("http://127.0.0.1:{port}");
     let sandbox = Sandbox::start(SandboxConfig {
         redirect_uris: vec![format!("{address}/microsoft/callback")],
+        users: people(),
         ..SandboxConfig::default()
     })
     .await?;
@@ -117,6 +122,17 @@ fn introduce(address: &str, sandbox: &Sandbox, story: &tour::Story) {
     say(format!("  SMTP           {}", sandbox.smtp_addr()));
     say(format!("  account        {} (inbox {}, mailbox {MAILBOX})", story.account_id, story.inbox_id));
     say("Stop it with Ctrl-C.");
+}
+
+/// The sandbox's people, one of whom may open a mailbox that they share.
+fn people() -> Vec<TenantUser> {
+    let mut users = predefined_users();
+    for delegate in users.iter_mut().filter(|user| user.address == DELEGATE) {
+        delegate.full_access.push(SHARED.to_owned());
+        delegate.send_as.push(SHARED.to_owned());
+    }
+    users.push(TenantUser::work(CONTOSO, SHARED, "Contoso"));
+    users
 }
 
 /// The port asked for, or 3000, or when that is taken any.
