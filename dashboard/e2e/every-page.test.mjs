@@ -12,6 +12,7 @@ await world.html('Grace Hopper <grace@navy.example>', 'A table', '<p>Hello</p><t
 
 await world.api('POST', '/webhooks', { webhook: { url: 'https://told.invalid/hook', name: 'CRM' } })
 await world.api('POST', '/oauth_apps', { name: 'Own', client_id: crypto.randomUUID(), credential: { client_secret: 'no~secret-at-all' } })
+await world.api('POST', '/connect_links', { expected_email: 'sales@contoso.example' })
 await world.api('POST', '/labels', { title: 'billing', color: '#1466b8' })
 await world.api('POST', '/teams', { name: 'money' })
 await world.mail({ from: 'ada@customer.example', subject: 'To be told', text: 'Where is it now?' })
@@ -31,6 +32,7 @@ const PAGES = {
   'Microsoft apps': () => settings('microsoft-apps'),
   'a new Microsoft app': () => settings('microsoft-apps/new'),
   'a Microsoft app': () => settings('microsoft-apps/1'),
+  'connect links': () => settings('connect-links'),
   agents: () => settings('agents'),
   teams: () => settings('teams'),
   labels: () => settings('labels'),
@@ -87,6 +89,8 @@ for (const colorScheme of ['light', 'dark']) {
       [PAGES['a Microsoft app'](), 'Add a credential', /Add a credential/],
       [PAGES['a Microsoft app'](), 'Take away: Client secret no~…', /Take away/],
       [PAGES['a Microsoft app'](), 'Delete this app…', /Delete this app/],
+      [PAGES['connect links'](), 'New link', /New link/],
+      [PAGES['connect links'](), 'Withdraw the link for sales@contoso.example', /Withdraw this link/],
       [PAGES.agents(), 'Invite', /Invite/],
       [PAGES.labels(), 'New label', /New label/],
       [PAGES.teams(), 'New team', /New team/],

@@ -33,6 +33,7 @@ export const router = createRouter({
         { path: 'microsoft-apps', name: 'apps', component: () => import('./settings/apps.vue'), meta: { title: 'Microsoft apps' } },
         { path: 'microsoft-apps/new', name: 'app-new', component: () => import('./settings/app-new.vue'), meta: { title: 'New Microsoft app' } },
         { path: 'microsoft-apps/:app(\\d+)', name: 'app', component: () => import('./settings/app.vue'), meta: { title: 'Microsoft app' } },
+        { path: 'connect-links', name: 'connect-links', component: () => import('./settings/connect-links.vue'), meta: { title: 'Connect links' } },
         { path: 'deliveries', name: 'deliveries', component: () => import('./settings/deliveries.vue'), meta: { title: 'Not delivered' } },
         { path: 'quarantine', name: 'quarantine', component: () => import('./settings/quarantine.vue'), meta: { title: 'Left out' } },
         { path: 'teams', name: 'teams', component: () => import('./settings/teams.vue'), meta: { title: 'Teams' } },

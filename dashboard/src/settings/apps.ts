@@ -19,7 +19,7 @@ export function useApps() {
     queryKey: computed(() => ['account', account.value, 'apps']),
     queryFn: async () => (await client.GET(APPS, { params: { path: path.value } })).payload,
     // Who signs in through an app changes without a word about the app.
-    staleTime: 0,
+    staleTime: 2000,
   })
 }
 
