@@ -33,6 +33,7 @@ const PAGES = {
   'a new Microsoft app': () => settings('microsoft-apps/new'),
   'a Microsoft app': () => settings('microsoft-apps/1'),
   'connect links': () => settings('connect-links'),
+  'the audit log': () => settings('audit-log'),
   agents: () => settings('agents'),
   teams: () => settings('teams'),
   labels: () => settings('labels'),

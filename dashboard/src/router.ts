@@ -42,6 +42,7 @@ export const router = createRouter({
         { path: 'account', name: 'account', component: () => import('./settings/account.vue'), meta: { title: 'Account' } },
         { path: 'webhooks', name: 'webhooks', component: () => import('./settings/webhooks.vue'), meta: { title: 'Webhooks' } },
         { path: 'webhooks/:webhook(\\d+)', name: 'webhook', component: () => import('./settings/webhook.vue'), meta: { title: 'Webhook' } },
+        { path: 'audit-log', name: 'audit', component: () => import('./settings/audit.vue'), meta: { title: 'Audit log' } },
         { path: 'agents', name: 'agents', component: () => import('./settings/agents.vue'), meta: { title: 'Agents' } },
       ],
     },

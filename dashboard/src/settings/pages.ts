@@ -12,4 +12,5 @@ export const PAGES: { name: string; words: string; administrators?: boolean }[] 
   { name: 'canned', words: 'Canned responses' },
   { name: 'webhooks', words: 'Webhooks', administrators: true },
   { name: 'account', words: 'Account', administrators: true },
+  { name: 'audit', words: 'Audit log', administrators: true },
 ]
