@@ -45,6 +45,8 @@ test('somebody without an account connects the mailbox that the link is for, and
     await dialog.getByLabel('Good for').selectOption('A week')
   })
   await page.getByText('Send this link to sales@contoso.example.').waitFor()
+  const letter = decodeURIComponent(await page.getByRole('link', { name: 'Write to them' }).getAttribute('href'))
+  assert.ok(letter.startsWith('mailto:sales@contoso.example?') && letter.includes(link))
   await row(page, 'sales@contoso.example').getByText('not opened yet').waitFor()
   await row(page, 'sales@contoso.example').getByText(/good for 7 days/).waitFor()
 
@@ -89,7 +91,7 @@ test('a link that waits for an administrator\'s approval says so, with the addre
   await owner.getByRole('button', { name: /organisation wants an administrator/ }).click()
   const told = row(page, 'help@fabrikam.example')
   await told.getByText('waits for approval').waitFor()
-  await told.getByText('An administrator of their organisation approves at this address.').waitFor()
+  await told.getByText(/^The consent link, for an administrator of their organisation/).waitFor()
   const address = await told.getByText(/\/adminconsent\?/).innerText()
   const administrator = await somebody()
   await administrator.goto(address)
