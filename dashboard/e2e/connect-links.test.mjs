@@ -15,7 +15,10 @@ async function make(page, fill) {
   await fill(dialog)
   await dialog.getByRole('button', { name: 'Make the link' }).click()
   await dialog.waitFor({ state: 'detached' })
-  return page.getByText(/\/connect\/[\w-]+$/).innerText()
+  const link = await page.getByText(/\/connect\/[\w-]+$/).innerText()
+  // It is shown once: what copies it is at hand.
+  await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'Copy the link')
+  return link
 }
 /** Somebody outside, in a browser that nobody here has signed in with. */
 async function somebody() {
@@ -123,6 +126,7 @@ test('a link that is withdrawn says so to whoever opens it, and names what it wa
   await told.getByRole('button', { name: 'Withdraw the link for info@contoso.example' }).click()
   await page.getByRole('dialog', { name: 'Withdraw this link?' }).getByRole('button', { name: 'Withdraw' }).click()
   await told.getByText('withdrawn', { exact: true }).waitFor()
+  await page.waitForFunction(() => document.activeElement?.textContent === 'New link')
   await page.getByText('Send this link to').waitFor({ state: 'detached' })
   const owner = await somebody()
   await owner.goto(link)

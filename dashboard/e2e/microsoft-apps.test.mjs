@@ -105,6 +105,7 @@ test('an app of one\'s own is made, verified, used by an inbox, told about when 
   await take(old)
   await page.getByText('Taken away. Delete it at Microsoft, too.').waitFor()
   await eventually('it is gone', async () => (await world.api('GET', `/oauth_apps/${app.id}`)).credentials.length === 1)
+  await page.waitForFunction(() => document.activeElement?.textContent === 'Add a credential')
   await take(`Take away: Client secret ${secrets.at(-1).slice(0, 3)}…`)
   await page.getByRole('dialog').getByRole('alert').getByText(/only credential of an app that is in use/).waitFor()
   await page.keyboard.press('Escape')
