@@ -105,6 +105,28 @@ for (const colorScheme of ['light', 'dark']) {
       await axe(page, String(name), wrong)
       await page.keyboard.press('Escape')
     }
+    // What comes when something was done there.
+    const DONE = [
+      [PAGES['a Microsoft app'](), async () => (await page.getByRole('button', { name: 'Verify' }).click(), page.getByText(/^failed/).waitFor())],
+      [PAGES['a new Microsoft app'](), () => page.getByLabel('A certificate').check()],
+      [PAGES['connect links'](), async () => {
+        await page.getByRole('button', { name: 'New link' }).click()
+        await page.getByText('More', { exact: true }).click()
+        await axe(page, 'all of a new link', wrong)
+        await page.getByRole('button', { name: 'Make the link' }).click()
+        await page.getByRole('button', { name: 'Copy the link' }).waitFor()
+      }],
+      [PAGES['the audit log'](), () => page.getByText(/from 127\.0\.0\.1/).first().click()],
+    ]
+    for (const [address, act] of DONE) {
+      await page.goto(address)
+      await act()
+      await axe(page, `${address}, done`, wrong)
+      for (const width of [900, 390, 1440]) {
+        await page.setViewportSize({ width, height: 900 })
+        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${address} scrolls sideways at ${width}, done`)
+      }
+    }
     await page.goto(PAGES['the list']())
     await page.getByRole('button', { name: 'Choose several' }).click()
     await page.getByRole('checkbox').first().check()
