@@ -12,6 +12,8 @@ const world = await World.start()
 await world.html('Grace Hopper <grace@navy.example>', 'A table', '<p>Hello</p><table><tr><th>A</th><td>1</td></tr></table><img src="https://elsewhere.example/a.png"><blockquote type="cite">before</blockquote>')
 
 await world.api('POST', '/webhooks', { webhook: { url: 'https://told.invalid/hook', name: 'CRM' } })
+await world.api('POST', '/oauth_apps', { name: 'Own', client_id: crypto.randomUUID(), credential: { client_secret: 'no~secret-at-all' } })
+await world.api('POST', '/connect_links', { expected_email: 'sales@contoso.example' })
 await world.api('POST', '/labels', { title: 'billing', color: '#1466b8' })
 await world.api('POST', '/teams', { name: 'money' })
 await world.mail({ from: 'ada@customer.example', subject: 'To be told', text: 'Where is it now?' })
@@ -51,6 +53,11 @@ const PAGES = {
   inboxes: () => settings('inboxes'),
   'an inbox': () => settings('inboxes/1'),
   'connecting': () => settings('inboxes/new'),
+  'Microsoft apps': () => settings('microsoft-apps'),
+  'a new Microsoft app': () => settings('microsoft-apps/new'),
+  'a Microsoft app': () => settings('microsoft-apps/1'),
+  'connect links': () => settings('connect-links'),
+  'the audit log': () => settings('audit-log'),
   agents: () => settings('agents'),
   teams: () => settings('teams'),
   labels: () => settings('labels'),
@@ -132,6 +139,11 @@ for (const colorScheme of ['light', 'dark']) {
       [PAGES['a conversation'](), 'Notifications', /Notifications/],
       [PAGES['a conversation'](), 'More', /More/],
       [PAGES.webhooks(), 'New webhook', /New webhook/],
+      [PAGES['a Microsoft app'](), 'Add a credential', /Add a credential/],
+      [PAGES['a Microsoft app'](), 'Take away: Client secret no~…', /Take away/],
+      [PAGES['a Microsoft app'](), 'Delete this app…', /Delete this app/],
+      [PAGES['connect links'](), 'New link', /New link/],
+      [PAGES['connect links'](), 'Withdraw the link for sales@contoso.example', /Withdraw this link/],
       [PAGES.agents(), 'Invite', /Invite/],
       [PAGES.labels(), 'New label', /New label/],
       [PAGES.teams(), 'New team', /New team/],
@@ -145,6 +157,28 @@ for (const colorScheme of ['light', 'dark']) {
       await page.getByRole('dialog', { name }).waitFor()
       await axe(page, String(name), wrong)
       await page.keyboard.press('Escape')
+    }
+    // What comes when something was done there.
+    const DONE = [
+      [PAGES['a Microsoft app'](), async () => (await page.getByRole('button', { name: 'Verify' }).click(), page.getByText(/^failed/).waitFor())],
+      [PAGES['a new Microsoft app'](), () => page.getByLabel('A certificate').check()],
+      [PAGES['connect links'](), async () => {
+        await page.getByRole('button', { name: 'New link' }).click()
+        await page.getByText('More', { exact: true }).click()
+        await axe(page, 'all of a new link', wrong)
+        await page.getByRole('button', { name: 'Make the link' }).click()
+        await page.getByRole('button', { name: 'Copy the link' }).waitFor()
+      }],
+      [PAGES['the audit log'](), () => page.getByText(/from 127\.0\.0\.1/).first().click()],
+    ]
+    for (const [address, act] of DONE) {
+      await page.goto(address)
+      await act()
+      await axe(page, `${address}, done`, wrong)
+      for (const width of [900, 390, 1440]) {
+        await page.setViewportSize({ width, height: 900 })
+        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${address} scrolls sideways at ${width}, done`)
+      }
     }
     await page.goto(PAGES['the list']())
     await page.getByRole('button', { name: 'Choose several' }).click()

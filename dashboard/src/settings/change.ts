@@ -9,7 +9,8 @@ export function useChange(...kind: string[]) {
   const queries = useQueryClient()
   const { account } = useSession()
   const busy = ref(false)
-  async function run(what: () => Promise<unknown>, said: string): Promise<boolean> {
+  /** A refusal is said at the edge, unless whoever asks says it in a better place. */
+  async function run(what: () => Promise<unknown>, said: string, refused: (error: unknown) => void = (error) => void toast(wordsOf(error), { bad: true })): Promise<boolean> {
     busy.value = true
     try {
       await what()
@@ -17,7 +18,7 @@ export function useChange(...kind: string[]) {
       await queries.invalidateQueries({ queryKey: ['account', account.value, ...kind] })
       return true
     } catch (error) {
-      toast(wordsOf(error), { bad: true })
+      refused(error)
       return false
     } finally {
       busy.value = false

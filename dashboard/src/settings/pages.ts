@@ -2,6 +2,8 @@
 export const PAGES: { name: string; words: string; administrators?: boolean }[] = [
   { name: 'profile', words: 'Profile' },
   { name: 'inboxes', words: 'Inboxes', administrators: true },
+  { name: 'apps', words: 'Microsoft apps', administrators: true },
+  { name: 'connect-links', words: 'Connect links', administrators: true },
   { name: 'deliveries', words: 'Not delivered' },
   { name: 'quarantine', words: 'Left out', administrators: true },
   { name: 'agents', words: 'Agents' },
@@ -10,4 +12,5 @@ export const PAGES: { name: string; words: string; administrators?: boolean }[] 
   { name: 'canned', words: 'Canned responses' },
   { name: 'webhooks', words: 'Webhooks', administrators: true },
   { name: 'account', words: 'Account', administrators: true },
+  { name: 'audit', words: 'Audit log', administrators: true },
 ]

@@ -22,7 +22,7 @@ const NAMES = [
   'message.created', 'message.updated', 'conversation.created', 'conversation.updated', 'conversation.status_changed', 'conversation.deleted', 'assignee.changed', 'team.changed',
   'contact.created', 'contact.updated', 'contact.merged', 'contact.deleted', 'inbox.created', 'inbox.updated', 'inbox.deleted', 'inbox.health_changed', 'inbox.health_notice', 'connection.updated', 'delivery.updated',
   'notification.created', 'notification.updated', 'notification.deleted', 'conversation.typing_on', 'conversation.typing_off', 'conversation.viewing', 'presence.update',
-  'reset', 'ready',
+  'connect.link_updated', 'oauth.app_health_changed', 'oauth.app_credential_ending', 'reset', 'ready',
 ] as const
 
 const HARDLY_CHANGES = new Set(['inboxes', 'agents', 'assignable', 'organising', 'views', 'itself'])
@@ -199,6 +199,8 @@ export function useLive(account: Ref<number>) {
     if (name === 'connection.updated') return void queries.invalidateQueries({ queryKey: keys.account(account.value), predicate: ({ queryKey }) => queryKey[2] === 'connection' || queryKey[2] === 'connections' })
     if (name.startsWith('inbox.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
     if (name.startsWith('label.') || name.startsWith('team.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'organising'] })
+    if (name === 'connect.link_updated') return void queries.invalidateQueries({ queryKey: ['account', account.value, 'connect-links'] })
+    if (name.startsWith('oauth.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'apps'] })
     if (name.startsWith('contact.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'contact'] })
     if (name === 'notification.created') onDevice(data.notification)
     if (name.startsWith('notification.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'notifications'] })

@@ -30,6 +30,8 @@ export function moment(seconds: number): string {
   return `${date.getFullYear() === today.getFullYear() ? day.format(date) : dayAndYear.format(date)}, ${clock.format(date)}`
 }
 
+export const onDay = (seconds: number) => dayAndYear.format(new Date(seconds * 1000))
+
 export const exactly = (seconds: number) => whole.format(new Date(seconds * 1000))
 
 /** Between two moments: "in 5 min", "3 h". */
