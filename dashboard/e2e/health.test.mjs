@@ -26,6 +26,8 @@ test('a bad day of a mailbox is told in the desk, explained on its page step by 
   // An agent can do nothing about it, and hears only what it means for their work.
   await notice(bob).getByText('Replies from Contoso Support may be late. None is lost, and administrators see why.').waitFor()
   assert.equal(await notice(bob).getByRole('link').count(), 0)
+  await bob.reload()
+  await notice(bob).getByText(/^Replies from Contoso Support may be late/).waitFor()
   await notice(page).getByRole('link', { name: 'What to do' }).click()
   const health = page.getByRole('region', { name: 'Health' })
   await health.getByText('Sending blocked from outside').first().waitFor()

@@ -77,7 +77,7 @@ test('an app of one\'s own is made, verified, used by an inbox, told about when 
   await failed.getByText(/^failed/).waitFor()
   await failed.getByText(/secret or certificate of your account's own OAuth app has expired/).waitFor()
   await failed.getByText(/Make a new client secret or certificate in the app registration/).waitFor()
-  const help = await failed.getByRole('link', { name: 'How to mend it' }).getAttribute('href')
+  const help = await failed.getByRole('link', { name: /Step by step/ }).getAttribute('href')
   assert.match(await (await fetch(new URL(help, world.base))).text(), /own application has expired/)
   const alarm = page.getByRole('status').filter({ hasText: 'Microsoft takes none of its credentials' })
   await alarm.getByText('Its inbox stays connected, and goes on trying. Nobody has to sign in again.').waitFor()

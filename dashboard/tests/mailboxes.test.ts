@@ -38,8 +38,10 @@ describe('an administrator', () => {
 })
 
 describe('an agent', () => {
-  const told = (part: 'fetch' | 'send', state: string, since = NOW - 1, inbox_id = 1) => ({ inbox_id, part, state, since }) as Parameters<typeof lateOf>[0] extends Iterable<infer T> ? T : never
-  const hears = (...all: ReturnType<typeof told>[]) => wordsOfIll(lateOf(all, [{ id: 1, name: 'Support' }, { id: 2, name: 'Sales' }], NOW), false)
+  const told = (part: 'fetch' | 'send', state: string, since = NOW - 1, inbox_id = 1) => ({ id: inbox_id, [`${part}_state`]: state, [`${part}_state_since`]: since })
+  const well = (id: number, name: string) => ({ id, name, fetch_state: 'connected', fetch_state_since: 0, send_state: 'connected', send_state_since: 0 })
+  const seen = (all: { id: number }[], id: number, name: string) => Object.assign(well(id, name), ...all.filter((one) => one.id === id)) as Inbox
+  const hears = (...all: ReturnType<typeof told>[]) => wordsOfIll(lateOf([seen(all, 1, 'Support'), seen(all, 2, 'Sales')], NOW), false)
   it('hears only that mail may be late, of the inboxes they see', () => {
     expect(hears(told('fetch', 'needs_reauth'))).toBe('New mail in Support may be late. None is lost, and administrators see why.')
     expect(hears(told('send', 'blocked'))).toBe('Replies from Support may be late. None is lost, and administrators see why.')

@@ -90,3 +90,23 @@ fn webhooks_the_account_and_what_one_is_told_of_are_set_on_the_page() -> Result<
 fn every_page_is_clean_to_axe_in_both_lights_and_light_enough() -> Result<()> {
     told_in_chromium("every-page")
 }
+
+#[test]
+fn an_account_signs_in_through_an_app_of_its_own_which_is_verified_and_whose_credentials_are_replaced() -> Result<()> {
+    told_in_chromium("microsoft-apps")
+}
+
+#[test]
+fn a_link_is_made_followed_and_withdrawn_and_somebody_without_an_account_connects_with_it() -> Result<()> {
+    told_in_chromium("connect-links")
+}
+
+#[test]
+fn approvals_handovers_shared_mailboxes_and_the_way_of_sending_are_seen_to_on_the_page() -> Result<()> {
+    told_in_chromium("connecting")
+}
+
+#[test]
+fn a_mailbox_that_does_not_work_is_told_of_looked_at_step_by_step_and_remembered() -> Result<()> {
+    told_in_chromium("health")
+}

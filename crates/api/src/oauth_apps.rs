@@ -225,7 +225,7 @@ impl From<OauthAppError> for Problem {
             ),
             OauthAppError::InUse => Self::conflict(
                 "oauth_app_in_use",
-                "Inboxes were signed in through this app, or somebody is signing in: sign them in through another one first",
+                "Inboxes were signed in through this app, somebody is signing in, or a connect link names it: sign them in through another one, or withdraw the link",
             ),
             OauthAppError::LastCredential => Self::conflict(
                 "last_credential",

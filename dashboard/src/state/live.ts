@@ -4,7 +4,6 @@ import { onScopeDispose, reactive, toRaw, watch, type Ref } from 'vue'
 import { useRouter } from 'vue-router'
 import { client } from '../api/client'
 import type { Message } from '../api/types'
-import type { ToldOfHealth } from '../text/mailboxes'
 import { keys, put } from './conversations'
 import { putMessage } from './messages'
 import { stream } from './network'
@@ -30,8 +29,6 @@ const HARDLY_CHANGES = new Set(['inboxes', 'agents', 'assignable', 'organising',
 /** Who is here: the conversation's readers, oneself among them, and who else is writing in it. By conversation. */
 export const viewers = reactive(new Map<number, People>())
 export const typists = reactive(new Map<number, Map<number, string>>())
-/** What was told of mailboxes since this page began, by inbox and part: all that an agent hears of them. */
-export const toldOfHealth = reactive(new Map<string, ToldOfHealth>())
 /** Who writes says so every few seconds; who is not heard any more has stopped, or their computer has. */
 const SILENT_AFTER = 12_000
 const heardOf = new Map<string, ReturnType<typeof setTimeout>>()
@@ -177,7 +174,6 @@ export function useLive(account: Ref<number>) {
     const conversation = data.conversation as { id?: number } | undefined
     // Who looks at what is told anew to whoever begins to follow.
     if (name === 'reset' || name === 'ready') viewers.clear()
-    if (name === 'reset') toldOfHealth.clear()
     if (name === 'reset') return all()
     if (name === 'ready') return isFirst ? void ((isFirst = false), once()) : undefined
     if (name.startsWith('message.') || name === 'delivery.updated') {
@@ -195,7 +191,6 @@ export function useLive(account: Ref<number>) {
     }
     if (name === 'conversation.viewing') return void viewers.set(conversation?.id ?? 0, data.users as People)
     if (name.startsWith('conversation.') || name === 'assignee.changed' || name === 'team.changed') return touch(data.id)
-    if (name === 'inbox.health_changed') toldOfHealth.set(`${data.inbox_id as number} ${data.part as string}`, data as never)
     if (name === 'connection.updated') return void queries.invalidateQueries({ queryKey: keys.account(account.value), predicate: ({ queryKey }) => queryKey[2] === 'connection' || queryKey[2] === 'connections' })
     if (name.startsWith('inbox.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
     if (name.startsWith('label.') || name.startsWith('team.')) return void queries.invalidateQueries({ queryKey: ['account', account.value, 'organising'] })
@@ -213,7 +208,6 @@ export function useLive(account: Ref<number>) {
     // Conversations have the same numbers in every account.
     viewers.clear()
     typists.clear()
-    toldOfHealth.clear()
     running = id ? new Stream(id, happened) : null
   }, { immediate: true })
   // A stream that was away too long is told to look at everything again; a tab that slept looks by itself.

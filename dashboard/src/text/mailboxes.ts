@@ -10,13 +10,6 @@ export interface Ill {
   since: number
   cause: string
 }
-/** All that an agent hears of a mailbox. */
-export interface ToldOfHealth {
-  inbox_id: number
-  part: Part
-  state: Health['state']
-  since: number
-}
 /** What comes and goes within it is nobody's matter. */
 export const DWELL_SECONDS = 600
 const waitsForSomebody = (state: Health['state']) => state === 'needs_reauth' || state === 'blocked'
@@ -33,11 +26,11 @@ export function illOf(inboxes: Inbox[], notices: HealthNotice[], now: number): I
 }
 
 /** For agents, of the inboxes that they see. */
-export function lateOf(told: Iterable<ToldOfHealth>, inboxes: Pick<Inbox, 'id' | 'name'>[], now: number): Ill[] {
-  return [...told].flatMap(({ inbox_id, part, state, since }) => {
-    const inbox = inboxes.find(({ id }) => id === inbox_id)
-    return inbox && (waitsForSomebody(state) || (state === 'failing' && now - since >= DWELL_SECONDS)) ? [{ inbox: inbox_id, name: inbox.name, part, state, since, cause: '' }] : []
-  })
+export function lateOf(inboxes: Pick<Inbox, 'id' | 'name' | 'fetch_state' | 'fetch_state_since' | 'send_state' | 'send_state_since'>[], now: number): Ill[] {
+  return inboxes.flatMap((one) => (['fetch', 'send'] as const).flatMap((part) => {
+    const [state, since] = [one[`${part}_state`], one[`${part}_state_since`]]
+    return waitsForSomebody(state) || (state === 'failing' && now - since >= DWELL_SECONDS) ? [{ inbox: one.id, name: one.name, part, state, since, cause: '' }] : []
+  }))
 }
 
 export const namesOf = (ill: Ill[]) => [...new Map(ill.map(({ inbox, name }) => [inbox, name])).values()]

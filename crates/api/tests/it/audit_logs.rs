@@ -91,7 +91,9 @@ async fn what_administrators_do_is_told_with_who_did_what_to_what() {
     let (attribute, made) = entry_of(&desk, POST, "~/custom_attribute_definitions", attribute).await;
     assert_eq!(what(&made), ("create", "CustomAttributeDefinition"));
     let attribute = format!("~/custom_attribute_definitions/{}", attribute["id"]);
-    assert_eq!(what(&entry_of(&desk, DELETE, &attribute, json!({})).await.1), ("destroy", "CustomAttributeDefinition"));
+    let (_, gone) = entry_of(&desk, DELETE, &attribute, json!({})).await;
+    assert_eq!(what(&gone), ("destroy", "CustomAttributeDefinition"));
+    assert!(gone["audited_changes"].to_string().contains("Plan"), "what it was called stays: {gone}");
 
     let (_, deleted) = entry_of(&desk, DELETE, "~/conversations/1", json!({})).await;
     assert_eq!((what(&deleted), &deleted["auditable_id"]), (("destroy", "Conversation"), &json!(1)));
@@ -114,6 +116,7 @@ async fn what_a_webhook_is_signed_with_stands_in_no_entry() {
         (what(&told), &told["audited_changes"]["url"]),
         (("create", "Webhook"), &json!("https://hooks.example/in"))
     );
+    let told_url = told["audited_changes"]["url"].clone();
     let path = format!("~/webhooks/{}", webhook["id"]);
     let (_, paused) = entry_of(&desk, PATCH, &path, json!({"enabled": false})).await;
     assert_eq!(paused["audited_changes"], json!({"enabled": [true, false]}));
@@ -123,7 +126,8 @@ async fn what_a_webhook_is_signed_with_stands_in_no_entry() {
     for secret in [&webhook["secret"], &rotated["payload"]["webhook"]["secret"]] {
         assert!(!whole.contains(secret.as_str().expect("shown once")), "{whole}");
     }
-    assert_eq!(what(&entry_of(&desk, DELETE, &path, json!({})).await.1), ("destroy", "Webhook"));
+    let (_, gone) = entry_of(&desk, DELETE, &path, json!({})).await;
+    assert_eq!((what(&gone), &gone["audited_changes"]["url"]), (("destroy", "Webhook"), &told_url));
 }
 
 #[tokio::test]

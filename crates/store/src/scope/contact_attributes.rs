@@ -5,7 +5,7 @@ use crate::*;
 use domain::Timestamp;
 use domain::audit::{AuditAction, AuditSubject};
 use sea_orm::FromQueryResult;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 #[derive(Debug, FromQueryResult)]
 struct DefinitionRow {
@@ -98,16 +98,17 @@ impl AccountScope {
 
     pub async fn delete_attribute_definition(&self, id: i64) -> Result<bool> {
         let tx = self.inner.begin().await?;
-        let deleted = self
-            .sql("DELETE FROM custom_attribute_definitions WHERE account_id = :account AND id = ?")
+        let row: Option<DefinitionRow> = self
+            .sql("DELETE FROM custom_attribute_definitions WHERE account_id = :account AND id = ? RETURNING *")
             .bind(id)
-            .run(&tx)
+            .one(&tx)
             .await?;
-        if deleted == 1 {
-            self.audit(&tx, AuditAction::Destroy, SUBJECT, id, Map::new()).await?;
+        let deleted = row.map(definition).transpose()?;
+        if let Some(gone) = &deleted {
+            self.audit(&tx, AuditAction::Destroy, SUBJECT, id, audit::fields(told(gone))).await?;
         }
         tx.commit().await?;
-        Ok(deleted == 1)
+        Ok(deleted.is_some())
     }
 }
 

@@ -11,7 +11,6 @@ use domain::audit::{AuditAction, AuditSubject};
 use domain::oauth_app::{AppAlarm, CredentialKind, OauthApp, OauthAppCredential};
 use domain::{Failure, OauthAppCredentialId, OauthAppId, Timestamp};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use serde_json::Map;
 
 pub(crate) const CREDENTIAL: &str = "oauth_app.credential";
 
@@ -285,6 +284,7 @@ impl AccountScope {
     pub async fn delete_oauth_app(&self, id: OauthAppId) -> Result<Removed> {
         let tx = self.inner.begin().await?;
         self.stand_in_line(&tx).await?;
+        let Some(found) = self.oauth_app_on(&tx, id).await? else { return Ok(Removed::NotFound) };
         if self.is_app_used(&tx, id).await? {
             tx.rollback().await?;
             return Ok(Removed::InUse);
@@ -296,7 +296,7 @@ impl AccountScope {
         let gone =
             self.sql("DELETE FROM oauth_apps WHERE account_id = :account AND id = ?").bind(id.0).run(&tx).await?;
         if gone == 1 {
-            self.audit(&tx, AuditAction::Destroy, AuditSubject::OauthApp, id.0, Map::new()).await?;
+            self.audit(&tx, AuditAction::Destroy, AuditSubject::OauthApp, id.0, audit::oauth_app(&found)).await?;
         }
         tx.commit().await?;
         Ok(if gone == 1 { Removed::Gone } else { Removed::NotFound })

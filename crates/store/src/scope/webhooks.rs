@@ -11,7 +11,7 @@ use domain::audit::{AuditAction, AuditSubject};
 use domain::webhook::{Disabled, DisabledReason, Webhook};
 use domain::{InboxId, Secret, Timestamp, WebhookDeliveryId, WebhookId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(crate) const SECRET: &str = "webhook.secret";
 
@@ -201,6 +201,7 @@ impl AccountScope {
         let tx = self.inner.begin().await?;
         // Whoever makes one at the same time either sees this one gone, and begins to look at events anew, or is seen here.
         self.stand_in_line(&tx).await?;
+        let found = self.webhook_row(&tx, id).await?.as_ref().map(WebhookRow::webhook).transpose()?;
         self.sql(
             "DELETE FROM webhook_cursors WHERE account_id = :account AND NOT EXISTS \
              (SELECT 1 FROM webhooks w WHERE w.account_id = :account AND w.id <> ? AND w.deleted_at IS NULL)",
@@ -219,8 +220,8 @@ impl AccountScope {
             .bind(id.0)
             .run(&tx)
             .await?;
-        if gone == 1 {
-            self.audit(&tx, AuditAction::Destroy, AuditSubject::Webhook, id.0, Map::new()).await?;
+        if let (1, Some(found)) = (gone, found) {
+            self.audit(&tx, AuditAction::Destroy, AuditSubject::Webhook, id.0, audit::fields(told(&found))).await?;
         }
         tx.commit().await?;
         Ok(gone == 1)
