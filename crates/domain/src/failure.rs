@@ -134,6 +134,7 @@ failure_classes! {
     OwnAppCredentialRefused = "own_app_credential_refused", TenantAdmin, Later, "Microsoft refuses the secret or certificate of your account's own OAuth app.", "Give the OAuth app a credential that works: a client secret's value (not its id) or a certificate that stands in the app registration. Then verify the app; nobody needs to sign in again.";
     OwnAppCredentialExpired = "own_app_credential_expired", TenantAdmin, Later, "The secret or certificate of your account's own OAuth app has expired.", "Make a new client secret or certificate in the app registration and add it to the OAuth app; nobody needs to sign in again.";
     OwnAppMisconfigured = "own_app_misconfigured", TenantAdmin, Later, "The registration of your account's own OAuth app does not fit this request.", "Check the OAuth app's client id and authority, and redirect URI, account types and permissions of its registration at Microsoft.";
+    AppBlockedByTenant = "app_blocked_by_tenant", TenantAdmin, Later, "The mailbox's organisation does not let this application in any more: it was switched off or removed there.", "A Microsoft 365 administrator of the organisation looks for the application under Enterprise applications in the Microsoft Entra admin centre, and lets users sign in to it again; if it is not there, they approve it anew with the consent link. Nobody else needs to do anything.";
     AppMisconfigured = "app_misconfigured", Operator, Later, "The application's registration at Microsoft does not fit this request.", "Check client id, redirect URI, account types and permissions of the app registration.";
     RequestMalformed = "request_malformed", Operator, Never, "Microsoft says that our request was malformed.", "Please report this with the correlation id below.";
     ClientLoop = "client_loop", Nobody, Later, "Microsoft says that we asked too often.", "Nothing to do: we pause for five minutes.";
@@ -200,6 +201,11 @@ impl FailureClass {
                 | Self::OwnAppCredentialRefused
                 | Self::OwnAppCredentialExpired
         )
+    }
+
+    /// The application's trouble and no mailbox's: what it proves itself with, or how it is registered. Told once, as its alarm.
+    pub const fn is_of_the_app(self) -> bool {
+        self.is_app_credential() || matches!(self, Self::AppMisconfigured | Self::OwnAppMisconfigured)
     }
 
     /// The same of an app that an account has registered for itself: another person must act.

@@ -55,6 +55,8 @@ const ELSEWHERE: &[FailureClass] = {
         OwnAppCredentialRefused,
         OwnAppCredentialExpired,
         OwnAppMisconfigured,
+        // One organisation does not let the app in: refused_apps.rs.
+        AppBlockedByTenant,
         FullAccessMissing,
         PersonalAccessOff,
         GraphConsentMissing,

@@ -163,10 +163,8 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
                 let operator = store.operator();
                 let mails = operator.system_mail_counts().await?;
                 let uses = store.keys().uses().await?;
-                let alarm = match &config.microsoft.settings {
-                    Some(settings) => store.app_alarms().of(&settings.client_id).await?,
-                    None => None,
-                };
+                let client_id = config.microsoft.settings.as_ref().map(|settings| settings.client_id.as_str());
+                let alarm = store.app_alarms().of(client_id.unwrap_or(app::oauth_apps::NOT_CONFIGURED)).await?;
                 Some((operator.owed_counts().await?, operator.unreadable_jobs(1).await?, mails, uses, alarm))
             }
             _ => None,
