@@ -246,6 +246,111 @@ async fn a_refusal_that_every_message_would_meet_blocks_sending_and_a_person_tri
     .await
 }
 
+/// Every reply meets this while its draft is made: what an administrator is told, until it is over and the reply leaves.
+async fn sending_says(fault: GraphFault, code: &str, who: &str, words: &str) -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = answering(w).await?;
+        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+        w.sandbox.faults().always(fault.clone());
+        let reply = replied(w, conversation, "hello").await?;
+        let path = w.path(&format!("/inboxes/{inbox}/health"));
+        w.eventually("sending says why it fails", async |w| Ok(w.api.get(&path).await?["send"]["failure"].is_object()))
+            .await?;
+        let health = w.api.get(&path).await?;
+        let failure = &health["send"]["failure"];
+        assert_eq!((&failure["code"], &failure["who_must_act"]), (&json!(code), &json!(who)), "{health}");
+        let said = format!("{} {}", failure["text"], failure["cure"]);
+        assert!(said.contains(words) && said.contains("Microsoft Graph"), "{said}");
+        assert!(!said.contains("SMTP") && !said.contains("IMAP"), "what it does not use is no cure of it: {said}");
+        assert!(failure["correlation_id"].is_string(), "{health}");
+        assert_eq!(health["fetch"]["state"], json!("connected"));
+        let page = w.api.with_token(None).call("GET", &format!("/help/{code}"), None).await?;
+        assert!(page.status == 200 && page.text.contains("Graph") && page.text.contains(code), "{}", page.text);
+        assert_eq!(w.message(conversation, reply).await?["delivery"]["state"], json!("queued"));
+        w.sandbox.faults().clear();
+        w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_graph_refuses_however_fresh_it_is_is_told_in_graphs_words() -> Result<()> {
+    let refused = GraphFault::invalid_token(GraphPoint::CreateDraft);
+    sending_says(refused, "graph_token_refused", "owner", "Sign in with Microsoft again").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_without_a_licence_is_told_in_graphs_words() -> Result<()> {
+    let missing = GraphFault::mailbox_not_enabled(GraphPoint::CreateDraft);
+    sending_says(missing, "graph_mailbox_missing", "tenant_admin", "licence").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_a_draft_that_has_left_is_believed_by_nobody_even_when_the_draft_cannot_be_looked_at() -> Result<()>
+{
+    World::run(setup(), async |w| {
+        let conversation = answering(w).await?;
+        w.sandbox.faults().once(GraphFault::Repeated(GraphPoint::Send));
+        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
+        let reply = replied(w, conversation, "hello").await?;
+        let sent = w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!(w.sandbox.faults().armed(), [], "both were met");
+        assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
+        assert_eq!(sent["delivery"]["attempts"], json!(1), "it was looked up, and not sent anew: {sent}");
+        assert_eq!(w.sandbox.mailbox(SUPPORT).messages("Sent Items").len(), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_refused_and_whose_draft_cannot_be_looked_at_has_not_failed_and_leaves_once() -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = answering(w).await?;
+        w.sandbox.faults().once(GraphFault::invalid_recipients());
+        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
+        let reply = replied(w, conversation, "hello").await?;
+        let sent = w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!((w.sandbox.faults().armed(), &sent["delivery"]["attempts"]), (Vec::new(), &json!(2)), "{sent}");
+        assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
+        assert!(w.sandbox.handed_in_again().is_empty(), "it was the same draft");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_draft_that_cannot_be_looked_at_is_neither_given_up_nor_sent_twice() -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = answering(w).await?;
+        // Refused for good, once; and nobody can say then what became of it.
+        w.sandbox.faults().once(GraphFault::send_as_denied());
+        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
+        let reply = replied(w, conversation, "hello").await?;
+        w.eventually("both were met", async |w| Ok(w.sandbox.faults().armed().is_empty())).await?;
+        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+        let path = w.path(&format!("/inboxes/{inbox}/health"));
+        w.eventually("the mailbox's refusal is told", async |w| {
+            Ok(w.api.get(&path).await?["send"]["failure"]["code"] == json!("sender_not_allowed"))
+        })
+        .await?;
+        w.eventually("it is known that it did not leave", async |w| {
+            Ok(w.message(conversation, reply).await?["delivery"]["state"] == json!("queued"))
+        })
+        .await?;
+        assert_eq!(arrived(w, ADA).len(), 0);
+        w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
+        assert!(w.sandbox.handed_in_again().is_empty(), "no second draft of it was sent");
+        Ok(())
+    })
+    .await
+}
+
 /// The worker dies at `point` while a reply leaves through Graph, and another one takes over: the customer has it once.
 async fn the_worker_dies_at(point: &str) -> Result<()> {
     World::run(setup(), async |w| {

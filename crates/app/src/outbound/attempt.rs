@@ -332,13 +332,14 @@ async fn record_health(
 /// Refusals of a message that meet every other message of the mailbox too, wherever in the conversation they are said: they are about who
 /// signed in, or about the From address, which all its messages share. A server's bad day and a throttle are not among them: those may
 /// be about the recipients.
-fn meets_every_message(failure: &Failure) -> bool {
+pub(super) fn meets_every_message(failure: &Failure) -> bool {
     matches!(
         failure.class,
         FailureClass::SmtpAuthDisabled
             | FailureClass::GraphConsentMissing
             | FailureClass::GraphAccessDenied
-            | FailureClass::MailboxNotConnected
+            | FailureClass::GraphTokenRefused
+            | FailureClass::GraphMailboxMissing
             | FailureClass::SenderBlocked
             | FailureClass::SenderNotAllowed
             | FailureClass::SendingRefused

@@ -61,6 +61,8 @@ const ELSEWHERE: &[FailureClass] = {
         PersonalAccessOff,
         GraphConsentMissing,
         GraphAccessDenied,
+        GraphTokenRefused,
+        GraphMailboxMissing,
         // One message.
         RecipientRefused,
         SomeRecipientsRefused,

@@ -124,7 +124,7 @@ async fn planned(
     state: &Arc<State>,
     user: Option<&str>,
     point: GraphPoint,
-    act: impl AsyncFnOnce() -> Answered,
+    act: impl AsyncFn() -> Answered,
 ) -> Response {
     let fault = state.faults.take_graph(user, |fault| (fault.point() == Some(point)).then(|| fault.clone()));
     let acted = async || act().await.unwrap_or_else(|error| error_answer(&error));
@@ -141,6 +141,10 @@ async fn planned(
             .status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
             .header(header::CONTENT_TYPE, "text/html")
             .body("<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"),
+        Some(GraphFault::Repeated(_)) => {
+            acted().await;
+            acted().await
+        }
         Some(GraphFault::EmptyOk(_)) => Response::builder().status(StatusCode::OK).finish(),
         Some(GraphFault::AnswerLost { carried_out, .. }) => {
             if carried_out {
