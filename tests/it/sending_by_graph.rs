@@ -8,11 +8,11 @@ use testkit::world::{SUPPORT, Setup, World};
 
 const ADA: &str = "ada@customer.example";
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,1,1")
 }
 
-fn arrived(w: &World, whom: &str) -> Vec<String> {
+pub(crate) fn arrived(w: &World, whom: &str) -> Vec<String> {
     let mails = w.sandbox.mailbox(whom).messages("INBOX");
     mails.iter().map(|mail| String::from_utf8_lossy(&mail.bytes).into_owned()).collect()
 }
@@ -32,7 +32,7 @@ async fn connect_by_graph(w: &mut World, inbox: Option<i64>) -> Result<i64> {
 }
 
 /// A mailbox that sends through Graph, with a conversation of Ada's.
-async fn answering(w: &mut World) -> Result<i64> {
+pub(crate) async fn answering(w: &mut World) -> Result<i64> {
     w.sandbox.update_user(SUPPORT, |user| user.smtp_auth_enabled = false);
     let inbox = connect_by_graph(w, None).await?;
     w.watched(inbox).await?;
@@ -40,17 +40,17 @@ async fn answering(w: &mut World) -> Result<i64> {
     w.conversations_are(1).await?[0]["id"].as_i64().context("id")
 }
 
-async fn replied(w: &World, conversation: i64, text: &str) -> Result<i64> {
+pub(crate) async fn replied(w: &World, conversation: i64, text: &str) -> Result<i64> {
     w.reply(conversation, text).await?["id"].as_i64().context("id")
 }
 
 /// How often a draft was sent, whatever was answered.
-fn sendings(w: &World) -> usize {
+pub(crate) fn sendings(w: &World) -> usize {
     let sent = |event: &Event| matches!(event, Event::GraphCalled { call, .. } if call.ends_with("/send"));
     w.sandbox.events().iter().filter(|event| sent(event)).count()
 }
 
-fn drafts(w: &World) -> usize {
+pub(crate) fn drafts(w: &World) -> usize {
     w.sandbox.mailbox(SUPPORT).messages("Drafts").len()
 }
 
@@ -259,7 +259,7 @@ async fn sending_says(fault: GraphFault, code: &str, who: &str, words: &str) -> 
         let health = w.api.get(&path).await?;
         let failure = &health["send"]["failure"];
         assert_eq!((&failure["code"], &failure["who_must_act"]), (&json!(code), &json!(who)), "{health}");
-        let said = format!("{} {}", failure["text"], failure["cure"]);
+        let said = format!("{} {}", failure["cause"], failure["cure"]);
         assert!(said.contains(words) && said.contains("Microsoft Graph"), "{said}");
         assert!(!said.contains("SMTP") && !said.contains("IMAP"), "what it does not use is no cure of it: {said}");
         assert!(failure["correlation_id"].is_string(), "{health}");

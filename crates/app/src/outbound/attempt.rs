@@ -10,7 +10,7 @@ use super::handing::{Handed, hand_over};
 use super::patience::{is_too_old, wait_after};
 use super::sessions::{self, SignedIn};
 use super::settle::{self, Settled};
-use super::{by_graph, ids, line, reconcile};
+use super::{by_graph, ids, left_draft, line, reconcile};
 use crate::stopwatch::Stopwatch;
 use crate::{App, channels, jobs};
 use domain::channel::{EmailChannel, SendTransport};
@@ -46,6 +46,13 @@ pub(super) async fn attempt(
 ) -> Result<Attempted, StoreError> {
     let (id, channel) = (record.delivery.id, &inbox.channel);
     let record = ids::unused(app, work, channel, record).await?;
+    let record = match channel.send_transport {
+        SendTransport::Smtp => match left_draft::taken_back(app, work, channel, record).await? {
+            Some(record) => record,
+            None => return Ok(Attempted::OVER),
+        },
+        SendTransport::Graph => record,
+    };
     let mail = match composed(&work.scope, inbox, message, &record).await {
         Ok(built) => built,
         Err(Unbuildable::Store(error)) => return Err(error),

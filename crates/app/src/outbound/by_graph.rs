@@ -12,7 +12,7 @@ use super::settle::{self, Insisting, Settled};
 use crate::channels::health;
 use crate::channels::sending::{Sender, asks_for_a_newer_token};
 use crate::{App, jobs};
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, SendTransport};
 use domain::failure::backoff;
 use domain::message::DeliveryState;
 use domain::{EmailAddress, Failure, FailureClass, Retry};
@@ -36,7 +36,7 @@ pub(super) async fn open(app: &App, work: &ClaimedWork, channel: &EmailChannel) 
 }
 
 /// With a token newer than the one that was refused.
-async fn open_anew(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Client, Failure> {
+pub(super) async fn open_anew(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Client, Failure> {
     Sender::of(channel)?.fresh_graph_client(app, &work.scope).await
 }
 
@@ -248,7 +248,7 @@ async fn keep(work: &ClaimedWork, record: &DeliveryRecord, draft: &DraftId) -> R
 pub(super) enum Looked {
     /// It is known what became of the mail, or when to look again; that is written.
     Decided,
-    /// The draft is nowhere: Sent must tell.
+    /// The draft is nowhere, or nobody may ask: Sent must tell.
     Gone,
 }
 
@@ -284,6 +284,11 @@ pub(super) async fn look(
             not_sent(app, work, record, failure).await?;
         }
         Ok(Standing::Gone) => return Ok(Looked::Gone),
+        // The mailbox does not send through Graph any more, and Graph lets nobody ask.
+        Err(trouble) if channel.send_transport == SendTransport::Smtp && trouble.class.retry() == Retry::Never => {
+            warn!(delivery.id = %id, failure = %trouble, "what became of a draft may not be asked");
+            return Ok(Looked::Gone);
+        }
         Err(trouble) if is_too_old(app, &record.delivery) => {
             warn!(delivery.id = %id, failure = %trouble, "what became of a draft could not be asked for too long");
             settle::settle(app, work, id, Settled::Unknown { failure: failure.clone(), look_in: None }).await?;

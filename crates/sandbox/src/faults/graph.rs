@@ -43,6 +43,8 @@ pub enum GraphFault {
     Stall { at: GraphPoint, carried_out: bool },
     /// Something on the way repeats the request: it is carried out, and the answer is that to the second.
     Repeated(GraphPoint),
+    /// Carried out, and something before Graph answers 503 all the same.
+    DoneAndUnavailable(GraphPoint),
     /// 202 to `/send`, and a non-delivery report for every recipient later.
     BounceLater,
 }
@@ -58,6 +60,7 @@ impl GraphFault {
             | Self::Html { at, .. }
             | Self::EmptyOk(at)
             | Self::Repeated(at)
+            | Self::DoneAndUnavailable(at)
             | Self::AnswerLost { at, .. }
             | Self::Stall { at, .. } => Some(*at),
             Self::BounceLater => None,
