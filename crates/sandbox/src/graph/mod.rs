@@ -120,12 +120,7 @@ fn carry_out(
 }
 
 /// Does it, unless a fault is in the way.
-async fn planned(
-    state: &Arc<State>,
-    user: Option<&str>,
-    point: GraphPoint,
-    act: impl Fn() -> Answered,
-) -> Response {
+async fn planned(state: &Arc<State>, user: Option<&str>, point: GraphPoint, act: impl Fn() -> Answered) -> Response {
     let fault = state.faults.take_graph(user, |fault| (fault.point() == Some(point)).then(|| fault.clone()));
     let acted = || act().unwrap_or_else(|error| error_answer(&error));
     match fault {
