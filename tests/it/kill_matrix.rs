@@ -13,7 +13,7 @@ use testkit::load;
 use testkit::post::ADA;
 use testkit::ways::Link::{Database, Imap, Redis, Smtp};
 use testkit::ways::Way::{self, Dies, IsCut, Stalls};
-use testkit::world::{self, Queue, SUPPORT, Setup, World};
+use testkit::world::{self, ADMIN_EMAIL, Queue, SUPPORT, Setup, World};
 
 /// Whom the server does not know, the first time it is asked.
 const GONE: &str = "gone@customer.example";
@@ -107,26 +107,30 @@ async fn a_mailbox_that_is_numbered_anew_is_read_once_whatever_happens_between_n
 async fn a_reply_leaves(point: &str, ways: &[Way]) -> Result<()> {
     World::run(setup(), async |w| {
         let conversation = w.first_conversation().await?;
-        for (n, way) in ways.iter().enumerate() {
-            let round = async {
-                w.stop_all("work")?;
-                let reply = w.reply(conversation, &format!("reply {n}")).await?["id"].as_i64().context("id")?;
-                w.start_towards("work", point, *way)?;
-                w.meets_its_point("work", *way).await?;
-                the_api_lives(w).await?;
-                w.befalls("work", *way, async |w| is_sent(w, conversation, reply).await).await?;
-                let next = w.reply(conversation, &format!("after {n}")).await?["id"].as_i64().context("id")?;
-                is_sent(w, conversation, next).await?;
-                w.workers_begin_anew().await?;
-                is_sent(w, conversation, reply).await?;
-                w.inbox_has(ADA, 2 * n + 2).await?;
-                w.holds().await
-            };
-            in_round(round.await, point, *way)?;
-        }
-        Ok(())
+        replies_leave(w, conversation, point, ways).await
     })
     .await
+}
+
+async fn replies_leave(w: &mut World, conversation: i64, point: &str, ways: &[Way]) -> Result<()> {
+    for (n, way) in ways.iter().enumerate() {
+        let round = async {
+            w.stop_all("work")?;
+            let reply = w.reply(conversation, &format!("reply {n}")).await?["id"].as_i64().context("id")?;
+            w.start_towards("work", point, *way)?;
+            w.meets_its_point("work", *way).await?;
+            the_api_lives(w).await?;
+            w.befalls("work", *way, async |w| is_sent(w, conversation, reply).await).await?;
+            let next = w.reply(conversation, &format!("after {n}")).await?["id"].as_i64().context("id")?;
+            is_sent(w, conversation, next).await?;
+            w.workers_begin_anew().await?;
+            is_sent(w, conversation, reply).await?;
+            w.inbox_has(ADA, 2 * n + 2).await?;
+            w.holds().await
+        };
+        in_round(round.await, point, *way)?;
+    }
+    Ok(())
 }
 
 /// Waits for it, and lets the waits between two tries pass.
@@ -154,6 +158,22 @@ async fn a_reply_that_was_claimed_is_sent_once_whatever_happens_to_its_worker() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_that_is_about_to_be_sent_is_sent_once_whatever_happens_to_its_worker() -> Result<()> {
     a_reply_leaves("sending", &[Dies, Stalls, IsCut(&[Smtp]), IsCut(&[Database])]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_whose_draft_was_kept_leaves_once_through_graph_whatever_happens_to_its_worker() -> Result<()> {
+    World::run(setup(), async |w| {
+        let by_graph = json!({"email": SUPPORT, "send_transport": "graph"});
+        let inbox = w.connect_as(ADMIN_EMAIL, SUPPORT, &by_graph).await?;
+        w.watched(inbox).await?;
+        w.deliver(SUPPORT, &numbered(0)).await?;
+        let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
+        replies_leave(w, conversation, "draft_kept", &[Dies, Stalls, IsCut(&[Database])]).await?;
+        assert!(w.sandbox.mailbox(SUPPORT).messages("Drafts").is_empty(), "no draft is left behind");
+        assert!(w.sandbox.handed_in_again().is_empty(), "no mail had a second draft that was sent");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -223,3 +223,41 @@ async fn microsoft_finds_whose_domain_this_is_and_whoever_watches_finds_that_the
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_microsoft_has_switched_off_is_one_alarm_and_no_mailboxs_notice() -> Result<()> {
+    World::run(setup(), async |w| {
+        let inboxes = [w.connect_and_watch(SUPPORT).await?, w.connect_and_watch(SALES).await?];
+        let ready = async |w: &World| w.api.with_token(None).get("/health/ready").await;
+        let client_id = w.sandbox.client_id().to_owned();
+        w.sandbox.update_app(&client_id, |app| app.disabled = true);
+        w.sandbox.cut_mail_connections();
+        for inbox in inboxes {
+            w.eventually("the inbox says why it fails", async |w| {
+                Ok(health(w, inbox).await?["fetch"]["failure"]["code"] == json!("app_misconfigured"))
+            })
+            .await?;
+            let fetch = health(w, inbox).await?["fetch"].clone();
+            assert_eq!((&fetch["state"], &fetch["failure"]["who_must_act"]), (&json!("failing"), &json!("operator")));
+        }
+        let alarms = ready(w).await?["alarms"].clone();
+        assert_eq!((alarms.as_array().map(Vec::len), &alarms[0]["code"]), (Some(1), &json!("app_misconfigured")));
+        let worker = w.worker_name();
+        let said = w.said_by(worker)?;
+        assert_eq!(said.matches("this installation's application cannot be used").count(), 1, "{said}");
+        let error = w.postroom(&["doctor"]).err().context("doctor found nothing wrong")?;
+        let found = format!("{error:#}");
+        assert!(found.contains("FAIL  microsoft app") && found.contains("AADSTS7000112"), "{found}");
+        assert!(found.contains("cannot be used at Microsoft since"), "{found}");
+
+        w.sandbox.update_app(&client_id, |app| app.disabled = false);
+        for inbox in inboxes {
+            w.watched(inbox).await?;
+        }
+        w.eventually("the alarm is over", async |w| Ok(ready(w).await? == json!({"status": "ready"}))).await?;
+        let told = w.api.get(&w.path("/health_notices")).await?;
+        assert_eq!(told["payload"], json!([]), "{told}");
+        Ok(())
+    })
+    .await
+}

@@ -3,15 +3,17 @@
 //! The story is told with everything that goes wrong in it too, because it is errors that quote what they were about.
 
 use anyhow::{Context, Result};
-use sandbox::{ImapFault, SmtpFault, TokenFault};
+use sandbox::{AppRegistration, ImapFault, SmtpFault, TestCertificate, TokenFault};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+use testkit::browser::Browser;
 use testkit::builders::Mail;
 use testkit::post::ADA;
 use testkit::world::{ADMIN_EMAIL, ADMIN_PASSWORD, SUPPORT, Setup, World};
 use url::Url;
 
+const OWN_SECRET: &str = "own~secret-that-stands-nowhere-0001";
 const WRONG_PASSWORD: &str = "a wrong password 9";
 /// Words that stand in mails and nowhere else.
 const WORDS: [&str; 4] = ["zanzibar", "quokka", "wombat", "numbat"];
@@ -106,6 +108,35 @@ fn a_mailbox_that_cannot_be_read(w: &World) {
     w.sandbox.expire_access_tokens(SUPPORT);
 }
 
+/// An own app with a secret and one with a certificate, which are tried; a link to connect with, which is opened; a webhook, which is told something.
+/// What the testkit notes of it by itself is here kept by hand as well.
+async fn what_is_given_out_over_the_api(w: &World, secrets: &mut Secrets) -> Result<()> {
+    let registration = AppRegistration::any().secret(OWN_SECRET);
+    let now = i64::try_from(UNIX_EPOCH.elapsed()?.as_secs())?;
+    let made = TestCertificate::make(2048, now, (1, 100));
+    for credential in [
+        json!({"client_secret": OWN_SECRET}),
+        json!({"certificate": made.certificate.clone(), "private_key": made.private_key.clone()}),
+    ] {
+        let body = json!({"name": "Own", "client_id": registration.client_id.clone(), "credential": credential});
+        let own = w.api.post(&w.path("/oauth_apps"), &body).await?["id"].as_i64().context("an id")?;
+        // Nobody knows it yet, so that there is an error to be told of.
+        w.api.post(&w.path(&format!("/oauth_apps/{own}/verify")), &json!({})).await?;
+        w.api.delete(&w.path(&format!("/oauth_apps/{own}"))).await?;
+    }
+    secrets.keep("an own app's secret", OWN_SECRET);
+    for line in made.private_key.lines().filter(|line| !line.starts_with('-') && line.len() >= 24) {
+        secrets.keep("a private key", line);
+    }
+    let (link, _) = w.connect_link(&json!({"email": SUPPORT})).await?;
+    assert_eq!(Browser::new().open(&link).await?.status, 200);
+    secrets.keep("a connect link", Url::parse(&link)?.path_segments().and_then(Iterator::last).context("a path")?);
+    let hook = json!({"url": "https://hook.invalid/told", "subscriptions": ["message_created"]});
+    let webhook = w.api.post(&w.path("/webhooks"), &hook).await?["payload"]["webhook"].clone();
+    secrets.keep("a webhook's secret", webhook["secret"].as_str().context("a secret")?);
+    Ok(())
+}
+
 async fn signs_in(w: &World, password: &str) -> Result<(u16, Vec<String>)> {
     let body: Value = json!({"email": ADMIN_EMAIL, "password": password});
     let answer = w.api.with_token(None).request("POST", "/auth/sign_in").json(&body).send().await?;
@@ -142,6 +173,7 @@ async fn no_secret_of_the_story_stands_in_a_log() -> Result<()> {
         let with_token = w.api.with_token(made["access_token"].as_str());
         assert_eq!(with_token.call("GET", "/api/v1/profile", None).await?.status, 200);
 
+        what_is_given_out_over_the_api(w, &mut secrets).await?;
         a_sign_in_that_fails(w, &mut secrets).await?;
         let conversation = the_main_job(w, &mut secrets).await?;
         replies_that_fail(w, conversation).await?;

@@ -8,11 +8,11 @@ use testkit::world::{SUPPORT, Setup, World};
 
 const ADA: &str = "ada@customer.example";
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,1,1")
 }
 
-fn arrived(w: &World, whom: &str) -> Vec<String> {
+pub(crate) fn arrived(w: &World, whom: &str) -> Vec<String> {
     let mails = w.sandbox.mailbox(whom).messages("INBOX");
     mails.iter().map(|mail| String::from_utf8_lossy(&mail.bytes).into_owned()).collect()
 }
@@ -32,7 +32,7 @@ async fn connect_by_graph(w: &mut World, inbox: Option<i64>) -> Result<i64> {
 }
 
 /// A mailbox that sends through Graph, with a conversation of Ada's.
-async fn answering(w: &mut World) -> Result<i64> {
+pub(crate) async fn answering(w: &mut World) -> Result<i64> {
     w.sandbox.update_user(SUPPORT, |user| user.smtp_auth_enabled = false);
     let inbox = connect_by_graph(w, None).await?;
     w.watched(inbox).await?;
@@ -40,17 +40,17 @@ async fn answering(w: &mut World) -> Result<i64> {
     w.conversations_are(1).await?[0]["id"].as_i64().context("id")
 }
 
-async fn replied(w: &World, conversation: i64, text: &str) -> Result<i64> {
+pub(crate) async fn replied(w: &World, conversation: i64, text: &str) -> Result<i64> {
     w.reply(conversation, text).await?["id"].as_i64().context("id")
 }
 
 /// How often a draft was sent, whatever was answered.
-fn sendings(w: &World) -> usize {
+pub(crate) fn sendings(w: &World) -> usize {
     let sent = |event: &Event| matches!(event, Event::GraphCalled { call, .. } if call.ends_with("/send"));
     w.sandbox.events().iter().filter(|event| sent(event)).count()
 }
 
-fn drafts(w: &World) -> usize {
+pub(crate) fn drafts(w: &World) -> usize {
     w.sandbox.mailbox(SUPPORT).messages("Drafts").len()
 }
 
@@ -241,6 +241,111 @@ async fn a_refusal_that_every_message_would_meet_blocks_sending_and_a_person_tri
         w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
         w.delivery_is(conversation, reply, "sent").await?;
         assert_eq!(arrived(w, ADA).len(), 1);
+        Ok(())
+    })
+    .await
+}
+
+/// Every reply meets this while its draft is made: what an administrator is told, until it is over and the reply leaves.
+async fn sending_says(fault: GraphFault, code: &str, who: &str, words: &str) -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = answering(w).await?;
+        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+        w.sandbox.faults().always(fault.clone());
+        let reply = replied(w, conversation, "hello").await?;
+        let path = w.path(&format!("/inboxes/{inbox}/health"));
+        w.eventually("sending says why it fails", async |w| Ok(w.api.get(&path).await?["send"]["failure"].is_object()))
+            .await?;
+        let health = w.api.get(&path).await?;
+        let failure = &health["send"]["failure"];
+        assert_eq!((&failure["code"], &failure["who_must_act"]), (&json!(code), &json!(who)), "{health}");
+        let said = format!("{} {}", failure["cause"], failure["cure"]);
+        assert!(said.contains(words) && said.contains("Microsoft Graph"), "{said}");
+        assert!(!said.contains("SMTP") && !said.contains("IMAP"), "what it does not use is no cure of it: {said}");
+        assert!(failure["correlation_id"].is_string(), "{health}");
+        assert_eq!(health["fetch"]["state"], json!("connected"));
+        let page = w.api.with_token(None).call("GET", &format!("/help/{code}"), None).await?;
+        assert!(page.status == 200 && page.text.contains("Graph") && page.text.contains(code), "{}", page.text);
+        assert_eq!(w.message(conversation, reply).await?["delivery"]["state"], json!("queued"));
+        w.sandbox.faults().clear();
+        w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_graph_refuses_however_fresh_it_is_is_told_in_graphs_words() -> Result<()> {
+    let refused = GraphFault::invalid_token(GraphPoint::CreateDraft);
+    sending_says(refused, "graph_token_refused", "owner", "Sign in with Microsoft again").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_without_a_licence_is_told_in_graphs_words() -> Result<()> {
+    let missing = GraphFault::mailbox_not_enabled(GraphPoint::CreateDraft);
+    sending_says(missing, "graph_mailbox_missing", "tenant_admin", "licence").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_a_draft_that_has_left_is_believed_by_nobody_even_when_the_draft_cannot_be_looked_at() -> Result<()>
+{
+    World::run(setup(), async |w| {
+        let conversation = answering(w).await?;
+        w.sandbox.faults().once(GraphFault::Repeated(GraphPoint::Send));
+        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
+        let reply = replied(w, conversation, "hello").await?;
+        let sent = w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!(w.sandbox.faults().armed(), [], "both were met");
+        assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
+        assert_eq!(sent["delivery"]["attempts"], json!(1), "it was looked up, and not sent anew: {sent}");
+        assert_eq!(w.sandbox.mailbox(SUPPORT).messages("Sent Items").len(), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_refused_and_whose_draft_cannot_be_looked_at_has_not_failed_and_leaves_once() -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = answering(w).await?;
+        w.sandbox.faults().once(GraphFault::invalid_recipients());
+        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
+        let reply = replied(w, conversation, "hello").await?;
+        let sent = w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!((w.sandbox.faults().armed(), &sent["delivery"]["attempts"]), (Vec::new(), &json!(2)), "{sent}");
+        assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
+        assert!(w.sandbox.handed_in_again().is_empty(), "it was the same draft");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_draft_that_cannot_be_looked_at_is_neither_given_up_nor_sent_twice() -> Result<()> {
+    World::run(setup(), async |w| {
+        let conversation = answering(w).await?;
+        // Refused for good, once; and nobody can say then what became of it.
+        w.sandbox.faults().once(GraphFault::send_as_denied());
+        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
+        let reply = replied(w, conversation, "hello").await?;
+        w.eventually("both were met", async |w| Ok(w.sandbox.faults().armed().is_empty())).await?;
+        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+        let path = w.path(&format!("/inboxes/{inbox}/health"));
+        w.eventually("the mailbox's refusal is told", async |w| {
+            Ok(w.api.get(&path).await?["send"]["failure"]["code"] == json!("sender_not_allowed"))
+        })
+        .await?;
+        w.eventually("it is known that it did not leave", async |w| {
+            Ok(w.message(conversation, reply).await?["delivery"]["state"] == json!("queued"))
+        })
+        .await?;
+        assert_eq!(arrived(w, ADA).len(), 0);
+        w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
+        assert!(w.sandbox.handed_in_again().is_empty(), "no second draft of it was sent");
         Ok(())
     })
     .await

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use testkit::builders::numbered;
 use testkit::post::ADA;
 use testkit::receiver::Receiver;
-use testkit::world::{SUPPORT, Setup, World};
+use testkit::world::{ADMIN_EMAIL, ADMIN_PASSWORD, SUPPORT, Setup, World};
 
 fn setup() -> Setup {
     Setup::default().with("SAFE_FETCH_ALLOW_PRIVATE_NETWORK", "true")
@@ -96,6 +96,116 @@ async fn what_happened_while_no_worker_ran_is_told_when_one_runs_again_each_thin
         ids.sort_by_key(Value::as_i64);
         ids.dedup();
         assert_eq!((ids.len(), all), (3, 3));
+        Ok(())
+    })
+    .await
+}
+
+/// The mailbox has been as it is for days.
+async fn days_pass(w: &World) -> Result<()> {
+    let now = std::time::UNIX_EPOCH.elapsed()?.as_micros().to_string();
+    let (now, days_ago) = (&now[..4], (now[..4].parse::<u32>()? - 1).to_string());
+    let older = |health: &str| {
+        format!("UPDATE email_channels SET {health} = REPLACE({health}, '\"since\":{now}', '\"since\":{days_ago}')")
+    };
+    let (fetch, send) = (older("fetch_health"), older("send_health"));
+    testkit::check::run_where_free(w.database_url(), &[&fetch, &send]).await
+}
+
+/// The names in it, sorted.
+fn names(object: &Value) -> Vec<&str> {
+    object.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_is_told_once_who_must_act_for_a_mailbox_and_once_that_it_works_again() -> Result<()> {
+    World::run(setup(), async |w| {
+        let receiver = Receiver::start().await?;
+        let body = json!({"webhook": {"url": receiver.url(), "subscriptions": ["inbox_health_notice"]}});
+        let webhook = w.api.post(&w.path("/webhooks"), &body).await?["payload"]["webhook"].clone();
+        let secret = domain::Secret::new(webhook["secret"].as_str().context("a secret, this once")?.to_owned());
+        let inbox = w.connect_and_watch(SUPPORT).await?;
+        w.sandbox.revoke_refresh_tokens(SUPPORT);
+        w.sandbox.expire_access_tokens(SUPPORT);
+        w.sandbox.cut_mail_connections();
+        let health = w.path(&format!("/inboxes/{inbox}/health"));
+        w.eventually("somebody must sign in again", async |w| {
+            Ok(w.api.get(&health).await?["fetch"]["state"] == json!("needs_reauth"))
+        })
+        .await?;
+        let since = w.api.get(&health).await?["fetch"]["since"].as_i64().context("since")?;
+        assert!(receiver.told().is_empty(), "what has lasted for a moment is told to nobody");
+        days_pass(w).await?;
+        let began = told(w, &receiver, "inbox_health_notice", |_| true).await?;
+
+        // As docs/API.md has it, and nothing else.
+        let fields = [
+            "account",
+            "account_id",
+            "channel_id",
+            "event",
+            "failure",
+            "help_url",
+            "inbox_id",
+            "notice_id",
+            "parts",
+            "seq",
+            "since",
+            "status",
+        ];
+        assert_eq!(names(&began), fields, "{began}");
+        assert_eq!((&began["status"], &began["inbox_id"]), (&json!("open"), &json!(inbox)), "{began}");
+        assert_eq!(names(&began["account"]), ["id", "name"], "{began}");
+        assert_eq!((&began["account"]["id"], &began["account_id"]), (&json!(w.account_id), &json!(w.account_id)));
+        // The same permission is behind both halves.
+        assert_eq!(began["parts"], json!(["fetch", "send"]), "{began}");
+        assert!(began["since"].as_i64().is_some_and(|told| told < since && told > since - 30 * 86_400), "{began}");
+        let failure = &began["failure"];
+        let document = w.api.with_token(None).get("/openapi.json").await?;
+        let documented = &document["components"]["schemas"]["Failure"]["properties"];
+        assert_eq!(names(failure), names(documented), "a failure is the same everywhere");
+        assert_eq!((&failure["code"], &failure["who_must_act"]), (&json!("grant_revoked"), &json!("owner")), "{began}");
+        let listed = w.api.get(&w.path("/health_notices")).await?["payload"].clone();
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+        for name in ["code", "cause", "who_must_act", "cure", "correlation_id"] {
+            assert!(failure[name].is_string(), "{name}: {began}");
+            assert_eq!(failure[name], listed[0]["failure"][name], "{name}");
+        }
+        assert_eq!((&began["notice_id"], &began["help_url"]), (&listed[0]["id"], &listed[0]["help_url"]));
+        let help = began["help_url"].as_str().context("a page")?;
+        let page = w.api.with_token(None).call("GET", help, None).await?;
+        assert!(page.status == 200 && page.text.contains("grant_revoked"), "{help}: {}", page.status);
+        // An event goes to whoever is behind the address: the server's own words stay here.
+        assert_eq!((&failure["server_said"], &failure["detail"]), (&Value::Null, &Value::Null), "{began}");
+
+        let again = w.connect_as(ADMIN_EMAIL, SUPPORT, &json!({"email": SUPPORT, "inbox_id": inbox})).await?;
+        assert_eq!(again, inbox);
+        w.watched(inbox).await?;
+        days_pass(w).await?;
+        let ended = told(w, &receiver, "inbox_health_notice", |body| body["status"] == "ended").await?;
+        assert_eq!(names(&ended), fields, "{ended}");
+        assert_eq!(
+            (&ended["notice_id"], &ended["failure"]["code"]),
+            (&began["notice_id"], &failure["code"]),
+            "{ended}"
+        );
+        assert!(ended["since"].as_i64() >= Some(since) && ended["seq"].as_i64() > began["seq"].as_i64(), "{ended}");
+        all_are_delivered(w).await?;
+        assert_eq!(receiver.told().len(), 2, "each once");
+
+        let mut secrets = w.sandbox.issued_secrets();
+        secrets.extend([secret.expose().to_owned(), w.sandbox.client_secret().to_owned(), ADMIN_PASSWORD.to_owned()]);
+        for told in receiver.told() {
+            let at = told.header("x-chatwoot-timestamp").parse()?;
+            let signature = app::webhooks::signature::sign(&secret, domain::Timestamp::from_seconds(at), &told.body);
+            assert_eq!(told.header("x-chatwoot-signature"), format!("sha256={signature}"));
+            assert!(told.header("x-postroom-signature").contains(&format!("t={at},v1={signature}")));
+            assert!(!told.header("x-chatwoot-delivery").is_empty());
+            assert!(told.header("content-type").starts_with("application/json"), "{:?}", told.headers);
+            let all = format!("{:?} {}", told.headers, String::from_utf8_lossy(&told.body));
+            assert!(secrets.iter().all(|secret| !all.contains(secret.as_str())), "a secret is told: {all}");
+            assert!(!all.contains(SUPPORT), "whose mailbox it is, the receiver knows by the inbox: {all}");
+        }
         Ok(())
     })
     .await

@@ -115,6 +115,8 @@ failure_classes! {
     SendingRefused = "sending_refused", TenantAdmin, FreshToken, "The mail server refused the sign-in for sending.", "Check that authenticated SMTP is switched on for the mailbox and that the person who signed in may send from it, then press Try again.";
     GraphConsentMissing = "graph_consent_missing", Owner, Never, "Nobody has consented yet that this application may send through Microsoft Graph.", "Sign in with Microsoft again with send_transport set to graph, and accept; if Microsoft asks for an administrator, send them the consent link.";
     GraphAccessDenied = "graph_access_denied", TenantAdmin, Never, "Microsoft Graph does not let this sign-in send from the mailbox.", "A Microsoft 365 administrator checks that the person who signed in has full access to the mailbox, and that no policy keeps this application from Microsoft Graph, then press Try again.";
+    GraphTokenRefused = "graph_token_refused", Owner, FreshToken, "Microsoft Graph refused the sign-in although its token is fresh.", "Sign in with Microsoft again with send_transport set to graph. If it is refused again, a Microsoft 365 administrator looks in the sign-in logs whether a rule of the organisation keeps this application from Microsoft Graph.";
+    GraphMailboxMissing = "graph_mailbox_missing", TenantAdmin, FreshToken, "Microsoft Graph finds no mailbox at Exchange Online: it has no licence, was deleted, or is kept on the organisation's own servers.", "A Microsoft 365 administrator gives the mailbox a licence with Exchange Online, or corrects its address, and then you press Try again. A mailbox on the organisation's own servers cannot send through Microsoft Graph: set the inbox's send_transport to smtp.";
     // The sign-in at Microsoft.
     SignInUnavailable = "sign_in_unavailable", Nobody, Later, "Microsoft's sign-in service is not answering properly at the moment.", "Nothing to do: we keep trying. While connecting, start again in a minute.";
     RefusalUnknown = "refusal_unknown", Nobody, Later, "Microsoft refuses to renew the permission to use the mailbox, for a reason that is not known here.", "Nothing to do: we keep trying for a day. If it stays, signing in again may help; give the correlation id below to Microsoft's support.";
@@ -134,6 +136,7 @@ failure_classes! {
     OwnAppCredentialRefused = "own_app_credential_refused", TenantAdmin, Later, "Microsoft refuses the secret or certificate of your account's own OAuth app.", "Give the OAuth app a credential that works: a client secret's value (not its id) or a certificate that stands in the app registration. Then verify the app; nobody needs to sign in again.";
     OwnAppCredentialExpired = "own_app_credential_expired", TenantAdmin, Later, "The secret or certificate of your account's own OAuth app has expired.", "Make a new client secret or certificate in the app registration and add it to the OAuth app; nobody needs to sign in again.";
     OwnAppMisconfigured = "own_app_misconfigured", TenantAdmin, Later, "The registration of your account's own OAuth app does not fit this request.", "Check the OAuth app's client id and authority, and redirect URI, account types and permissions of its registration at Microsoft.";
+    AppBlockedByTenant = "app_blocked_by_tenant", TenantAdmin, Later, "The mailbox's organisation does not let this application in any more: it was switched off or removed there.", "A Microsoft 365 administrator of the organisation looks for the application under Enterprise applications in the Microsoft Entra admin centre, and lets users sign in to it again; if it is not there, they approve it anew with the consent link. Nobody else needs to do anything.";
     AppMisconfigured = "app_misconfigured", Operator, Later, "The application's registration at Microsoft does not fit this request.", "Check client id, redirect URI, account types and permissions of the app registration.";
     RequestMalformed = "request_malformed", Operator, Never, "Microsoft says that our request was malformed.", "Please report this with the correlation id below.";
     ClientLoop = "client_loop", Nobody, Later, "Microsoft says that we asked too often.", "Nothing to do: we pause for five minutes.";
@@ -200,6 +203,11 @@ impl FailureClass {
                 | Self::OwnAppCredentialRefused
                 | Self::OwnAppCredentialExpired
         )
+    }
+
+    /// The application's trouble and no mailbox's: what it proves itself with, or how it is registered. Told once, as its alarm.
+    pub const fn is_of_the_app(self) -> bool {
+        self.is_app_credential() || matches!(self, Self::AppMisconfigured | Self::OwnAppMisconfigured)
     }
 
     /// The same of an app that an account has registered for itself: another person must act.

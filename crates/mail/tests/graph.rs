@@ -238,9 +238,9 @@ async fn refusals_on_the_way_to_a_draft_are_understood_and_repeat_no_token() {
     let token = sandbox.mint_token_for(SUPPORT, &SCOPES).unwrap();
     let client = client(&sandbox);
     for (fault, class) in [
-        (GraphFault::invalid_token(GraphPoint::CreateDraft), FailureClass::SendingRefused),
+        (GraphFault::invalid_token(GraphPoint::CreateDraft), FailureClass::GraphTokenRefused),
         (GraphFault::access_denied(GraphPoint::CreateDraft), FailureClass::GraphAccessDenied),
-        (GraphFault::mailbox_not_enabled(GraphPoint::CreateDraft), FailureClass::MailboxNotConnected),
+        (GraphFault::mailbox_not_enabled(GraphPoint::CreateDraft), FailureClass::GraphMailboxMissing),
         (GraphFault::quota_exceeded(GraphPoint::CreateDraft), FailureClass::MailboxFull),
         (GraphFault::message_size_exceeded(GraphPoint::CreateDraft), FailureClass::MessageTooLarge),
         (GraphFault::EmptyOk(GraphPoint::CreateDraft), FailureClass::ProtocolError),
@@ -254,5 +254,5 @@ async fn refusals_on_the_way_to_a_draft_are_understood_and_repeat_no_token() {
         assert!(!format!("{refused:?} {client:?}").contains(&token));
     }
     sandbox.expire_access_tokens(SUPPORT);
-    assert_eq!(client.probe().await.unwrap_err().class, FailureClass::SendingRefused);
+    assert_eq!(client.probe().await.unwrap_err().class, FailureClass::GraphTokenRefused);
 }

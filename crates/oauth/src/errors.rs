@@ -60,6 +60,16 @@ pub(crate) fn is_about_the_grant(failure: &Failure) -> bool {
     failure.detail.as_deref().is_some_and(|detail| detail.split(' ').next() == Some("invalid_grant"))
 }
 
+/// Numbers that are as often about one organisation as about the application: it is not known there, is switched off there, or what it asks for
+/// is not to be had there.
+const OF_A_TENANT: &[&str] = &["AADSTS700016", "AADSTS7000112", "AADSTS500011", "AADSTS500208"];
+
+/// Microsoft refused the application, and says no more than that it did so here.
+pub fn may_be_of_a_tenant(failure: &Failure) -> bool {
+    let said = failure.detail.as_deref().unwrap_or_default();
+    failure.class == Class::AppMisconfigured && said.split(' ').any(|word| OF_A_TENANT.contains(&word))
+}
+
 /// Microsoft's JSON, or the query of its redirect, reduced to what decides.
 struct ProviderError {
     error: String,

@@ -36,4 +36,19 @@ impl Microsoft {
         }
         Ok(said)
     }
+
+    /// Whether Microsoft knows the application where it is registered, whatever it thinks of its credentials. `Err`: it could not be found out.
+    ///
+    /// An organisation that has switched the application off is told apart from a Microsoft that has: only the second refuses it here as well.
+    pub async fn probe_application(&self, entropy: &dyn Entropy) -> Result<bool, Failure> {
+        let said = self.probe_credentials(entropy).await?;
+        let knows = |said: &Result<(), Failure>| said.as_ref().err().is_none_or(|it| it.class.is_app_credential());
+        if said.iter().any(knows) {
+            return Ok(true);
+        }
+        match said.into_iter().find_map(Result::err) {
+            Some(failure) if failure.class != FailureClass::AppMisconfigured => Err(failure),
+            Some(_) | None => Ok(false),
+        }
+    }
 }

@@ -17,6 +17,10 @@ pub struct AppRegistration {
     pub certificates: Vec<String>,
     /// The one tenant whose accounts may sign in; `None`: those of any organisation, and personal ones.
     pub single_tenant: Option<String>,
+    /// Microsoft or its owner has switched it off for everybody.
+    pub disabled: bool,
+    /// Tenants in which "Enabled for users to sign in?" is No.
+    pub disabled_in: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +32,14 @@ pub struct AppSecret {
 
 impl AppRegistration {
     pub fn new(client_id: &str) -> Self {
-        Self { client_id: client_id.into(), secrets: Vec::new(), certificates: Vec::new(), single_tenant: None }
+        Self {
+            client_id: client_id.into(),
+            secrets: Vec::new(),
+            certificates: Vec::new(),
+            single_tenant: None,
+            disabled: false,
+            disabled_in: Vec::new(),
+        }
     }
 
     /// With a client id that nobody else has.
@@ -57,6 +68,9 @@ impl AppRegistration {
 
     /// A single-tenant app is known in its own tenant only, and nowhere at the shared addresses.
     pub(crate) fn admits(&self, audience: &Audience, segment: &str) -> Result<(), EntraError> {
+        if self.disabled {
+            return Err(EntraError::application_disabled(&self.client_id));
+        }
         let Some(own) = &self.single_tenant else { return Ok(()) };
         match audience {
             Audience::One(tid) if tid == own => Ok(()),

@@ -167,6 +167,11 @@ impl Sandbox {
         self.state.apps().iter_mut().find(|app| app.client_id == client_id).map(change).is_some()
     }
 
+    /// What the apps prove themselves with, which nobody but they may know.
+    pub fn app_secrets(&self) -> Vec<String> {
+        self.state.apps().iter().flat_map(|app| app.secrets.iter().map(|secret| secret.value.clone())).collect()
+    }
+
     pub fn add_tenant(&self, tenant: Tenant) {
         self.state.directory().tenants.push(tenant);
     }

@@ -2,6 +2,7 @@
 //!
 //! Never runs a script; what works here works without one.
 
+use crate::given_out;
 use anyhow::{Context, Result, bail};
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use std::collections::BTreeMap;
@@ -47,6 +48,10 @@ impl Browser {
 
     /// One request, no redirect followed.
     pub async fn request(&mut self, method: &str, url: &Url, form: Option<&[(String, String)]>) -> Result<Page> {
+        given_out::note_address(url.as_str(), url.as_str());
+        for (name, value) in form.into_iter().flatten() {
+            given_out::note_field(url.as_str(), name, value);
+        }
         let host = url.host_str().unwrap_or_default().to_owned();
         let cookies: Vec<String> = self
             .cookies
@@ -62,6 +67,7 @@ impl Browser {
             request = request.header("origin", url.origin().ascii_serialization()).form(form);
         }
         let answer = request.send().await.with_context(|| format!("{method} {}", url.path()))?;
+        given_out::note_headers(url.as_str(), answer.headers());
         for cookie in answer.headers().get_all(SET_COOKIE) {
             let text = cookie.to_str()?;
             let (name, value) = text.split(';').next().and_then(|pair| pair.split_once('=')).context("a cookie")?;

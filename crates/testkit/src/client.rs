@@ -1,5 +1,6 @@
 //! A client of the public API, as anybody outside would write one.
 
+use crate::given_out;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
@@ -42,6 +43,7 @@ impl ApiClient {
 
     #[must_use]
     pub fn with_token(&self, token: Option<&str>) -> Self {
+        given_out::note(&self.base, token.unwrap_or_default());
         Self { token: token.map(str::to_owned), ..self.clone() }
     }
 
@@ -64,11 +66,18 @@ impl ApiClient {
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer> {
-        let answer = request.send().await?;
+        let (client, request) = request.build_split();
+        let request = request?;
+        let body = request.body().and_then(reqwest::Body::as_bytes).and_then(|body| serde_json::from_slice(body).ok());
+        given_out::note_json(&self.base, &body.unwrap_or(Value::Null));
+        let answer = client.execute(request).await?;
+        given_out::note_headers(&self.base, answer.headers());
         let status = answer.status().as_u16();
         let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let text = answer.text().await?;
-        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null), text, retry_after })
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        given_out::note_json(&self.base, &body);
+        Ok(Answer { status, body, text, retry_after })
     }
 
     pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer> {

@@ -3,6 +3,7 @@
 //! In a browser and over the API, as anybody outside would; nothing is put into the database.
 
 use crate::browser::{Browser, Page};
+use crate::given_out;
 use crate::world::{ADMIN_EMAIL, ADMIN_PASSWORD, World};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -25,6 +26,7 @@ impl World {
             .send()
             .await?;
         anyhow::ensure!(answer.status().is_success(), "sign-in: {}", answer.status());
+        given_out::note_headers(&self.base, answer.headers());
         for cookie in answer.headers().get_all("set-cookie") {
             let pair = cookie.to_str()?.split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').context("a cookie")?;

@@ -130,6 +130,15 @@ service anvil {{
         Ok(())
     }
 
+    /// It cannot verify a token any more, for its own IMAP and for Postfix; or it can again.
+    pub fn lose_keys(&mut self, lost: bool) -> Result<()> {
+        self.stop();
+        let (here, away) = (self.dir.join("keys/default"), self.dir.join("keys-away"));
+        let (from, to) = if lost { (&here, &away) } else { (&away, &here) };
+        fs::rename(from, to).with_context(|| format!("{} to {}", from.display(), to.display()))?;
+        self.start_again()
+    }
+
     /// A user's INBOX gets another UIDVALIDITY and its mails other UIDs, as after a restore: Dovecot makes its list and indexes anew.
     pub fn renumber(&mut self, user: &str) -> Result<()> {
         self.stop();

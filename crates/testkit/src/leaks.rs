@@ -1,15 +1,18 @@
 //! After every story: no secret that was used in it stands in a log of ours (S2).
 //!
-//! Searched for are all codes and tokens that the sandbox gave out, the application's secret, the sealing key, and the administrator's
-//! password and token.
+//! Searched for are all codes and tokens that the sandbox gave out, the secrets of every app that is registered there, the sealing key, and
+//! whatever passed between the world and those who told the story ([`crate::given_out`]): passwords, tokens, links, secrets of own apps and of
+//! webhooks, private keys.
 
 use anyhow::{Result, bail};
 use std::path::Path;
 
 /// A piece of text that could be a code or a token: nothing shorter is worth the search.
 const SHORTEST: usize = 24;
+/// A phrase, or a short secret.
+const SHORTEST_SPOKEN: usize = 12;
 
-/// `issued`: what consists of letters, digits and `._-~+/=`; `words`: whatever else must not be found.
+/// `issued`: in one piece of letters, digits and `._-~+/=` where it is long, else wherever it stands; `words`: what must not be found, by name.
 pub(crate) fn check(dir: &Path, issued: &[String], words: &[(&str, &str)]) -> Result<()> {
     for entry in std::fs::read_dir(dir)?.flatten() {
         let path = entry.path();
@@ -22,16 +25,21 @@ pub(crate) fn check(dir: &Path, issued: &[String], words: &[(&str, &str)]) -> Re
                 bail!("{what} stands in {}: {}", path.display(), line_at(&text, at));
             }
         }
-        if let Some((secret, at)) = issued_in(&text, issued) {
-            bail!("a code or token ({}…) stands in {}: {}", &secret[..8], path.display(), line_at(&text, at));
+        let found = issued_in(&text, issued).or_else(|| spoken_in(&text, issued));
+        if let Some((secret, at)) = found {
+            let begin: String = secret.chars().take(8).collect();
+            bail!("a secret that was given out ({begin}…) stands in {}: {}", path.display(), line_at(&text, at));
         }
     }
     Ok(())
 }
 
+fn is_part(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"._-~+/=".contains(&b)
+}
+
 /// A secret is one unbroken piece, so only pieces that are as long can hold one.
 fn issued_in<'a>(text: &str, issued: &'a [String]) -> Option<(&'a str, usize)> {
-    let is_part = |b: u8| b.is_ascii_alphanumeric() || b"._-~+/=".contains(&b);
     let bytes = text.as_bytes();
     let mut begin = 0;
     while begin < bytes.len() {
@@ -46,6 +54,13 @@ fn issued_in<'a>(text: &str, issued: &'a [String]) -> Option<(&'a str, usize)> {
         begin += length + 1;
     }
     None
+}
+
+/// Phrases, and what is too short to be one of the others.
+fn spoken_in<'a>(text: &str, issued: &'a [String]) -> Option<(&'a str, usize)> {
+    let spoken = issued.iter().filter(|secret| secret.len() >= SHORTEST_SPOKEN);
+    let spoken = spoken.filter(|secret| secret.len() < SHORTEST || !secret.bytes().all(is_part));
+    spoken.filter_map(|secret| text.find(secret.as_str()).map(|at| (secret.as_str(), at))).next()
 }
 
 fn line_at(text: &str, at: usize) -> &str {
@@ -69,5 +84,9 @@ mod tests {
         std::fs::write(&log, "a short word, and ümläuts\n").expect("written");
         check(dir.path(), &issued, &[("the password", "")]).expect("nothing is there");
         assert!(check(dir.path(), &issued, &[("the password", "short word")]).is_err());
+        std::fs::write(&log, "tried: another long phrase 2, and a-secret-of-20-bytes\n").expect("written");
+        for secret in ["another long phrase 2", "a-secret-of-20-bytes"] {
+            assert!(check(dir.path(), &[secret.to_owned()], &[]).is_err(), "{secret}");
+        }
     }
 }

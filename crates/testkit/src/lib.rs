@@ -11,6 +11,7 @@ pub mod client;
 pub mod connecting;
 pub mod dovecot;
 pub mod follower;
+mod given_out;
 pub mod installation;
 mod leaks;
 pub mod load;

@@ -6,6 +6,7 @@
 use crate::chaos::Proxies;
 use crate::check;
 use crate::client::ApiClient;
+use crate::given_out;
 use crate::leaks;
 use crate::postgres::PostgresDatabase;
 use crate::postgres_server::PostgresServer;
@@ -89,6 +90,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix("postroom-world").tempdir()?;
         let port = free_port()?;
         let base = format!("http://127.0.0.1:{port}");
+        given_out::watch(&base);
         let mut config = setup.sandbox.clone();
         if setup.real_mail {
             config.jwt_access_tokens = Some(TOKEN_ISSUER.to_owned());
@@ -195,7 +197,10 @@ impl World {
         let arguments =
             ["account", "create", "--name", name, "--admin-email", email, "--admin-password", ADMIN_PASSWORD, "--json"];
         let printed = self.postroom(&arguments)?;
-        serde_json::from_str(printed.trim()).with_context(|| format!("account create printed: {printed}"))
+        let made =
+            serde_json::from_str(printed.trim()).with_context(|| format!("account create printed: {printed}"))?;
+        given_out::note_json(&self.base, &made);
+        Ok(made)
     }
 
     /// Starts what is not running and waits until the API is ready.
@@ -358,7 +363,10 @@ impl World {
             ("the administrator's password", ADMIN_PASSWORD),
             ("the administrator's token", self.api.token().unwrap_or_default()),
         ];
-        leaks::check(self.dir.path(), &self.sandbox.issued_secrets(), &words)
+        let mut issued = self.sandbox.issued_secrets();
+        issued.extend(self.sandbox.app_secrets());
+        issued.extend(given_out::taken(&self.base));
+        leaks::check(self.dir.path(), &issued, &words)
     }
 }
 

@@ -86,7 +86,11 @@ pub async fn diagnose(app: &App, member: &Member, inbox: InboxId) -> Result<Diag
         (false, true) => return Err(DiagnoseError::Forbidden),
         (false, false) => return Err(DiagnoseError::NotFound),
     }
-    let scope = &member.scope;
+    look_at(app, &member.scope, inbox).await
+}
+
+/// For whoever runs the installation.
+pub async fn look_at(app: &App, scope: &AccountScope, inbox: InboxId) -> Result<Diagnosis, DiagnoseError> {
     let channel = scope.inbox(inbox).await?.ok_or(DiagnoseError::NotFound)?.channel;
     let Some(place) = scope.begin_diagnosis(channel.id, LEASE).await? else { return Err(DiagnoseError::UnderWay) };
     let diagnosis = Box::pin(look(app, scope, &channel)).await;

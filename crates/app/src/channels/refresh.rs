@@ -124,6 +124,7 @@ async fn refresh(
     let registered = match app.microsoft_of(scope, claim.oauth_app_id).await {
         Ok(Ok(registered)) => registered,
         Ok(Err(failure)) => {
+            crate::oauth_apps::unusable(app, scope, claim.oauth_app_id, &failure).await;
             give_back(scope, claim).await;
             return Err(failure);
         }

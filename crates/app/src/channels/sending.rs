@@ -90,12 +90,16 @@ pub(super) async fn probe(
     tokio::time::timeout(limit, probing).await.unwrap_or_else(|_| Err(FailureClass::TimedOut.into()))
 }
 
+/// Whether a token that is newer may change the answer, or say why it is so. In the words in which Graph closes a mailbox it also refuses a
+/// token that was bought before somebody permitted what it is for; and one that nobody permitted is told apart when another is bought.
+pub(crate) fn asks_for_a_newer_token(failure: &Failure) -> bool {
+    failure.class.retry() == Retry::FreshToken || failure.class == FailureClass::GraphAccessDenied
+}
+
 /// A token that is refused is replaced once.
 pub(super) async fn probe_graph(app: &App, scope: &AccountScope, sender: &Sender<'_>) -> Result<(), Failure> {
     match sender.graph_client(app, scope).await?.probe().await {
-        Err(failure) if failure.class.retry() == Retry::FreshToken => {
-            sender.fresh_graph_client(app, scope).await?.probe().await
-        }
+        Err(failure) if asks_for_a_newer_token(&failure) => sender.fresh_graph_client(app, scope).await?.probe().await,
         ended => ended,
     }
 }

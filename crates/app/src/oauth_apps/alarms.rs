@@ -1,4 +1,4 @@
-//! One alarm of an app whose credentials are refused, until it works again.
+//! One alarm of an app that Microsoft refuses, or whose credentials it does, until it works again.
 //!
 //! Hundreds of mailboxes find it out within minutes, in several processes; whoever changes the app's row first says so, to the account's
 //! administrators or, of the installation's app, to the operator's log. The mailboxes themselves stay as they are, and go on trying.
@@ -14,10 +14,21 @@ impl RegisteredApp {
     /// What Microsoft answered to a call of this app: remembered where it says something of the app, and of the account's own app said in
     /// words for those who can mend it.
     pub async fn heard<T>(&self, app: &App, scope: &AccountScope, answer: Result<T, Failure>) -> Result<T, Failure> {
-        let answer = answer.map_err(|failure| self.in_words(failure));
-        let noted = match (&self.own, &answer) {
-            (Some(own), answer) => own_app(app, scope, own, answer.as_ref().err()).await,
-            (None, answer) => installations(app, self.microsoft.client_id(), answer.as_ref().err()).await,
+        let (answer, is_alarm) = match answer {
+            Ok(answer) => (Ok(answer), false),
+            Err(failure) => {
+                let (failure, is_alarm) = self.blamed(app, failure).await;
+                (Err(self.in_words(failure)), is_alarm)
+            }
+        };
+        let found = match &answer {
+            Ok(_) => Found::Works,
+            Err(failure) if is_alarm => Found::Refused(failure),
+            Err(_) => Found::Nothing,
+        };
+        let noted = match &self.own {
+            Some(own) => own_app(app, scope, own, found).await,
+            None => installations(app, self.microsoft.client_id(), found).await,
         };
         if let Err(error) = noted {
             // The answer is what counts; the next one is noted.
@@ -40,18 +51,37 @@ impl RegisteredApp {
     }
 }
 
-async fn own_app(app: &App, scope: &AccountScope, own: &OwnApp, failure: Option<&Failure>) -> Result<(), StoreError> {
-    let refused = failure.filter(|failure| failure.class.is_app_credential());
+/// What an answer says of the app.
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    Works,
+    Refused(&'a Failure),
+    Nothing,
+}
+
+/// An app cannot even be asked with: nothing is configured, or what is stored of it cannot be used.
+pub(crate) async fn unusable(app: &App, scope: &AccountScope, id: Option<OauthAppId>, failure: &Failure) {
+    let noted = match id {
+        _ if !failure.class.is_of_the_app() => return,
+        Some(id) => raise(app, scope, id, failure).await,
+        None => installations(app, super::NOT_CONFIGURED, Found::Refused(failure)).await,
+    };
+    if let Err(error) = noted {
+        tracing::error!(%error, "could not note that an application cannot be used");
+    }
+}
+
+async fn own_app(app: &App, scope: &AccountScope, own: &OwnApp, found: Found<'_>) -> Result<(), StoreError> {
     for (credential, refusal) in own.news() {
         let refusal = refusal.as_ref().map(|refusal| (refusal.at, &refusal.failure));
         scope.note_credential_refusal(credential, refusal).await?;
     }
-    match refused {
-        Some(failure) if own.failing_class.as_deref() != Some(failure.class.code()) => {
+    match found {
+        Found::Refused(failure) if own.failing_class.as_deref() != Some(failure.class.code()) => {
             raise(app, scope, own.id, failure).await
         }
-        None if failure.is_none() && own.failing_class.is_some() => clear(app, scope, own.id).await,
-        Some(_) | None => Ok(()),
+        Found::Works if own.failing_class.is_some() => clear(app, scope, own.id).await,
+        Found::Refused(_) | Found::Works | Found::Nothing => Ok(()),
     }
 }
 
@@ -75,7 +105,7 @@ async fn raise(app: &App, scope: &AccountScope, id: OauthAppId, failure: &Failur
     tx.commit().await?;
     tracing::warn!(
         account.id = %scope.account_id(), oauth_app.id = %id, %failure, correlation.id = failure.correlation_id.as_deref(),
-        "the credentials of an account's OAuth app are refused"
+        "an account's OAuth app, or its credentials, are refused"
     );
     app.wake(Hint::Owed);
     app.wake(Hint::Account(scope.account_id()));
@@ -95,19 +125,19 @@ async fn clear(app: &App, scope: &AccountScope, id: OauthAppId) -> Result<(), St
     Ok(())
 }
 
-async fn installations(app: &App, client_id: &str, failure: Option<&Failure>) -> Result<(), StoreError> {
+async fn installations(app: &App, client_id: &str, found: Found<'_>) -> Result<(), StoreError> {
     let alarms = app.store().app_alarms();
-    match failure {
-        Some(failure) if failure.class.is_app_credential() => {
+    match found {
+        Found::Refused(failure) => {
             if alarms.raise(client_id, failure).await? {
                 tracing::error!(
                     %failure, correlation.id = failure.correlation_id.as_deref(), text = failure.class.text(),
-                    cure = failure.class.cure(), "Microsoft refuses this installation's application: no mailbox can be signed in to"
+                    cure = failure.class.cure(), "this installation's application cannot be used at Microsoft: no mailbox can be signed in to"
                 );
             }
         }
-        Some(_) => {}
-        None => {
+        Found::Nothing => {}
+        Found::Works => {
             // Looked at first: that it works is the rule, and nothing is written for it.
             if alarms.of(client_id).await?.is_some() && alarms.clear(client_id).await? {
                 tracing::info!("Microsoft takes this installation's application again");

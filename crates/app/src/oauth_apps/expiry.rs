@@ -52,6 +52,8 @@ async fn warn(app: &App, ending: &EndingCredential, days: i64) -> Result<bool, S
 
 async fn of_installation(app: &App, now: Timestamp) -> Result<u32, StoreError> {
     let Some(microsoft) = app.microsoft() else { return Ok(0) };
+    // There is one again.
+    app.store().app_alarms().clear(super::NOT_CONFIGURED).await?;
     let mut count = 0;
     for (name, ends_at) in ending_of_installation(app) {
         let Some(days) = warning_due(ends_at, None, now) else { continue };

@@ -22,6 +22,7 @@ const MOST_KEPT: usize = 1000;
 pub(crate) struct Registry {
     apps: Mutex<HashMap<(AccountId, OauthAppId), Arc<Kept>>>,
     authorities: Authorities,
+    pub(super) known: super::blame::Known,
 }
 
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::handing::{Handed, hand_over};
 use super::patience::{is_too_old, wait_after};
 use super::sessions::{self, SignedIn};
 use super::settle::{self, Settled};
-use super::{by_graph, ids, line, reconcile};
+use super::{by_graph, ids, left_draft, line, reconcile};
 use crate::stopwatch::Stopwatch;
 use crate::{App, channels, jobs};
 use domain::channel::{EmailChannel, SendTransport};
@@ -46,6 +46,13 @@ pub(super) async fn attempt(
 ) -> Result<Attempted, StoreError> {
     let (id, channel) = (record.delivery.id, &inbox.channel);
     let record = ids::unused(app, work, channel, record).await?;
+    let record = match channel.send_transport {
+        SendTransport::Smtp => match left_draft::taken_back(app, work, channel, record).await? {
+            Some(record) => record,
+            None => return Ok(Attempted::OVER),
+        },
+        SendTransport::Graph => record,
+    };
     let mail = match composed(&work.scope, inbox, message, &record).await {
         Ok(built) => built,
         Err(Unbuildable::Store(error)) => return Err(error),
@@ -332,13 +339,14 @@ async fn record_health(
 /// Refusals of a message that meet every other message of the mailbox too, wherever in the conversation they are said: they are about who
 /// signed in, or about the From address, which all its messages share. A server's bad day and a throttle are not among them: those may
 /// be about the recipients.
-fn meets_every_message(failure: &Failure) -> bool {
+pub(super) fn meets_every_message(failure: &Failure) -> bool {
     matches!(
         failure.class,
         FailureClass::SmtpAuthDisabled
             | FailureClass::GraphConsentMissing
             | FailureClass::GraphAccessDenied
-            | FailureClass::MailboxNotConnected
+            | FailureClass::GraphTokenRefused
+            | FailureClass::GraphMailboxMissing
             | FailureClass::SenderBlocked
             | FailureClass::SenderNotAllowed
             | FailureClass::SendingRefused

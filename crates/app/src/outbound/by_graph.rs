@@ -3,14 +3,16 @@
 //! Until it is sent nothing can leave, and whatever stops us says so. From then on the draft says what became of the mail: one that is still a
 //! draft was not sent, one in Sent was, and however often the same draft is sent it leaves once.
 
+use super::attempt::meets_every_message;
 use super::deliver::unknown;
 use super::handing::{ATTEMPT_TIMEOUT, Handed, too_late};
 use super::patience::{is_too_old, wait_after};
 use super::reconcile::{LONGEST_WAIT, UNTIL_OPENED};
 use super::settle::{self, Insisting, Settled};
-use crate::channels::sending::Sender;
+use crate::channels::health;
+use crate::channels::sending::{Sender, asks_for_a_newer_token};
 use crate::{App, jobs};
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, SendTransport};
 use domain::failure::backoff;
 use domain::message::DeliveryState;
 use domain::{EmailAddress, Failure, FailureClass, Retry};
@@ -34,7 +36,7 @@ pub(super) async fn open(app: &App, work: &ClaimedWork, channel: &EmailChannel) 
 }
 
 /// With a token newer than the one that was refused.
-async fn open_anew(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Client, Failure> {
+pub(super) async fn open_anew(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Client, Failure> {
     Sender::of(channel)?.fresh_graph_client(app, &work.scope).await
 }
 
@@ -79,23 +81,63 @@ pub(super) async fn hand_over(
     };
     let outcome = match outcome {
         SendOutcome::Rejected { failure } if failure.class.retry() == Retry::Never => {
-            refused_for_good(&client, &draft, record, failure).await
+            refused_for_good(app, work, channel, &client, &draft, record, failure).await
         }
         outcome => outcome,
     };
     Ok(Handed::To(record.delivery.recipients.round(), outcome))
 }
 
-/// A draft that an earlier attempt has sent, without an answer, is refused like one that may not be sent: it is looked at before that is believed.
-async fn refused_for_good(client: &Client, draft: &DraftId, record: &DeliveryRecord, failure: Failure) -> SendOutcome {
-    let ours = &record.message_id_header;
-    if let Ok(Standing::Sent { message_id }) = client.look(draft).await {
-        return found_in_sent(message_id.filter(|id| id != ours));
+/// A draft that an earlier attempt has sent, without an answer, is refused like one that may not be sent: the refusal is believed of one that is
+/// still a draft. Where that cannot be seen now, it is not known whether it left.
+async fn refused_for_good(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    client: &Client,
+    draft: &DraftId,
+    record: &DeliveryRecord,
+    failure: Failure,
+) -> SendOutcome {
+    let (id, ours) = (record.delivery.id, &record.message_id_header);
+    let why = match client.look(draft).await {
+        Ok(Standing::Sent { message_id }) => return found_in_sent(message_id.filter(|id| id != ours)),
+        Ok(Standing::Draft) => None,
+        Ok(Standing::Gone) => Some("and the draft is gone".to_owned()),
+        Err(trouble) => Some(format!("and what became of the draft could not be asked: {trouble}")),
+    };
+    let failure = in_the_words_of_a_newer_token(app, work, channel, failure).await;
+    if let Some(why) = why {
+        warn!(delivery.id = %id, %failure, why, "a draft was refused, and it is not known whether it left");
+        // The mailbox's next message would meet it as well, and nobody says so of this one.
+        if meets_every_message(&failure)
+            && let Err(error) = health::record_send(app, &work.scope, channel.id, Err(&failure), None).await
+        {
+            warn!(channel.id = %channel.id, %error, "whether the mailbox sends could not be recorded");
+        }
+        let refused = unknown(&format!("refused as {}, {why}", failure.class.code()));
+        return SendOutcome::Unknown { failure: Failure { class: refused.class, detail: refused.detail, ..failure } };
     }
     if let Err(left) = client.discard(ours).await {
-        warn!(delivery.id = %record.delivery.id, failure = %left, "a draft that was refused stays in the mailbox");
+        warn!(delivery.id = %id, failure = %left, "a draft that was refused stays in the mailbox");
     }
     SendOutcome::Rejected { failure }
+}
+
+/// Graph closes a mailbox and refuses what nobody permitted in the same words.
+async fn in_the_words_of_a_newer_token(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    failure: Failure,
+) -> Failure {
+    if failure.class != FailureClass::GraphAccessDenied {
+        return failure;
+    }
+    match open_anew(app, work, channel).await {
+        Err(cause) if cause.class == FailureClass::GraphConsentMissing => cause,
+        Ok(_) | Err(_) => failure,
+    }
 }
 
 async fn before_it_leaves(
@@ -112,7 +154,7 @@ async fn before_it_leaves(
     let mut client = client;
     let mut drafted = tokio::time::timeout(ATTEMPT_TIMEOUT, draft(&client, channel, record, &mail)).await;
     if let Ok(Err(failure)) = &drafted
-        && failure.class.retry() == Retry::FreshToken
+        && asks_for_a_newer_token(failure)
     {
         info!(channel.id = %channel.id, %failure, "Graph refused the token; trying once with a fresh one");
         client = match open_anew(app, work, channel).await {
@@ -206,7 +248,7 @@ async fn keep(work: &ClaimedWork, record: &DeliveryRecord, draft: &DraftId) -> R
 pub(super) enum Looked {
     /// It is known what became of the mail, or when to look again; that is written.
     Decided,
-    /// The draft is nowhere: Sent must tell.
+    /// The draft is nowhere, or nobody may ask: Sent must tell.
     Gone,
 }
 
@@ -242,6 +284,11 @@ pub(super) async fn look(
             not_sent(app, work, record, failure).await?;
         }
         Ok(Standing::Gone) => return Ok(Looked::Gone),
+        // The mailbox does not send through Graph any more, and Graph lets nobody ask.
+        Err(trouble) if channel.send_transport == SendTransport::Smtp && trouble.class.retry() == Retry::Never => {
+            warn!(delivery.id = %id, failure = %trouble, "what became of a draft may not be asked");
+            return Ok(Looked::Gone);
+        }
         Err(trouble) if is_too_old(app, &record.delivery) => {
             warn!(delivery.id = %id, failure = %trouble, "what became of a draft could not be asked for too long");
             settle::settle(app, work, id, Settled::Unknown { failure: failure.clone(), look_in: None }).await?;

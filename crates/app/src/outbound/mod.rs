@@ -5,7 +5,7 @@
 //! - [`draft`]: what an agent may send, checked. Pure.
 //! - [`envelope`]: who gets it and what it refers to.
 //! - [`deliver`]: may it leave, and is it its turn? [`attempt`]: one attempt. [`handing`]: the mail given to
-//!   the server. [`by_graph`]: the same through Microsoft Graph.
+//!   the server. [`by_graph`]: the same through Microsoft Graph; [`left_draft`]: what that left when the mailbox sends by SMTP again.
 //! - [`line`]: how messages of one mailbox wait for their turn, and the mailbox for better times. [`pace`]: how long.
 //! - [`sessions`]: the server's sessions, kept for the next message. [`ids`]: the Message-IDs it leaves under. [`composing`]: the bytes. [`settle`]: how an attempt ended, written down.
 //! - [`patience`]: how long it waits between two tries. [`orphans`]: what nobody would look at again.
@@ -27,6 +27,7 @@ pub mod envelope;
 pub(crate) mod give_up;
 mod handing;
 mod ids;
+mod left_draft;
 mod line;
 pub mod orphans;
 pub mod pace;

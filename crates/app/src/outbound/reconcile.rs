@@ -62,7 +62,7 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
             Looked::Gone => {}
         }
     }
-    match look(app, work, &channel, &record).await {
+    match in_sent(app, work, &channel, &record).await {
         Ok(Some(found)) => {
             info!(delivery.id = %id, "the message was found in Sent");
             let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
@@ -131,10 +131,11 @@ async fn not_found(
 /// A copy in Sent.
 pub(super) struct Found {
     /// Its Message-ID, when it is not ours.
-    rewritten: Option<String>,
+    pub(super) rewritten: Option<String>,
 }
 
-async fn look(
+/// The mail's copy in Sent.
+pub(super) async fn in_sent(
     app: &App,
     work: &ClaimedWork,
     channel: &EmailChannel,

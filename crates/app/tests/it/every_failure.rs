@@ -55,10 +55,14 @@ const ELSEWHERE: &[FailureClass] = {
         OwnAppCredentialRefused,
         OwnAppCredentialExpired,
         OwnAppMisconfigured,
+        // One organisation does not let the app in: refused_apps.rs.
+        AppBlockedByTenant,
         FullAccessMissing,
         PersonalAccessOff,
         GraphConsentMissing,
         GraphAccessDenied,
+        GraphTokenRefused,
+        GraphMailboxMissing,
         // One message.
         RecipientRefused,
         SomeRecipientsRefused,

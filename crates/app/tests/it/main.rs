@@ -10,6 +10,7 @@ mod meanwhile;
 mod oauth_apps;
 mod people;
 mod refresh;
+mod refused_apps;
 mod sending_sign_in;
 mod shared_mailbox;
 mod support;

@@ -3,9 +3,9 @@
 use crate::support::{World, connected, world};
 use app::channels::refresh;
 use domain::channel::{EmailChannel, HealthState, SendTransport};
-use domain::{FailureClass, InboxId, Secret};
+use domain::{Actor, FailureClass, InboxId, Secret};
 use oauth::Resource;
-use sandbox::TokenFault;
+use sandbox::{GraphFault, GraphPoint, TokenFault};
 use std::time::Duration;
 use store::{AccountScope, GrantStatus};
 
@@ -97,4 +97,41 @@ async fn graph_that_nobody_consented_to_or_that_is_blocked_ends_no_grant_and_no_
     both.world.sandbox.revoke_refresh_tokens(SUPPORT);
     assert_eq!(both.token(Resource::Graph).await.expect_err("refused").class, FailureClass::GrantRevoked);
     assert_eq!(both.grant().await.status, GrantStatus::NeedsReauth);
+}
+
+#[tokio::test]
+async fn a_refusal_of_graph_is_a_missing_permission_when_a_newer_token_lacks_it_and_a_closed_mailbox_else() {
+    for at in [GraphPoint::CreateDraft, GraphPoint::Send] {
+        for (lacks, class, state) in [
+            (Some("Mail.Send"), FailureClass::GraphConsentMissing, HealthState::NeedsReauth),
+            (Some("Mail.ReadWrite"), FailureClass::GraphConsentMissing, HealthState::NeedsReauth),
+            (None, FailureClass::GraphAccessDenied, HealthState::Blocked),
+        ] {
+            let world = world().await;
+            let inbox = connected(&world.connect_by_graph(SUPPORT, None).await);
+            world.stop_proving();
+            let both = Both::of(world, inbox).await;
+            let conversation = both.world.first_conversation(SUPPORT).await;
+            both.token(Resource::Graph).await.expect("a token");
+            both.world.advance(TEN_MINUTES);
+            both.world.sandbox.faults().always(GraphFault::access_denied(at));
+            if let Some(scope) = lacks {
+                both.world
+                    .sandbox
+                    .faults()
+                    .always(TokenFault::MissingScope(format!("https://graph.microsoft.com/{scope}")));
+            }
+            let reply = both.world.reply(conversation).await;
+            both.world.works().await;
+            let send = both.scope.channel(both.channel.id).await.expect("answers").expect("there").send_health;
+            let failure = send.failure.expect("it failed");
+            assert_eq!((failure.class, send.state), (class, state), "{at:?}: {failure:?}");
+            let owner = if lacks.is_some() { Actor::Owner } else { Actor::TenantAdmin };
+            assert_eq!(failure.class.actor(), owner);
+            assert_eq!(both.grant().await.status, GrantStatus::Active, "reading goes on");
+            let waiting = both.world.delivery(&reply).await;
+            assert_eq!(waiting.state, domain::message::DeliveryState::Queued, "{waiting:?}");
+            assert!(both.world.sandbox.mailbox(SUPPORT).messages("Drafts").is_empty(), "{at:?}");
+        }
+    }
 }

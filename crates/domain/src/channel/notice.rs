@@ -123,17 +123,10 @@ fn ailment(health: &Health) -> Option<&Failure> {
     }
 }
 
-/// The provider takes none of the application's credentials, in every mailbox alike: that is one alarm of the application's, not one of each
-/// mailbox. And what an agent must mend is one message's trouble. An application that one organisation does not know is that mailbox's trouble.
+/// What the provider has against the application is met in every mailbox alike: that is one alarm of the application's, not one of each
+/// mailbox. And what an agent must mend is one message's trouble. An application that one organisation does not let in is that mailbox's trouble.
 fn is_a_mailboxs(class: FailureClass) -> bool {
-    let of_the_app = matches!(
-        class,
-        FailureClass::AppCredentialRefused
-            | FailureClass::AppCredentialExpired
-            | FailureClass::OwnAppCredentialRefused
-            | FailureClass::OwnAppCredentialExpired
-    );
-    !of_the_app && class.actor() != Actor::Agent
+    !class.is_of_the_app() && class.actor() != Actor::Agent
 }
 
 fn begun(health: &Health) -> Timestamp {

@@ -139,7 +139,14 @@ fn fetching_that_is_well_again_ends_its_notice_while_sending_waits_for_somebody_
 
 #[test]
 fn what_concerns_the_application_is_never_a_mailboxs_notice() {
-    for class in [AppCredentialExpired, AppCredentialRefused, OwnAppCredentialExpired, OwnAppCredentialRefused] {
+    for class in [
+        AppCredentialExpired,
+        AppCredentialRefused,
+        AppMisconfigured,
+        OwnAppCredentialExpired,
+        OwnAppCredentialRefused,
+        OwnAppMisconfigured,
+    ] {
         let mut story = Story::well();
         for _ in 0..30 {
             story.fetch_fails(class).send_fails(class).pass(10);
@@ -151,6 +158,11 @@ fn what_concerns_the_application_is_never_a_mailboxs_notice() {
         story.fetch_fails(TlsFailed).pass(10);
     }
     assert_eq!(story.told, [(Actor::Operator, TlsFailed)]);
+    let mut story = Story::well();
+    for _ in 0..30 {
+        story.fetch_fails(AppBlockedByTenant).pass(10);
+    }
+    assert_eq!(story.told, [(Actor::TenantAdmin, AppBlockedByTenant)], "that one organisation's");
 }
 
 #[test]

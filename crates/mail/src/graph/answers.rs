@@ -66,7 +66,7 @@ pub(super) fn is_gone(answer: &HttpAnswer) -> bool {
 fn by_code(code: &str) -> Option<FailureClass> {
     Some(match code {
         "InvalidAuthenticationToken" | "AuthenticationError" | "CompactToken parsing failed" => {
-            FailureClass::SendingRefused
+            FailureClass::GraphTokenRefused
         }
         "ErrorAccessDenied" | "Authorization_RequestDenied" | "accessDenied" => FailureClass::GraphAccessDenied,
         "ErrorSendAsDenied" => FailureClass::SenderNotAllowed,
@@ -74,7 +74,7 @@ fn by_code(code: &str) -> Option<FailureClass> {
         | "ErrorMailboxNotEnabledForRESTAPI"
         | "ResourceNotFound"
         | "ErrorInvalidUser"
-        | "ErrorNonExistentMailbox" => FailureClass::MailboxNotConnected,
+        | "ErrorNonExistentMailbox" => FailureClass::GraphMailboxMissing,
         "ErrorExceededMessageLimit" | "ErrorSubmissionQuotaExceeded" | "ErrorMessageSubmissionBlocked" => {
             FailureClass::SendingQuotaExceeded
         }
@@ -101,7 +101,7 @@ fn by_code(code: &str) -> Option<FailureClass> {
 
 fn by_status(status: u16) -> FailureClass {
     match status {
-        401 => FailureClass::SendingRefused,
+        401 => FailureClass::GraphTokenRefused,
         403 => FailureClass::GraphAccessDenied,
         408 => FailureClass::TimedOut,
         413 => FailureClass::MessageTooLarge,
@@ -134,12 +134,13 @@ mod tests {
     fn graph_is_understood_by_its_codes() {
         use FailureClass::*;
         for (status, code, class) in [
-            (401, "InvalidAuthenticationToken", SendingRefused),
+            (401, "InvalidAuthenticationToken", GraphTokenRefused),
+            (401, "SomethingNew", GraphTokenRefused),
             (403, "ErrorAccessDenied", GraphAccessDenied),
             (403, "ErrorSendAsDenied", SenderNotAllowed),
-            (404, "MailboxNotEnabledForRESTAPI", MailboxNotConnected),
-            (404, "ErrorMailboxNotEnabledForRESTAPI", MailboxNotConnected),
-            (404, "ResourceNotFound", MailboxNotConnected),
+            (404, "MailboxNotEnabledForRESTAPI", GraphMailboxMissing),
+            (404, "ErrorMailboxNotEnabledForRESTAPI", GraphMailboxMissing),
+            (404, "ResourceNotFound", GraphMailboxMissing),
             (429, "ApplicationThrottled", Throttled),
             (429, "ErrorExceededMessageLimit", SendingQuotaExceeded),
             (503, "MailboxInfoStale", ServerUnavailable),

@@ -104,13 +104,16 @@ impl Client {
             .append_pair("$top", LEFTOVERS);
         let left: Found = self.told(self.request(Method::GET, url)).await?;
         for message in left.value {
-            let url = self.url(&["messages", &message.id])?;
-            let answer = self.ask(self.request(Method::DELETE, url)).await.map_err(|error| error.failure())?;
-            if !answer.is_success() && !answers::is_gone(&answer) {
-                return Err(answers::refused(&answer));
-            }
+            self.delete(&DraftId(message.id)).await?;
         }
         Ok(())
+    }
+
+    /// Deletes this message, wherever it is. One that is not there any more is deleted.
+    pub async fn delete(&self, message: &DraftId) -> Result<(), Failure> {
+        let url = self.url(&["messages", &message.0])?;
+        let answer = self.ask(self.request(Method::DELETE, url)).await.map_err(|error| error.failure())?;
+        if answer.is_success() || answers::is_gone(&answer) { Ok(()) } else { Err(answers::refused(&answer)) }
     }
 
     /// The draft leaves. When no answer comes, [`Client::look`] says later what became of it.

@@ -59,6 +59,11 @@ impl EntraError {
         Self::new("unauthorized_client", 700_016, text)
     }
 
+    pub(crate) fn application_disabled(client_id: &str) -> Self {
+        let text = format!("Application '{client_id}'(Postroom) is disabled.");
+        Self::new("unauthorized_client", 7_000_112, text)
+    }
+
     /// The error with everything Microsoft adds to it.
     pub(crate) fn at(&self, now: i64, headers: Option<&HeaderMap>) -> Told {
         // A caller may choose the correlation id.

@@ -121,6 +121,7 @@ fn by_code(state: &State, audience: &Audience, client_id: &str, form: &Parameter
         .redeem_code(code, state.clock.now(), |grant| check_code(grant, client_id, redirect_uri, verifier))
         .map_err(|refusal| refusal.map_or_else(|error| error, |refusal| code_refused(refusal, code)))?;
     let user = user_of(state, audience, &grant.tid, &grant.oid)?;
+    switched_on(state, client_id, &grant.tid)?;
     // Without a scope Microsoft picks a resource itself; here it is that of the first scope asked for at sign-in.
     let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
     consented(state, client_id, &user, &granted)?;
@@ -164,6 +165,12 @@ fn check_code(
     }
     let text = "The Code_Verifier does not match the code_challenge supplied in the authorization request.";
     Err(EntraError::new("invalid_grant", 501_481, text))
+}
+
+/// A tenant may have switched the app off for its own people.
+fn switched_on(state: &State, client_id: &str, tid: &str) -> Result<(), EntraError> {
+    let off = state.app(client_id).is_none_or(|app| app.disabled_in.iter().any(|tenant| tenant == tid));
+    if off { Err(EntraError::application_disabled(client_id)) } else { Ok(()) }
 }
 
 /// What one app was given is nothing to another.
@@ -235,6 +242,7 @@ fn by_refresh_token(
         return Err(EntraError::new("invalid_grant", 700_082, text).suberror("bad_token"));
     }
     let user = user_of(state, audience, &grant.tid, &grant.oid)?;
+    switched_on(state, client_id, &grant.tid)?;
     let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
     consented(state, client_id, &user, &granted)?;
     state.grants.used_refresh_token(token, now);

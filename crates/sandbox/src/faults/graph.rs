@@ -41,6 +41,10 @@ pub enum GraphFault {
     AnswerLost { at: GraphPoint, carried_out: bool },
     /// No answer comes, and the connection stays open. `carried_out`: what was asked for is done.
     Stall { at: GraphPoint, carried_out: bool },
+    /// Something on the way repeats the request: it is carried out, and the answer is that to the second.
+    Repeated(GraphPoint),
+    /// Carried out, and something before Graph answers 503 all the same.
+    DoneAndUnavailable(GraphPoint),
     /// 202 to `/send`, and a non-delivery report for every recipient later.
     BounceLater,
 }
@@ -55,6 +59,8 @@ impl GraphFault {
             Self::Answer { at, .. }
             | Self::Html { at, .. }
             | Self::EmptyOk(at)
+            | Self::Repeated(at)
+            | Self::DoneAndUnavailable(at)
             | Self::AnswerLost { at, .. }
             | Self::Stall { at, .. } => Some(*at),
             Self::BounceLater => None,

@@ -43,7 +43,7 @@ pub(crate) async fn handle(state: &Arc<State>, mut request: Request) -> Response
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     let call = format!("{method} {path}");
     if let ["graph-upload", session] = names.as_slice() {
-        let answer = planned(state, None, GraphPoint::UploadChunk, async || {
+        let answer = planned(state, None, GraphPoint::UploadChunk, || {
             attachments::put(state, session, request.headers(), body.as_deref().ok())
         });
         return noted(state, None, call, answer.await);
@@ -60,7 +60,7 @@ pub(crate) async fn handle(state: &Arc<State>, mut request: Request) -> Response
         let error = GraphError::new(429, "ApplicationThrottled", "Application is over its MailboxConcurrency limit.");
         return noted(state, user, call, error_answer(&error));
     };
-    let answer = planned(state, user.as_deref(), point, async || match &body {
+    let answer = planned(state, user.as_deref(), point, || match &body {
         Err(_) => Err(GraphError::new(413, "RequestEntityTooLarge", "The maximum request length supported is 4MB.")),
         Ok(body) => carry_out(state, &method, &asked, &query, request.headers(), body),
     });
@@ -120,16 +120,11 @@ fn carry_out(
 }
 
 /// Does it, unless a fault is in the way.
-async fn planned(
-    state: &Arc<State>,
-    user: Option<&str>,
-    point: GraphPoint,
-    act: impl AsyncFnOnce() -> Answered,
-) -> Response {
+async fn planned(state: &Arc<State>, user: Option<&str>, point: GraphPoint, act: impl Fn() -> Answered) -> Response {
     let fault = state.faults.take_graph(user, |fault| (fault.point() == Some(point)).then(|| fault.clone()));
-    let acted = async || act().await.unwrap_or_else(|error| error_answer(&error));
+    let acted = || act().unwrap_or_else(|error| error_answer(&error));
     match fault {
-        None | Some(GraphFault::BounceLater) => acted().await,
+        None | Some(GraphFault::BounceLater) => acted(),
         Some(GraphFault::Answer { status, code, message, retry_after_seconds, .. }) => {
             let mut answer = error_answer(&GraphError::new(status, &code, &message));
             if let Some(seconds) = retry_after_seconds {
@@ -141,10 +136,19 @@ async fn planned(
             .status(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
             .header(header::CONTENT_TYPE, "text/html")
             .body("<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"),
+        Some(GraphFault::Repeated(_)) => {
+            acted();
+            acted()
+        }
+        Some(GraphFault::DoneAndUnavailable(_)) => {
+            acted();
+            let message = "The service is temporarily unavailable.";
+            error_answer(&GraphError::new(503, "serviceNotAvailable", message))
+        }
         Some(GraphFault::EmptyOk(_)) => Response::builder().status(StatusCode::OK).finish(),
         Some(GraphFault::AnswerLost { carried_out, .. }) => {
             if carried_out {
-                acted().await;
+                acted();
             }
             // More is announced than ever comes.
             let broken = futures_util::stream::once(async {
@@ -158,7 +162,7 @@ async fn planned(
         }
         Some(GraphFault::Stall { carried_out, .. }) => {
             if carried_out {
-                acted().await;
+                acted();
             }
             state.ended.cancelled().await;
             Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).finish()

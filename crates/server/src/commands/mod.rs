@@ -36,7 +36,7 @@ enum Command {
     /// Bring the database's schema up to date
     Migrate,
     /// Check configuration, database, Redis, mail servers and clock, and say how to mend what is wrong
-    Doctor,
+    Doctor(doctor::Args),
     /// Print the OpenAPI document
     Openapi(openapi::Args),
     /// The keys that seal tokens and secrets at rest: make one, see what each seals, seal everything with the first
@@ -60,7 +60,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve => serve::run(begin()?).await,
         Command::Work => work::run(begin()?).await,
         Command::Migrate => migrate::run(configure()?).await,
-        Command::Doctor => doctor::run().await,
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Openapi(args) => openapi::run(&args),
         Command::Keys(args) => keys::run(args).await,
         Command::Account(args) => account::run(args, configure()?).await,

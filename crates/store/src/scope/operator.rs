@@ -6,7 +6,7 @@ use crate::connect::Inner;
 use crate::entity::account;
 use crate::*;
 use domain::account::{Account, AccountStatus, Role};
-use domain::{AccountId, OwedId, Timestamp, UserId};
+use domain::{AccountId, InboxId, OwedId, Timestamp, UserId};
 use sea_orm::FromQueryResult;
 use std::sync::Arc;
 
@@ -36,6 +36,25 @@ struct UnreadableRow {
     reason: String,
     worker: String,
     seen_at: i64,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct MailboxRow {
+    account_id: i64,
+    inbox_id: i64,
+}
+
+#[derive(Debug, FromQueryResult)]
+struct CountRow {
+    count: i64,
+}
+
+/// Mailboxes of active accounts that cannot be read or sent through.
+macro_rules! failing {
+    () => {
+        "FROM email_channels c JOIN accounts a ON a.id = c.account_id AND a.status = 'active' \
+         WHERE c.fetch_state NOT IN ('connected', 'unknown') OR c.send_state NOT IN ('connected', 'unknown')"
+    };
 }
 
 impl Operator {
@@ -70,6 +89,29 @@ impl Operator {
         let row: Option<account::Model> =
             system("SELECT * FROM accounts WHERE id = ?").bind(account.0).one(&self.inner.read).await?;
         Ok(row.map(|row| self.inner.scope(AccountId(row.id))))
+    }
+
+    /// Whose inbox it is.
+    pub async fn account_of_inbox(&self, inbox: InboxId) -> Result<Option<AccountScope>> {
+        let rows: Vec<MailboxRow> = system("SELECT account_id, inbox_id FROM email_channels WHERE inbox_id = ?")
+            .bind(inbox.0)
+            .all(&self.inner.read)
+            .await?;
+        Ok(rows.first().map(|row| self.inner.scope(AccountId(row.account_id))))
+    }
+
+    /// Inboxes of active accounts whose mailbox cannot be read or sent through, and how many there are.
+    pub async fn failing_inboxes(&self, limit: u32) -> Result<(Vec<(AccountScope, InboxId)>, u64)> {
+        let count: Option<CountRow> =
+            system(concat!("SELECT COUNT(*) AS count ", failing!())).one(&self.inner.read).await?;
+        let rows: Vec<MailboxRow> =
+            system(concat!("SELECT c.account_id, c.inbox_id ", failing!(), " ORDER BY c.inbox_id LIMIT ?"))
+                .bind(i64::from(limit))
+                .all(&self.inner.read)
+                .await?;
+        let of = |row: MailboxRow| (self.inner.scope(AccountId(row.account_id)), InboxId(row.inbox_id));
+        let count = count.map_or(0, |row| u64::try_from(row.count).unwrap_or_default());
+        Ok((rows.into_iter().map(of).collect(), count))
     }
 
     pub async fn set_account_status(&self, account: AccountId, status: AccountStatus) -> Result<bool> {

@@ -73,7 +73,7 @@ async fn credentials(microsoft: &Microsoft, config: &Config, report: &mut Report
         let name = named.variable;
         match said {
             Ok(()) => report.ok(WHAT, &format!("Microsoft takes {name}")),
-            Err(failure) if failure.class.is_app_credential() => {
+            Err(failure) if failure.class.is_of_the_app() => {
                 let found = format!("Microsoft does not take {name}: {}", words(&failure));
                 if works { report.note(WHAT, &found) } else { report.fail(WHAT, &found, failure.class.cure()) }
             }
@@ -113,7 +113,7 @@ fn expiry(config: &Config, report: &mut Report) {
 /// What the running processes have said of it.
 pub(super) fn alarm(alarm: Option<&InstallationAlarm>, report: &mut Report) {
     if let Some(alarm) = alarm {
-        let found = format!("refused by Microsoft since {}: {}", alarm.since.to_iso(), words(&alarm.failure));
+        let found = format!("cannot be used at Microsoft since {}: {}", alarm.since.to_iso(), words(&alarm.failure));
         report.fail(WHAT, &found, alarm.failure.class.cure());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It ends with 1 when something is wrong that must be mended; a warning is not.
 
+mod inboxes;
 mod keys;
 mod microsoft_app;
 mod servers;
@@ -17,6 +18,13 @@ use net::Connector;
 use std::process::ExitCode;
 use std::time::Duration;
 use store::{Backend, OwedCounts, SchemaState, Store, SystemMailCounts, UnreadableJob};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Look at this inbox's mailbox step by step, whether it works or not; may be given several times. Without it, at those that do not work
+    #[arg(long = "inbox", value_name = "ID")]
+    inboxes: Vec<i64>,
+}
 
 /// The longest one check may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,16 +47,20 @@ impl Report {
     fn fail(&mut self, what: &str, found: &str, cure: &str) {
         self.failures += 1;
         say(format!("FAIL  {what:<14} {found}"));
+        self.cure(cure);
+    }
+
+    fn cure(&self, cure: &str) {
         say(format!("      {:<14} {cure}", "→"));
     }
 }
 
-pub async fn run() -> Result<ExitCode> {
+pub async fn run(args: Args) -> Result<ExitCode> {
     let mut report = Report::default();
     match Config::read(Reader::from_environment().only_looking(), &SystemEntropy::new()) {
         Ok(config) => {
             report.ok("configuration", "every variable can be used");
-            check(&config, &mut report).await;
+            check(&config, &args, &mut report).await;
         }
         Err(problems) => {
             for problem in problems.0 {
@@ -64,7 +76,7 @@ pub async fn run() -> Result<ExitCode> {
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn check(config: &Config, report: &mut Report) {
+async fn check(config: &Config, args: &Args, report: &mut Report) {
     data_dir(config, report);
     open_files(config, report);
     proxies(config, report);
@@ -75,13 +87,18 @@ async fn check(config: &Config, report: &mut Report) {
             return;
         }
     };
-    database(&connector, config, report).await;
+    let can_be_read = database(&connector, config, report).await;
     redis(config, report).await;
     microsoft_app::check(&connector, config, report).await;
     servers::sign_in(&connector, config, report).await;
     servers::imap(&connector, &config.microsoft.imap, report).await;
     servers::smtp(&connector, &config.microsoft.smtp, report).await;
     servers::mailer(&connector, config.mailer.as_ref(), report).await;
+    if can_be_read {
+        inboxes::check(config, &args.inboxes, report).await;
+    } else if !args.inboxes.is_empty() {
+        report.note("inboxes", "no inbox was looked at: the database cannot be read");
+    }
 }
 
 fn data_dir(config: &Config, report: &mut Report) {
@@ -134,7 +151,8 @@ fn proxies(config: &Config, report: &mut Report) {
     }
 }
 
-async fn database(connector: &Connector, config: &Config, report: &mut Report) {
+/// `true`: its schema is this version's, so that what is in it can be read.
+async fn database(connector: &Connector, config: &Config, report: &mut Report) -> bool {
     const WHAT: &str = "database";
     let kind = if config.database.is_sqlite { "SQLite" } else { "PostgreSQL" };
     if let Some(path) = config.database.sqlite_file()
@@ -143,7 +161,7 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
         // Opening would make it, and it would be this user's.
         let found = format!("{} is not there yet; `postroom run` (or `migrate`) makes it", path.display());
         report.note(WHAT, &found);
-        return;
+        return false;
     }
     // Whoever opens a pool waits for a server that may yet start; here, a server that is not there is said at once.
     if let Some(server) = config.database.server()
@@ -151,7 +169,7 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
     {
         let cure = format!("Check that it runs and listens there, and the firewall (port {} outwards).", server.port);
         report.fail(WHAT, &format!("{kind} at {}:{}: {error}", server.host, server.port), &cure);
-        return;
+        return false;
     }
     let looked = async {
         let store = open_store(config).await?;
@@ -163,10 +181,8 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
                 let operator = store.operator();
                 let mails = operator.system_mail_counts().await?;
                 let uses = store.keys().uses().await?;
-                let alarm = match &config.microsoft.settings {
-                    Some(settings) => store.app_alarms().of(&settings.client_id).await?,
-                    None => None,
-                };
+                let client_id = config.microsoft.settings.as_ref().map(|settings| settings.client_id.as_str());
+                let alarm = store.app_alarms().of(client_id.unwrap_or(app::oauth_apps::NOT_CONFIGURED)).await?;
                 Some((operator.owed_counts().await?, operator.unreadable_jobs(1).await?, mails, uses, alarm))
             }
             _ => None,
@@ -180,7 +196,9 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
         }
         anyhow::Ok(schema)
     };
-    match tokio::time::timeout(PATIENCE, looked).await {
+    let looked = tokio::time::timeout(PATIENCE, looked).await;
+    let can_be_read = matches!(looked, Ok(Ok(SchemaState::Current)));
+    match looked {
         Ok(Ok(SchemaState::Current)) => report.ok(WHAT, &format!("{kind} answers and its schema is up to date")),
         Ok(Ok(SchemaState::NewerCompatible { found })) => {
             report
@@ -209,6 +227,7 @@ async fn database(connector: &Connector, config: &Config, report: &mut Report) {
         ),
         Err(_) => report.fail(WHAT, "no answer in time", "Check address and firewall (DATABASE_URL)."),
     }
+    can_be_read
 }
 
 /// How this computer's clock stands to the database's, by which all processes go.

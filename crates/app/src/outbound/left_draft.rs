@@ -1,0 +1,143 @@
+//! A draft at Microsoft Graph whose mail is to leave by SMTP now, because the mailbox was switched back while the mail waited.
+//!
+//! It may have left without anybody hearing of it. So what became of it is asked first: one that was sent settles the delivery, one that was not
+//! is deleted, and only then is the mail SMTP's. As long as nobody can say, nothing is sent.
+
+use super::by_graph::{open, open_anew};
+use super::deliver::{not_queued, unknown};
+use super::handing::ATTEMPT_TIMEOUT;
+use super::patience::is_too_old;
+use super::reconcile::{self, UNTIL_OPENED};
+use super::settle::{self, Settled};
+use crate::channels::sending::asks_for_a_newer_token;
+use crate::inbound::MailboxError;
+use crate::{App, jobs};
+use domain::channel::EmailChannel;
+use domain::message::DeliveryState;
+use domain::{Failure, FailureClass, Retry};
+use mail::graph::{Client, DraftId, Standing};
+use store::{ClaimedWork, DeliveryRecord, Handover, StoreError};
+use tracing::{info, warn};
+
+/// What became of a draft.
+enum Left {
+    /// Under this Message-ID, if it is not ours.
+    Sent(Option<String>),
+    /// It was not sent, and is not there any more.
+    Withdrawn,
+    /// It is nowhere.
+    Gone,
+}
+
+/// The delivery as SMTP may send it. `None`: it is settled, or waits; that is written.
+pub(super) async fn taken_back(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: DeliveryRecord,
+) -> Result<Option<DeliveryRecord>, StoreError> {
+    let draft = match &record.handover {
+        Handover::Smtp => return Ok(Some(record)),
+        Handover::Graph { draft } => draft.clone().map(DraftId),
+    };
+    let id = record.delivery.id;
+    let asked = tokio::time::timeout(ATTEMPT_TIMEOUT, Box::pin(withdraw(app, work, channel, &record, draft.as_ref())));
+    let left = match asked.await.unwrap_or_else(|_| Err(FailureClass::TimedOut.into())) {
+        Ok(Left::Gone) => match reconcile::in_sent(app, work, channel, &record).await {
+            Ok(Some(found)) => Ok(Left::Sent(found.rewritten)),
+            Ok(None) => Ok(Left::Gone),
+            Err(MailboxError::Store(error)) => return Err(error),
+            Err(MailboxError::LeaseLost) => return Err(StoreError::LeaseLost),
+            Err(MailboxError::Failure(failure)) => Err(failure),
+        },
+        left => left,
+    };
+    match (left, draft) {
+        (Ok(Left::Sent(rewritten)), _) => {
+            info!(delivery.id = %id, "the draft had left before the mailbox was switched to SMTP");
+            let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
+            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten, lacks_copy: false }).await?;
+            Ok(None)
+        }
+        (Ok(Left::Withdrawn | Left::Gone), _) => is_smtps(app, work, record).await,
+        // No draft was ever sent: its id is written before.
+        (Err(failure), None) => {
+            warn!(delivery.id = %id, %failure, "a draft may stay in the mailbox");
+            is_smtps(app, work, record).await
+        }
+        (Err(failure), Some(_)) => {
+            warn!(delivery.id = %id, %failure, "what became of a draft could not be asked; its mail does not leave by SMTP yet");
+            waits(app, work, &record, failure).await?;
+            Ok(None)
+        }
+    }
+}
+
+async fn withdraw(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    draft: Option<&DraftId>,
+) -> Result<Left, Failure> {
+    let ours = &record.message_id_header;
+    match withdrawn_by(&open(app, work, channel).await?, ours, draft).await {
+        Err(failure) if asks_for_a_newer_token(&failure) => {
+            withdrawn_by(&open_anew(app, work, channel).await?, ours, draft).await
+        }
+        ended => ended,
+    }
+}
+
+async fn withdrawn_by(client: &Client, ours: &str, draft: Option<&DraftId>) -> Result<Left, Failure> {
+    let Some(draft) = draft else {
+        client.discard(ours).await?;
+        return Ok(Left::Withdrawn);
+    };
+    let sent = |message_id: Option<String>| Ok(Left::Sent(message_id.filter(|id| id != ours)));
+    match client.look(draft).await? {
+        Standing::Sent { message_id } => return sent(message_id),
+        Standing::Gone => return Ok(Left::Gone),
+        Standing::Draft => {}
+    }
+    // First from the folder of drafts, where nothing is that was sent meanwhile.
+    client.discard(ours).await?;
+    match client.look(draft).await? {
+        Standing::Sent { message_id } => sent(message_id),
+        Standing::Gone => Ok(Left::Withdrawn),
+        // Somebody has moved it.
+        Standing::Draft => client.delete(draft).await.map(|()| Left::Withdrawn),
+    }
+}
+
+/// Nothing is left of it at Graph.
+async fn is_smtps(app: &App, work: &ClaimedWork, record: DeliveryRecord) -> Result<Option<DeliveryRecord>, StoreError> {
+    let id = record.delivery.id;
+    let mut tx = work.scope.begin().await?;
+    tx.extend_work(work, jobs::LEASE).await?;
+    let mut locked = tx.lock_delivery(id).await?.ok_or(StoreError::LeaseLost)?;
+    if locked.delivery.state != DeliveryState::Queued {
+        // A person cancelled it meanwhile.
+        drop(tx);
+        not_queued(app, work, id, locked.delivery.state).await?;
+        return Ok(None);
+    }
+    locked.handover = Handover::Smtp;
+    tx.update_delivery(&locked).await?;
+    tx.commit().await?;
+    Ok(Some(locked))
+}
+
+/// Where Graph lets nobody ask, Sent must tell, and then a person.
+async fn waits(app: &App, work: &ClaimedWork, record: &DeliveryRecord, failure: Failure) -> Result<(), StoreError> {
+    let id = record.delivery.id;
+    if is_too_old(app, &record.delivery) {
+        let failure = unknown(&format!("what became of its draft could not be asked: {failure}"));
+        return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
+    }
+    if failure.class.retry() == Retry::Never {
+        return reconcile::begin(app, work, id, failure).await;
+    }
+    let wait = failure.retry_after().unwrap_or(UNTIL_OPENED);
+    settle::settle(app, work, id, Settled::Queued { failure, refused: Vec::new(), wait: Some(wait) }).await
+}

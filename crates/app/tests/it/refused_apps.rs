@@ -1,0 +1,231 @@
+//! Apps that Microsoft does not know any more, has switched off, or that are not there: one alarm of the app; and organisations that do not let one
+//! in, which are asked themselves.
+
+use crate::support::{World, connected, world};
+use app::channels::{HealthNotice, health, inboxes, notices, refresh};
+use app::oauth_apps::manage::{self, GivenApp, GivenCredential};
+use app::oauth_apps::{expiry, installation_alarm};
+use app::system::SystemEntropy;
+use app::{App, AppParts, Hint, Wake};
+use domain::channel::{EmailChannel, HealthState};
+use domain::{Actor, Failure, FailureClass, InboxId, OauthAppId, Secret};
+use oauth::Resource;
+use sandbox::{AppRegistration, CONTOSO, Event, TokenFault};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SUPPORT: &str = "support@contoso.example";
+const SALES: &str = "sales@contoso.example";
+const SHOP: &str = "corner.shop@outlook.example";
+const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+#[derive(Debug)]
+struct NobodyListens;
+
+impl Wake for NobodyListens {
+    fn wake(&self, _: Hint) {}
+}
+
+async fn channel(world: &World, inbox: InboxId) -> EmailChannel {
+    inboxes::show(&world.app, &world.admin().await, inbox).await.expect("the inbox").channel
+}
+
+/// So many at once, of the inboxes in turn.
+async fn refreshed(world: &World, inboxes: &[InboxId], times: usize) -> Vec<Result<Secret, Failure>> {
+    let scope = world.admin().await.scope;
+    let mut asking = tokio::task::JoinSet::new();
+    for inbox in inboxes.iter().cycle().take(times) {
+        let (app, scope) = (world.app.clone(), scope.clone());
+        let grant = channel(world, *inbox).await.grant_id.expect("a grant");
+        asking.spawn(async move { refresh::access_token(&app, &scope, grant, Resource::Outlook).await });
+    }
+    asking.join_all().await
+}
+
+async fn refused(world: &World, inbox: InboxId) -> Failure {
+    refreshed(world, &[inbox], 1).await.pop().expect("an answer").expect_err("refused")
+}
+
+async fn works(world: &World, inbox: InboxId) {
+    refreshed(world, &[inbox], 1).await.pop().expect("an answer").expect("a token");
+}
+
+/// The mailbox is tried for two hours, and fails like this each time: who is told of it.
+async fn told_after_two_hours(world: &World, inboxes: &[InboxId], failure: &Failure) -> Vec<HealthNotice> {
+    let scope = world.admin().await.scope;
+    for _ in 0..12 {
+        for inbox in inboxes {
+            let channel = channel(world, *inbox).await.id;
+            health::record_fetch(&world.app, &scope, channel, Err(failure), None).await.expect("the database");
+        }
+        world.advance(TEN_MINUTES);
+        notices::look(&world.app).await.expect("looked");
+    }
+    notices::open(&world.app, &world.admin().await).await.expect("an administrator")
+}
+
+/// How often Microsoft was asked about the app with a code that nobody was given.
+fn asked(world: &World) -> usize {
+    let made_up = |event: &&Event| matches!(event, Event::TokenRequested { grant_type, answered: Err(_), .. } if grant_type == "authorization_code");
+    world.sandbox.events().iter().filter(made_up).count()
+}
+
+async fn own_app(world: &World) -> (OauthAppId, String) {
+    let registration = AppRegistration::any().secret("a-secret-of-our-own-app");
+    let client_id = registration.client_id.clone();
+    world.sandbox.register_app(registration);
+    let credential =
+        GivenCredential { client_secret: Some(Secret::new("a-secret-of-our-own-app")), ..GivenCredential::default() };
+    let given = GivenApp {
+        name: Some("Contoso's own".to_owned()),
+        client_id: Some(client_id.clone()),
+        credential: Some(credential),
+        ..GivenApp::default()
+    };
+    (manage::create(&world.app, &world.admin().await, given).await.expect("an app").id, client_id)
+}
+
+async fn app_events(world: &World) -> Vec<serde_json::Value> {
+    let events = world.admin().await.scope.events_after(0, 1000).await.expect("the database");
+    let of_apps = events.iter().filter(|event| event.kind == "oauth_app_health_changed");
+    of_apps.map(|event| serde_json::from_str(&event.payload).expect("JSON")).collect()
+}
+
+#[tokio::test]
+async fn an_app_that_microsoft_has_switched_off_is_one_alarm_and_no_mailboxs_notice() {
+    let world = world().await;
+    let (own, own_client) = own_app(&world).await;
+    let ours = [connected(&world.connect(SUPPORT, None).await), connected(&world.connect(SHOP, None).await)];
+    let ask = app::channels::connect::Begin { oauth_app_id: Some(Some(own)), ..Default::default() };
+    let theirs = connected(&world.connect_with(SALES, ask).await);
+    let client_id = world.sandbox.client_id().to_owned();
+    for client in [&client_id, &own_client] {
+        world.sandbox.update_app(client, |app| app.disabled = true);
+    }
+    world.advance(TWO_HOURS);
+    for answer in refreshed(&world, &ours, 8).await {
+        let failure = answer.expect_err("refused");
+        assert_eq!((failure.class, failure.class.actor()), (FailureClass::AppMisconfigured, Actor::Operator));
+        assert!(failure.detail.is_some_and(|detail| detail.contains("AADSTS7000112")));
+    }
+    assert_eq!(asked(&world), 1, "one asks for all");
+    let alarm = installation_alarm(&world.app).await.expect("the database").expect("an alarm");
+    assert_eq!(alarm.failure.class, FailureClass::AppMisconfigured);
+    assert!(alarm.failure.correlation_id.is_some());
+
+    for answer in refreshed(&world, &[theirs], 3).await {
+        let failure = answer.expect_err("refused");
+        assert_eq!((failure.class, failure.class.actor()), (FailureClass::OwnAppMisconfigured, Actor::TenantAdmin));
+    }
+    let told = app_events(&world).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0]["state"], &told[0]["failure"]["code"]), (&"failing".into(), &"own_app_misconfigured".into()));
+    for (inboxes, class) in
+        [(&ours[..], FailureClass::AppMisconfigured), (&[theirs][..], FailureClass::OwnAppMisconfigured)]
+    {
+        let told = told_after_two_hours(&world, inboxes, &class.into()).await;
+        assert!(told.is_empty(), "no mailbox tells it as its own: {told:?}");
+        for inbox in inboxes {
+            assert_eq!(channel(&world, *inbox).await.fetch_health.state, HealthState::Failing);
+        }
+    }
+
+    for client in [&client_id, &own_client] {
+        world.sandbox.update_app(client, |app| app.disabled = false);
+    }
+    world.advance(TWO_HOURS);
+    works(&world, ours[0]).await;
+    works(&world, theirs).await;
+    assert_eq!(installation_alarm(&world.app).await.expect("the database"), None);
+    assert_eq!(app_events(&world).await.last().expect("two")["state"], "working");
+}
+
+#[tokio::test]
+async fn an_organisation_that_has_switched_the_app_off_is_asked_itself_and_raises_no_alarm() {
+    let world = world().await;
+    let theirs = connected(&world.connect(SUPPORT, None).await);
+    let elsewhere = connected(&world.connect(SHOP, None).await);
+    let client_id = world.sandbox.client_id().to_owned();
+    world.sandbox.update_app(&client_id, |app| app.disabled_in = vec![CONTOSO.to_owned()]);
+    world.advance(TWO_HOURS);
+    let failure = refused(&world, theirs).await;
+    assert_eq!((failure.class, failure.class.actor()), (FailureClass::AppBlockedByTenant, Actor::TenantAdmin));
+    assert!(failure.correlation_id.is_some() && failure.detail.as_ref().is_some_and(|it| it.contains("AADSTS7000112")));
+    works(&world, elsewhere).await;
+    assert_eq!(installation_alarm(&world.app).await.expect("the database"), None);
+    let told = told_after_two_hours(&world, &[theirs], &failure).await;
+    let told: Vec<_> = told.iter().map(|notice| (notice.standing.actor, notice.standing.failure.class)).collect();
+    assert_eq!(told, [(Actor::TenantAdmin, FailureClass::AppBlockedByTenant)]);
+
+    world.sandbox.update_app(&client_id, |app| app.disabled_in.clear());
+    works(&world, theirs).await;
+}
+
+#[tokio::test]
+async fn whether_microsoft_knows_an_app_is_asked_once_for_many_and_again_while_nobody_knows() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let unknown = || TokenFault::Error {
+        status: 400,
+        error: "unauthorized_client".to_owned(),
+        suberror: None,
+        code: 700_016,
+        text: "Application was not found in the directory.".to_owned(),
+        claims: None,
+    };
+    world.advance(TWO_HOURS);
+    // Of the mailbox's own refusal Microsoft is sure, and of nothing else.
+    world.sandbox.faults().always_for(SUPPORT, unknown());
+    world.sandbox.faults().always(TokenFault::temporarily_unavailable());
+    for answer in refreshed(&world, &[inbox], 6).await {
+        assert_eq!(answer.expect_err("refused").class, FailureClass::AppMisconfigured);
+    }
+    assert_eq!(asked(&world), 1, "one asks for all");
+    assert_eq!(installation_alarm(&world.app).await.expect("the database"), None, "neither yes nor no");
+    world.sandbox.faults().clear();
+    world.sandbox.faults().always_for(SUPPORT, unknown());
+    world.advance(TEN_MINUTES);
+    assert_eq!(refused(&world, inbox).await.class, FailureClass::AppBlockedByTenant);
+    assert_eq!(asked(&world), 2);
+    // And when Microsoft does not know it anywhere.
+    world.sandbox.faults().clear();
+    world.sandbox.faults().always(unknown());
+    world.advance(TEN_MINUTES);
+    assert_eq!(refused(&world, inbox).await.class, FailureClass::AppMisconfigured);
+    assert!(installation_alarm(&world.app).await.expect("the database").is_some());
+}
+
+#[tokio::test]
+async fn an_installation_whose_app_was_taken_out_says_so_once() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let grant = channel(&world, inbox).await.grant_id.expect("a grant");
+    let without = App::new(AppParts {
+        store: world.app.store().clone(),
+        clock: world.clock.clone(),
+        entropy: Arc::new(SystemEntropy::new()),
+        connector: world.app.connector().clone(),
+        microsoft: None,
+        settings: world.app.settings().clone(),
+        wake: Arc::new(NobodyListens),
+        shared_counts: None,
+    });
+    assert_eq!(installation_alarm(&without).await.expect("the database"), None, "it may be meant so");
+    world.advance(TWO_HOURS);
+    let scope = world.admin().await.scope;
+    for _ in 0..3 {
+        let refused = refresh::access_token(&without, &scope, grant, Resource::Outlook).await;
+        assert_eq!(refused.expect_err("refused").class, FailureClass::AppMisconfigured);
+    }
+    let alarm = installation_alarm(&without).await.expect("the database").expect("an alarm");
+    assert_eq!(alarm.failure.detail.as_deref(), Some("not configured"));
+    assert_eq!(
+        installation_alarm(&world.app).await.expect("the database"),
+        None,
+        "where it is configured, it is not so"
+    );
+    // It is put back, and the day's look at what ends forgets it.
+    expiry::warn_of_ending_credentials(&world.app).await.expect("the database");
+    assert_eq!(installation_alarm(&without).await.expect("the database"), None);
+}
