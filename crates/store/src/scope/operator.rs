@@ -44,11 +44,6 @@ struct MailboxRow {
     inbox_id: i64,
 }
 
-#[derive(Debug, FromQueryResult)]
-struct CountRow {
-    count: i64,
-}
-
 /// Mailboxes of active accounts that cannot be read or sent through.
 macro_rules! failing {
     () => {
@@ -102,16 +97,14 @@ impl Operator {
 
     /// Inboxes of active accounts whose mailbox cannot be read or sent through, and how many there are.
     pub async fn failing_inboxes(&self, limit: u32) -> Result<(Vec<(AccountScope, InboxId)>, u64)> {
-        let count: Option<CountRow> =
-            system(concat!("SELECT COUNT(*) AS count ", failing!())).one(&self.inner.read).await?;
+        let count: Option<i64> = system(concat!("SELECT COUNT(*) ", failing!())).value(&self.inner.read).await?;
         let rows: Vec<MailboxRow> =
             system(concat!("SELECT c.account_id, c.inbox_id ", failing!(), " ORDER BY c.inbox_id LIMIT ?"))
                 .bind(i64::from(limit))
                 .all(&self.inner.read)
                 .await?;
         let of = |row: MailboxRow| (self.inner.scope(AccountId(row.account_id)), InboxId(row.inbox_id));
-        let count = count.map_or(0, |row| u64::try_from(row.count).unwrap_or_default());
-        Ok((rows.into_iter().map(of).collect(), count))
+        Ok((rows.into_iter().map(of).collect(), convert::number("count", count.unwrap_or(0))?))
     }
 
     pub async fn set_account_status(&self, account: AccountId, status: AccountStatus) -> Result<bool> {
