@@ -24,6 +24,5 @@ const STATEMENTS: &[&str] = &[
     // SQLite adds no composite foreign key to a table that exists; the app is looked up in its own account before it is written here.
     "ALTER TABLE connect_links ADD COLUMN oauth_app_id BIGINT REFERENCES oauth_apps (id) ON DELETE SET NULL",
     "ALTER TABLE connect_links ADD COLUMN send_transport TEXT",
-    "CREATE INDEX connect_links_oauth_app ON connect_links (account_id, oauth_app_id)",
-    "CREATE INDEX connections_listed ON connections (account_id, id)",
+    "CREATE INDEX connect_links_oauth_app ON connect_links (oauth_app_id)",
 ];

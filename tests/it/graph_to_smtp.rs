@@ -118,6 +118,13 @@ async fn where_graph_lets_nobody_ask_sent_decides_and_then_a_person() -> Result<
                 .await?;
             }
             assert_eq!((arrived(w, ADA).len(), by_smtp(w)), (usize::from(had_left), 0));
+            if !had_left {
+                // The person has looked, and wants it out: nobody asks Graph any more.
+                let retry = format!("/conversations/{}/messages/{}/retry", waits.0, waits.1);
+                w.api.post(&w.path(&retry), &json!({})).await?;
+                becomes(w, waits, "sent").await?;
+                assert_eq!((arrived(w, ADA).len(), by_smtp(w)), (1, 1));
+            }
             Ok(())
         })
         .await?;

@@ -38,21 +38,24 @@ async fn opens_it_elsewhere(w: &World, mut browser: Browser, callback: &str, oth
 }
 
 /// What a dead process took in is not under way for ever: when its time is over, somebody writes down that it led nowhere.
-async fn ends_when_nobody_comes_back(w: &mut World, connection: i64) -> Result<()> {
+/// Whether there was anything to end: where the process got further, it is ended already.
+async fn ends_when_nobody_comes_back(w: &mut World, connection: i64) -> Result<bool> {
     let of = format!("SELECT COUNT(*) FROM connections WHERE id = {connection} AND status");
     if w.number(&format!("{of} = 'pending'")).await? == 0 {
-        return Ok(());
+        return Ok(false);
     }
     let hour = 3_600_000_000_i64;
     let later = format!(
         "UPDATE connections SET consumed_at = consumed_at - {hour}, expires_at = expires_at - {hour} WHERE id = {connection}"
     );
     run_where_free(w.database_url(), &[&later]).await?;
-    w.eventually("it has ended", async |w| Ok(w.number(&format!("{of} = 'expired'")).await? == 1)).await
+    w.eventually("it has ended", async |w| Ok(w.number(&format!("{of} = 'expired'")).await? == 1)).await?;
+    Ok(true)
 }
 
 /// A sign-in whose API process meets `point` leads to one inbox, or to a page that says that it did not.
 async fn somebody_signs_in(point: &str) -> Result<()> {
+    let mut ended = 0;
     for way in [Dies, Stalls, IsCut(&[Database])] {
         let setup = Setup::on(world::Database::Postgres, Queue::Redis).through_proxies();
         let told = World::run(setup, async |w| {
@@ -89,7 +92,7 @@ async fn somebody_signs_in(point: &str) -> Result<()> {
                 let page = browser.open(&callback).await?;
                 assert!(!page.text().is_empty() && page.status < 500, "{}: {}", page.status, page.text());
                 w.connect(SUPPORT).await?;
-                ends_when_nobody_comes_back(w, connection).await?;
+                ended += usize::from(ends_when_nobody_comes_back(w, connection).await?);
             }
             let inboxes: Value = w.api.get(&w.path("/inboxes")).await?;
             assert_eq!(inboxes["payload"].as_array().map(Vec::len), Some(1), "{inboxes}");
@@ -97,6 +100,7 @@ async fn somebody_signs_in(point: &str) -> Result<()> {
         });
         told.await.with_context(|| format!("at {point}, where the process {way:?}"))?;
     }
+    assert!(ended > 0, "at {point} nothing was left to end");
     Ok(())
 }
 

@@ -234,14 +234,14 @@ async fn an_application_that_microsoft_has_switched_off_is_one_alarm_and_no_mail
         w.sandbox.cut_mail_connections();
         for inbox in inboxes {
             w.eventually("the inbox says why it fails", async |w| {
-                Ok(health(w, inbox).await?["fetch"]["failure"]["code"] == json!("app_misconfigured"))
+                Ok(health(w, inbox).await?["fetch"]["failure"]["code"] == json!("app_unusable"))
             })
             .await?;
             let fetch = health(w, inbox).await?["fetch"].clone();
             assert_eq!((&fetch["state"], &fetch["failure"]["who_must_act"]), (&json!("failing"), &json!("operator")));
         }
         let alarms = ready(w).await?["alarms"].clone();
-        assert_eq!((alarms.as_array().map(Vec::len), &alarms[0]["code"]), (Some(1), &json!("app_misconfigured")));
+        assert_eq!((alarms.as_array().map(Vec::len), &alarms[0]["code"]), (Some(1), &json!("app_unusable")));
         let worker = w.worker_name();
         let said = w.said_by(worker)?;
         assert_eq!(said.matches("this installation's application cannot be used").count(), 1, "{said}");

@@ -138,6 +138,8 @@ failure_classes! {
     OwnAppMisconfigured = "own_app_misconfigured", TenantAdmin, Later, "The registration of your account's own OAuth app does not fit this request.", "Check the OAuth app's client id and authority, and redirect URI, account types and permissions of its registration at Microsoft.";
     AppBlockedByTenant = "app_blocked_by_tenant", TenantAdmin, Later, "The mailbox's organisation does not let this application in any more: it was switched off or removed there.", "A Microsoft 365 administrator of the organisation looks for the application under Enterprise applications in the Microsoft Entra admin centre, and lets users sign in to it again; if it is not there, they approve it anew with the consent link. Nobody else needs to do anything.";
     AppMisconfigured = "app_misconfigured", Operator, Later, "The application's registration at Microsoft does not fit this request.", "Check client id, redirect URI, account types and permissions of the app registration.";
+    AppUnusable = "app_unusable", Operator, Later, "This installation's application cannot be used at Microsoft: it is not known there any more, it was switched off, or it is not configured here.", "Look for the application in the Microsoft Entra admin centre under App registrations, see whether AZURE_APP_ID and its credential are set, and run postroom doctor. Everything goes on by itself when it can be used again; nobody needs to sign in again.";
+    OwnAppUnusable = "own_app_unusable", TenantAdmin, Later, "Your account's own OAuth app cannot be used at Microsoft: it is not known there any more, it was switched off, or what is stored of it cannot be read.", "Look for the application in the Microsoft Entra admin centre under App registrations, compare its client id, and verify the OAuth app. Everything goes on by itself when it can be used again; nobody needs to sign in again.";
     RequestMalformed = "request_malformed", Operator, Never, "Microsoft says that our request was malformed.", "Please report this with the correlation id below.";
     ClientLoop = "client_loop", Nobody, Later, "Microsoft says that we asked too often.", "Nothing to do: we pause for five minutes.";
     ScopesMissing = "scopes_missing", Owner, Never, "The sign-in did not grant the permissions for reading and sending mail.", "Sign in again and accept all permissions.";
@@ -145,7 +147,7 @@ failure_classes! {
     // The callback.
     StateUnknown = "state_unknown", Owner, Never, "This sign-in link is not known here.", "Start connecting again from the inbox settings.";
     StateExpired = "state_expired", Owner, Never, "This sign-in took longer than 15 minutes and has expired.", "Start connecting again from the inbox settings.";
-    OtherBrowser = "other_browser", Owner, Never, "The sign-in was started in another browser.", "Finish in the browser in which the link was first opened, or start again here.";
+    OtherBrowser = "other_browser", Owner, Never, "The sign-in was started in another browser.", "Finish in the browser that first went on from the link, or start again here.";
     IdTokenInvalid = "id_token_invalid", Operator, Never, "Microsoft's answer could not be trusted: the identity token is not valid.", "Start again. If it stays, give the operator the reason below.";
     OtherPrincipal = "other_principal", Owner, Never, "Another Microsoft account signed in than the one this inbox was connected with.", "Sign in with the account that connected the inbox before, or have an administrator of the account here hand the inbox over in its settings.";
     UnexpectedAccount = "unexpected_account", Owner, Never, "Another Microsoft account signed in than the one this link was made for.", "Open the link again and sign in with the account that its page names, or ask whoever sent it for another link.";
@@ -205,9 +207,10 @@ impl FailureClass {
         )
     }
 
-    /// The application's trouble and no mailbox's: what it proves itself with, or how it is registered. Told once, as its alarm.
+    /// The application's trouble in every mailbox alike, and no mailbox's: what it proves itself with, or that it is not there. Told once, as
+    /// its alarm. A registration that does not fit a request may fit every other one, so that is the mailbox's that met it.
     pub const fn is_of_the_app(self) -> bool {
-        self.is_app_credential() || matches!(self, Self::AppMisconfigured | Self::OwnAppMisconfigured)
+        self.is_app_credential() || matches!(self, Self::AppUnusable | Self::OwnAppUnusable)
     }
 
     /// The same of an app that an account has registered for itself: another person must act.
@@ -217,6 +220,7 @@ impl FailureClass {
             Self::AppCredentialRefused => Self::OwnAppCredentialRefused,
             Self::AppCredentialExpired => Self::OwnAppCredentialExpired,
             Self::AppMisconfigured => Self::OwnAppMisconfigured,
+            Self::AppUnusable => Self::OwnAppUnusable,
             other => other,
         }
     }

@@ -60,14 +60,14 @@ pub(crate) fn is_about_the_grant(failure: &Failure) -> bool {
     failure.detail.as_deref().is_some_and(|detail| detail.split(' ').next() == Some("invalid_grant"))
 }
 
-/// Numbers that are as often about one organisation as about the application: it is not known there, is switched off there, or what it asks for
-/// is not to be had there.
-const OF_A_TENANT: &[&str] = &["AADSTS700016", "AADSTS7000112", "AADSTS500011", "AADSTS500208"];
+/// The application is not known, or switched off: as often in one organisation as everywhere.
+const UNKNOWN_OR_OFF: Numbers = &[one(700_016), one(7_000_112)];
 
 /// Microsoft refused the application, and says no more than that it did so here.
 pub fn may_be_of_a_tenant(failure: &Failure) -> bool {
     let said = failure.detail.as_deref().unwrap_or_default();
-    failure.class == Class::AppMisconfigured && said.split(' ').any(|word| OF_A_TENANT.contains(&word))
+    let mut numbers = said.split(' ').filter_map(|word| word.strip_prefix("AADSTS")?.parse().ok());
+    failure.class == Class::AppMisconfigured && numbers.any(|number: u32| is_among(number, UNKNOWN_OR_OFF))
 }
 
 /// Microsoft's JSON, or the query of its redirect, reduced to what decides.
@@ -84,6 +84,10 @@ type Numbers = &'static [(u32, u32)];
 
 const fn one(number: u32) -> (u32, u32) {
     (number, number)
+}
+
+fn is_among(code: u32, numbers: Numbers) -> bool {
+    numbers.iter().any(|(first, last)| (*first..=*last).contains(&code))
 }
 
 const TRANSIENT: Numbers = &[
@@ -118,19 +122,17 @@ const NUMBERED: &[(Numbers, Class)] = &[
         Class::AppCredentialRefused,
     ),
     (ADMIN_CONSENT, Class::AdminConsentRequired),
-    (&[one(650_052)], Class::ServiceMissing),
-    // Unknown or switched-off application, wrong account types, redirect URI, permissions or kind of client.
+    (&[one(650_052), one(500_011)], Class::ServiceMissing),
+    (&[one(500_208)], Class::WrongAccount),
+    (UNKNOWN_OR_OFF, Class::AppMisconfigured),
+    // Wrong account types, redirect URI, permissions or kind of client.
     (
         &[
-            one(700_016),
-            one(7_000_112),
             one(700_025),
             one(700_020),
             one(700_084),
             one(50194),
             one(50011),
-            one(500_011),
-            one(500_208),
             one(9_001_023),
             one(9_002_332),
             one(90002),
@@ -241,7 +243,7 @@ impl ProviderError {
     }
 
     fn has(&self, numbers: Numbers) -> bool {
-        self.codes.iter().any(|code| numbers.iter().any(|(first, last)| (first..=last).contains(&code)))
+        self.codes.iter().any(|code| is_among(*code, numbers))
     }
 
     fn of(&self, table: &[(Numbers, Class)]) -> Option<Class> {

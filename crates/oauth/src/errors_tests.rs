@@ -63,7 +63,7 @@ fn each_answer_of_the_token_endpoint_has_its_class() {
         ("unauthorized_client", None, 7000112, Class::AppMisconfigured),
         ("invalid_request", None, 50194, Class::AppMisconfigured),
         ("invalid_request", None, 90002, Class::AppMisconfigured),
-        ("invalid_resource", None, 500011, Class::AppMisconfigured),
+        ("invalid_resource", None, 500011, Class::ServiceMissing),
         ("invalid_request", None, 9002313, Class::RequestMalformed),
         ("invalid_scope", None, 70011, Class::RequestMalformed),
         ("invalid_request", None, 28000, Class::RequestMalformed),
@@ -123,7 +123,7 @@ fn every_number_of_the_reference_has_who_must_act() {
         (
             operator,
             "unauthorized_client",
-            &[700_016, 7_000_112, 50194, 70001, 700_020, 65005, 650_056, 650_057, 500_011, 500_208, 700_084, 50011],
+            &[700_016, 7_000_112, 50194, 70001, 700_020, 65005, 650_056, 650_057, 700_084, 50011],
         ),
         (
             operator,

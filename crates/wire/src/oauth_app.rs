@@ -102,7 +102,8 @@ pub struct OauthApp {
     pub is_default: bool,
     /// Oldest first, which is the order in which they are used; the second is used when Microsoft refuses the first.
     pub credentials: Vec<OauthAppCredential>,
-    /// Since when Microsoft takes none of them, in epoch seconds. Its inboxes stay connected meanwhile, and nobody is asked to sign in.
+    /// Since when it cannot be used at Microsoft, which takes none of its credentials or does not know it any more, in epoch seconds. Its inboxes
+    /// stay connected meanwhile, and nobody is asked to sign in.
     #[oai(nullable)]
     pub failing_since: Option<i64>,
     #[oai(nullable)]

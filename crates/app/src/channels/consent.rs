@@ -165,7 +165,7 @@ pub enum ResumeError {
     Store(#[from] StoreError),
 }
 
-/// An administrator's way to go on: a new link, for the first browser that opens it, which has agreed to nothing yet.
+/// An administrator's way to go on: a new link, for the first browser that goes on from it, which has agreed to nothing yet.
 pub async fn resume(app: &App, member: &Member, id: ConnectionId) -> Result<Begun, ResumeError> {
     if !member.may_manage_inboxes() {
         return Err(ResumeError::Forbidden);

@@ -7,10 +7,11 @@
 
 use super::health::{Part, remember};
 use super::settle::resource_key;
-use crate::App;
+use crate::{App, jobs};
 use domain::channel::HealthState;
 use domain::{Actor, Failure, FailureClass, GrantId, Retry, Secret, Timestamp};
 use oauth::Resource;
+use std::convert::Infallible;
 use std::time::Duration;
 use store::{AccessToken, AccountScope, GrantStatus, KillPoint, RefreshClaim, RefreshedTokens, StoreError};
 
@@ -135,8 +136,11 @@ async fn refresh(
     };
     // Counted from before the call: what the answer took on its way is not life that is left.
     let asked_at = app.now();
-    let answer = holding(scope, claim, registered.microsoft.refresh(&claim.refresh_token, resource)).await;
-    match registered.heard(app, scope, answer).await {
+    let asking = async {
+        let answer = registered.microsoft.refresh(&claim.refresh_token, resource).await;
+        registered.heard(app, scope, answer).await
+    };
+    match jobs::keeping(asking, held(scope, claim)).await {
         Ok(tokens) => {
             app.passes(KillPoint::TokenAnswered);
             let refreshed = RefreshedTokens {
@@ -171,16 +175,11 @@ async fn refresh(
 }
 
 /// Microsoft may take longer than a claim lasts. Should it be lost all the same, two ask, and one of the answers is stored.
-async fn holding<T>(scope: &AccountScope, claim: &RefreshClaim, asking: impl Future<Output = T>) -> T {
-    let mut asking = std::pin::pin!(asking);
+async fn held(scope: &AccountScope, claim: &RefreshClaim) -> Infallible {
     loop {
-        tokio::select! {
-            answer = &mut asking => return answer,
-            () = tokio::time::sleep(RENEW_EVERY) => {
-                if let Err(error) = scope.renew_refresh(claim, LEASE).await {
-                    tracing::warn!(grant.id = %claim.grant_id, %error, "could not renew a refresh claim");
-                }
-            }
+        tokio::time::sleep(RENEW_EVERY).await;
+        if let Err(error) = scope.renew_refresh(claim, LEASE).await {
+            tracing::warn!(grant.id = %claim.grant_id, %error, "could not renew a refresh claim");
         }
     }
 }

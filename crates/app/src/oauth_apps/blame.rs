@@ -1,6 +1,6 @@
 //! Whose trouble it is that Microsoft refuses an application: everybody's who uses it, or one organisation's that does not let it in.
 //!
-//! The answers are the same (AADSTS700016, AADSTS7000112). So Microsoft is asked about the application where it is registered, without
+//! The answers are the same (AADSTS700016, AADSTS7000112; COMPATIBILITY.md says what of this was not seen at Microsoft). So Microsoft is asked about the application where it is registered, without
 //! anybody's sign-in: what it does not know there either is the application's alarm. Hundreds of mailboxes find it out within minutes, and one asks.
 
 use super::registry::RegisteredApp;
@@ -49,8 +49,8 @@ impl RegisteredApp {
         }
         match self.is_known(app).await {
             Some(true) => (Failure { class: FailureClass::AppBlockedByTenant, ..failure }, false),
-            Some(false) => (failure, true),
-            // The next who is refused asks again.
+            Some(false) => (Failure { class: FailureClass::AppUnusable, ..failure }, true),
+            // A minute later it is asked again. Until somebody knows, it is told of the mailbox.
             None => (failure, false),
         }
     }

@@ -99,9 +99,9 @@ impl App {
     ) -> Result<Result<RegisteredApp, Failure>, StoreError> {
         let Some(id) = id else {
             let found = self.microsoft().cloned().map(|microsoft| RegisteredApp { microsoft, own: None });
-            return Ok(found.ok_or_else(|| Failure::new(FailureClass::AppMisconfigured).detail("not configured")));
+            return Ok(found.ok_or_else(|| Failure::new(FailureClass::AppUnusable).detail("not configured")));
         };
-        let missing = || Failure::new(FailureClass::OwnAppMisconfigured).detail("the OAuth app is gone");
+        let missing = || Failure::new(FailureClass::OwnAppUnusable).detail("the OAuth app is gone");
         let Some(state) = scope.oauth_app_state(id).await? else { return Ok(Err(missing())) };
         let key = (scope.account_id(), id);
         let kept = match self.registry().get(key, state.version) {
@@ -128,7 +128,7 @@ impl App {
 
     fn made_ready(&self, opened: &OpenedOauthApp) -> Result<Kept, Failure> {
         let unusable = |what: String| {
-            Failure::new(FailureClass::OwnAppMisconfigured).detail(format!("OAuth app {}: {what}", opened.app.id))
+            Failure::new(FailureClass::OwnAppUnusable).detail(format!("OAuth app {}: {what}", opened.app.id))
         };
         let credentials: Vec<Credential> =
             opened.credentials.iter().map(usable).collect::<Result<_, String>>().map_err(unusable)?;

@@ -47,7 +47,7 @@ pub(super) async fn attempt(
     let (id, channel) = (record.delivery.id, &inbox.channel);
     let record = ids::unused(app, work, channel, record).await?;
     let record = match channel.send_transport {
-        SendTransport::Smtp => match left_draft::taken_back(app, work, channel, record).await? {
+        SendTransport::Smtp => match left_draft::taken_back(app, work, channel, record, stop).await? {
             Some(record) => record,
             None => return Ok(Attempted::OVER),
         },

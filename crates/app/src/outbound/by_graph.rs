@@ -6,6 +6,7 @@
 use super::attempt::meets_every_message;
 use super::deliver::unknown;
 use super::handing::{ATTEMPT_TIMEOUT, Handed, too_late};
+use super::left_draft::lets_nobody_ask;
 use super::patience::{is_too_old, wait_after};
 use super::reconcile::{LONGEST_WAIT, UNTIL_OPENED};
 use super::settle::{self, Insisting, Settled};
@@ -268,9 +269,11 @@ pub(super) async fn look(
         not_sent(app, work, record, failure).await?;
         return Ok(Looked::Decided);
     };
-    let standing = match open(app, work, channel).await {
-        Ok(client) => client.look(&DraftId(draft)).await,
-        Err(failure) => Err(failure),
+    let draft = DraftId(draft);
+    let looked = async |opened: Result<Client, Failure>| opened?.look(&draft).await;
+    let standing = match looked(open(app, work, channel).await).await {
+        Err(failure) if asks_for_a_newer_token(&failure) => looked(open_anew(app, work, channel).await).await,
+        standing => standing,
     };
     match standing {
         Ok(Standing::Sent { message_id }) => {
@@ -285,7 +288,7 @@ pub(super) async fn look(
         }
         Ok(Standing::Gone) => return Ok(Looked::Gone),
         // The mailbox does not send through Graph any more, and Graph lets nobody ask.
-        Err(trouble) if channel.send_transport == SendTransport::Smtp && trouble.class.retry() == Retry::Never => {
+        Err(trouble) if channel.send_transport == SendTransport::Smtp && lets_nobody_ask(&trouble) => {
             warn!(delivery.id = %id, failure = %trouble, "what became of a draft may not be asked");
             return Ok(Looked::Gone);
         }

@@ -5,7 +5,7 @@
 
 use super::by_graph::{open, open_anew};
 use super::deliver::{not_queued, unknown};
-use super::handing::ATTEMPT_TIMEOUT;
+use super::handing::{ATTEMPT_TIMEOUT, too_late};
 use super::patience::is_too_old;
 use super::reconcile::{self, UNTIL_OPENED};
 use super::settle::{self, Settled};
@@ -16,7 +16,9 @@ use domain::channel::EmailChannel;
 use domain::message::DeliveryState;
 use domain::{Failure, FailureClass, Retry};
 use mail::graph::{Client, DraftId, Standing};
+use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, Handover, StoreError};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// What became of a draft.
@@ -35,6 +37,7 @@ pub(super) async fn taken_back(
     work: &ClaimedWork,
     channel: &EmailChannel,
     record: DeliveryRecord,
+    stop: &CancellationToken,
 ) -> Result<Option<DeliveryRecord>, StoreError> {
     let draft = match &record.handover {
         Handover::Smtp => return Ok(Some(record)),
@@ -42,7 +45,16 @@ pub(super) async fn taken_back(
     };
     let id = record.delivery.id;
     let asked = tokio::time::timeout(ATTEMPT_TIMEOUT, Box::pin(withdraw(app, work, channel, &record, draft.as_ref())));
-    let left = match asked.await.unwrap_or_else(|_| Err(FailureClass::TimedOut.into())) {
+    let asked = tokio::select! {
+        biased;
+        asked = asked => asked.unwrap_or_else(|_| Err(FailureClass::TimedOut.into())),
+        // Nothing is sent yet, and what was deleted is found to be gone.
+        () = too_late(stop) => {
+            app.store().relay().release(work, Duration::ZERO).await?;
+            return Ok(None);
+        }
+    };
+    let left = match asked {
         Ok(Left::Gone) => match reconcile::in_sent(app, work, channel, &record).await {
             Ok(Some(found)) => Ok(Left::Sent(found.rewritten)),
             Ok(None) => Ok(Left::Gone),
@@ -59,7 +71,18 @@ pub(super) async fn taken_back(
             settle::settle(app, work, id, Settled::Sent { whom, under, rewritten, lacks_copy: false }).await?;
             Ok(None)
         }
-        (Ok(Left::Withdrawn | Left::Gone), _) => is_smtps(app, work, record).await,
+        (Ok(Left::Withdrawn), _) => is_smtps(app, work, record).await,
+        // A copy in Sent may come late, or have been deleted: Sent is looked into some more, and then a person knows.
+        (Ok(Left::Gone), _) => {
+            reconcile::begin(app, work, id, unknown("its draft is gone, and no copy of it is in Sent")).await?;
+            Ok(None)
+        }
+        (Err(failure), _) if failure.class == FailureClass::HostBusy => {
+            // Nothing is known to be wrong with the mailbox.
+            let in_line = Settled::InLine { failure, wait: jobs::UNTIL_SLOT, ask_in: jobs::UNTIL_SLOT, pause: None };
+            settle::settle(app, work, id, in_line).await?;
+            Ok(None)
+        }
         // No draft was ever sent: its id is written before.
         (Err(failure), None) => {
             warn!(delivery.id = %id, %failure, "a draft may stay in the mailbox");
@@ -128,6 +151,11 @@ async fn is_smtps(app: &App, work: &ClaimedWork, record: DeliveryRecord) -> Resu
     Ok(Some(locked))
 }
 
+/// Graph will say nothing, however often and with whatever token it is asked.
+pub(super) fn lets_nobody_ask(failure: &Failure) -> bool {
+    matches!(failure.class.retry(), Retry::Never | Retry::FreshToken)
+}
+
 /// Where Graph lets nobody ask, Sent must tell, and then a person.
 async fn waits(app: &App, work: &ClaimedWork, record: &DeliveryRecord, failure: Failure) -> Result<(), StoreError> {
     let id = record.delivery.id;
@@ -135,7 +163,7 @@ async fn waits(app: &App, work: &ClaimedWork, record: &DeliveryRecord, failure: 
         let failure = unknown(&format!("what became of its draft could not be asked: {failure}"));
         return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
     }
-    if failure.class.retry() == Retry::Never {
+    if lets_nobody_ask(&failure) {
         return reconcile::begin(app, work, id, failure).await;
     }
     let wait = failure.retry_after().unwrap_or(UNTIL_OPENED);

@@ -4,11 +4,12 @@ use super::answering;
 use crate::accounts::Member;
 use crate::conversations::{self, ReadError, snapshot};
 use crate::{App, Hint};
+use domain::channel::SendTransport;
 use domain::event::EventKind;
 use domain::message::{DeliveryState, Message, MessageType};
 use domain::{DisplayId, Failure, FailureClass, MessageId, Timestamp};
 use serde_json::{Value, json};
-use store::{DeliveryRecord, MessageChange, OwedKind, OwedPriority, StoreError, Tx};
+use store::{DeliveryRecord, Handover, MessageChange, OwedKind, OwedPriority, StoreError, Tx};
 
 /// What stands where the words of a deleted message stood; Chatwoot's.
 const DELETED: &str = "This message was deleted";
@@ -54,11 +55,19 @@ pub async fn retry(
     if record.delivery.state == DeliveryState::Queued {
         return try_now(app, member, &record, regardless).await;
     }
+    let channel = match record.channel_id {
+        Some(channel) => member.scope.channel(channel).await?,
+        None => None,
+    };
     let mut tx = member.scope.begin().await?;
     let conversation = tx.lock_conversation(message.conversation_id).await?.ok_or(RetryError::NotFound)?;
     let mut record = tx.lock_delivery(record.delivery.id).await?.ok_or(RetryError::NothingToRetry)?;
     if !record.delivery.may_be_retried() {
         return Err(RetryError::NothingToRetry);
+    }
+    // Of a draft of which nobody could say whether it left, a person has said now that it is to go out all the same.
+    if channel.is_some_and(|channel| channel.send_transport == SendTransport::Smtp) {
+        record.handover = Handover::Smtp;
     }
     if record.delivery.state == DeliveryState::Failed {
         answering::give_again(&mut tx, conversation, &mut record, message.sent_at).await?;

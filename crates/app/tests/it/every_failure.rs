@@ -55,6 +55,7 @@ const ELSEWHERE: &[FailureClass] = {
         OwnAppCredentialRefused,
         OwnAppCredentialExpired,
         OwnAppMisconfigured,
+        OwnAppUnusable,
         // One organisation does not let the app in: refused_apps.rs.
         AppBlockedByTenant,
         FullAccessMissing,
@@ -120,7 +121,8 @@ fn table() -> Vec<(Fault, FailureClass, HealthState)> {
         (token("invalid_client", None, 650_052), ServiceMissing, Blocked),
         (TokenFault::invalid_client_secret().into(), AppCredentialRefused, Failing),
         (TokenFault::client_secret_expired().into(), AppCredentialExpired, Failing),
-        (token("unauthorized_client", None, 700_016), AppMisconfigured, Failing),
+        (token("unauthorized_client", None, 700_016), AppUnusable, Failing),
+        (token("invalid_grant", None, 65_005), AppMisconfigured, Failing),
         (token("invalid_request", None, 9_002_313), RequestMalformed, Failing),
         (TokenFault::client_loop().into(), ClientLoop, Failing),
         (TokenFault::temporarily_unavailable().into(), SignInUnavailable, Failing),

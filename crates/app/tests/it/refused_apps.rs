@@ -106,24 +106,22 @@ async fn an_app_that_microsoft_has_switched_off_is_one_alarm_and_no_mailboxs_not
     world.advance(TWO_HOURS);
     for answer in refreshed(&world, &ours, 8).await {
         let failure = answer.expect_err("refused");
-        assert_eq!((failure.class, failure.class.actor()), (FailureClass::AppMisconfigured, Actor::Operator));
+        assert_eq!((failure.class, failure.class.actor()), (FailureClass::AppUnusable, Actor::Operator));
         assert!(failure.detail.is_some_and(|detail| detail.contains("AADSTS7000112")));
     }
     assert_eq!(asked(&world), 1, "one asks for all");
     let alarm = installation_alarm(&world.app).await.expect("the database").expect("an alarm");
-    assert_eq!(alarm.failure.class, FailureClass::AppMisconfigured);
+    assert_eq!(alarm.failure.class, FailureClass::AppUnusable);
     assert!(alarm.failure.correlation_id.is_some());
 
     for answer in refreshed(&world, &[theirs], 3).await {
         let failure = answer.expect_err("refused");
-        assert_eq!((failure.class, failure.class.actor()), (FailureClass::OwnAppMisconfigured, Actor::TenantAdmin));
+        assert_eq!((failure.class, failure.class.actor()), (FailureClass::OwnAppUnusable, Actor::TenantAdmin));
     }
     let told = app_events(&world).await;
     assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!((&told[0]["state"], &told[0]["failure"]["code"]), (&"failing".into(), &"own_app_misconfigured".into()));
-    for (inboxes, class) in
-        [(&ours[..], FailureClass::AppMisconfigured), (&[theirs][..], FailureClass::OwnAppMisconfigured)]
-    {
+    assert_eq!((&told[0]["state"], &told[0]["failure"]["code"]), (&"failing".into(), &"own_app_unusable".into()));
+    for (inboxes, class) in [(&ours[..], FailureClass::AppUnusable), (&[theirs][..], FailureClass::OwnAppUnusable)] {
         let told = told_after_two_hours(&world, inboxes, &class.into()).await;
         assert!(told.is_empty(), "no mailbox tells it as its own: {told:?}");
         for inbox in inboxes {
@@ -192,7 +190,7 @@ async fn whether_microsoft_knows_an_app_is_asked_once_for_many_and_again_while_n
     world.sandbox.faults().clear();
     world.sandbox.faults().always(unknown());
     world.advance(TEN_MINUTES);
-    assert_eq!(refused(&world, inbox).await.class, FailureClass::AppMisconfigured);
+    assert_eq!(refused(&world, inbox).await.class, FailureClass::AppUnusable);
     assert!(installation_alarm(&world.app).await.expect("the database").is_some());
 }
 
@@ -214,10 +212,14 @@ async fn an_installation_whose_app_was_taken_out_says_so_once() {
     assert_eq!(installation_alarm(&without).await.expect("the database"), None, "it may be meant so");
     world.advance(TWO_HOURS);
     let scope = world.admin().await.scope;
+    let mut since = Vec::new();
     for _ in 0..3 {
+        world.advance(TEN_MINUTES);
         let refused = refresh::access_token(&without, &scope, grant, Resource::Outlook).await;
-        assert_eq!(refused.expect_err("refused").class, FailureClass::AppMisconfigured);
+        assert_eq!(refused.expect_err("refused").class, FailureClass::AppUnusable);
+        since.push(installation_alarm(&without).await.expect("the database").expect("an alarm").since);
     }
+    assert!(since.iter().all(|at| *at == since[0]), "it is one alarm: {since:?}");
     let alarm = installation_alarm(&without).await.expect("the database").expect("an alarm");
     assert_eq!(alarm.failure.detail.as_deref(), Some("not configured"));
     assert_eq!(
@@ -228,4 +230,31 @@ async fn an_installation_whose_app_was_taken_out_says_so_once() {
     // It is put back, and the day's look at what ends forgets it.
     expiry::warn_of_ending_credentials(&world.app).await.expect("the database");
     assert_eq!(installation_alarm(&without).await.expect("the database"), None);
+}
+
+/// What does not fit one mailbox's request may fit every other one: a mailbox that works must not take back what another one says, again and again.
+#[tokio::test]
+async fn a_registration_that_does_not_fit_one_mailbox_is_that_mailboxs_and_no_alarm_of_the_app() {
+    let world = world().await;
+    let fails = connected(&world.connect(SUPPORT, None).await);
+    let well = connected(&world.connect(SHOP, None).await);
+    let fault = TokenFault::Error {
+        status: 400,
+        error: "invalid_grant".to_owned(),
+        suberror: None,
+        code: 65_005,
+        text: "The app asks for access to a resource that is not in its registration.".to_owned(),
+        claims: None,
+    };
+    world.sandbox.faults().always_for(SUPPORT, fault);
+    for _ in 0..3 {
+        world.advance(TWO_HOURS);
+        let failure = refused(&world, fails).await;
+        assert_eq!((failure.class, failure.class.actor()), (FailureClass::AppMisconfigured, Actor::Operator));
+        works(&world, well).await;
+        assert_eq!(installation_alarm(&world.app).await.expect("the database"), None);
+    }
+    let told = told_after_two_hours(&world, &[fails], &FailureClass::AppMisconfigured.into()).await;
+    let told: Vec<_> = told.iter().map(|notice| (notice.standing.actor, notice.standing.failure.class)).collect();
+    assert_eq!(told, [(Actor::Operator, FailureClass::AppMisconfigured)]);
 }

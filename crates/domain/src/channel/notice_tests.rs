@@ -142,10 +142,10 @@ fn what_concerns_the_application_is_never_a_mailboxs_notice() {
     for class in [
         AppCredentialExpired,
         AppCredentialRefused,
-        AppMisconfigured,
+        AppUnusable,
         OwnAppCredentialExpired,
         OwnAppCredentialRefused,
-        OwnAppMisconfigured,
+        OwnAppUnusable,
     ] {
         let mut story = Story::well();
         for _ in 0..30 {

@@ -17,7 +17,7 @@ codes! {
         PasswordReset = "password_reset",
         /// A webhook is told of nothing any more until an administrator enables it.
         WebhookDisabled = "webhook_disabled",
-        /// Microsoft takes none of the credentials of the account's own OAuth app.
+        /// The account's own OAuth app, or each of its credentials, is refused by Microsoft.
         OauthAppFailing = "oauth_app_failing",
         /// A credential of the account's own OAuth app ends soon.
         OauthAppEnding = "oauth_app_ending",

@@ -1,7 +1,7 @@
 //! Mailboxes, looked at step by step as they would be read and sent through: those that do not work, or those that were asked for.
 //!
-//! Nothing is sent, and no mailbox's health is changed; a token that is fetched for it is kept, as always. What somebody else must mend is a note
-//! where nobody asked for that inbox.
+//! Nothing is sent. A token that is fetched for it is kept, and a refusal of one is remembered and told, as always; of what else is found, no
+//! mailbox's health is changed. What somebody else must mend is a note where nobody asked for that inbox.
 
 use super::Report;
 use crate::config::Config;
@@ -23,11 +23,11 @@ const CLOSES_WITHIN: Duration = Duration::from_secs(5);
 pub(super) async fn check(config: &Config, asked: &[i64], report: &mut Report) {
     let parts = match Parts::assemble(config.clone(), "doctor").await {
         Ok(parts) => parts,
-        Err(error) => return report.note(WHAT, &format!("no inbox was looked at: {error:#}")),
+        Err(error) => return unseen(asked, &format!("{error:#}"), report),
     };
     let mut found = match to_look_at(&parts, asked, report).await {
         Ok(found) => found.into_iter(),
-        Err(error) => return report.note(WHAT, &format!("no inbox was looked at: {error}")),
+        Err(error) => return unseen(asked, &error.to_string(), report),
     };
     let mut looking = JoinSet::new();
     let mut seen = Vec::new();
@@ -39,7 +39,10 @@ pub(super) async fn check(config: &Config, asked: &[i64], report: &mut Report) {
             looking.spawn(async move { (inbox, Box::pin(look_at(&app, &scope, inbox)).await) });
         }
         let Some(looked) = looking.join_next().await else { break };
-        seen.extend(looked.ok());
+        match looked {
+            Ok(looked) => seen.push(looked),
+            Err(error) => unseen(asked, &error.to_string(), report),
+        }
     }
     // In the order of their numbers, whichever was looked at first.
     seen.sort_by_key(|(inbox, _)| inbox.0);
@@ -52,6 +55,15 @@ pub(super) async fn check(config: &Config, asked: &[i64], report: &mut Report) {
     }
     if tokio::time::timeout(CLOSES_WITHIN, parts.app.store().close()).await.is_err() {
         report.note(WHAT, "the database was slow to say goodbye");
+    }
+}
+
+/// Who asked for an inbox must not take silence for health.
+pub(super) fn unseen(asked: &[i64], why: &str, report: &mut Report) {
+    let said = format!("an inbox could not be looked at: {why}");
+    match asked {
+        [] => report.note(WHAT, &said),
+        _ => report.fail(WHAT, &said, "Mend what stands above, and look again."),
     }
 }
 

@@ -97,7 +97,7 @@ async fn check(config: &Config, args: &Args, report: &mut Report) {
     if can_be_read {
         inboxes::check(config, &args.inboxes, report).await;
     } else if !args.inboxes.is_empty() {
-        report.note("inboxes", "no inbox was looked at: the database cannot be read");
+        inboxes::unseen(&args.inboxes, "the database cannot be used", report);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{Result, SystemMailKind};
 use domain::{Failure, OauthAppCredentialId, OauthAppId};
 
 impl Tx {
-    /// The provider takes none of the app's credentials. `true`: nobody has said so before, or it was for another reason.
+    /// The provider refuses the app, or each of its credentials. `true`: nobody has said so before, or it was for another reason.
     pub async fn raise_oauth_app_alarm(&mut self, app: OauthAppId, failure: &Failure) -> Result<bool> {
         let raised = self
             .sql(
