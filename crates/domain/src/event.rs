@@ -41,7 +41,7 @@ events! {
     InboxUpdated = "inbox_updated",
     InboxDeleted = "inbox_deleted",
     InboxHealthChanged = "inbox_health_changed",
-    /// Microsoft takes none of the credentials of an account's own app, or takes one again.
+    /// Microsoft refuses an account's own app, or each of its credentials; or takes one again.
     OauthAppHealthChanged = "oauth_app_health_changed",
     OauthAppCredentialEnding = "oauth_app_credential_ending",
     /// Somebody must act for a mailbox, or need not any more.

@@ -31,7 +31,7 @@ pub struct OauthApp {
     pub updated_at: Timestamp,
 }
 
-/// The provider takes none of the app's credentials.
+/// The provider refuses the app, or each of its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppAlarm {
     pub since: Timestamp,
