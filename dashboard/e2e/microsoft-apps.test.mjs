@@ -20,7 +20,7 @@ async function atMicrosoft(what, id = '') {
 test('an app of one\'s own is made, verified, used by an inbox, told about when its secret ends, and mended with a second one', async () => {
   const registered = await atMicrosoft('')
   const page = await world.page({ permissions: ['clipboard-read', 'clipboard-write'] })
-  await page.goto(settings('microsoft-apps'))
+  await page.goto(settings('oauth-apps'))
   await page.getByRole('heading', { name: 'You have no app of your own' }).waitFor()
   await page.getByRole('link', { name: 'New app' }).click()
   await page.getByRole('button', { name: 'Copy the redirect URI' }).click()
@@ -68,7 +68,7 @@ test('an app of one\'s own is made, verified, used by an inbox, told about when 
 
   // A colleague has the list open meanwhile.
   const colleague = await world.page()
-  await colleague.goto(settings('microsoft-apps'))
+  await colleague.goto(settings('oauth-apps'))
   const listed = colleague.getByRole('listitem').filter({ hasText: 'Contoso Care' })
   await listed.getByText(/^expires in/).waitFor()
   await atMicrosoft('expire', registered.id)
@@ -121,7 +121,7 @@ test('a certificate that does not fit its key is refused in words, nothing that 
   const registered = await atMicrosoft('')
   const made = await world.api('POST', '/oauth_apps', { name: 'With a certificate', client_id: registered.id, credential: { client_secret: registered.secrets[0] } })
   const page = await world.page()
-  await page.goto(settings(`microsoft-apps/${made.id}`))
+  await page.goto(settings(`oauth-apps/${made.id}`))
   await page.getByRole('button', { name: 'Add a credential' }).click()
   const dialog = page.getByRole('dialog', { name: 'Add a credential' })
   await dialog.getByLabel('A certificate').check()
@@ -142,7 +142,7 @@ test('a certificate that does not fit its key is refused in words, nothing that 
   const row = page.getByRole('listitem').filter({ hasText: 'thumbprint' })
   await row.getByText(/^expires in (4|5) days$/).waitFor()
   // It ends by itself soon, and the secret does not: the list is quiet about it.
-  await page.getByRole('link', { name: 'Microsoft apps' }).first().click()
+  await page.getByRole('link', { name: 'OAuth apps' }).first().click()
   await page.getByRole('listitem').filter({ hasText: 'With a certificate' }).getByText('end not known').waitFor()
   await page.getByRole('link', { name: 'With a certificate' }).click()
   await page.getByLabel('Name').fill('Renamed')
@@ -156,9 +156,9 @@ test('a certificate that does not fit its key is refused in words, nothing that 
   await page.getByRole('heading', { name: 'Renamed' }).waitFor()
   await page.getByRole('button', { name: 'Delete this app…' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
-  await page.getByRole('heading', { name: 'Microsoft apps' }).waitFor()
+  await page.getByRole('heading', { name: 'OAuth apps' }).waitFor()
   await eventually('it is gone', async () => !(await world.api('GET', '/oauth_apps')).payload.some(({ id }) => id === made.id))
-  await page.goto(settings(`microsoft-apps/${made.id}`))
+  await page.goto(settings(`oauth-apps/${made.id}`))
   await page.getByRole('heading', { name: 'There is no such app' }).waitFor()
   assert.deepEqual(page.problems, [])
   await page.context().close()
