@@ -134,15 +134,24 @@ test('a link that is withdrawn says so to whoever opens it, and names what it wa
   assert.equal(await owner.getByRole('button').count(), 0)
   // A link for an inbox that is there, through the installation's app whatever the account's own is.
   await make(page, async (dialog) => {
+    await dialog.getByLabel('It is a shared mailbox').check()
+    await dialog.getByLabel('Address of the shared mailbox').fill('info@contoso.example')
     await dialog.getByLabel('What for').selectOption({ index: 1 })
     await dialog.getByText('More', { exact: true }).click()
+    // What only an inbox that is there can do is forgotten with it.
+    await dialog.getByLabel('The mailbox sends by').selectOption('SMTP')
+    await dialog.getByLabel('What for').selectOption('A new inbox')
+    assert.equal(await dialog.getByLabel('The mailbox sends by').inputValue(), '')
+    assert.equal(await dialog.getByLabel('The mailbox sends by').evaluate((field) => field.selectedOptions[0]?.textContent), 'SMTP, as usual')
+    await dialog.getByLabel('What for').selectOption({ index: 1 })
     await dialog.getByLabel('Sign in through').selectOption('The app of this installation')
   })
   await row(page, /signs in .* again/).getByText('not opened yet').waitFor()
   const again = await newest()
-  assert.deepEqual([again.oauth_app_id, typeof again.inbox_id], [null, 'number'])
+  assert.deepEqual([again.oauth_app_id, typeof again.inbox_id, again.mailbox], [null, 'number', null])
   // Only until it is copied, and only here.
   await page.getByRole('button', { name: 'I have copied it' }).click()
+  await page.waitForFunction(() => document.activeElement?.textContent === 'New link')
   await page.reload()
   await row(page, /signs in .* again/).waitFor()
   assert.equal(await page.getByText(/\/connect\//).count(), 0)

@@ -95,6 +95,7 @@ test('an inbox to which somebody else signs in is theirs when an administrator h
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
   await page.getByRole('button', { name: 'Hand over…' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Hand over', exact: true }).click()
+  await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'status')
   await page.getByText('The mailbox is connected.').waitFor()
   assert.equal((await inboxOf('info@contoso.example')).smtp_login, 'info@contoso.example')
   await page.getByRole('link', { name: 'Set it up' }).click()

@@ -53,9 +53,9 @@ const PAGES = {
   inboxes: () => settings('inboxes'),
   'an inbox': () => settings('inboxes/1'),
   'connecting': () => settings('inboxes/new'),
-  'Microsoft apps': () => settings('microsoft-apps'),
-  'a new Microsoft app': () => settings('microsoft-apps/new'),
-  'a Microsoft app': () => settings('microsoft-apps/1'),
+  'OAuth apps': () => settings('oauth-apps'),
+  'a new OAuth app': () => settings('oauth-apps/new'),
+  'an OAuth app': () => settings('oauth-apps/1'),
   'connect links': () => settings('connect-links'),
   'the audit log': () => settings('audit-log'),
   agents: () => settings('agents'),
@@ -139,9 +139,9 @@ for (const colorScheme of ['light', 'dark']) {
       [PAGES['a conversation'](), 'Notifications', /Notifications/],
       [PAGES['a conversation'](), 'More', /More/],
       [PAGES.webhooks(), 'New webhook', /New webhook/],
-      [PAGES['a Microsoft app'](), 'Add a credential', /Add a credential/],
-      [PAGES['a Microsoft app'](), 'Take away: Client secret no~…', /Take away/],
-      [PAGES['a Microsoft app'](), 'Delete this app…', /Delete this app/],
+      [PAGES['an OAuth app'](), 'Add a credential', /Add a credential/],
+      [PAGES['an OAuth app'](), 'Take away: Client secret no~…', /Take away/],
+      [PAGES['an OAuth app'](), 'Delete this app…', /Delete this app/],
       [PAGES['connect links'](), 'New link', /New link/],
       [PAGES['connect links'](), 'Withdraw the link for sales@contoso.example', /Withdraw this link/],
       [PAGES.agents(), 'Invite', /Invite/],
@@ -160,8 +160,8 @@ for (const colorScheme of ['light', 'dark']) {
     }
     // What comes when something was done there.
     const DONE = [
-      [PAGES['a Microsoft app'](), async () => (await page.getByRole('button', { name: 'Verify' }).click(), page.getByText(/^failed/).waitFor())],
-      [PAGES['a new Microsoft app'](), () => page.getByLabel('A certificate').check()],
+      [PAGES['an OAuth app'](), async () => (await page.getByRole('button', { name: 'Verify' }).click(), page.getByText(/^failed/).waitFor())],
+      [PAGES['a new OAuth app'](), () => page.getByLabel('A certificate').check()],
       [PAGES['connect links'](), async () => {
         await page.getByRole('button', { name: 'New link' }).click()
         await page.getByText('More', { exact: true }).click()

@@ -25,7 +25,7 @@ describe('what administrators did', () => {
     expect(told('update', 'Channel::Email', 1, { principal: ['a', 'a'], mailbox_address: ['h@c.example', 'h@c.example'] })).toBe('signed the inbox Help in again')
     expect(told('update', 'Channel::Email', 1, { principal: ['a', 'b'], mailbox_address: ['h@c.example', 'i@c.example'] })).toBe('signed the inbox Help in again with another Microsoft account: mailbox from h@c.example to i@c.example')
     expect(told('update', 'Channel::Email', 1, { send_transport: ['smtp', 'graph'] })).toBe('changed the mailbox of Help: how it sends from SMTP to Microsoft Graph')
-    expect(told('update', 'OauthApp', 3, { credentials: [['abc'], ['abc', 'def']] })).toBe('changed the Microsoft app Contoso: credentials: added def')
+    expect(told('update', 'OauthApp', 3, { credentials: [['abc'], ['abc', 'def']] })).toBe('changed the OAuth app Contoso: credentials: added def')
     expect(told('destroy', 'ConnectLink', 12, { status: 'revoked' })).toBe('withdrew connect link 12')
     expect(told('create', 'ConnectLink', 12, { inbox_id: 1 })).toBe('made connect link 12 for Help')
     expect(told('update', 'Webhook', 4, { secret: ['…', '…'] })).toBe('gave the webhook CRM a new secret')

@@ -1,14 +1,14 @@
 // Who is told that a mailbox does not work, from when on, and in what words.
 import { describe, expect, it } from 'vitest'
 import type { HealthNotice, Inbox } from '../src/api/types'
-import { DWELL_SECONDS, illOf, lateOf, wordsOfIll } from '../src/text/mailboxes'
+import { DWELL_SECONDS, illOf, lateOf, refusedOf, wordsOfIll, wordsOfRefused } from '../src/text/mailboxes'
 
 const NOW = 100_000
 const health = (state: string, more: object = {}) => ({ state, since: NOW - 1, failing_since: null, failure: { cause: 'Because.', who_must_act: 'nobody' }, ...more })
 const inbox = (id: number, name: string, fetch: object, send: object) => ({ id, name, fetch_health: fetch, send_health: send }) as unknown as Inbox
 const well = health('connected', { failure: null })
 const notice = (inbox_id: number, part: string, is_current = true) => ({ inbox_id, parts: [part], is_current }) as unknown as HealthNotice
-const words = (inboxes: Inbox[], notices: HealthNotice[] = []) => wordsOfIll(illOf(inboxes, notices, NOW), true)
+const words = (inboxes: Inbox[], notices: HealthNotice[] = []) => wordsOfIll(illOf(inboxes, notices), true)
 
 describe('an administrator', () => {
   it('hears at once of what waits for somebody', () => {
@@ -23,10 +23,29 @@ describe('an administrator', () => {
     expect(words(busy, [notice(1, 'send'), notice(2, 'fetch'), notice(1, 'fetch', false)])).toBe('')
     expect(words(busy, [notice(1, 'fetch')])).toBe('Reading Support does not work at the moment.')
   })
-  it('hears of what is tried again when it has lasted and somebody could mend it', () => {
-    const failing = (since: number) => [inbox(1, 'Support', well, health('failing', { failing_since: since, failure: { cause: '', who_must_act: 'operator' } }))]
-    expect(words(failing(NOW - DWELL_SECONDS + 1))).toBe('')
-    expect(words(failing(NOW - DWELL_SECONDS))).toBe('Sending from Support does not work at the moment.')
+  it('hears nothing of what lasts, whoever could mend it, before the server tells people', () => {
+    const failing = [inbox(1, 'Support', well, health('failing', { failing_since: NOW - 10 * DWELL_SECONDS, failure: { code: 'connect_failed', cause: '', who_must_act: 'operator' } }))]
+    expect(words(failing)).toBe('')
+    expect(words(failing, [notice(1, 'send')])).toBe('Sending from Support does not work at the moment.')
+  })
+  it('hears of an app that Microsoft refuses once, and not of each of its mailboxes', () => {
+    const by = (code: string) => health('failing', { failing_since: NOW - 1800, failure: { code, cause: 'Because.', who_must_act: 'tenant_admin' } })
+    const app = (id: number, name: string, failing_since: number | null, in_use_by = 2) => ({ id, name, failing_since, in_use_by })
+    const hears = (inboxes: Inbox[], ...apps: ReturnType<typeof app>[]) => wordsOfRefused(refusedOf(inboxes, apps))
+    const both = [inbox(1, 'A', by('own_app_credential_expired'), well), inbox(2, 'B', by('own_app_misconfigured'), by('own_app_credential_refused'))]
+    expect(words(both, [notice(1, 'fetch'), notice(2, 'send')])).toBe('')
+    expect(hears(both, app(1, 'Care', NOW), app(2, 'Good', null))).toBe('Microsoft refuses the OAuth app Care: 2 mailboxes are not read.')
+    expect(hears(both.slice(1), app(1, 'Care', NOW), app(2, 'Shop', NOW))).toBe('Microsoft refuses the OAuth apps Care and Shop: 1 mailbox is not read.')
+    // Its passes are still good for a while; and nobody misses an app that nobody uses.
+    expect(hears([inbox(1, 'A', well, well)], app(1, 'Care', NOW))).toBe('')
+    expect(hears(both, app(1, 'Care', NOW), app(2, 'Unused', NOW, 0))).toMatch(/^Microsoft refuses the OAuth app Care: 2/)
+    expect(hears(both, app(1, 'Care', null))).toBe('')
+    for (const code of ['app_credential_refused', 'app_credential_expired', 'app_misconfigured']) {
+      expect(words([inbox(3, 'C', by(code), by(code))], [notice(3, 'fetch')])).toBe('')
+      expect(hears([inbox(3, 'C', by(code), by(code))], app(1, 'Care', null))).toBe('Microsoft refuses this installation\'s app: 1 mailbox is not read. Whoever runs this server must act.')
+    }
+    expect(hears([...both, inbox(3, 'C', by('app_misconfigured'), well)], app(1, 'Care', NOW))).toMatch(/^Microsoft refuses the OAuth app Care: 2 .* this installation's app: 1 /)
+    expect(hears([inbox(3, 'C', health('connected', { failure: { code: 'app_misconfigured' } }), well)])).toBe('')
   })
   it('reads one sentence of many', () => {
     const all = ['A', 'B', 'C', 'D', 'E'].map((name, n) => inbox(n, name, health('blocked'), health('blocked')))

@@ -1,6 +1,6 @@
 // The account's own OAuth apps at Microsoft, and in a word how one is doing.
 import { useQuery } from '@tanstack/vue-query'
-import { computed } from 'vue'
+import { computed, ref } from 'vue'
 import { client } from '../api/client'
 import type { components } from '../api/schema'
 import { useSession } from '../state/session'
@@ -13,10 +13,12 @@ export const APPS = '/api/v1/accounts/{account_id}/oauth_apps'
 export const MOST_CREDENTIALS = 2
 const DAY = 86_400
 
-export function useApps() {
+/** Only administrators may ask. */
+export function useApps(enabled = ref(true)) {
   const { account, path } = useSession()
   return useQuery({
     queryKey: computed(() => ['account', account.value, 'apps']),
+    enabled,
     queryFn: async () => (await client.GET(APPS, { params: { path: path.value } })).payload,
     // Who signs in through an app changes without a word about the app.
     staleTime: 2000,

@@ -2,7 +2,7 @@
 export const PAGES: { name: string; words: string; administrators?: boolean }[] = [
   { name: 'profile', words: 'Profile' },
   { name: 'inboxes', words: 'Inboxes', administrators: true },
-  { name: 'apps', words: 'Microsoft apps', administrators: true },
+  { name: 'apps', words: 'OAuth apps', administrators: true },
   { name: 'connect-links', words: 'Connect links', administrators: true },
   { name: 'deliveries', words: 'Not delivered' },
   { name: 'quarantine', words: 'Left out', administrators: true },

@@ -20,7 +20,7 @@ const THINGS: Record<string, { words: string; kind?: Kind }> = {
   CustomAttributeDefinition: { words: 'the custom attribute' },
   Conversation: { words: 'conversation' },
   Contact: { words: 'contact' },
-  OauthApp: { words: 'the Microsoft app', kind: 'app' },
+  OauthApp: { words: 'the OAuth app', kind: 'app' },
   ConnectLink: { words: 'connect link' },
 }
 const FIELDS: Record<string, string> = {
