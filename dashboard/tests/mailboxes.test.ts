@@ -32,7 +32,7 @@ describe('an administrator', () => {
     const by = (code: string) => health('failing', { failing_since: NOW - 1800, failure: { code, cause: 'Because.', who_must_act: 'tenant_admin' } })
     const app = (id: number, name: string, failing_since: number | null, in_use_by = 2) => ({ id, name, failing_since, in_use_by })
     const hears = (inboxes: Inbox[], ...apps: ReturnType<typeof app>[]) => wordsOfRefused(refusedOf(inboxes, apps))
-    const both = [inbox(1, 'A', by('own_app_credential_expired'), well), inbox(2, 'B', by('own_app_misconfigured'), by('own_app_credential_refused'))]
+    const both = [inbox(1, 'A', by('own_app_credential_expired'), well), inbox(2, 'B', by('own_app_unusable'), by('own_app_credential_refused'))]
     expect(words(both, [notice(1, 'fetch'), notice(2, 'send')])).toBe('')
     expect(hears(both, app(1, 'Care', NOW), app(2, 'Good', null))).toBe('Microsoft refuses the OAuth app Care: 2 mailboxes are not read.')
     expect(hears(both.slice(1), app(1, 'Care', NOW), app(2, 'Shop', NOW))).toBe('Microsoft refuses the OAuth apps Care and Shop: 1 mailbox is not read.')
@@ -40,12 +40,12 @@ describe('an administrator', () => {
     expect(hears([inbox(1, 'A', well, well)], app(1, 'Care', NOW))).toBe('')
     expect(hears(both, app(1, 'Care', NOW), app(2, 'Unused', NOW, 0))).toMatch(/^Microsoft refuses the OAuth app Care: 2/)
     expect(hears(both, app(1, 'Care', null))).toBe('')
-    for (const code of ['app_credential_refused', 'app_credential_expired', 'app_misconfigured']) {
+    for (const code of ['app_credential_refused', 'app_credential_expired', 'app_unusable']) {
       expect(words([inbox(3, 'C', by(code), by(code))], [notice(3, 'fetch')])).toBe('')
       expect(hears([inbox(3, 'C', by(code), by(code))], app(1, 'Care', null))).toBe('Microsoft refuses this installation\'s app: 1 mailbox is not read. Whoever runs this server must act.')
     }
-    expect(hears([...both, inbox(3, 'C', by('app_misconfigured'), well)], app(1, 'Care', NOW))).toMatch(/^Microsoft refuses the OAuth app Care: 2 .* this installation's app: 1 /)
-    expect(hears([inbox(3, 'C', health('connected', { failure: { code: 'app_misconfigured' } }), well)])).toBe('')
+    expect(hears([...both, inbox(3, 'C', by('app_unusable'), well)], app(1, 'Care', NOW))).toMatch(/^Microsoft refuses the OAuth app Care: 2 .* this installation's app: 1 /)
+    expect(hears([inbox(3, 'C', health('connected', { failure: { code: 'app_unusable' } }), well)])).toBe('')
   })
   it('reads one sentence of many', () => {
     const all = ['A', 'B', 'C', 'D', 'E'].map((name, n) => inbox(n, name, health('blocked'), health('blocked')))

@@ -21,7 +21,7 @@ export interface Refused {
 export const DWELL_SECONDS = 600
 const waitsForSomebody = (state: Health['state']) => state === 'needs_reauth' || state === 'blocked'
 
-const OF_INSTALLATION = ['app_credential_refused', 'app_credential_expired', 'app_misconfigured']
+const OF_INSTALLATION = ['app_credential_refused', 'app_credential_expired', 'app_unusable']
 const OF_OWN = OF_INSTALLATION.map((code) => `own_${code}`)
 const failsBy = (codes: string[], health?: Health | null) => health?.state === 'failing' && !!health.failure && codes.includes(health.failure.code)
 
