@@ -24,7 +24,7 @@ const NAMES = [
   'connect.link_updated', 'oauth.app_health_changed', 'oauth.app_credential_ending', 'reset', 'ready',
 ] as const
 
-const HARDLY_CHANGES = new Set(['inboxes', 'agents', 'assignable', 'organising', 'views', 'itself'])
+const HARDLY_CHANGES = new Set(['agents', 'assignable', 'organising', 'views', 'itself'])
 
 /** Who is here: the conversation's readers, oneself among them, and who else is writing in it. By conversation. */
 export const viewers = reactive(new Map<number, People>())
