@@ -39,6 +39,7 @@ mod m0031_send_transport;
 mod m0032_health_notices;
 mod m0033_audit;
 mod m0034_links_and_apps;
+mod m0035_refused_grants;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -81,6 +82,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0032_health_notices::Migration),
             Box::new(m0033_audit::Migration),
             Box::new(m0034_links_and_apps::Migration),
+            Box::new(m0035_refused_grants::Migration),
         ]
     }
 }

@@ -8,7 +8,6 @@
 use super::health::{Part, remember};
 use super::settle::resource_key;
 use crate::{App, jobs};
-use domain::channel::HealthState;
 use domain::{Actor, Failure, FailureClass, GrantId, Retry, Secret, Timestamp};
 use oauth::Resource;
 use std::convert::Infallible;
@@ -209,7 +208,7 @@ async fn refused(app: &App, scope: &AccountScope, claim: &RefreshClaim, resource
         correlation.id = failure.correlation_id.as_deref(), "a refresh was refused"
     );
     let told = if ends_the_grant(failure) {
-        match scope.refresh_refused(claim).await {
+        match scope.refresh_refused(claim, failure).await {
             Ok(true) => {
                 app.passes(KillPoint::GrantRefused);
                 tell_channels(app, scope, claim.grant_id, failure, Untold::AndOthers).await.map(|()| false)
@@ -291,13 +290,8 @@ pub(super) async fn needs_sign_in(scope: &AccountScope, grant: Option<GrantId>) 
     if stored.status == GrantStatus::Active {
         return Ok(None);
     }
-    let channels = scope.channels_of_grant(grant).await?;
-    let reason = channels
-        .iter()
-        .flat_map(|channel| [&channel.fetch_health, &channel.send_health])
-        .filter(|health| health.state == HealthState::NeedsReauth)
-        .find_map(|health| health.failure.clone().filter(ends_the_grant));
-    Ok(Some(reason.unwrap_or_else(|| FailureClass::GrantExpired.into())))
+    // It was not written down before m0035_refused_grants.
+    Ok(Some(stored.failure.unwrap_or_else(|| FailureClass::GrantExpired.into())))
 }
 
 /// What a use case that speaks in failures says about the database.

@@ -174,12 +174,13 @@ async fn a_process_that_dies_between_a_refusal_and_saying_so_leaves_it_to_the_ne
     let grant = scope.channel(channel).await.expect("the database").expect("a channel").grant_id.expect("a grant");
     // The grant is refused in its row, and there it ends.
     let claim = scope.claim_refresh(grant, Duration::from_secs(90)).await.expect("the database").expect("a claim");
-    assert!(scope.refresh_refused(&claim).await.expect("the database"));
+    let revoked = FailureClass::GrantRevoked.into();
+    assert!(scope.refresh_refused(&claim, &revoked).await.expect("the database"));
     assert_eq!(states(&world, inbox).await, [HealthState::Connected; 2]);
 
     world.advance(TWO_HOURS);
     let refused = refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await.expect_err("refused");
-    assert_eq!(refused.class, FailureClass::GrantExpired);
+    assert_eq!(refused, revoked, "the next one tells the reason as the first would have");
     assert_eq!(states(&world, inbox).await, [HealthState::NeedsReauth; 2], "both wait for the owner");
     assert_eq!(connected(&world.connect(SUPPORT, Some(inbox)).await), inbox);
     assert_eq!(states(&world, inbox).await, [HealthState::Connected; 2]);

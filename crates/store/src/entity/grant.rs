@@ -15,6 +15,7 @@ pub struct Model {
     pub sub: String,
     pub principal: String,
     pub status: String,
+    pub failure: Option<String>,
     pub scopes: String,
     pub seal_uid: String,
     pub refresh_token: Vec<u8>,

@@ -283,6 +283,7 @@ pub(crate) fn grant(row: entity::grant::Model) -> Result<Grant> {
         sub: row.sub,
         principal: row.principal,
         status: code("grant status", &row.status, GrantStatus::parse)?,
+        failure: row.failure.map(|text| json("failure of a grant", &text)).transpose()?,
         scopes: row.scopes.split_whitespace().map(str::to_owned).collect(),
         version: row.version,
         refreshed_at: Timestamp(row.refreshed_at),

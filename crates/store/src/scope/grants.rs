@@ -7,7 +7,7 @@ use crate::connect::Inner;
 use crate::entity::grant;
 use crate::secret::SealedPlace;
 use crate::*;
-use domain::{AccountId, GrantId, OauthAppId, Secret, Timestamp};
+use domain::{AccountId, Failure, GrantId, OauthAppId, Secret, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter};
 use std::time::Duration;
 
@@ -138,13 +138,14 @@ impl AccountScope {
         self.free_refresh(claim.grant_id, &claim.lease_token).await
     }
 
-    /// The provider said that the owner must sign in again. Ends the claim; `false` when newer tokens were stored meanwhile.
-    pub async fn refresh_refused(&self, claim: &RefreshClaim) -> Result<bool> {
+    /// The provider said that the owner must sign in again, and why. Ends the claim; `false` when newer tokens were stored meanwhile.
+    pub async fn refresh_refused(&self, claim: &RefreshClaim, failure: &Failure) -> Result<bool> {
         let refused = self
             .sql(
-                "UPDATE grants SET status = 'needs_reauth', lease_token = NULL, lease_until = 0, updated_at = ? \
+                "UPDATE grants SET status = 'needs_reauth', failure = ?, lease_token = NULL, lease_until = 0, updated_at = ? \
                  WHERE account_id = :account AND id = ? AND version = ?",
             )
+            .bind(convert::to_json(failure))
             .bind(self.inner.now().0)
             .bind(claim.grant_id.0)
             .bind(claim.version)
@@ -205,7 +206,7 @@ pub(crate) async fn upsert_grant<C: ConnectionTrait>(on: &C, scope: &AccountScop
             "INSERT INTO grants (account_id, provider, oauth_app_id, tid, oid, sub, principal, status, scopes, seal_uid, refresh_token, version, \
              refreshed_at, created_at, updated_at) VALUES (:account, ?, ?, ?, ?, ?, ?, 'active', ?, ?, ?, 1, ?, ?, ?) \
              ON CONFLICT (account_id, provider, tid, oid) DO UPDATE SET oauth_app_id = excluded.oauth_app_id, sub = excluded.sub, principal = excluded.principal, \
-             status = 'active', scopes = excluded.scopes, seal_uid = excluded.seal_uid, refresh_token = excluded.refresh_token, \
+             status = 'active', failure = NULL, scopes = excluded.scopes, seal_uid = excluded.seal_uid, refresh_token = excluded.refresh_token, \
              version = grants.version + 1, refreshed_at = excluded.refreshed_at, updated_at = excluded.updated_at, \
              lease_token = NULL, lease_until = 0 RETURNING *",
         )

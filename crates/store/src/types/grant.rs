@@ -2,7 +2,7 @@
 
 use super::codes;
 use domain::channel::Provider;
-use domain::{AccountId, GrantId, OauthAppId, Secret, Timestamp};
+use domain::{AccountId, Failure, GrantId, OauthAppId, Secret, Timestamp};
 
 codes! {
     GrantStatus {
@@ -38,6 +38,8 @@ pub struct Grant {
     pub sub: String,
     pub principal: String,
     pub status: GrantStatus,
+    /// What the provider refused it with, while it waits for its owner.
+    pub failure: Option<Failure>,
     pub scopes: Vec<String>,
     /// Grows with every stored token; what compare-and-swap compares.
     pub version: i64,

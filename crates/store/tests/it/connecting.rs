@@ -2,7 +2,7 @@
 
 use crate::world::{START, Tenant, each, new_grant};
 use domain::channel::{ConnectionStatus, Provider};
-use domain::{Secret, Timestamp};
+use domain::{Failure, FailureClass, Secret, Timestamp};
 use std::time::Duration;
 use store::*;
 
@@ -200,6 +200,7 @@ async fn a_grant_is_refreshed_by_one_and_never_loses_its_refresh_token() {
         let scope = &w.ours.scope;
         let grant = w.ours.grant("me").await;
         let lease = Duration::from_secs(30);
+        let revoked = Failure::new(FailureClass::GrantRevoked).said("AADSTS50173");
         let claim = scope.claim_refresh(grant.id, lease).await.unwrap().unwrap();
         assert!(scope.claim_refresh(grant.id, lease).await.unwrap().is_none(), "single flight");
         assert!(scope.store_refreshed(&claim, &refreshed("a1", Some("refresh-2"))).await.unwrap());
@@ -222,12 +223,20 @@ async fn a_grant_is_refreshed_by_one_and_never_loses_its_refresh_token() {
         tx.store_access_token(grant.id, "outlook", &Secret::new("a9"), START).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(renewed.id, grant.id);
-        assert!(!scope.refresh_refused(&claim).await.unwrap());
+        assert!(!scope.refresh_refused(&claim, &revoked).await.unwrap());
         assert_eq!(scope.grant(grant.id).await.unwrap().unwrap().status, GrantStatus::Active);
         let claim = scope.claim_refresh(grant.id, lease).await.unwrap().unwrap();
         assert_eq!(claim.refresh_token.expose(), "refresh-9");
-        assert!(scope.refresh_refused(&claim).await.unwrap());
+        assert!(scope.refresh_refused(&claim, &revoked).await.unwrap());
         assert!(scope.claim_refresh(grant.id, lease).await.unwrap().is_none(), "it waits for its owner");
+        assert_eq!(scope.grant(grant.id).await.unwrap().unwrap().failure, Some(revoked), "and says why");
+        let mut tx = scope.begin().await.unwrap();
+        assert_eq!(
+            tx.upsert_grant(&new_grant("me", "refresh-10")).await.unwrap().failure,
+            None,
+            "they signed in again"
+        );
+        tx.rollback().await.unwrap();
         let mut tx = scope.begin().await.unwrap();
         assert!(matches!(tx.upsert_grant(&new_grant("me", "")).await, Err(StoreError::Conflict(_))));
     })
