@@ -293,6 +293,7 @@ test('two contacts who are one person become one', async () => {
   await world.mail({ from: 'mary@home.example', subject: 'From home', text: 'Two.' })
   const office = await eventually('it is there', () => called('From the office'))
   await eventually('it is there', () => called('From home'))
+  await eventually('it is found', async () => (await world.api('GET', '/contacts/search?q=mary%40home')).meta.count > 0)
   const page = await world.page({ path: '?tab=all' })
   await row(page, 'From the office').click()
   const panel = page.getByRole('complementary', { name: 'Contact' })

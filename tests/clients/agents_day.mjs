@@ -93,7 +93,10 @@ async function things() {
 async function contacts(inbox) {
   const { meta, payload } = await client.contacts.list({ accountId, sort: 'email' })
   assert.deepEqual([meta.count, payload.map((one) => one.email)], [2, ['ada@customer.example', 'grace@navy.example']])
-  assert.deepEqual((await client.contacts.search({ accountId, q: 'grace', sort: 'name' })).payload.map((one) => one.email), ['grace@navy.example'])
+  // The search index follows by some seconds.
+  const found = () => client.contacts.search({ accountId, q: 'grace', sort: 'name' })
+  await eventually('Grace is found', async () => (await found()).meta.count > 0)
+  assert.deepEqual((await found()).payload.map((one) => one.email), ['grace@navy.example'])
   const made = (await client.contacts.create({ accountId, data: { inbox_id: inbox.id, name: 'Alan', email: 'alan@bletchley.example', identifier: 'crm-7', custom_attributes: { plan: 'gold' } } })).payload
   assert.equal(made.contact_inbox.source_id, 'alan@bletchley.example')
   const alan = (await client.contacts.update({ accountId, id: made.contact.id, data: { name: 'Alan Turing' } })).payload

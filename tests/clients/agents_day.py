@@ -94,7 +94,9 @@ def about_contacts(client, inbox):
     assert {"ada@customer.example", "grace@navy.example"} <= set(by_name)
     ada = client.contacts.get(ACCOUNT, by_name["ada@customer.example"].id)
     assert ada.name == "Ada" and ada.last_activity_at is not None and ada.created_at is not None
-    assert [one.id for one in client.contacts.search(ACCOUNT, "grace")] == [by_name["grace@navy.example"].id]
+    # The search index follows by some seconds.
+    found = eventually("Grace is found", lambda: [one.id for one in client.contacts.search(ACCOUNT, "grace")])
+    assert found == [by_name["grace@navy.example"].id]
     assert len(client.contacts.conversations(ACCOUNT, ada.id)) == 1
 
     made = client.contacts.create(ACCOUNT, inbox_id=inbox.id, name="Alan", email="alan@bletchley.example", phone_number="+15550100")
