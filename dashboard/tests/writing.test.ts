@@ -1,7 +1,7 @@
 // What the editor does to a text, and how what was written is shown.
 import { describe, expect, it } from 'vitest'
 import type { VNode } from 'vue'
-import { filled } from '../src/desk/suggest'
+import { filled, matching } from '../src/desk/suggest'
 import { changeFor, type Format } from '../src/text/format'
 import { continued } from '../src/text/lists'
 import { markdown } from '../src/text/markdown'
@@ -35,6 +35,14 @@ it('Enter goes on with a list, and ends it in an empty item', () => {
 })
 it('a canned response knows the contact, and leaves what it does not know', () => {
   expect(filled('Dear {{contact.first_name}}, {{ agent.name }} {{unknown.thing}}', { name: 'Ada Lovelace' }, { name: 'Bob', email: 'b@x.example' })).toBe('Dear Ada, Bob {{unknown.thing}}')
+})
+it('canned responses are found by what begins, then by what holds, then by what says it', () => {
+  const one = (short_code: string, content: string) => ({ short_code, content }) as Parameters<typeof matching>[0][number]
+  const all = [one('a-thanks', ''), one('bye', 'Thanks and goodbye'), one('Thanks', ''), one('thanks-late', ''), one('welcome', 'Hello')]
+  const found = (text: string) => matching(all, text).map((one) => one.short_code)
+  expect(found('thanks')).toEqual(['Thanks', 'thanks-late', 'a-thanks', 'bye'])
+  expect(found('')).toEqual(['a-thanks', 'bye', 'Thanks', 'thanks-late', 'welcome'])
+  expect(found('nothing')).toEqual([])
 })
 
 type Shown = string | [string, ...Shown[]]

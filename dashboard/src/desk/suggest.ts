@@ -1,6 +1,7 @@
 // What `/` and `@` bring while one writes: canned responses, and colleagues to name in a note.
 import { client } from '../api/client'
 import type { Agent, Profile } from '../api/types'
+import type { Canned } from '../state/organising'
 
 export interface Around {
   account: () => number
@@ -22,6 +23,18 @@ export function filled(text: string, contact: { name: string; email?: string | n
   }
   return text.replace(/\{\{\s*([a-z_.]+)\s*\}\}/g, (all, name: string) => known[name] ?? all)
 }
+
+/** As the server orders them: where the short code begins with it, where that holds it, and where the text does. */
+export function matching(all: readonly Canned[], text: string): Canned[] {
+  const wanted = text.trim().toLowerCase()
+  const rank = ({ short_code, content }: Canned) => {
+    const at = short_code.toLowerCase().indexOf(wanted)
+    return at === 0 ? 0 : at > 0 ? 1 : content.toLowerCase().includes(wanted) ? 2 : 3
+  }
+  return all.filter((one) => rank(one) < 3).sort((a, b) => rank(a) - rank(b))
+}
+
+const MINUTE = 60_000
 
 function list(items: { title: string; about?: string; value: string }[]): HTMLElement {
   // The outer element is put where one writes; the box stands above it, because the editor stands at the end of the page.
@@ -47,8 +60,20 @@ function list(items: { title: string; about?: string; value: string }[]): HTMLEl
 }
 
 export function suggest(expander: HTMLElement, around: Around) {
+  // Read when a word begins, and looked through here: an answer that comes after a key leaves the old ones standing, of which Enter chooses none.
+  let known: { account: number; at: number; all: Promise<Canned[]> } | null = null
+  function every(isBegun: boolean): Promise<Canned[]> {
+    const account = around.account()
+    if (isBegun || known?.account !== account || Date.now() - known.at > MINUTE) {
+      const all = client.GET('/api/v1/accounts/{account_id}/canned_responses', { params: { path: { account_id: account } } })
+      known = { account, at: Date.now(), all }
+      // Asked again with the next key.
+      all.catch(() => (known = null))
+    }
+    return known!.all
+  }
   async function canned(text: string) {
-    const found = await client.GET('/api/v1/accounts/{account_id}/canned_responses', { params: { path: { account_id: around.account() }, query: { search: text } } }).catch(() => [])
+    const found = matching(await every(text === '').catch(() => []), text)
     const items = found.slice(0, 8).map((one) => ({ title: one.short_code, about: one.content.replace(/\s+/g, ' '), value: filled(one.content, around.contact(), around.me()) }))
     return { matched: items.length > 0, fragment: list(items) }
   }
