@@ -3,6 +3,7 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient, type InfiniteD
 import { computed, type Ref } from 'vue'
 import { client, wordsOf } from '../api/client'
 import type { Agent, Conversation, ConversationPage, FilterCondition, Status } from '../api/types'
+import { readAgain } from './again'
 import { stream } from './network'
 import type { Team } from './organising'
 import { useSession } from './session'
@@ -107,6 +108,8 @@ export function useConversation(id: Ref<number | null>) {
 /** A conversation as the server now has it, put into everything that shows it. */
 export function put(queries: QueryClient, account: number, conversation: Conversation, me: number, open: number | null) {
   queries.setQueryData(keys.conversation(account, conversation.id), conversation)
+  readAgain(queries, keys.conversation(account, conversation.id))
+  readAgain(queries, keys.lists(account))
   for (const [key, data] of queries.getQueriesData<Pages>({ queryKey: keys.lists(account) })) {
     if (!data) continue
     const pages = merged(data.pages, conversation, key[3] as Filter, me, open, (data.pageParams[0] ?? 1) === 1)

@@ -4,8 +4,9 @@ import { onScopeDispose, reactive, toRaw, watch, type Ref } from 'vue'
 import { useRouter } from 'vue-router'
 import { client } from '../api/client'
 import type { Message } from '../api/types'
+import { readAgain } from './again'
 import { keys, put } from './conversations'
-import { putMessage } from './messages'
+import { hearMessage } from './messages'
 import { stream } from './network'
 import { useSession } from './session'
 
@@ -127,6 +128,7 @@ export function useLive(account: Ref<number>) {
   const { profile, path } = useSession()
   let pending = new Set<number>()
   let timer: ReturnType<typeof setTimeout> | undefined
+  let looked = Promise.resolve()
   let running: Stream | null = null
   let isFirst = true
 
@@ -159,7 +161,8 @@ export function useLive(account: Ref<number>) {
     if (typeof id !== 'number') return
     pending.add(id)
     clearTimeout(timer)
-    timer = setTimeout(() => void refresh(), 120)
+    // One after the other: of two answers about one conversation, the later is the newer.
+    timer = setTimeout(() => (looked = looked.then(refresh)), 120)
   }
 
   // Told by the tab that holds the stream, for all of them.
@@ -178,8 +181,10 @@ export function useLive(account: Ref<number>) {
     if (name === 'ready') return isFirst ? void ((isFirst = false), once()) : undefined
     if (name.startsWith('message.') || name === 'delivery.updated') {
       const id = data.conversation_id as number
-      if (data.shortened) void queries.invalidateQueries({ queryKey: keys.messages(account.value, id) })
-      else putMessage(queries, account.value, data as unknown as Message)
+      if (data.shortened) {
+        void queries.invalidateQueries({ queryKey: keys.messages(account.value, id) })
+        readAgain(queries, keys.messages(account.value, id))
+      } else hearMessage(queries, account.value, data as unknown as Message)
       const sender = data.sender as { id?: number; type?: string } | undefined
       if (sender?.type === 'user') writes(id, sender.id!, null)
       return touch(id)

@@ -3,6 +3,7 @@ import { useInfiniteQuery, useQueryClient, type InfiniteData, type QueryClient }
 import { computed, reactive, type Ref } from 'vue'
 import { client, post, wordsOf } from '../api/client'
 import type { Message } from '../api/types'
+import { readAgain } from './again'
 import { keys } from './conversations'
 import { stream } from './network'
 import { useSession } from './session'
@@ -33,6 +34,22 @@ export function useMessages(id: Ref<number | null>) {
 /** A message that is new or has changed. Messages sort by when they were sent; one that is older than what is loaded waits until it is scrolled to. */
 export function putMessage(queries: QueryClient, account: number, message: Message) {
   queries.setQueryData<Pages>(keys.messages(account, message.conversation_id), (data) => data && { ...data, pages: withMessage(data.pages, message) })
+}
+
+// How often the stream has told of each message: an answer that it has overtaken is older.
+const told = new Map<number, number>()
+const timesTold = (id: number) => told.get(id) ?? 0
+
+/** A message of which the stream of events tells. */
+export function hearMessage(queries: QueryClient, account: number, message: Message) {
+  told.set(message.id, timesTold(message.id) + 1)
+  putMessage(queries, account, message)
+  readAgain(queries, keys.messages(account, message.conversation_id))
+}
+
+/** A message that was answered to a call, before which the stream had told of it so often. */
+export function answerMessage(queries: QueryClient, account: number, message: Message, before: number) {
+  if (timesTold(message.id) === before) putMessage(queries, account, message)
 }
 
 export function withMessage(pages: readonly Message[][], message: Message): Message[][] {
@@ -92,7 +109,7 @@ export function useSend() {
     for (const file of sent.files) form.append('attachments[]', file, file.name)
     try {
       const message = await post<Message>(`/api/v1/accounts/${account.value}/conversations/${sent.conversation}/messages`, form, { 'idempotency-key': sent.key })
-      putMessage(queries, account.value, message)
+      answerMessage(queries, account.value, message, 0)
       forget(sent.key)
       return message
     } catch (error) {
@@ -119,15 +136,16 @@ export function useDeliveryActions() {
   const queries = useQueryClient()
   const at = (message: Message) => ({ path: { ...path.value, conversation_id: message.conversation_id, message_id: message.id } })
   const base = '/api/v1/accounts/{account_id}/conversations/{conversation_id}/messages/{message_id}' as const
-  const keep = async (call: Promise<Message>) => {
+  const keep = async ({ id }: Message, call: Promise<Message>) => {
+    const before = timesTold(id)
     const message = await call
-    putMessage(queries, account.value, message)
+    answerMessage(queries, account.value, message, before)
     return message
   }
   return {
-    retry: (message: Message, regardless = false) => keep(client.POST(`${base}/retry`, { params: { ...at(message), query: regardless ? { regardless } : {} } })),
-    cancel: (message: Message) => keep(client.POST(`${base}/cancel`, { params: at(message) })),
-    resolve: (message: Message, sent: boolean) => keep(client.POST(`${base}/resolve`, { params: at(message), body: { sent } })),
-    remove: (message: Message) => keep(client.DELETE(base, { params: at(message) })),
+    retry: (message: Message, regardless = false) => keep(message, client.POST(`${base}/retry`, { params: { ...at(message), query: regardless ? { regardless } : {} } })),
+    cancel: (message: Message) => keep(message, client.POST(`${base}/cancel`, { params: at(message) })),
+    resolve: (message: Message, sent: boolean) => keep(message, client.POST(`${base}/resolve`, { params: at(message), body: { sent } })),
+    remove: (message: Message) => keep(message, client.DELETE(base, { params: at(message) })),
   }
 }
