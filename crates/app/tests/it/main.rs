@@ -5,6 +5,7 @@ mod connect;
 mod diagnose;
 mod every_failure;
 mod health;
+mod left_draft;
 mod links;
 mod meanwhile;
 mod oauth_apps;

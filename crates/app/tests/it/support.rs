@@ -63,6 +63,7 @@ pub struct World {
     pub clock: Arc<MovedClock>,
     pub account: AccountId,
     prover: JoinHandle<()>,
+    database_url: String,
     _folder: tempfile::TempDir,
 }
 
@@ -80,8 +81,9 @@ pub async fn world_with(config: SandboxConfig) -> World {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Arc::new(MovedClock::default());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let database_url = format!("sqlite://{}", folder.path().join("postroom.db").display());
     let store = Store::connect(StoreConfig {
-        url: format!("sqlite://{}", folder.path().join("postroom.db").display()),
+        url: database_url.clone(),
         data_dir: folder.path().to_owned(),
         keys: KeyRing::parse(&Secret::new("test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")).expect("a key"),
         max_connections: 4,
@@ -137,7 +139,7 @@ pub async fn world_with(config: SandboxConfig) -> World {
     });
     let account = new_account(&app, "Contoso", "admin@contoso.example").await;
     let prover = tokio::spawn(prove_whatever_is_owed(app.clone(), wake));
-    World { app, sandbox, clock, account, prover, _folder: folder }
+    World { app, sandbox, clock, account, prover, database_url, _folder: folder }
 }
 
 pub async fn new_account(app: &App, name: &str, email: &str) -> AccountId {
@@ -218,9 +220,22 @@ impl World {
 
     /// Whatever is due by now, one try each. What is due is for the database's clock to say, which nobody moves.
     pub async fn works(&self) {
+        self.works_until(&CancellationToken::new()).await;
+    }
+
+    pub async fn works_until(&self, stop: &CancellationToken) {
         for (_, envelope) in owed::due(&self.app, Rooms::of_each(50), &[]).await.expect("the store works") {
-            job::run(&self.app, &envelope, "test", &CancellationToken::new()).await;
+            job::run(&self.app, &envelope, "test", stop).await;
         }
+    }
+
+    /// The waits between two tries are over.
+    pub async fn all_is_due(&self) {
+        const DUE: &[&str] = &[
+            "UPDATE owed_work SET ready_at = 1, due_at = 1 WHERE state = 'waiting' AND lease_until = 0 AND handed_until = 0",
+            "UPDATE email_channels SET send_after = 0",
+        ];
+        testkit::check::run_where_free(&self.database_url, DUE).await.expect("the database");
     }
 
     pub async fn delivery(&self, of: &Message) -> Delivery {
