@@ -84,6 +84,10 @@ fn the_doctor_names_what_is_wrong_with_its_cure_and_leaves_nothing_behind() {
         assert!(line.contains("refused"), "{what}\n{said}");
     }
     assert!(said.contains("5 things are wrong.") && !said.contains("hunter2"), "{said}");
+    // Who asks for an inbox is told that nobody looked at it.
+    let (wrong, said) = output(folder.path(), &["doctor", "--inbox", "7"], &variables);
+    assert_eq!(wrong.status.code(), Some(1), "{said}");
+    assert!(said.contains("6 things are wrong.") && said.contains("FAIL  inboxes"), "{said}");
     let (_, said) = output(folder.path(), &["doctor"], &[variables[0], variables[3], variables[4], variables[5]]);
     assert!(said.contains("postroom.sqlite3 is not there yet"), "{said}");
     // There is no app yet: whoever registers one needs the address.
