@@ -3,7 +3,7 @@
 //! Only on PostgreSQL and Redis: in one process there is one clock.
 
 use anyhow::{Context, Result};
-use sandbox::{CONTOSO, Event, SmtpFault, TenantUser};
+use sandbox::{CONTOSO, SmtpFault, TenantUser};
 use serde_json::json;
 use std::time::Duration;
 use testkit::builders::numbered;
@@ -25,12 +25,6 @@ async fn put_off(w: &mut World, name: &'static str, off: &str) -> Result<()> {
     assert!(w.stop(name, Duration::from_secs(30))?.success());
     w.start_with(name, &clock_off_by(off)?)?;
     w.start_processes().await
-}
-
-fn refreshes(w: &World) -> usize {
-    let is_refresh =
-        |event: &Event| matches!(event, Event::TokenRequested { grant_type, .. } if grant_type == "refresh_token");
-    w.sandbox.events().iter().filter(|event| is_refresh(event)).count()
 }
 
 async fn reply_at(api: &ApiClient, w: &World, conversation: i64, text: &str, key: &str) -> Result<i64> {
@@ -98,12 +92,12 @@ async fn a_worker_is_off(off: &str) -> Result<()> {
     World::run(setup, async |w| {
         let conversation = w.first_conversation().await?;
         // The token was fetched by one whose clock was right, and has most of its hour left whatever the next one's clock says.
-        let before = refreshes(w);
+        let before = w.sandbox.refreshes();
         put_off(w, "work", off).await?;
         w.says("work", DIFFER, 1).await?;
         let first = w.reply(conversation, "at once").await?["id"].as_i64().context("id")?;
         w.delivery_is(conversation, first, "sent").await?;
-        assert_eq!(refreshes(w), before, "a token that is good was thought to be at its end");
+        assert_eq!(w.sandbox.refreshes(), before, "a token that is good was thought to be at its end");
         // Alone: it takes mail in, needs a token, and has to try a reply again.
         w.sandbox.expire_access_tokens(SUPPORT);
         w.sandbox.faults().once(SmtpFault::server_busy());
@@ -114,7 +108,7 @@ async fn a_worker_is_off(off: &str) -> Result<()> {
         w.delivery_is(conversation, reply, "sent").await?;
         // Beside one whose clock is right: they share tokens, and neither thinks that the other's are at their end.
         w.start_process("work")?;
-        let before = refreshes(w);
+        let before = w.sandbox.refreshes();
         let mut replies = Vec::new();
         for n in 1..=8 {
             w.deliver(SUPPORT, &numbered(n)).await?;
@@ -131,7 +125,7 @@ async fn a_worker_is_off(off: &str) -> Result<()> {
         w.signal("work", 0, Signal::Continue)?;
         w.deliver(SUPPORT, &numbered(10)).await?;
         w.conversations_are(12).await?;
-        assert!(refreshes(w) <= before + 1, "{} refreshes", refreshes(w) - before);
+        assert!(w.sandbox.refreshes() <= before + 1, "{} refreshes", w.sandbox.refreshes() - before);
         w.inbox_has(ADA, 10).await?;
         Ok(())
     })

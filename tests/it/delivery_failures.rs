@@ -1,7 +1,7 @@
 //! When sending fails (O2, O3): nothing is lost, nothing is sent twice, and the reason is one a person understands.
 
 use anyhow::{Context, Result};
-use sandbox::{Event, Fault, SmtpFault};
+use sandbox::{Fault, SmtpFault};
 use serde_json::json;
 use testkit::builders::Mail;
 use testkit::world::{SUPPORT, Setup, World};
@@ -44,12 +44,6 @@ async fn the_mail_arrives_once_in_spite_of(fault: SmtpFault, attempts: u32) -> R
     .await
 }
 
-/// How often a refresh token bought new tokens.
-fn refreshes(w: &World) -> usize {
-    let is_refresh = |event: &Event| matches!(event, Event::TokenRequested { grant_type, answered: Ok(()), .. } if grant_type == "refresh_token");
-    w.sandbox.events().iter().filter(|event| is_refresh(event)).count()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_server_is_tried_again_and_the_mail_arrives_once() -> Result<()> {
     the_mail_arrives_once_in_spite_of(SmtpFault::server_busy(), 2).await
@@ -62,12 +56,12 @@ async fn an_expired_token_is_replaced_and_the_mail_arrives_once() -> Result<()> 
     setup.sandbox.token_lifetime_seconds = Some(300);
     World::run(setup, async |w| {
         let conversation = w.first_conversation().await?;
-        let before = refreshes(w);
+        let before = w.sandbox.refreshed();
         w.sandbox.expire_access_tokens(SUPPORT);
         let reply = w.reply(conversation, "hello").await?;
         w.delivery_is(conversation, reply["id"].as_i64().context("id")?, "sent").await?;
         assert_eq!(arrived(w), 1);
-        assert!(refreshes(w) > before, "it was sent without a new token");
+        assert!(w.sandbox.refreshed() > before, "it was sent without a new token");
         Ok(())
     })
     .await

@@ -1,9 +1,10 @@
 //! A mailbox is switched back from Microsoft Graph to SMTP while replies wait, some with a draft that may have left (O8, O1–O3).
 
-use crate::sending_by_graph::{answering, arrived, drafts, replied, sendings, setup};
-use anyhow::{Context, Result};
+use crate::sending_by_graph::{answering, arrived, drafts, replied, sendings, setup, the_inbox};
+use anyhow::Result;
 use sandbox::{Event, Fault, GraphFault, GraphPoint};
 use serde_json::json;
+use testkit::check::waits_are_over;
 use testkit::world::{SUPPORT, World};
 
 const ADA: &str = "ada@customer.example";
@@ -24,7 +25,7 @@ async fn waiting(w: &mut World, fault: GraphFault) -> Result<(i64, i64)> {
 }
 
 async fn switched_to_smtp(w: &World) -> Result<()> {
-    let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+    let inbox = the_inbox(w).await?;
     let switch = w.path(&format!("/inboxes/{inbox}/send_transport"));
     let switched = w.api.put(&switch, &json!({"send_transport": "smtp"})).await?;
     anyhow::ensure!(switched["send_transport"] == json!("smtp"), "{switched}");
@@ -36,19 +37,10 @@ fn by_smtp(w: &World) -> usize {
     w.sandbox.events().iter().filter(|event| matches!(event, Event::SmtpAccepted { .. })).count()
 }
 
-/// The waits between two tries have passed; whoever is at something goes on with it.
-async fn due(w: &World) -> Result<()> {
-    const DUE: &[&str] = &[
-        "UPDATE owed_work SET ready_at = 1, due_at = 1 WHERE state = 'waiting' AND lease_until = 0 AND handed_until = 0",
-        "UPDATE email_channels SET send_after = 0",
-    ];
-    testkit::check::run_where_free(w.database_url(), DUE).await
-}
-
 /// Waits for this state.
 async fn becomes(w: &mut World, (conversation, reply): (i64, i64), state: &str) -> Result<serde_json::Value> {
     w.eventually(&format!("the reply is {state}"), async |w| {
-        due(w).await?;
+        waits_are_over(w.database_url()).await?;
         Ok(w.message(conversation, reply).await?["delivery"]["state"] == json!(state))
     })
     .await?;
@@ -64,7 +56,7 @@ async fn a_draft_that_did_not_leave_is_deleted_and_its_reply_leaves_by_smtp_once
         // As long as nobody can say what became of the draft, SMTP sends nothing.
         let worker = w.worker_name();
         w.eventually("it was asked what became of the draft", async |w| {
-            due(w).await?;
+            waits_are_over(w.database_url()).await?;
             Ok(w.said_by(worker)?.contains("its mail does not leave by SMTP yet"))
         })
         .await?;
@@ -111,7 +103,7 @@ async fn where_graph_lets_nobody_ask_sent_decides_and_then_a_person() -> Result<
             becomes(w, waits, state).await?;
             if !had_left {
                 w.eventually("a person is asked", async |w| {
-                    due(w).await?;
+                    waits_are_over(w.database_url()).await?;
                     let delivery = w.message(waits.0, waits.1).await?["delivery"].clone();
                     Ok(delivery["next_try_at"].is_null() && delivery["state"] == json!("outcome_unknown"))
                 })

@@ -9,7 +9,7 @@ use serde_json::json;
 use testkit::builders::Mail;
 use testkit::ways::Link::{Database, Imap};
 use testkit::ways::Way::{self, Dies, IsCut, Stalls};
-use testkit::world::{self, Queue, Setup, World};
+use testkit::world::{self, ADMIN_EMAIL, Queue, Setup, World};
 
 /// More than one transaction's.
 const MAILS: usize = 60;
@@ -22,12 +22,7 @@ async fn connects(w: &World, round: usize) -> Result<i64> {
         w.deliver(&address, &mail.bytes()).await?;
     }
     w.sandbox.add_user(TenantUser::work(CONTOSO, &address, "Team"));
-    let (url, connection) = w.authorization(&json!({})).await?;
-    let mut browser = w.admin_browser().await?;
-    let callback = w.sign_in_at_microsoft(&mut browser, &url, &address).await?;
-    let page = browser.open(&callback).await?;
-    anyhow::ensure!(page.status < 400, "{}: {}", page.status, page.text());
-    Ok(connection)
+    w.signed_in_as(ADMIN_EMAIL, &address, &json!({})).await
 }
 
 async fn is_imported(w: &mut World, connection: i64, count: usize) -> Result<()> {

@@ -4,7 +4,7 @@
 //! itself.
 
 use anyhow::{Context, Result};
-use sandbox::{CONTOSO, Endpoint, EndpointFault, Event, TenantUser};
+use sandbox::{CONTOSO, Endpoint, EndpointFault, TenantUser};
 use serde_json::json;
 use testkit::builders::Mail;
 use testkit::check::run_where_free;
@@ -15,12 +15,6 @@ const ADA: &str = "ada@customer.example";
 
 fn setup() -> Setup {
     Setup::on(Database::Postgres, Queue::Redis).with("WORKER_MAILBOXES", "1")
-}
-
-fn refreshes(w: &World) -> usize {
-    let is_refresh =
-        |event: &&Event| matches!(event, Event::TokenRequested { grant_type, .. } if grant_type == "refresh_token");
-    w.sandbox.events().iter().filter(is_refresh).count()
 }
 
 async fn from_ada(w: &mut World, count: usize, subject: &str) -> Result<()> {
@@ -71,10 +65,10 @@ async fn three_processes_that_need_the_token_of_one_grant_at_once_ask_for_it_onc
         // All of them ask while the first is still waiting.
         w.sandbox.faults().always(EndpointFault::Slow { at: Endpoint::Token, milliseconds: 5000 });
         for round in 1..=3 {
-            let before = refreshes(w);
+            let before = w.sandbox.refreshes();
             everybody_needs_a_token(w).await?;
             from_ada(w, 3 + 3 * round, &format!("round {round}")).await?;
-            assert_eq!(refreshes(w), before + 1, "in round {round}");
+            assert_eq!(w.sandbox.refreshes(), before + 1, "in round {round}");
         }
         Ok(())
     })
@@ -85,7 +79,7 @@ async fn three_processes_that_need_the_token_of_one_grant_at_once_ask_for_it_onc
 async fn while_microsoft_holds_its_answer_back_the_claim_is_renewed_and_nobody_else_asks() -> Result<()> {
     World::run(setup(), async |w| {
         three_mailboxes(w).await?;
-        let before = refreshes(w);
+        let before = w.sandbox.refreshes();
         w.sandbox.faults().once(EndpointFault::Stall(Endpoint::Token));
         everybody_needs_a_token(w).await?;
         let until = "SELECT COALESCE(MAX(lease_until), 0) FROM grants";
@@ -93,11 +87,11 @@ async fn while_microsoft_holds_its_answer_back_the_claim_is_renewed_and_nobody_e
         for _ in 0..2 {
             let now = w.number(until).await?;
             w.eventually("its claim is renewed", async |w| Ok(w.number(until).await? > now)).await?;
-            assert_eq!((w.sandbox.faults().fired().len(), refreshes(w)), (1, before), "the others wait");
+            assert_eq!((w.sandbox.faults().fired().len(), w.sandbox.refreshes()), (1, before), "the others wait");
         }
         // It gives up, and the next one asks.
         from_ada(w, 6, "at last").await?;
-        assert_eq!(refreshes(w), before + 1, "what was never answered is no refresh");
+        assert_eq!(w.sandbox.refreshes(), before + 1, "what was never answered is no refresh");
         Ok(())
     })
     .await

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use sandbox::{Event, Fault, GraphFault, GraphPoint};
 use serde_json::{Value, json};
 use testkit::builders::{Mail, message_id};
-use testkit::world::{SUPPORT, Setup, World};
+use testkit::world::{ADMIN_EMAIL, SUPPORT, Setup, World};
 
 const ADA: &str = "ada@customer.example";
 
@@ -23,12 +23,11 @@ async fn connect_by_graph(w: &mut World, inbox: Option<i64>) -> Result<i64> {
     if let Some(inbox) = inbox {
         body["inbox_id"] = json!(inbox);
     }
-    let (url, connection) = w.authorization(&body).await?;
-    let mut browser = w.admin_browser().await?;
-    let callback = w.sign_in_at_microsoft(&mut browser, &url, SUPPORT).await?;
-    let page = browser.open(&callback).await?;
-    anyhow::ensure!(page.status < 400, "{}: {}", page.status, page.text());
-    w.connected(connection).await
+    w.connect_as(ADMIN_EMAIL, SUPPORT, &body).await
+}
+
+pub(crate) async fn the_inbox(w: &World) -> Result<i64> {
+    w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")
 }
 
 /// A mailbox that sends through Graph, with a conversation of Ada's.
@@ -42,6 +41,21 @@ pub(crate) async fn answering(w: &mut World) -> Result<i64> {
 
 pub(crate) async fn replied(w: &World, conversation: i64, text: &str) -> Result<i64> {
     w.reply(conversation, text).await?["id"].as_i64().context("id")
+}
+
+/// Somebody presses the button at the mailbox.
+async fn leaves_when_tried_again(w: &mut World, inbox: i64, (conversation, reply): (i64, i64)) -> Result<()> {
+    w.api.post(&w.path(&format!("/inboxes/{inbox}/health/try_again")), &json!({"part": "send"})).await?;
+    w.delivery_is(conversation, reply, "sent").await?;
+    Ok(())
+}
+
+/// A reply whose draft meets `fault`, and that nobody can look at once. Conversation and reply.
+async fn met_unseen(w: &mut World, fault: GraphFault) -> Result<(i64, i64)> {
+    let conversation = answering(w).await?;
+    w.sandbox.faults().once(fault);
+    w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
+    Ok((conversation, replied(w, conversation, "hello").await?))
 }
 
 /// How often a draft was sent, whatever was answered.
@@ -96,7 +110,7 @@ async fn where_smtp_is_switched_off_a_waiting_reply_leaves_once_through_graph_af
 async fn a_mailbox_that_may_use_graph_already_is_switched_at_once_and_back_again() -> Result<()> {
     World::run(setup(), async |w| {
         let conversation = answering(w).await?;
-        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+        let inbox = the_inbox(w).await?;
         let switch = w.path(&format!("/inboxes/{inbox}/send_transport"));
         let refused = w.api.call("PUT", &switch, Some(&json!({"send_transport": "smtp"}))).await?;
         assert_eq!((refused.status, &refused.body["code"]), (422, &json!("smtp_auth_disabled")), "{}", refused.text);
@@ -227,7 +241,7 @@ async fn what_graph_accepted_and_reports_later_as_undeliverable_is_bounced() -> 
 async fn a_refusal_that_every_message_would_meet_blocks_sending_and_a_person_tries_again() -> Result<()> {
     World::run(setup(), async |w| {
         let conversation = answering(w).await?;
-        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+        let inbox = the_inbox(w).await?;
         w.sandbox.faults().always(GraphFault::access_denied(GraphPoint::CreateDraft));
         let reply = replied(w, conversation, "hello").await?;
         let path = w.path(&format!("/inboxes/{inbox}/health"));
@@ -238,8 +252,7 @@ async fn a_refusal_that_every_message_would_meet_blocks_sending_and_a_person_tri
         assert_eq!(health["fetch"]["state"], json!("connected"));
         assert_eq!(w.message(conversation, reply).await?["delivery"]["state"], json!("queued"));
         w.sandbox.faults().clear();
-        w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
-        w.delivery_is(conversation, reply, "sent").await?;
+        leaves_when_tried_again(w, inbox, (conversation, reply)).await?;
         assert_eq!(arrived(w, ADA).len(), 1);
         Ok(())
     })
@@ -250,7 +263,7 @@ async fn a_refusal_that_every_message_would_meet_blocks_sending_and_a_person_tri
 async fn sending_says(fault: GraphFault, code: &str, who: &str, words: &str) -> Result<()> {
     World::run(setup(), async |w| {
         let conversation = answering(w).await?;
-        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+        let inbox = the_inbox(w).await?;
         w.sandbox.faults().always(fault.clone());
         let reply = replied(w, conversation, "hello").await?;
         let path = w.path(&format!("/inboxes/{inbox}/health"));
@@ -268,8 +281,7 @@ async fn sending_says(fault: GraphFault, code: &str, who: &str, words: &str) -> 
         assert!(page.status == 200 && page.text.contains("Graph") && page.text.contains(code), "{}", page.text);
         assert_eq!(w.message(conversation, reply).await?["delivery"]["state"], json!("queued"));
         w.sandbox.faults().clear();
-        w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
-        w.delivery_is(conversation, reply, "sent").await?;
+        leaves_when_tried_again(w, inbox, (conversation, reply)).await?;
         assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
         Ok(())
     })
@@ -292,10 +304,7 @@ async fn a_mailbox_without_a_licence_is_told_in_graphs_words() -> Result<()> {
 async fn a_refusal_of_a_draft_that_has_left_is_believed_by_nobody_even_when_the_draft_cannot_be_looked_at() -> Result<()>
 {
     World::run(setup(), async |w| {
-        let conversation = answering(w).await?;
-        w.sandbox.faults().once(GraphFault::Repeated(GraphPoint::Send));
-        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
-        let reply = replied(w, conversation, "hello").await?;
+        let (conversation, reply) = met_unseen(w, GraphFault::Repeated(GraphPoint::Send)).await?;
         let sent = w.delivery_is(conversation, reply, "sent").await?;
         assert_eq!(w.sandbox.faults().armed(), [], "both were met");
         assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
@@ -309,10 +318,7 @@ async fn a_refusal_of_a_draft_that_has_left_is_believed_by_nobody_even_when_the_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_was_refused_and_whose_draft_cannot_be_looked_at_has_not_failed_and_leaves_once() -> Result<()> {
     World::run(setup(), async |w| {
-        let conversation = answering(w).await?;
-        w.sandbox.faults().once(GraphFault::invalid_recipients());
-        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
-        let reply = replied(w, conversation, "hello").await?;
+        let (conversation, reply) = met_unseen(w, GraphFault::invalid_recipients()).await?;
         let sent = w.delivery_is(conversation, reply, "sent").await?;
         assert_eq!((w.sandbox.faults().armed(), &sent["delivery"]["attempts"]), (Vec::new(), &json!(2)), "{sent}");
         assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
@@ -325,13 +331,9 @@ async fn a_message_that_was_refused_and_whose_draft_cannot_be_looked_at_has_not_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_draft_that_cannot_be_looked_at_is_neither_given_up_nor_sent_twice() -> Result<()> {
     World::run(setup(), async |w| {
-        let conversation = answering(w).await?;
-        // Refused for good, once; and nobody can say then what became of it.
-        w.sandbox.faults().once(GraphFault::send_as_denied());
-        w.sandbox.faults().once(GraphFault::Html { at: GraphPoint::ReadMessage, status: 502 });
-        let reply = replied(w, conversation, "hello").await?;
+        let (conversation, reply) = met_unseen(w, GraphFault::send_as_denied()).await?;
         w.eventually("both were met", async |w| Ok(w.sandbox.faults().armed().is_empty())).await?;
-        let inbox = w.api.get(&w.path("/inboxes")).await?["payload"][0]["id"].as_i64().context("id")?;
+        let inbox = the_inbox(w).await?;
         let path = w.path(&format!("/inboxes/{inbox}/health"));
         w.eventually("the mailbox's refusal is told", async |w| {
             Ok(w.api.get(&path).await?["send"]["failure"]["code"] == json!("sender_not_allowed"))
@@ -342,8 +344,7 @@ async fn a_refused_draft_that_cannot_be_looked_at_is_neither_given_up_nor_sent_t
         })
         .await?;
         assert_eq!(arrived(w, ADA).len(), 0);
-        w.api.post(&format!("{path}/try_again"), &json!({"part": "send"})).await?;
-        w.delivery_is(conversation, reply, "sent").await?;
+        leaves_when_tried_again(w, inbox, (conversation, reply)).await?;
         assert_eq!((arrived(w, ADA).len(), drafts(w)), (1, 0));
         assert!(w.sandbox.handed_in_again().is_empty(), "no second draft of it was sent");
         Ok(())

@@ -48,7 +48,7 @@ pub async fn gone_on(
     Path(link): Path<String>,
 ) -> Result<Response, poem::Error> {
     if !same_origin::may_use_cookie(request, &app.settings().frontend_url) {
-        return Ok(failure_page::page(&FailureClass::OtherBrowser.into(), &WaysOut::default()).into_response());
+        return refused(OpenLinkError::Refused(FailureClass::OtherBrowser.into()));
     }
     match open_link(app, &link, &|name| cookies::read(request, name)).await {
         Ok(opened) => Ok(going_on(&path(&link), &[opened.cookie])),

@@ -168,7 +168,7 @@ fn shown(view: ConnectionView) -> Connection {
         id: connection.id.0,
         status: view.status.into(),
         failure: connection.failure.as_ref().map(Failure::from),
-        inbox_id: view.inbox.map(|inbox| inbox.id).or(connection.inbox_id).map(|inbox| inbox.0),
+        inbox_id: connection.result_inbox_id.or(connection.inbox_id).map(|inbox| inbox.0),
         email: connection.identity.and_then(|identity| identity.principal).or(connection.email),
         admin_consent_url: view.admin_consent_url.map(String::from),
         admin_consent_returned: connection.consent_seen_at.is_some(),

@@ -239,6 +239,22 @@ impl Sandbox {
         self.state.journal.events()
     }
 
+    /// How often new tokens were asked for with a refresh token, whatever was answered.
+    pub fn refreshes(&self) -> usize {
+        self.refreshes_that(|_| true)
+    }
+
+    /// How often a refresh token bought new tokens.
+    pub fn refreshed(&self) -> usize {
+        self.refreshes_that(|event| matches!(event, Event::TokenRequested { answered: Ok(()), .. }))
+    }
+
+    fn refreshes_that(&self, matches: impl Fn(&Event) -> bool) -> usize {
+        let is_refresh =
+            |event: &Event| matches!(event, Event::TokenRequested { grant_type, .. } if grant_type == "refresh_token");
+        self.events().iter().filter(|event| is_refresh(event) && matches(event)).count()
+    }
+
     /// The Message-IDs of the mails that were handed in once more by somebody whose first mail under them had been taken, whether the second
     /// one was refused or swallowed: one entry for each. What Exchange's duplicate detection hides from the recipients.
     pub fn handed_in_again(&self) -> Vec<String> {

@@ -66,12 +66,18 @@ impl World {
 
     /// The same for the account that the world works in now, in the browser of one of its administrators, with a request of their own.
     pub async fn connect_as(&mut self, administrator: &str, user: &str, body: &Value) -> Result<i64> {
+        let connection = self.signed_in_as(administrator, user, body).await?;
+        self.connected(connection).await
+    }
+
+    /// As far as the page that is shown after the sign-in; answers the connection's id.
+    pub async fn signed_in_as(&self, administrator: &str, user: &str, body: &Value) -> Result<i64> {
         let (url, connection) = self.authorization(body).await?;
         let mut browser = self.browser_of(administrator).await?;
         let callback = self.sign_in_at_microsoft(&mut browser, &url, user).await?;
         let page = browser.open(&callback).await?;
         anyhow::ensure!(page.status < 400, "{}: {}", page.status, page.text());
-        self.connected(connection).await
+        Ok(connection)
     }
 
     /// Waits until a connection has led to an inbox; answers the inbox's id.

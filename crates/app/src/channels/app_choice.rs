@@ -6,7 +6,19 @@ use domain::inbox::Inbox;
 use domain::{Failure, OauthAppId};
 use store::{AccountScope, StoreError};
 
-/// `named`: `Some(None)` is the installation's. `inbox`: the one that signs in again.
+/// `named`: `Some(None)` is the installation's. `inbox`: the one that signs in again. The app exists in this account, and somebody can be sent
+/// to Microsoft with it.
+pub(super) async fn chosen(
+    app: &App,
+    scope: &AccountScope,
+    named: Option<Option<OauthAppId>>,
+    inbox: Option<&Inbox>,
+) -> Result<Result<Option<OauthAppId>, Unusable>, StoreError> {
+    let id = choose(app, scope, named, inbox).await?;
+    Ok(usable(app, scope, id).await?.map(|()| id))
+}
+
+/// As [`chosen`], whatever became of the app.
 pub(super) async fn choose(
     app: &App,
     scope: &AccountScope,
@@ -38,11 +50,7 @@ pub(super) enum Unusable {
 }
 
 /// The app exists in this account, and somebody can be sent to Microsoft with it.
-pub(super) async fn usable(
-    app: &App,
-    scope: &AccountScope,
-    id: Option<OauthAppId>,
-) -> Result<Result<(), Unusable>, StoreError> {
+async fn usable(app: &App, scope: &AccountScope, id: Option<OauthAppId>) -> Result<Result<(), Unusable>, StoreError> {
     Ok(match (app.microsoft_of(scope, id).await?, id) {
         (Ok(_), _) => Ok(()),
         (Err(_), None) => Err(Unusable::NotConfigured),

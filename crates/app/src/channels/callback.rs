@@ -301,9 +301,7 @@ fn is_under_way(seen: &SeenConnection) -> bool {
 }
 
 async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -> Result<CallbackPage, StoreError> {
-    let microsoft =
-        app.microsoft_of(&seen.scope, seen.connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
-    let approval = consent::url(microsoft.as_ref(), &seen.scope, &seen.connection, app.now()).await?;
+    let approval = consent::url(app, &seen.scope, &seen.connection).await?;
     if seen.connection.status_at(app.now()) == ConnectionStatus::AwaitingAdminConsent
         && seen.account.status == AccountStatus::Active
         && let Some(waits) = consent::page(app, approval.clone(), &seen, state, browser)

@@ -68,6 +68,16 @@ pub enum BeginError {
     Store(StoreError),
 }
 
+impl From<Unusable> for BeginError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::NotConfigured => Self::NotConfigured,
+            Unusable::NotFound => Self::OauthAppNotFound,
+            Unusable::Failure(failure) => Self::OauthAppUnusable(failure),
+        }
+    }
+}
+
 impl From<StoreError> for BeginError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -95,12 +105,7 @@ pub async fn begin(app: &App, member: &Member, ask: Begin) -> Result<Begun, Begi
         email = email.or_else(|| Some(inbox.channel.principal.clone()));
         again = Some(inbox);
     }
-    let oauth_app_id = app_choice::choose(app, &member.scope, ask.oauth_app_id, again.as_ref()).await?;
-    app_choice::usable(app, &member.scope, oauth_app_id).await?.map_err(|unusable| match unusable {
-        Unusable::NotConfigured => BeginError::NotConfigured,
-        Unusable::NotFound => BeginError::OauthAppNotFound,
-        Unusable::Failure(failure) => BeginError::OauthAppUnusable(failure),
-    })?;
+    let oauth_app_id = app_choice::chosen(app, &member.scope, ask.oauth_app_id, again.as_ref()).await??;
     let (link_token, handshake) = attempt::fresh(app);
     let connection = member
         .scope

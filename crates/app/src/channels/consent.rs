@@ -12,8 +12,8 @@ use crate::App;
 use crate::accounts::Member;
 use domain::account::AccountStatus;
 use domain::channel::ConnectionStatus;
-use domain::{ConnectionId, Failure, FailureClass, Timestamp};
-use oauth::{Microsoft, random_token};
+use domain::{ConnectionId, Failure, FailureClass};
+use oauth::random_token;
 use std::time::Duration;
 use store::{AccountScope, Connection, ResumedConnection, SeenConnection, StoreError, TokenHash};
 use url::Url;
@@ -24,21 +24,20 @@ pub const WAITS_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 const LONG_AT_MICROSOFT: Duration = Duration::from_secs(60);
 
 /// Where an administrator of the Microsoft tenant approves, where that may be what is missing.
-pub(super) async fn url(
-    microsoft: Option<&Microsoft>,
-    scope: &AccountScope,
-    connection: &Connection,
-    now: Timestamp,
-) -> Result<Option<Url>, StoreError> {
+pub(super) async fn url(app: &App, scope: &AccountScope, connection: &Connection) -> Result<Option<Url>, StoreError> {
+    let now = app.now();
     let at_microsoft = connection.status == ConnectionStatus::Pending
         && connection.consumed_at.is_none()
         && connection.opened_at.is_some_and(|opened| now.since(opened) >= LONG_AT_MICROSOFT);
     let waits = connection.status_at(now) == ConnectionStatus::AwaitingAdminConsent;
     let may_help = connection.failure.as_ref().is_some_and(may_help);
-    let state = connection.consent_state.as_deref().unwrap_or(attempt::CONSENT_STATE);
-    let Some(microsoft) = microsoft.filter(|_| at_microsoft || waits || may_help) else { return Ok(None) };
+    if !(at_microsoft || waits || may_help) {
+        return Ok(None);
+    }
+    let Ok(registered) = app.microsoft_of(scope, connection.oauth_app_id).await? else { return Ok(None) };
     let also = connect::beside_the_mailbox(scope, connection).await?;
-    Ok(Some(microsoft.admin_consent_url(state, also)))
+    let state = connection.consent_state.as_deref().unwrap_or(attempt::CONSENT_STATE);
+    Ok(Some(registered.microsoft.admin_consent_url(state, also)))
 }
 
 /// Whether an approval may be what was missing. Microsoft's own "Need admin approval" page does not redirect: from there, people come back

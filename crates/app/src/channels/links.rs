@@ -75,6 +75,16 @@ pub enum LinkError {
     Store(StoreError),
 }
 
+impl From<Unusable> for LinkError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::NotConfigured => Self::NotConfigured,
+            Unusable::NotFound => Self::OauthAppNotFound,
+            Unusable::Failure(failure) => Self::OauthAppUnusable(failure),
+        }
+    }
+}
+
 impl From<StoreError> for LinkError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -126,12 +136,7 @@ pub async fn create(app: &App, member: &Member, new: NewLink) -> Result<MadeLink
         again = Some(inbox);
     }
     // Which app it will be may show only when somebody uses the link; that there is one that works is said now.
-    let oauth_app_id = app_choice::choose(app, &member.scope, new.oauth_app_id, again.as_ref()).await?;
-    app_choice::usable(app, &member.scope, oauth_app_id).await?.map_err(|unusable| match unusable {
-        Unusable::NotConfigured => LinkError::NotConfigured,
-        Unusable::NotFound => LinkError::OauthAppNotFound,
-        Unusable::Failure(failure) => LinkError::OauthAppUnusable(failure),
-    })?;
+    app_choice::chosen(app, &member.scope, new.oauth_app_id, again.as_ref()).await??;
     let token = oauth::random_token(app.entropy(), 32);
     let row = NewConnectLink {
         token_hash: TokenHash::of(&token),

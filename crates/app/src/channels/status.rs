@@ -5,7 +5,6 @@ use crate::App;
 use crate::accounts::Member;
 use domain::ConnectionId;
 use domain::channel::ConnectionStatus;
-use domain::inbox::Inbox;
 use store::{Connection, StoreError};
 use url::Url;
 
@@ -17,8 +16,6 @@ pub struct ConnectionView {
     pub connection: Connection,
     /// As it is now: a link that nobody opened in time has expired, whether or not anybody wrote that down.
     pub status: ConnectionStatus,
-    /// The inbox that came of it.
-    pub inbox: Option<Inbox>,
     pub admin_consent_url: Option<Url>,
 }
 
@@ -64,13 +61,7 @@ pub async fn connections(
 }
 
 async fn view(app: &App, member: &Member, connection: Connection) -> Result<ConnectionView, ConnectionStatusError> {
-    let inbox = match connection.result_inbox_id {
-        Some(inbox) => member.scope.inbox(inbox).await?,
-        None => None,
-    };
-    let now = app.now();
-    let status = connection.status_at(now);
-    let microsoft = app.microsoft_of(&member.scope, connection.oauth_app_id).await?.ok().map(|found| found.microsoft);
-    let admin_consent_url = consent::url(microsoft.as_ref(), &member.scope, &connection, now).await?;
-    Ok(ConnectionView { connection, status, inbox, admin_consent_url })
+    let status = connection.status_at(app.now());
+    let admin_consent_url = consent::url(app, &member.scope, &connection).await?;
+    Ok(ConnectionView { connection, status, admin_consent_url })
 }

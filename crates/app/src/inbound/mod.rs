@@ -53,6 +53,15 @@ impl MailboxError {
             Self::LeaseLost | Self::Store(_) => None,
         }
     }
+
+    /// What went wrong at the mailbox; `Err`: what went wrong here.
+    pub(crate) fn into_failure(self) -> Result<Failure, StoreError> {
+        match self {
+            Self::Failure(failure) => Ok(failure),
+            Self::LeaseLost => Err(StoreError::LeaseLost),
+            Self::Store(error) => Err(error),
+        }
+    }
 }
 
 /// Why its mail could not be fetched on.

@@ -61,9 +61,11 @@ enum Found<'a> {
 
 /// An app cannot even be asked with: nothing is configured, or what is stored of it cannot be used.
 pub(crate) async fn unusable(app: &App, scope: &AccountScope, id: Option<OauthAppId>, failure: &Failure) {
+    if !failure.class.is_of_the_app() {
+        return;
+    }
     let noted = match id {
-        _ if !failure.class.is_of_the_app() => return,
-        Some(id) => raise(app, scope, id, failure).await,
+        Some(id) => raise_if_new(app, scope, id, failure).await,
         None => installations(app, super::NOT_CONFIGURED, Found::Refused(failure)).await,
     };
     if let Err(error) = noted {
@@ -82,6 +84,16 @@ async fn own_app(app: &App, scope: &AccountScope, own: &OwnApp, found: Found<'_>
         }
         Found::Works if own.failing_class.is_some() => clear(app, scope, own.id).await,
         Found::Refused(_) | Found::Works | Found::Nothing => Ok(()),
+    }
+}
+
+/// Every mailbox of the app comes here again and again: what is known already is only read.
+async fn raise_if_new(app: &App, scope: &AccountScope, id: OauthAppId, failure: &Failure) -> Result<(), StoreError> {
+    match scope.oauth_app_state(id).await? {
+        Some(state) if state.failing_class.as_deref() != Some(failure.class.code()) => {
+            raise(app, scope, id, failure).await
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -68,9 +68,7 @@ pub(super) async fn attempt(
     let opened = match opened {
         Ok(opened) => opened,
         Err(failure) if failure.class == FailureClass::HostBusy => {
-            // Nothing is known to be wrong with the mailbox.
-            let in_line = Settled::InLine { failure, wait: jobs::UNTIL_SLOT, ask_in: jobs::UNTIL_SLOT, pause: None };
-            settle::settle(app, work, id, in_line).await?;
+            settle::without_slot(app, work, id, failure).await?;
             return Ok(Attempted { session: None, next: false });
         }
         Err(failure) => {

@@ -6,7 +6,6 @@
 use super::attempt::meets_every_message;
 use super::deliver::unknown;
 use super::handing::{ATTEMPT_TIMEOUT, Handed, too_late};
-use super::left_draft::lets_nobody_ask;
 use super::patience::{is_too_old, wait_after};
 use super::reconcile::{LONGEST_WAIT, UNTIL_OPENED};
 use super::settle::{self, Insisting, Settled};
@@ -37,8 +36,29 @@ pub(super) async fn open(app: &App, work: &ClaimedWork, channel: &EmailChannel) 
 }
 
 /// With a token newer than the one that was refused.
-pub(super) async fn open_anew(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Client, Failure> {
+async fn open_anew(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<Client, Failure> {
     Sender::of(channel)?.fresh_graph_client(app, &work.scope).await
+}
+
+/// Asks Graph something; once more with a newer token, where that may change the answer.
+pub(super) async fn asked<T, F>(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    ask: impl Fn(Client) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    match ask(open(app, work, channel).await?).await {
+        Err(failure) if asks_for_a_newer_token(&failure) => ask(open_anew(app, work, channel).await?).await,
+        ended => ended,
+    }
+}
+
+/// Graph will say nothing, however often and with whatever token it is asked.
+pub(super) fn lets_nobody_ask(failure: &Failure) -> bool {
+    matches!(failure.class.retry(), Retry::Never | Retry::FreshToken)
 }
 
 fn found_in_sent(rewritten_message_id: Option<String>) -> SendOutcome {
@@ -269,18 +289,12 @@ pub(super) async fn look(
         not_sent(app, work, record, failure).await?;
         return Ok(Looked::Decided);
     };
-    let draft = DraftId(draft);
-    let looked = async |opened: Result<Client, Failure>| opened?.look(&draft).await;
-    let standing = match looked(open(app, work, channel).await).await {
-        Err(failure) if asks_for_a_newer_token(&failure) => looked(open_anew(app, work, channel).await).await,
-        standing => standing,
-    };
-    match standing {
+    let draft = &DraftId(draft);
+    match asked(app, work, channel, |client| async move { client.look(draft).await }).await {
         Ok(Standing::Sent { message_id }) => {
             info!(delivery.id = %id, "the draft was sent");
-            let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
-            let rewritten = message_id.filter(|id| *id != under);
-            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten, lacks_copy: false }).await?;
+            let rewritten = message_id.filter(|id| *id != record.message_id_header);
+            settle::found_sent(app, work, record, rewritten).await?;
         }
         Ok(Standing::Draft) => {
             info!(delivery.id = %id, "the draft was not sent: it is sent once more");

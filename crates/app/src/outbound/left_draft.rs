@@ -3,18 +3,16 @@
 //! It may have left without anybody hearing of it. So what became of it is asked first: one that was sent settles the delivery, one that was not
 //! is deleted, and only then is the mail SMTP's. As long as nobody can say, nothing is sent.
 
-use super::by_graph::{open, open_anew};
+use super::by_graph::{asked, lets_nobody_ask};
 use super::deliver::{not_queued, unknown};
 use super::handing::{ATTEMPT_TIMEOUT, too_late};
 use super::patience::is_too_old;
 use super::reconcile::{self, UNTIL_OPENED};
 use super::settle::{self, Settled};
-use crate::channels::sending::asks_for_a_newer_token;
-use crate::inbound::MailboxError;
 use crate::{App, jobs};
 use domain::channel::EmailChannel;
 use domain::message::DeliveryState;
-use domain::{Failure, FailureClass, Retry};
+use domain::{Failure, FailureClass};
 use mail::graph::{Client, DraftId, Standing};
 use std::time::Duration;
 use store::{ClaimedWork, DeliveryRecord, Handover, StoreError};
@@ -58,42 +56,32 @@ pub(super) async fn taken_back(
         Ok(Left::Gone) => match reconcile::in_sent(app, work, channel, &record).await {
             Ok(Some(found)) => Ok(Left::Sent(found.rewritten)),
             Ok(None) => Ok(Left::Gone),
-            Err(MailboxError::Store(error)) => return Err(error),
-            Err(MailboxError::LeaseLost) => return Err(StoreError::LeaseLost),
-            Err(MailboxError::Failure(failure)) => Err(failure),
+            Err(error) => Err(error.into_failure()?),
         },
         left => left,
     };
-    match (left, draft) {
-        (Ok(Left::Sent(rewritten)), _) => {
+    match left {
+        Ok(Left::Sent(rewritten)) => {
             info!(delivery.id = %id, "the draft had left before the mailbox was switched to SMTP");
-            let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
-            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten, lacks_copy: false }).await?;
-            Ok(None)
+            settle::found_sent(app, work, &record, rewritten).await?;
         }
-        (Ok(Left::Withdrawn), _) => is_smtps(app, work, record).await,
+        Ok(Left::Withdrawn) => return is_smtps(app, work, record).await,
         // A copy in Sent may come late, or have been deleted: Sent is looked into some more, and then a person knows.
-        (Ok(Left::Gone), _) => {
+        Ok(Left::Gone) => {
             reconcile::begin(app, work, id, unknown("its draft is gone, and no copy of it is in Sent")).await?;
-            Ok(None)
         }
-        (Err(failure), _) if failure.class == FailureClass::HostBusy => {
-            // Nothing is known to be wrong with the mailbox.
-            let in_line = Settled::InLine { failure, wait: jobs::UNTIL_SLOT, ask_in: jobs::UNTIL_SLOT, pause: None };
-            settle::settle(app, work, id, in_line).await?;
-            Ok(None)
-        }
+        Err(failure) if failure.class == FailureClass::HostBusy => settle::without_slot(app, work, id, failure).await?,
         // No draft was ever sent: its id is written before.
-        (Err(failure), None) => {
+        Err(failure) if draft.is_none() => {
             warn!(delivery.id = %id, %failure, "a draft may stay in the mailbox");
-            is_smtps(app, work, record).await
+            return is_smtps(app, work, record).await;
         }
-        (Err(failure), Some(_)) => {
+        Err(failure) => {
             warn!(delivery.id = %id, %failure, "what became of a draft could not be asked; its mail does not leave by SMTP yet");
             waits(app, work, &record, failure).await?;
-            Ok(None)
         }
     }
+    Ok(None)
 }
 
 async fn withdraw(
@@ -104,12 +92,7 @@ async fn withdraw(
     draft: Option<&DraftId>,
 ) -> Result<Left, Failure> {
     let ours = &record.message_id_header;
-    match withdrawn_by(&open(app, work, channel).await?, ours, draft).await {
-        Err(failure) if asks_for_a_newer_token(&failure) => {
-            withdrawn_by(&open_anew(app, work, channel).await?, ours, draft).await
-        }
-        ended => ended,
-    }
+    asked(app, work, channel, |client| async move { withdrawn_by(&client, ours, draft).await }).await
 }
 
 async fn withdrawn_by(client: &Client, ours: &str, draft: Option<&DraftId>) -> Result<Left, Failure> {
@@ -149,11 +132,6 @@ async fn is_smtps(app: &App, work: &ClaimedWork, record: DeliveryRecord) -> Resu
     tx.update_delivery(&locked).await?;
     tx.commit().await?;
     Ok(Some(locked))
-}
-
-/// Graph will say nothing, however often and with whatever token it is asked.
-pub(super) fn lets_nobody_ask(failure: &Failure) -> bool {
-    matches!(failure.class.retry(), Retry::Never | Retry::FreshToken)
 }
 
 /// Where Graph lets nobody ask, Sent must tell, and then a person.

@@ -65,27 +65,25 @@ pub async fn reconcile(app: &App, work: &ClaimedWork) -> Result<(), StoreError> 
     match in_sent(app, work, &channel, &record).await {
         Ok(Some(found)) => {
             info!(delivery.id = %id, "the message was found in Sent");
-            let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
-            let rewritten = found.rewritten;
-            settle::settle(app, work, id, Settled::Sent { whom, under, rewritten, lacks_copy: false }).await
+            settle::found_sent(app, work, &record, found.rewritten).await
         }
         Ok(None) => not_found(app, work, &channel, record, failure).await,
-        Err(MailboxError::Store(error)) => Err(error),
-        Err(MailboxError::LeaseLost) => Err(StoreError::LeaseLost),
-        Err(MailboxError::Failure(busy)) if busy.class == FailureClass::HostBusy => {
-            relay.release(work, jobs::UNTIL_SLOT).await?;
-            Ok(())
-        }
-        Err(MailboxError::Failure(trouble)) => {
-            // No look was taken, so none is counted; but nobody waits for ever.
-            warn!(delivery.id = %id, failure = %trouble, "Sent could not be looked into");
-            if is_too_old(app, &record.delivery) {
-                return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
+        Err(error) => match error.into_failure()? {
+            busy if busy.class == FailureClass::HostBusy => {
+                relay.release(work, jobs::UNTIL_SLOT).await?;
+                Ok(())
             }
-            let wait = backoff(work.attempts, UNTIL_OPENED, LONGEST_WAIT, app.jitter());
-            relay.retry(work, trouble.retry_after().unwrap_or(wait), &trouble).await?;
-            Ok(())
-        }
+            trouble => {
+                // No look was taken, so none is counted; but nobody waits for ever.
+                warn!(delivery.id = %id, failure = %trouble, "Sent could not be looked into");
+                if is_too_old(app, &record.delivery) {
+                    return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
+                }
+                let wait = backoff(work.attempts, UNTIL_OPENED, LONGEST_WAIT, app.jitter());
+                relay.retry(work, trouble.retry_after().unwrap_or(wait), &trouble).await?;
+                Ok(())
+            }
+        },
     }
 }
 

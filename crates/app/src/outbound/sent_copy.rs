@@ -57,21 +57,21 @@ pub async fn file(app: &App, work: &ClaimedWork) -> Result<(), StoreError> {
             relay.finish(work).await?;
             Ok(())
         }
-        Err(MailboxError::Store(error)) => Err(error),
-        Err(MailboxError::LeaseLost) => Err(StoreError::LeaseLost),
-        Err(MailboxError::Failure(busy)) if busy.class == FailureClass::HostBusy => {
-            relay.release(work, jobs::UNTIL_SLOT).await?;
-            Ok(())
-        }
-        Err(MailboxError::Failure(trouble)) => {
-            warn!(delivery.id = work.subject_id, failure = %trouble, "a copy could not be put into Sent");
-            if work.attempts >= MOST_TRIES {
-                return give_up(work, &trouble).await;
+        Err(error) => match error.into_failure()? {
+            busy if busy.class == FailureClass::HostBusy => {
+                relay.release(work, jobs::UNTIL_SLOT).await?;
+                Ok(())
             }
-            let wait = backoff(work.attempts, FIRST_WAIT, LONGEST_WAIT, app.jitter());
-            relay.retry(work, trouble.retry_after().unwrap_or(wait), &trouble).await?;
-            Ok(())
-        }
+            trouble => {
+                warn!(delivery.id = work.subject_id, failure = %trouble, "a copy could not be put into Sent");
+                if work.attempts >= MOST_TRIES {
+                    return give_up(work, &trouble).await;
+                }
+                let wait = backoff(work.attempts, FIRST_WAIT, LONGEST_WAIT, app.jitter());
+                relay.retry(work, trouble.retry_after().unwrap_or(wait), &trouble).await?;
+                Ok(())
+            }
+        },
     }
 }
 

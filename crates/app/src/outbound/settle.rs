@@ -4,7 +4,7 @@ use super::patience::{UNTIL_MENDED, is_too_old, only_slows, wait_after};
 use super::retry::without_error;
 use super::sent_copy;
 use crate::conversations::snapshot;
-use crate::{App, Hint};
+use crate::{App, Hint, jobs};
 use domain::event::EventKind;
 use domain::failure::backoff;
 use domain::message::{Delivery, DeliveryState, Message, RefusedRecipient};
@@ -85,6 +85,28 @@ pub(super) async fn settle(
     app.wake(Hint::Account(work.scope.account_id()));
     app.wake(Hint::Owed);
     Ok(())
+}
+
+/// It is known to have left: everybody whom this sending was for has it.
+pub(super) async fn found_sent(
+    app: &App,
+    work: &ClaimedWork,
+    record: &DeliveryRecord,
+    rewritten: Option<String>,
+) -> Result<(), StoreError> {
+    let (whom, under) = (record.delivery.recipients.round(), record.message_id_header.clone());
+    settle(app, work, record.delivery.id, Settled::Sent { whom, under, rewritten, lacks_copy: false }).await
+}
+
+/// No connection to the server was free: nothing is known to be wrong with the mailbox.
+pub(super) async fn without_slot(
+    app: &App,
+    work: &ClaimedWork,
+    delivery: DeliveryId,
+    failure: Failure,
+) -> Result<(), StoreError> {
+    let in_line = Settled::InLine { failure, wait: jobs::UNTIL_SLOT, ask_in: jobs::UNTIL_SLOT, pause: None };
+    settle(app, work, delivery, in_line).await
 }
 
 /// What a server said is known to nobody else. While the database is away for a moment, it is written again and again.

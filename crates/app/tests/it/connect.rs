@@ -25,7 +25,7 @@ async fn an_administrator_connects_a_mailbox_and_its_past_is_owed() {
     assert_eq!(inbox.channel.send_health.state, HealthState::Connected);
     let status = connection_status(&world.app, &admin, attempt.id).await.expect("the attempt");
     assert_eq!(status.status, ConnectionStatus::Connected);
-    assert_eq!(status.inbox.map(|i| i.id), Some(inbox.id));
+    assert_eq!(status.connection.result_inbox_id, Some(inbox.id));
     let owed = world.app.store().operator().owed_rows(10).await.expect("the database");
     let owed: Vec<_> = owed.iter().map(|row| (row.kind.as_str(), row.subject_id)).collect();
     assert_eq!(owed, [("import_window", inbox.channel.id.0)]);

@@ -5,14 +5,12 @@ use crate::support::{World, connected, new_account, signed_in, world};
 use app::accounts;
 use app::channels::diagnose::{DiagnoseError, Diagnosis, Outcome, StepReport, diagnose};
 use app::channels::{health, inboxes};
-use app::system::SystemEntropy;
-use app::{App, AppParts, Environment, Hint, Settings, Wake};
+use app::{App, AppParts, Environment, Settings};
 use domain::{Actor, FailureClass, InboxId};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
 use sandbox::{Event, Fault, ImapFault, SandboxConfig, SmtpFault, SmtpPoint, TlsFault, TokenFault};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 const SUPPORT: &str = "support@contoso.example";
@@ -135,24 +133,14 @@ async fn idle_that_is_refused_or_not_offered_is_no_failure() {
     assert!(seen.fetch.iter().all(|step| step.outcome != Outcome::Failed));
 }
 
-#[derive(Debug)]
-struct Nobody;
-impl Wake for Nobody {
-    fn wake(&self, _: Hint) {}
-}
-
 /// The same installation, whose mail servers are these.
 fn with_servers(world: &World, imap: Endpoint, smtp: Endpoint, config: ConnectorConfig) -> App {
     let frontend = world.app.settings().frontend_url.clone();
     App::new(AppParts {
-        store: world.app.store().clone(),
-        clock: world.clock.clone(),
-        entropy: Arc::new(SystemEntropy::new()),
         connector: Connector::new(config).expect("a connector"),
         microsoft: None,
         settings: Settings::new(Environment::Development, frontend, imap, smtp),
-        wake: Arc::new(Nobody),
-        shared_counts: None,
+        ..world.parts()
     })
 }
 

@@ -10,7 +10,7 @@ use domain::account::{AccountStatus, Role};
 use domain::channel::{ConnectLinkStatus, ConnectionStatus};
 use domain::{ConnectLinkId, ConnectionId, FailureClass, Secret};
 use oauth::Resource;
-use sandbox::{Answer, Event, SignedIn, TokenFault};
+use sandbox::{Answer, SignedIn, TokenFault};
 use std::time::Duration;
 use url::Url;
 
@@ -280,20 +280,16 @@ async fn one_permission_of_two_inboxes_is_refreshed_once_for_both() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), ended).await.expect("an end");
-    let other = viewed(&world, id).await.inbox.expect("an inbox").channel;
+    let made = viewed(&world, id).await.connection.result_inbox_id.expect("an inbox");
+    let other = inboxes::health(&world.app, &admin, made).await.expect("the inbox").channel;
     let first = inboxes::health(&world.app, &admin, inbox).await.expect("the inbox").channel;
     assert_eq!(first.grant_id, other.grant_id);
     let grant = first.grant_id.expect("a grant");
-    let refreshes = || {
-        let asked =
-            |event: &Event| matches!(event, Event::TokenRequested { grant_type, .. } if grant_type == "refresh_token");
-        world.sandbox.events().iter().filter(|event| asked(event)).count()
-    };
-    let before = refreshes();
+    let before = world.sandbox.refreshes();
     world.advance(2 * HOUR);
     let token =
         async || refresh::access_token(&world.app, &admin.scope, grant, Resource::Outlook).await.expect("a token");
     let (one, two, three) = tokio::join!(token(), token(), token());
     assert!(one == two && two == three);
-    assert_eq!(refreshes() - before, 1);
+    assert_eq!(world.sandbox.refreshes() - before, 1);
 }

@@ -2,8 +2,7 @@
 
 use crate::support::{World, connected, world};
 use app::channels::{health, inboxes, refresh};
-use app::system::SystemEntropy;
-use app::{App, AppParts, Hint, Wake};
+use app::{App, AppParts};
 use domain::channel::HealthState;
 use domain::{FailureClass, InboxId, Secret};
 use oauth::{Credential, Microsoft, MicrosoftSettings, Resource};
@@ -17,13 +16,6 @@ use url::Url;
 
 const SUPPORT: &str = "support@contoso.example";
 const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
-
-#[derive(Debug)]
-struct NobodyListens;
-
-impl Wake for NobodyListens {
-    fn wake(&self, _hint: Hint) {}
-}
 
 /// A sign-in service that takes its time over a refresh, and then answers.
 struct Slow {
@@ -83,16 +75,7 @@ impl Slow {
             production: false,
         };
         let microsoft = Microsoft::new(microsoft, world.app.connector().clone(), world.app.clock().clone());
-        App::new(AppParts {
-            store: world.app.store().clone(),
-            clock: world.app.clock().clone(),
-            entropy: Arc::new(SystemEntropy::new()),
-            connector: world.app.connector().clone(),
-            microsoft: Some(microsoft.expect("settings that fit")),
-            settings: world.app.settings().clone(),
-            wake: Arc::new(NobodyListens),
-            shared_counts: None,
-        })
+        App::new(AppParts { microsoft: Some(microsoft.expect("settings that fit")), ..world.parts() })
     }
 }
 

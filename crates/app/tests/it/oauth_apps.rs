@@ -2,11 +2,11 @@
 
 use crate::support::{World, connected, failed, world};
 use app::channels::connect::{Begin, BeginError, begin};
-use app::channels::{inboxes, refresh};
+use app::channels::refresh;
 use app::oauth_apps::check::{Outcome, Step, StepReport, verify};
 use app::oauth_apps::expiry::warn_of_ending_credentials;
 use app::oauth_apps::manage::{self, GivenApp, GivenCredential, OauthAppError};
-use domain::channel::{EmailChannel, HealthState};
+use domain::channel::HealthState;
 use domain::{Actor, FailureClass, InboxId, OauthAppId, Secret, Timestamp};
 use oauth::Resource;
 use sandbox::{AppRegistration, CONTOSO, Endpoint, EndpointFault, ImapFault, TestCertificate, TokenFault};
@@ -23,47 +23,23 @@ fn secret(value: &str, expires_at: Option<Timestamp>) -> GivenCredential {
     GivenCredential { client_secret: Some(Secret::new(value)), expires_at, ..GivenCredential::default() }
 }
 
-/// An app of Contoso's own, registered at Microsoft and here.
-async fn own_app(world: &World) -> (OauthAppId, String) {
-    let registration = AppRegistration::any().secret(FIRST);
-    let client_id = registration.client_id.clone();
-    world.sandbox.register_app(registration);
-    let given = GivenApp {
-        name: Some("Contoso's own".to_owned()),
-        client_id: Some(client_id.clone()),
-        credential: Some(secret(FIRST, None)),
-        ..GivenApp::default()
-    };
-    (manage::create(&world.app, &world.admin().await, given).await.expect("an app").id, client_id)
-}
-
 async fn connect_through(world: &World, user: &str, app: Option<OauthAppId>, inbox: Option<InboxId>) -> InboxId {
     let ask = Begin { inbox_id: inbox, oauth_app_id: Some(app), ..Begin::default() };
     connected(&world.connect_with(user, ask).await)
 }
 
-async fn channel(world: &World, inbox: InboxId) -> EmailChannel {
-    inboxes::show(&world.app, &world.admin().await, inbox).await.expect("the inbox").channel
-}
-
 async fn refreshed(world: &World, inbox: InboxId) -> Result<Secret, domain::Failure> {
-    let grant = channel(world, inbox).await.grant_id.expect("a grant");
+    let grant = world.channel(inbox).await.grant_id.expect("a grant");
     refresh::access_token(&world.app, &world.admin().await.scope, grant, Resource::Outlook).await
-}
-
-async fn events(world: &World, kind: &str) -> Vec<serde_json::Value> {
-    let events = world.admin().await.scope.events_after(0, 1000).await.expect("the database");
-    let of = events.iter().filter(|event| event.kind == kind);
-    of.map(|event| serde_json::from_str(&event.payload).expect("JSON")).collect()
 }
 
 #[tokio::test]
 async fn a_mailbox_is_signed_in_to_and_refreshed_through_the_accounts_own_app() {
     let world = world().await;
-    let (app, client_id) = own_app(&world).await;
+    let (app, client_id) = world.own_app(FIRST).await;
     let inbox = connect_through(&world, SUPPORT, Some(app), None).await;
     let scope = world.admin().await.scope;
-    let grant = channel(&world, inbox).await.grant_id.expect("a grant");
+    let grant = world.channel(inbox).await.grant_id.expect("a grant");
     assert_eq!(scope.grant(grant).await.expect("the database").expect("a grant").oauth_app_id, Some(app));
     world.advance(TWO_HOURS);
     // The sandbox binds what it grants to the client: the installation's app would be refused.
@@ -87,7 +63,7 @@ async fn who_names_no_app_signs_in_through_the_inboxs_then_the_default_then_the_
         let connection = world.admin().await.scope.connection(begun.connection_id).await.expect("the database");
         connection.expect("an attempt").oauth_app_id
     };
-    let (app, _) = own_app(&world).await;
+    let (app, _) = world.own_app(FIRST).await;
     assert_eq!(through(Begin::default()).await, None);
     let default = GivenApp { is_default: Some(true), ..GivenApp::default() };
     manage::update(&world.app, &world.admin().await, app, default).await.expect("the app");
@@ -118,7 +94,7 @@ async fn an_app_without_a_credential_or_of_another_account_sends_nobody_anywhere
 #[tokio::test]
 async fn a_second_credential_takes_over_without_a_failing_inbox_and_the_first_says_why_it_was_refused() {
     let world = world().await;
-    let (app, client_id) = own_app(&world).await;
+    let (app, client_id) = world.own_app(FIRST).await;
     let inbox = connect_through(&world, SUPPORT, Some(app), None).await;
     manage::add_credential(&world.app, &world.admin().await, app, secret(SECOND, None)).await.expect("a second");
     world.sandbox.update_app(&client_id, |app| {
@@ -132,8 +108,8 @@ async fn a_second_credential_takes_over_without_a_failing_inbox_and_the_first_sa
     assert_eq!(refusal.class, FailureClass::AppCredentialExpired);
     assert!(refusal.correlation_id.is_some());
     assert_eq!((&shown.credentials[1].refused, &shown.alarm), (&None, &None));
-    assert!(events(&world, "oauth_app_health_changed").await.is_empty());
-    assert_eq!(channel(&world, inbox).await.fetch_health.state, HealthState::Connected);
+    assert!(world.events("oauth_app_health_changed").await.is_empty());
+    assert_eq!(world.channel(inbox).await.fetch_health.state, HealthState::Connected);
 
     let third = manage::add_credential(&world.app, &world.admin().await, app, secret("one-more-secret", None)).await;
     assert!(matches!(third, Err(OauthAppError::CredentialsFull)), "{third:?}");
@@ -147,7 +123,7 @@ async fn a_second_credential_takes_over_without_a_failing_inbox_and_the_first_sa
 #[tokio::test]
 async fn many_inboxes_that_fail_at_once_are_one_alarm_of_their_app_until_it_works_again() {
     let world = world().await;
-    let (app, client_id) = own_app(&world).await;
+    let (app, client_id) = world.own_app(FIRST).await;
     let mut inboxes = Vec::new();
     for user in [SUPPORT, SALES, "admin@contoso.example"] {
         inboxes.push(connect_through(&world, user, Some(app), None).await);
@@ -158,7 +134,7 @@ async fn many_inboxes_that_fail_at_once_are_one_alarm_of_their_app_until_it_work
     let scope = world.admin().await.scope;
     let mut grants = Vec::new();
     for inbox in &inboxes {
-        grants.push(channel(&world, *inbox).await.grant_id.expect("a grant"));
+        grants.push(world.channel(*inbox).await.grant_id.expect("a grant"));
     }
     for _ in 0..2 {
         let mut asking = tokio::task::JoinSet::new();
@@ -174,13 +150,13 @@ async fn many_inboxes_that_fail_at_once_are_one_alarm_of_their_app_until_it_work
             assert!(detail.contains("Contoso's own") && detail.contains("AADSTS7000222"), "{detail}");
         }
     }
-    let told = events(&world, "oauth_app_health_changed").await;
+    let told = world.events("oauth_app_health_changed").await;
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((&told[0]["state"], &told[0]["failure"]["actor"]), (&"failing".into(), &"tenant_admin".into()));
     let alarm = manage::show(&world.admin().await, app).await.expect("the app").alarm.expect("an alarm");
     assert!(alarm.failure.correlation_id.is_some());
     for inbox in &inboxes {
-        let health = channel(&world, *inbox).await.fetch_health;
+        let health = world.channel(*inbox).await.fetch_health;
         assert_ne!(health.state, HealthState::NeedsReauth, "nobody is asked to sign in");
     }
 
@@ -188,7 +164,7 @@ async fn many_inboxes_that_fail_at_once_are_one_alarm_of_their_app_until_it_work
     for inbox in &inboxes {
         refreshed(&world, *inbox).await.expect("a token");
     }
-    let told = events(&world, "oauth_app_health_changed").await;
+    let told = world.events("oauth_app_health_changed").await;
     assert_eq!((told.len(), &told[1]["state"]), (2, &"working".into()));
     assert_eq!(manage::show(&world.admin().await, app).await.expect("the app").alarm, None);
     expire(Some(0));
@@ -196,7 +172,7 @@ async fn many_inboxes_that_fail_at_once_are_one_alarm_of_their_app_until_it_work
     for inbox in &inboxes {
         refreshed(&world, *inbox).await.expect_err("refused");
     }
-    assert_eq!(events(&world, "oauth_app_health_changed").await.len(), 3, "it broke again");
+    assert_eq!(world.events("oauth_app_health_changed").await.len(), 3, "it broke again");
 }
 
 #[tokio::test]
@@ -209,7 +185,7 @@ async fn the_installations_app_has_one_alarm_as_well_and_no_account_is_told() {
     assert_eq!(refreshed(&world, inbox).await.expect_err("refused").class, FailureClass::AppCredentialRefused);
     assert_eq!(alarm().await.expect("an alarm").failure.class, FailureClass::AppCredentialRefused);
     assert_eq!(failed(&world.connect(SALES, None).await), FailureClass::AppCredentialRefused);
-    assert!(events(&world, "oauth_app_health_changed").await.is_empty());
+    assert!(world.events("oauth_app_health_changed").await.is_empty());
     world.sandbox.faults().clear();
     refreshed(&world, inbox).await.expect("a token");
     assert_eq!(alarm().await, None);
@@ -300,7 +276,7 @@ async fn what_is_given_of_an_app_must_be_usable_and_its_secrets_go_to_no_host_of
 #[tokio::test]
 async fn whoever_can_replace_a_credential_is_reminded_at_each_threshold_once() {
     let world = world().await;
-    let (app, _) = own_app(&world).await;
+    let (app, _) = world.own_app(FIRST).await;
     let first = manage::show(&world.admin().await, app).await.expect("the app").credentials[0].id;
     let ends = world.app.now().plus(DAY * 40);
     manage::add_credential(&world.app, &world.admin().await, app, secret(SECOND, Some(ends))).await.expect("a second");
@@ -316,7 +292,7 @@ async fn whoever_can_replace_a_credential_is_reminded_at_each_threshold_once() {
         assert!(reminded().await <= 1);
         world.advance(DAY);
     }
-    for told in events(&world, "oauth_app_credential_ending").await {
+    for told in world.events("oauth_app_credential_ending").await {
         assert_eq!(told["oauth_app_id"], serde_json::json!(app.0));
         days.push(told["days"].as_i64().expect("days"));
     }
@@ -336,7 +312,7 @@ fn outcomes(steps: &[StepReport]) -> Vec<&'static str> {
 #[tokio::test]
 async fn verifying_an_app_says_which_step_fails_and_blames_no_other() {
     let world = world().await;
-    let (app, client_id) = own_app(&world).await;
+    let (app, client_id) = world.own_app(FIRST).await;
     let admin = world.admin().await;
     let verified = async || outcomes(&verify(&world.app, &admin, app).await.expect("the database"));
     assert_eq!(verified().await, ["ok", "ok", "ok", "skipped"], "no inbox uses it");

@@ -2,16 +2,13 @@
 //! in, which are asked themselves.
 
 use crate::support::{World, connected, world};
-use app::channels::{HealthNotice, health, inboxes, notices, refresh};
-use app::oauth_apps::manage::{self, GivenApp, GivenCredential};
+use app::channels::{HealthNotice, health, notices, refresh};
 use app::oauth_apps::{expiry, installation_alarm};
-use app::system::SystemEntropy;
-use app::{App, AppParts, Hint, Wake};
-use domain::channel::{EmailChannel, HealthState};
-use domain::{Actor, Failure, FailureClass, InboxId, OauthAppId, Secret};
+use app::{App, AppParts};
+use domain::channel::HealthState;
+use domain::{Actor, Failure, FailureClass, InboxId, Secret};
 use oauth::Resource;
-use sandbox::{AppRegistration, CONTOSO, Event, TokenFault};
-use std::sync::Arc;
+use sandbox::{CONTOSO, Event, TokenFault};
 use std::time::Duration;
 
 const SUPPORT: &str = "support@contoso.example";
@@ -20,24 +17,13 @@ const SHOP: &str = "corner.shop@outlook.example";
 const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
-#[derive(Debug)]
-struct NobodyListens;
-
-impl Wake for NobodyListens {
-    fn wake(&self, _: Hint) {}
-}
-
-async fn channel(world: &World, inbox: InboxId) -> EmailChannel {
-    inboxes::show(&world.app, &world.admin().await, inbox).await.expect("the inbox").channel
-}
-
 /// So many at once, of the inboxes in turn.
 async fn refreshed(world: &World, inboxes: &[InboxId], times: usize) -> Vec<Result<Secret, Failure>> {
     let scope = world.admin().await.scope;
     let mut asking = tokio::task::JoinSet::new();
     for inbox in inboxes.iter().cycle().take(times) {
         let (app, scope) = (world.app.clone(), scope.clone());
-        let grant = channel(world, *inbox).await.grant_id.expect("a grant");
+        let grant = world.channel(*inbox).await.grant_id.expect("a grant");
         asking.spawn(async move { refresh::access_token(&app, &scope, grant, Resource::Outlook).await });
     }
     asking.join_all().await
@@ -56,7 +42,7 @@ async fn told_after_two_hours(world: &World, inboxes: &[InboxId], failure: &Fail
     let scope = world.admin().await.scope;
     for _ in 0..12 {
         for inbox in inboxes {
-            let channel = channel(world, *inbox).await.id;
+            let channel = world.channel(*inbox).await.id;
             health::record_fetch(&world.app, &scope, channel, Err(failure), None).await.expect("the database");
         }
         world.advance(TEN_MINUTES);
@@ -71,31 +57,10 @@ fn asked(world: &World) -> usize {
     world.sandbox.events().iter().filter(made_up).count()
 }
 
-async fn own_app(world: &World) -> (OauthAppId, String) {
-    let registration = AppRegistration::any().secret("a-secret-of-our-own-app");
-    let client_id = registration.client_id.clone();
-    world.sandbox.register_app(registration);
-    let credential =
-        GivenCredential { client_secret: Some(Secret::new("a-secret-of-our-own-app")), ..GivenCredential::default() };
-    let given = GivenApp {
-        name: Some("Contoso's own".to_owned()),
-        client_id: Some(client_id.clone()),
-        credential: Some(credential),
-        ..GivenApp::default()
-    };
-    (manage::create(&world.app, &world.admin().await, given).await.expect("an app").id, client_id)
-}
-
-async fn app_events(world: &World) -> Vec<serde_json::Value> {
-    let events = world.admin().await.scope.events_after(0, 1000).await.expect("the database");
-    let of_apps = events.iter().filter(|event| event.kind == "oauth_app_health_changed");
-    of_apps.map(|event| serde_json::from_str(&event.payload).expect("JSON")).collect()
-}
-
 #[tokio::test]
 async fn an_app_that_microsoft_has_switched_off_is_one_alarm_and_no_mailboxs_notice() {
     let world = world().await;
-    let (own, own_client) = own_app(&world).await;
+    let (own, own_client) = world.own_app("a-secret-of-our-own-app").await;
     let ours = [connected(&world.connect(SUPPORT, None).await), connected(&world.connect(SHOP, None).await)];
     let ask = app::channels::connect::Begin { oauth_app_id: Some(Some(own)), ..Default::default() };
     let theirs = connected(&world.connect_with(SALES, ask).await);
@@ -118,14 +83,14 @@ async fn an_app_that_microsoft_has_switched_off_is_one_alarm_and_no_mailboxs_not
         let failure = answer.expect_err("refused");
         assert_eq!((failure.class, failure.class.actor()), (FailureClass::OwnAppUnusable, Actor::TenantAdmin));
     }
-    let told = app_events(&world).await;
+    let told = world.events("oauth_app_health_changed").await;
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((&told[0]["state"], &told[0]["failure"]["code"]), (&"failing".into(), &"own_app_unusable".into()));
     for (inboxes, class) in [(&ours[..], FailureClass::AppUnusable), (&[theirs][..], FailureClass::OwnAppUnusable)] {
         let told = told_after_two_hours(&world, inboxes, &class.into()).await;
         assert!(told.is_empty(), "no mailbox tells it as its own: {told:?}");
         for inbox in inboxes {
-            assert_eq!(channel(&world, *inbox).await.fetch_health.state, HealthState::Failing);
+            assert_eq!(world.channel(*inbox).await.fetch_health.state, HealthState::Failing);
         }
     }
 
@@ -136,7 +101,7 @@ async fn an_app_that_microsoft_has_switched_off_is_one_alarm_and_no_mailboxs_not
     works(&world, ours[0]).await;
     works(&world, theirs).await;
     assert_eq!(installation_alarm(&world.app).await.expect("the database"), None);
-    assert_eq!(app_events(&world).await.last().expect("two")["state"], "working");
+    assert_eq!(world.events("oauth_app_health_changed").await.last().expect("two")["state"], "working");
 }
 
 #[tokio::test]
@@ -198,17 +163,8 @@ async fn whether_microsoft_knows_an_app_is_asked_once_for_many_and_again_while_n
 async fn an_installation_whose_app_was_taken_out_says_so_once() {
     let world = world().await;
     let inbox = connected(&world.connect(SUPPORT, None).await);
-    let grant = channel(&world, inbox).await.grant_id.expect("a grant");
-    let without = App::new(AppParts {
-        store: world.app.store().clone(),
-        clock: world.clock.clone(),
-        entropy: Arc::new(SystemEntropy::new()),
-        connector: world.app.connector().clone(),
-        microsoft: None,
-        settings: world.app.settings().clone(),
-        wake: Arc::new(NobodyListens),
-        shared_counts: None,
-    });
+    let grant = world.channel(inbox).await.grant_id.expect("a grant");
+    let without = App::new(AppParts { microsoft: None, ..world.parts() });
     assert_eq!(installation_alarm(&without).await.expect("the database"), None, "it may be meant so");
     world.advance(TWO_HOURS);
     let scope = world.admin().await.scope;

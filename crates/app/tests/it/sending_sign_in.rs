@@ -36,26 +36,26 @@ impl Answering {
 #[tokio::test]
 async fn a_refused_token_is_replaced_once_and_the_mail_leaves_in_the_same_try() {
     let desk = Answering::new().await;
-    let before = desk.world.refreshes();
+    let before = desk.world.sandbox.refreshed();
     // By our clock it has fifty minutes left; the mail server does not take it any more, and takes none but a new one.
     desk.world.sandbox.expire_access_tokens(SUPPORT);
     let sent = desk.world.reply(desk.conversation).await;
     desk.world.works().await;
     let delivery = desk.world.delivery(&sent).await;
     assert_eq!((delivery.state, delivery.attempts, delivery.failure), (DeliveryState::Sent, 1, None));
-    assert_eq!((desk.world.refreshes(), desk.arrived()), (before + 1, 1));
+    assert_eq!((desk.world.sandbox.refreshed(), desk.arrived()), (before + 1, 1));
 }
 
 #[tokio::test]
 async fn a_sign_in_that_is_refused_with_a_fresh_token_too_is_no_third_one_and_the_reply_waits() {
     let desk = Answering::new().await;
-    let before = desk.world.refreshes();
+    let before = desk.world.sandbox.refreshed();
     desk.world.sandbox.faults().always(SmtpFault::authentication_unsuccessful());
     let sent = desk.world.reply(desk.conversation).await;
     for tries in 1..=3 {
         desk.world.works().await;
         assert_eq!(desk.world.sandbox.faults().fired().len(), 2 * tries, "with the stored token, and with a fresh one");
-        assert_eq!(desk.world.refreshes(), before + tries);
+        assert_eq!(desk.world.sandbox.refreshed(), before + tries);
         let waits = desk.world.delivery(&sent).await;
         assert_eq!(waits.state, DeliveryState::Queued);
         assert_eq!(waits.failure.map(|failure| failure.class), Some(FailureClass::SendingRefused));
@@ -69,5 +69,5 @@ async fn a_sign_in_that_is_refused_with_a_fresh_token_too_is_no_third_one_and_th
     desk.world.sandbox.faults().clear();
     desk.world.works().await;
     assert_eq!((desk.world.delivery(&sent).await.state, desk.arrived()), (DeliveryState::Sent, 1));
-    assert_eq!(desk.world.refreshes(), before + 3, "what was refused last was fresh ten minutes ago");
+    assert_eq!(desk.world.sandbox.refreshed(), before + 3, "what was refused last was fresh ten minutes ago");
 }

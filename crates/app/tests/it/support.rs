@@ -5,17 +5,19 @@
 use app::accounts::{self, Caller, Credential, Member, NewAccount, SessionKind, SignIn};
 use app::channels::callback::{self, CallbackPage, CallbackQuery};
 use app::channels::connect::{self, Begin, OpenLinkError};
+use app::channels::inboxes;
 use app::inbound::pull;
+use app::oauth_apps::manage::{self, GivenApp, GivenCredential};
 use app::outbound::{self, Draft};
 use app::system::{SystemClock, SystemEntropy};
 use app::tending::{self, ChannelLease};
 use app::{App, AppParts, Environment, Hint, Settings, Wake, conversations, job, owed};
-use domain::channel::SendTransport;
+use domain::channel::{EmailChannel, SendTransport};
 use domain::message::{Delivery, Message};
-use domain::{AccountId, Clock, ConnectionId, DisplayId, Entropy, InboxId, Secret, Timestamp};
+use domain::{AccountId, Clock, ConnectionId, DisplayId, Entropy, InboxId, OauthAppId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
 use oauth::{Credential as AppCredential, Microsoft, MicrosoftSettings};
-use sandbox::{Event, Sandbox, SandboxConfig};
+use sandbox::{AppRegistration, Sandbox, SandboxConfig};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -52,6 +54,13 @@ impl Wake for WakeProver {
     fn wake(&self, _: Hint) {
         self.0.notify_one();
     }
+}
+
+#[derive(Debug)]
+struct NobodyListens;
+
+impl Wake for NobodyListens {
+    fn wake(&self, _: Hint) {}
 }
 
 /// More than any story here needs.
@@ -186,6 +195,46 @@ impl World {
         accounts::enter(&self.app, &self.session().await, self.account).await.expect("a member")
     }
 
+    /// Of another process of this installation, which nobody wakes.
+    pub fn parts(&self) -> AppParts {
+        AppParts {
+            store: self.app.store().clone(),
+            clock: self.clock.clone(),
+            entropy: Arc::new(SystemEntropy::new()),
+            connector: self.app.connector().clone(),
+            microsoft: self.app.microsoft().cloned(),
+            settings: self.app.settings().clone(),
+            wake: Arc::new(NobodyListens),
+            shared_counts: None,
+        }
+    }
+
+    pub async fn channel(&self, inbox: InboxId) -> EmailChannel {
+        inboxes::show(&self.app, &self.admin().await, inbox).await.expect("the inbox").channel
+    }
+
+    /// What was told, of this kind.
+    pub async fn events(&self, kind: &str) -> Vec<serde_json::Value> {
+        let events = self.admin().await.scope.events_after(0, 1000).await.expect("the database");
+        let of = events.iter().filter(|event| event.kind == kind);
+        of.map(|event| serde_json::from_str(&event.payload).expect("JSON")).collect()
+    }
+
+    /// An app of Contoso's own with this secret, registered at Microsoft and here; and its client id.
+    pub async fn own_app(&self, secret: &str) -> (OauthAppId, String) {
+        let registration = AppRegistration::any().secret(secret);
+        let client_id = registration.client_id.clone();
+        self.sandbox.register_app(registration);
+        let credential = GivenCredential { client_secret: Some(Secret::new(secret)), ..GivenCredential::default() };
+        let given = GivenApp {
+            name: Some("Contoso's own".to_owned()),
+            client_id: Some(client_id.clone()),
+            credential: Some(credential),
+            ..GivenApp::default()
+        };
+        (manage::create(&self.app, &self.admin().await, given).await.expect("an app").id, client_id)
+    }
+
     pub async fn session(&self) -> Caller {
         signed_in(&self.app, "admin@contoso.example").await
     }
@@ -231,22 +280,12 @@ impl World {
 
     /// The waits between two tries are over.
     pub async fn all_is_due(&self) {
-        const DUE: &[&str] = &[
-            "UPDATE owed_work SET ready_at = 1, due_at = 1 WHERE state = 'waiting' AND lease_until = 0 AND handed_until = 0",
-            "UPDATE email_channels SET send_after = 0",
-        ];
-        testkit::check::run_where_free(&self.database_url, DUE).await.expect("the database");
+        testkit::check::waits_are_over(&self.database_url).await.expect("the database");
     }
 
     pub async fn delivery(&self, of: &Message) -> Delivery {
         let scope = self.admin().await.scope;
         scope.delivery_of_message(of.id).await.expect("answers").expect("a delivery").delivery
-    }
-
-    /// How often a refresh token bought new tokens.
-    pub fn refreshes(&self) -> usize {
-        let is_refresh = |event: &&Event| matches!(event, Event::TokenRequested { grant_type, answered: Ok(()), .. } if grant_type == "refresh_token");
-        self.sandbox.events().iter().filter(is_refresh).count()
     }
 
     /// Time passes here and at Microsoft.

@@ -54,15 +54,15 @@ async fn refreshing_for_one_resource_leaves_the_other_ones_token_and_makes_it_no
     assert!(scopes.iter().any(|scope| scope == "https://graph.microsoft.com/Mail.Send"), "{scopes:?}");
     assert!(scopes.iter().any(|scope| scope == "https://outlook.office.com/SMTP.Send"), "{scopes:?}");
     both.world.advance(TEN_MINUTES);
-    let before = both.world.refreshes();
+    let before = both.world.sandbox.refreshed();
     let newer = both.fresh(Resource::Graph).await;
     assert_ne!(newer, graph);
     assert_eq!(both.token(Resource::Outlook).await.expect("a token"), outlook, "it is good for most of an hour still");
-    assert_eq!(both.world.refreshes(), before + 1);
+    assert_eq!(both.world.sandbox.refreshed(), before + 1);
     // The mail server refuses its token of ten minutes: that Graph's is a moment old is no reason to keep it.
     assert_ne!(both.fresh(Resource::Outlook).await, outlook);
     assert_eq!(both.token(Resource::Graph).await.expect("a token"), newer);
-    assert_eq!(both.world.refreshes(), before + 2);
+    assert_eq!(both.world.sandbox.refreshed(), before + 2);
 }
 
 #[tokio::test]
@@ -71,11 +71,11 @@ async fn of_many_who_ask_for_both_at_once_each_resource_is_refreshed_once() {
     let inbox = connected(&world.connect_by_graph(SUPPORT, None).await);
     let both = Both::of(world, inbox).await;
     both.world.advance(TWO_HOURS);
-    let before = both.world.refreshes();
+    let before = both.world.sandbox.refreshed();
     let asking = (0..12).map(|n| both.token(if n % 2 == 0 { Resource::Outlook } else { Resource::Graph }));
     let tokens: Vec<Secret> =
         futures_util::future::join_all(asking).await.into_iter().map(|token| token.expect("a token")).collect();
-    assert_eq!(both.world.refreshes(), before + 2);
+    assert_eq!(both.world.sandbox.refreshed(), before + 2);
     assert!(tokens.iter().step_by(2).all(|token| *token == tokens[0]));
     assert!(tokens.iter().skip(1).step_by(2).all(|token| *token == tokens[1]));
 }

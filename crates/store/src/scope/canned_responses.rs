@@ -63,7 +63,7 @@ impl Tx {
         content: &str,
         most: u32,
     ) -> Result<CannedResponse> {
-        let counted = "SELECT COUNT(*) FROM canned_responses WHERE account_id = :account";
+        let counted = self.sql("SELECT COUNT(*) FROM canned_responses WHERE account_id = :account");
         self.make_room("canned responses", counted, most).await?;
         let now = self.now().0;
         let row: Option<CannedRow> = self

@@ -63,7 +63,7 @@ impl LinkRow {
 }
 
 /// What a row may still become something else from.
-const GOES_ON: &str = "status NOT IN ('connected', 'expired', 'revoked')";
+pub(crate) const GOES_ON: &str = "status NOT IN ('connected', 'expired', 'revoked')";
 /// One whose time ran out may still be used by who began before.
 const MAY_BE_USED: &str = "status NOT IN ('connected', 'revoked')";
 
@@ -131,7 +131,7 @@ pub(crate) async fn create(tx: &mut Tx, new: &NewConnectLink, most: u32) -> Resu
     let open = tx
         .sql(format!("SELECT COUNT(*) FROM connect_links WHERE account_id = :account AND expires_at > ? AND {GOES_ON}"))
         .bind(now.0);
-    tx.scope().make_room(tx.on(), "connect links", open, most).await?;
+    tx.make_room("connect links", open, most).await?;
     let row: Option<LinkRow> = tx
         .sql(
             "INSERT INTO connect_links (account_id, token_hash, created_by, expected_email, mailbox, inbox_id, oauth_app_named, \

@@ -1,4 +1,4 @@
-//! States, links and confirmations of connection attempts: each is consumed once, by the browser that first opened the link.
+//! States, links and confirmations of connection attempts: each is consumed once, by the browser that first went on from the link.
 //!
 //! Whoever holds a state, link or confirmation token and that browser's cookie has proved enough to act for this one attempt.
 

@@ -66,7 +66,7 @@ impl Tx {
         let theirs = self
             .sql("SELECT COUNT(*) FROM custom_filters WHERE account_id = :account AND user_id = ?")
             .bind(new.user_id.0);
-        self.scope().make_room(self.on(), "saved views", theirs, most).await?;
+        self.make_room("saved views", theirs, most).await?;
         let now = self.now().0;
         self.sql(
             "INSERT INTO custom_filters (account_id, user_id, name, filter_type, query, created_at, updated_at) \

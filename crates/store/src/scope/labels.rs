@@ -77,7 +77,7 @@ const MARKED: [(&str, &str); 2] = [("conversation_labels", "conversation_id"), (
 impl Tx {
     /// `Conflict` when there is one of this title, `LimitReached` when there are `most`.
     pub async fn create_label(&mut self, new: &NewLabel, most: u32) -> Result<Label> {
-        self.make_room("labels", "SELECT COUNT(*) FROM labels WHERE account_id = :account", most).await?;
+        self.make_room("labels", self.sql("SELECT COUNT(*) FROM labels WHERE account_id = :account"), most).await?;
         let row: Option<LabelRow> = self
             .sql(
                 "INSERT INTO labels (account_id, title, description, color, show_on_sidebar, created_at) \

@@ -4,6 +4,7 @@
 //! its version another, so that every process that has it opened opens it anew.
 
 use super::audit;
+use super::connect_links::GOES_ON;
 use super::convert::{code, json, to_json};
 use crate::secret::SealedPlace;
 use crate::*;
@@ -261,14 +262,14 @@ impl AccountScope {
     /// A grant was given to it, somebody is signing in through it, or may by a link that names it.
     async fn is_app_used<C: ConnectionTrait>(&self, on: &C, id: OauthAppId) -> Result<bool> {
         let count: Option<i64> = self
-            .sql(
+            .sql(format!(
                 "SELECT (SELECT COUNT(*) FROM grants WHERE account_id = :account AND oauth_app_id = ?) + (SELECT COUNT(*) FROM connections \
                  WHERE account_id = :account AND oauth_app_id = ? AND (status IN ('proving', 'awaiting_admin_consent', \
                  'awaiting_handover') OR (status <> 'connected' AND consent_until > ?) \
                  OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?))) \
                  + (SELECT COUNT(*) FROM connect_links WHERE account_id = :account AND oauth_app_id = ? \
-                 AND status NOT IN ('connected', 'expired', 'revoked') AND expires_at > ?)",
-            )
+                 AND {GOES_ON} AND expires_at > ?)"
+            ))
             .bind(id.0)
             .bind(id.0)
             .bind(self.inner.now().0)
@@ -293,13 +294,10 @@ impl AccountScope {
             .bind(id.0)
             .run(&tx)
             .await?;
-        let gone =
-            self.sql("DELETE FROM oauth_apps WHERE account_id = :account AND id = ?").bind(id.0).run(&tx).await?;
-        if gone == 1 {
-            self.audit(&tx, AuditAction::Destroy, AuditSubject::OauthApp, id.0, audit::oauth_app(&found)).await?;
-        }
+        self.sql("DELETE FROM oauth_apps WHERE account_id = :account AND id = ?").bind(id.0).run(&tx).await?;
+        self.audit(&tx, AuditAction::Destroy, AuditSubject::OauthApp, id.0, audit::oauth_app(&found)).await?;
         tx.commit().await?;
-        Ok(if gone == 1 { Removed::Gone } else { Removed::NotFound })
+        Ok(Removed::Gone)
     }
 
     /// `None`: there is no such app. `LimitReached`: it has `most`.

@@ -45,12 +45,8 @@ struct MailboxRow {
 }
 
 /// Mailboxes of active accounts that cannot be read or sent through.
-macro_rules! failing {
-    () => {
-        "FROM email_channels c JOIN accounts a ON a.id = c.account_id AND a.status = 'active' \
-         WHERE c.fetch_state NOT IN ('connected', 'unknown') OR c.send_state NOT IN ('connected', 'unknown')"
-    };
-}
+const FAILING: &str = "FROM email_channels c JOIN accounts a ON a.id = c.account_id AND a.status = 'active' \
+     WHERE c.fetch_state NOT IN ('connected', 'unknown') OR c.send_state NOT IN ('connected', 'unknown')";
 
 impl Operator {
     /// The account with its counters and keys, and its administrator, in one transaction. `Conflict` when another account made the
@@ -88,18 +84,18 @@ impl Operator {
 
     /// Whose inbox it is.
     pub async fn account_of_inbox(&self, inbox: InboxId) -> Result<Option<AccountScope>> {
-        let rows: Vec<MailboxRow> = system("SELECT account_id, inbox_id FROM email_channels WHERE inbox_id = ?")
+        let account: Option<i64> = system("SELECT account_id FROM email_channels WHERE inbox_id = ?")
             .bind(inbox.0)
-            .all(&self.inner.read)
+            .value(&self.inner.read)
             .await?;
-        Ok(rows.first().map(|row| self.inner.scope(AccountId(row.account_id))))
+        Ok(account.map(|account| self.inner.scope(AccountId(account))))
     }
 
     /// Inboxes of active accounts whose mailbox cannot be read or sent through, and how many there are.
     pub async fn failing_inboxes(&self, limit: u32) -> Result<(Vec<(AccountScope, InboxId)>, u64)> {
-        let count: Option<i64> = system(concat!("SELECT COUNT(*) ", failing!())).value(&self.inner.read).await?;
+        let count: Option<i64> = system(format!("SELECT COUNT(*) {FAILING}")).value(&self.inner.read).await?;
         let rows: Vec<MailboxRow> =
-            system(concat!("SELECT c.account_id, c.inbox_id ", failing!(), " ORDER BY c.inbox_id LIMIT ?"))
+            system(format!("SELECT c.account_id, c.inbox_id {FAILING} ORDER BY c.inbox_id LIMIT ?"))
                 .bind(i64::from(limit))
                 .all(&self.inner.read)
                 .await?;

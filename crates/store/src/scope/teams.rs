@@ -104,7 +104,7 @@ fn told(team: &Team) -> Value {
 impl Tx {
     /// `Conflict` when there is one of this name, `LimitReached` when there are `most`.
     pub async fn create_team(&mut self, new: &NewTeam, most: u32) -> Result<Team> {
-        self.make_room("teams", "SELECT COUNT(*) FROM teams WHERE account_id = :account", most).await?;
+        self.make_room("teams", self.sql("SELECT COUNT(*) FROM teams WHERE account_id = :account"), most).await?;
         let now = self.now().0;
         let row: Option<TeamRow> = self
             .sql(

@@ -209,22 +209,21 @@ impl AccountScope {
         .bind(id.0)
         .run(&tx)
         .await?;
-        let gone = self
-            .sql(
-                "UPDATE webhooks SET deleted_at = ?, updated_at = ?, secret = ?, previous_secret = NULL \
-                 WHERE account_id = :account AND id = ? AND deleted_at IS NULL",
-            )
-            .bind(now)
-            .bind(now)
-            .bind(Vec::<u8>::new())
-            .bind(id.0)
-            .run(&tx)
-            .await?;
-        if let (1, Some(found)) = (gone, found) {
-            self.audit(&tx, AuditAction::Destroy, AuditSubject::Webhook, id.0, audit::fields(told(&found))).await?;
+        self.sql(
+            "UPDATE webhooks SET deleted_at = ?, updated_at = ?, secret = ?, previous_secret = NULL \
+             WHERE account_id = :account AND id = ? AND deleted_at IS NULL",
+        )
+        .bind(now)
+        .bind(now)
+        .bind(Vec::<u8>::new())
+        .bind(id.0)
+        .run(&tx)
+        .await?;
+        if let Some(found) = &found {
+            self.audit(&tx, AuditAction::Destroy, AuditSubject::Webhook, id.0, audit::fields(told(found))).await?;
         }
         tx.commit().await?;
-        Ok(gone == 1)
+        Ok(found.is_some())
     }
 
     /// The one that was holds beside it until `until`. `false`: there is no such webhook.

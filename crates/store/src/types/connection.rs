@@ -48,7 +48,7 @@ pub struct NewConnection {
     pub handshake: Handshake,
     /// SHA-256 of the token in the link.
     pub link_hash: TokenHash,
-    /// The browser that it belongs to from the start; `None`: to the first that opens the link.
+    /// The browser that it belongs to from the start; `None`: to the first that goes on from the link.
     pub browser: Option<TokenHash>,
     /// The person in that browser was shown the account's name, and said yes.
     pub agreed: bool,
@@ -202,7 +202,7 @@ pub struct ConnectedProof {
 pub enum StateRefusal {
     Unknown,
     Expired,
-    /// The cookie is not the first opener's.
+    /// The cookie is not that of the browser that first went on.
     OtherBrowser,
     /// By this same browser, before; here is what came of it.
     AlreadyUsed(Box<Connection>),

@@ -195,6 +195,46 @@ fn refreshed(access: &str, refresh: Option<&str>) -> RefreshedTokens {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_is_listed_under_the_status_that_it_has_at_that_moment_and_under_no_other() {
+    const STATUSES: [&str; 9] = [
+        "pending",
+        "awaiting_confirmation",
+        "awaiting_address",
+        "awaiting_admin_consent",
+        "awaiting_handover",
+        "proving",
+        "connected",
+        "failed",
+        "expired",
+    ];
+    each(async |w| {
+        let mut n = 0;
+        for status in STATUSES {
+            for expires_at in [START.0 - 1, START.0, START.0 + 1] {
+                for consent_until in ["NULL".to_owned(), START.0.to_string(), (START.0 + 1).to_string()] {
+                    n += 1;
+                    let made = attempt(&w.ours, &format!("s{n}")).await.id.0;
+                    w.sql(&format!(
+                        "UPDATE connections SET status = '{status}', expires_at = {expires_at}, consent_until = {consent_until} WHERE id = {made}"
+                    ))
+                    .await;
+                }
+            }
+        }
+        let all = w.ours.scope.connections(None, START, 0, 1000).await.unwrap().0;
+        assert_eq!(all.len(), n);
+        for status in STATUSES.map(|name| ConnectionStatus::parse(name).unwrap()) {
+            let (listed, count) = w.ours.scope.connections(Some(status), START, 0, 1000).await.unwrap();
+            let ids = |list: &[Connection]| list.iter().map(|one| one.id).collect::<Vec<_>>();
+            let (mut has, _) = all.iter().cloned().partition::<Vec<_>, _>(|one| one.status_at(START) == status);
+            has.sort_by_key(|one| std::cmp::Reverse(one.id));
+            assert_eq!((ids(&listed), count), (ids(&has), has.len() as u64), "{status:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_is_refreshed_by_one_and_never_loses_its_refresh_token() {
     each(async |w| {
         let scope = &w.ours.scope;

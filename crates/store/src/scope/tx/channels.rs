@@ -19,7 +19,7 @@ impl Tx {
 
     /// `LimitReached` when the account has `most` inboxes. Until the end of this transaction nobody else adds one who asks first.
     pub async fn room_for_an_inbox(&mut self, most: u32) -> Result<()> {
-        self.make_room("inboxes", "SELECT COUNT(*) FROM inboxes WHERE account_id = :account", most).await
+        self.make_room("inboxes", self.sql("SELECT COUNT(*) FROM inboxes WHERE account_id = :account"), most).await
     }
 
     /// With everything in it: conversations, messages, raw mail, deliveries, attempts, and the work owed for them. Contacts stay.

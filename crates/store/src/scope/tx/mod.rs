@@ -83,8 +83,8 @@ impl Tx {
     }
 
     /// As [`AccountScope::make_room`].
-    pub(crate) async fn make_room(&mut self, what: &'static str, counted: &'static str, most: u32) -> Result<()> {
-        self.scope.make_room(&self.tx, what, self.sql(counted), most).await
+    pub(crate) async fn make_room(&mut self, what: &'static str, counted: Sql, most: u32) -> Result<()> {
+        self.scope.make_room(&self.tx, what, counted, most).await
     }
 
     pub async fn commit(mut self) -> Result<Committed> {
