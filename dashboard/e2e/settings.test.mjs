@@ -18,6 +18,11 @@ test('a webhook is made with a secret that is shown once, its failures are told,
   await dialog.getByRole('button', { name: 'Save' }).click()
   const secret = await page.locator('.secret span').innerText()
   assert.ok(secret.length >= 20)
+  // A browser that lets no page copy: nobody is told that it was copied.
+  await page.evaluate(() => (navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))))
+  await page.getByRole('button', { name: 'Copy the secret' }).click()
+  await page.getByText(/does not let this page copy\. It is marked now/).waitFor()
+  assert.equal(await page.evaluate(() => String(getSelection())), secret)
   const [{ subscriptions }] = (await world.api('GET', '/webhooks')).payload.webhooks
   assert.ok(subscriptions.includes('delivery_updated') && subscriptions.includes('message_created') && !subscriptions.includes('inbox_deleted'))
   await page.getByRole('button', { name: 'New secret' }).click()
