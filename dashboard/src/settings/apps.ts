@@ -25,6 +25,8 @@ export function useApps(enabled = ref(true)) {
   })
 }
 
+export const usersOf = ({ in_use_by: count }: Pick<OauthApp, 'in_use_by'>) => (count === 0 ? 'no inbox uses it' : count === 1 ? 'one inbox uses it' : `${count} inboxes use it`)
+
 export interface Standing {
   words: string
   tone: '' | 'good' | 'warn' | 'bad'

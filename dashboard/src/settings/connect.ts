@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from '@tanstack/vue-query'
 import { computed, ref, watch } from 'vue'
 import { client, wordsOf } from '../api/client'
 import type { components } from '../api/schema'
-import type { Connection } from '../api/types'
+import type { Connection, Inbox } from '../api/types'
 import { useSession } from '../state/session'
 import { toast } from '../state/toasts'
 
@@ -15,6 +15,9 @@ export type Connecting = ReturnType<typeof useConnecting>
 const UNDER_WAY: Connection['status'][] = ['pending', 'awaiting_confirmation', 'awaiting_address', 'awaiting_admin_consent', 'awaiting_handover', 'proving']
 /** People take days for these. */
 const WAITS: Connection['status'][] = ['awaiting_admin_consent', 'awaiting_handover']
+
+/** What the mailbox of an attempt is called. */
+export const nameOf = (one: Connection | undefined, inboxes: Inbox[]) => inboxes.find(({ id }) => id === one?.inbox_id)?.name ?? one?.mailbox ?? one?.email ?? 'A mailbox'
 
 /** `id`: an attempt that was begun before. */
 export function useConnecting(id = ref<number | null>(null)) {
