@@ -20,8 +20,6 @@ export interface Refused {
 }
 /** To an agent, what comes and goes within it is nobody's matter. */
 export const DWELL_SECONDS = 600
-/** What was never tried is not ill. */
-export const isWell = (state: Health['state']) => state === 'connected' || state === 'unknown'
 const waitsForSomebody = (state: Health['state']) => state === 'needs_reauth' || state === 'blocked'
 
 const OF_INSTALLATION = ['app_credential_refused', 'app_credential_expired', 'app_unusable']
