@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { eventually, World } from './world.mjs'
 
 const world = await World.start()
-const links = `${world.base}/app/accounts/${world.account}/settings/connect-links`
+const links = world.settings('connect-links')
 const row = (page, whose) => page.getByRole('list', { name: 'Connect links' }).getByRole('listitem').filter({ hasText: whose })
 const newest = async () => (await world.api('GET', '/connect_links')).payload[0]
 

@@ -1,11 +1,10 @@
 // Mailboxes come in the harder ways: an administrator's approval, somebody else's sign-in, a shared mailbox, and Microsoft Graph.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { accepted, atMicrosoft, wantsApproval } from './microsoft.mjs'
+import { accepted, atMicrosoft, registration, wantsApproval } from './microsoft.mjs'
 import { eventually, World } from './world.mjs'
 
 const world = await World.start()
-const settings = (rest) => `${world.base}/app/accounts/${world.account}/settings/${rest}`
 const inboxOf = async (email) => (await world.api('GET', '/inboxes')).payload.find((one) => one.email === email)
 
 const lender = (page) => page.getByLabel('Use the permission of', { exact: true })
@@ -14,12 +13,12 @@ const signIn = (page) => page.getByRole('button', { name: 'Sign in with Microsof
 
 test('a mailbox that needs an administrator\'s approval waits for it where every administrator sees it, and goes on when it is there', async () => {
   const page = await world.page()
-  await page.goto(settings('inboxes/new'))
+  await page.goto(world.settings('inboxes/new'))
   await page.getByLabel("The mailbox's address").fill('help@fabrikam.example')
   await wantsApproval(await atMicrosoft(page, () => signIn(page), 'help@fabrikam.example'))
   await page.getByText('An administrator of the Microsoft tenant must approve this first.').waitFor()
   // The page goes, and the attempt is still there.
-  await page.goto(settings('inboxes'))
+  await page.goto(world.settings('inboxes'))
   await page.reload()
   await page.getByRole('region', { name: 'Waiting' }).getByRole('link', { name: 'help@fabrikam.example' }).click()
   await page.getByRole('heading', { name: 'Connecting help@fabrikam.example' }).waitFor()
@@ -39,7 +38,7 @@ test('a mailbox that needs an administrator\'s approval waits for it where every
   await page.getByText('The mailbox is connected.').waitFor()
   await page.getByRole('link', { name: 'Set it up' }).click()
   await page.getByText('Reading works').waitFor()
-  await page.goto(settings('inboxes'))
+  await page.goto(world.settings('inboxes'))
   await page.getByRole('link', { name: 'help@fabrikam.example' }).or(page.getByText('help@fabrikam.example')).first().waitFor()
   assert.equal(await page.getByRole('region', { name: 'Waiting' }).count(), 0)
   assert.deepEqual(page.problems, [])
@@ -48,7 +47,7 @@ test('a mailbox that needs an administrator\'s approval waits for it where every
 
 test('a shared mailbox is opened with the permission of somebody who has connected an inbox, and nobody signs in for it', async () => {
   const page = await world.page()
-  await page.goto(settings('inboxes/new'))
+  await page.goto(world.settings('inboxes/new'))
   await page.getByLabel("The mailbox's address").fill('sales@contoso.example')
   await accepted(await atMicrosoft(page, () => signIn(page), 'sales@contoso.example'), 'Connected')
   await page.getByText('The mailbox is connected.').waitFor()
@@ -80,7 +79,7 @@ test('a shared mailbox is opened with the permission of somebody who has connect
 test('an inbox to which somebody else signs in is theirs when an administrator hands it over, and not before', async () => {
   const page = await world.page()
   const { id } = await inboxOf('info@contoso.example')
-  await page.goto(settings(`inboxes/${id}`))
+  await page.goto(world.settings(`inboxes/${id}`))
   const again = page.getByRole('region', { name: 'Mailbox' }).getByRole('button', { name: 'Sign in again' })
   const microsoft = await atMicrosoft(page, () => again.click(), 'info@contoso.example')
   await microsoft.getByRole('button', { name: 'Accept', exact: true }).click()
@@ -108,7 +107,7 @@ test('an inbox whose SMTP is switched off sends through Microsoft Graph after on
   await world.badDay('sending_off')
   const page = await world.page()
   const { id, email } = await inboxOf('support@contoso.example')
-  await page.goto(settings(`inboxes/${id}`))
+  await page.goto(world.settings(`inboxes/${id}`))
   const health = page.getByRole('region', { name: 'Health' })
   const mailbox = page.getByRole('region', { name: 'Mailbox' })
   await mailbox.getByRole('radio', { name: 'Microsoft Graph' }).check()
@@ -128,7 +127,7 @@ test('an inbox whose SMTP is switched off sends through Microsoft Graph after on
   const newest = /href="(\/mail\?[^"]+)"/.exec(await world.received('ada@customer.example'))[1].replaceAll('&amp;', '&')
   assert.match(await (await fetch(new URL(newest, world.sandbox))).text(), /By another way\./)
   // And back, which is tried first: it is still switched off.
-  await page.goto(settings(`inboxes/${id}`))
+  await page.goto(world.settings(`inboxes/${id}`))
   await mailbox.getByRole('radio', { name: 'SMTP' }).check()
   await mailbox.getByRole('button', { name: 'Change' }).click()
   await mailbox.getByRole('alert').getByText(/Nothing was changed/).waitFor()
@@ -142,23 +141,60 @@ test('an inbox whose SMTP is switched off sends through Microsoft Graph after on
 
 test('people sign in through the app that was chosen, which is the account\'s default at first', async () => {
   // Another registration at the sandbox's Microsoft, and an app of the account for it.
-  const registered = await (await fetch(new URL('app-registrations', world.sandbox), { method: 'POST' })).text()
-  const told = (what) => [...registered.matchAll(new RegExp(`<code class="${what}">([^<]+)</code>`, 'g'))].at(-1)[1]
-  const [client_id, client_secret] = ['client-id', 'secret'].map(told)
+  const { id: client_id, secrets: [client_secret] } = await registration(world)
   await world.api('POST', '/oauth_apps', { name: 'Contoso\'s own', client_id, is_default: true, credential: { client_secret } })
   const page = await world.page()
   const chosen = page.getByLabel('App at Microsoft')
   for (const [app, isOwn] of [[null, true], ["This installation's", false], ["Contoso's own (default)", true]]) {
-    await page.goto(settings('inboxes/new'))
+    await page.goto(world.settings('inboxes/new'))
     await chosen.getByRole('option', { name: "Contoso's own (default)" }).waitFor({ state: 'attached' })
     if (app) await chosen.selectOption(app)
-    const opening = page.context().waitForEvent('page')
-    await signIn(page)
-    const microsoft = await opening
+    const microsoft = await atMicrosoft(page, () => signIn(page))
     await microsoft.waitForURL(/client_id=/)
     assert.equal(new URL(microsoft.url()).searchParams.get('client_id') === client_id, isOwn, `${app}: ${microsoft.url()}`)
     await microsoft.close()
   }
+  assert.deepEqual(page.problems, [])
+  await page.context().close()
+})
+
+test('an attempt that led nowhere shows on its inbox\'s page and on no other, and is begun anew there', async () => {
+  const page = await world.page()
+  const [other, here] = [await inboxOf('support@contoso.example'), await inboxOf('sales@contoso.example')]
+  const shown = async (inbox) => {
+    await page.getByRole('heading', { name: inbox.name, exact: true, level: 1 }).waitFor()
+    await page.getByLabel('Inbox', { exact: true }).and(page.locator('input')).waitFor()
+    assert.equal(await page.getByLabel('Inbox', { exact: true }).inputValue(), inbox.name)
+  }
+  await page.goto(world.settings('inboxes'))
+  await page.getByRole('link', { name: other.name, exact: true }).click()
+  await shown(other)
+  await page.getByRole('navigation', { name: 'Settings' }).getByRole('link', { name: 'Inboxes' }).click()
+  await page.getByRole('link', { name: here.name, exact: true }).click()
+  await shown(here)
+  const microsoft = await atMicrosoft(page, () => page.getByRole('button', { name: 'Sign in again' }).click())
+  await microsoft.getByRole('button', { name: 'Cancel' }).click()
+  await page.getByText('This did not work.').waitFor()
+  await microsoft.close()
+  // From one inbox to another, with nothing between.
+  await page.evaluate(() => history.go(-2))
+  await shown(other)
+  assert.equal(await page.getByText('This did not work.').count(), 0)
+  const { id } = (await world.api('GET', '/connections?status=failed')).payload.find((one) => one.inbox_id === here.id)
+  await page.goto(world.settings(`inboxes/connections/${id}`))
+  await page.getByRole('heading', { name: `Connecting ${here.name}` }).waitFor()
+  await page.getByRole('link', { name: 'Begin anew' }).click()
+  await shown(here)
+  // A refusal to delete it leaves one where it can be tried again.
+  await page.route(/\/inboxes\/\d+$/, (route) => (route.request().method() === 'DELETE' ? route.fulfill({ status: 503, json: { error: 'Not now.' } }) : route.fallback()))
+  await page.getByRole('button', { name: 'Delete this inbox…' }).click()
+  const sure = page.getByRole('dialog', { name: 'Delete this inbox?' })
+  await sure.getByLabel(/^Type/).fill(here.name)
+  await sure.getByRole('button', { name: 'Delete' }).click()
+  await page.getByText('Not now.').waitFor()
+  await sure.getByRole('button', { name: 'Keep it' }).click()
+  await shown(here)
+  assert.equal(page.url(), world.settings(`inboxes/${here.id}`))
   assert.deepEqual(page.problems, [])
   await page.context().close()
 })

@@ -17,14 +17,13 @@ await world.api('POST', '/connect_links', { expected_email: 'sales@contoso.examp
 await world.api('POST', '/labels', { title: 'billing', color: '#1466b8' })
 await world.api('POST', '/teams', { name: 'money' })
 await world.mail({ from: 'ada@customer.example', subject: 'To be told', text: 'Where is it now?' })
-const settings = (rest) => `${world.base}/app/accounts/${world.account}/settings/${rest}`
 /** Two attempts to connect that wait: for an administrator's approval, and for a handover. */
 async function waiting() {
   const page = await world.page()
-  await page.goto(settings('inboxes/new'))
+  await page.goto(world.settings('inboxes/new'))
   await page.getByLabel("The mailbox's address").fill('help@fabrikam.example')
   await wantsApproval(await atMicrosoft(page, () => page.getByRole('button', { name: 'Sign in with Microsoft' }).click(), 'help@fabrikam.example'))
-  await page.goto(settings('inboxes/1'))
+  await page.goto(world.settings('inboxes/1'))
   const microsoft = await atMicrosoft(page, () => page.getByRole('button', { name: 'Sign in again' }).click(), 'sales@contoso.example')
   await microsoft.getByRole('button', { name: 'Accept', exact: true }).click()
   await page.getByText('Somebody else signed in than the one who connected this inbox.').waitFor()
@@ -46,27 +45,27 @@ const PAGES = {
   'who wrote': () => world.path('?q=ada&find=contacts'),
   'what waits': () => world.path('?tab=all&kind=unattended'),
   'an empty list': () => world.path('?status=snoozed'),
-  profile: () => settings('profile'),
-  'an approval that is waited for': () => settings(`inboxes/connections/${waits.approval}`),
-  'a handover that is waited for': () => settings(`inboxes/connections/${waits.handover}`),
-  'no such attempt': () => settings('inboxes/connections/999999'),
-  inboxes: () => settings('inboxes'),
-  'an inbox': () => settings('inboxes/1'),
-  'connecting': () => settings('inboxes/new'),
-  'OAuth apps': () => settings('oauth-apps'),
-  'a new OAuth app': () => settings('oauth-apps/new'),
-  'an OAuth app': () => settings('oauth-apps/1'),
-  'connect links': () => settings('connect-links'),
-  'the audit log': () => settings('audit-log'),
-  agents: () => settings('agents'),
-  teams: () => settings('teams'),
-  labels: () => settings('labels'),
-  'canned responses': () => settings('canned'),
-  webhooks: () => settings('webhooks'),
-  'a webhook': () => settings('webhooks/1'),
-  account: () => settings('account'),
-  deliveries: () => settings('deliveries'),
-  quarantine: () => settings('quarantine'),
+  profile: () => world.settings('profile'),
+  'an approval that is waited for': () => world.settings(`inboxes/connections/${waits.approval}`),
+  'a handover that is waited for': () => world.settings(`inboxes/connections/${waits.handover}`),
+  'no such attempt': () => world.settings('inboxes/connections/999999'),
+  inboxes: () => world.settings('inboxes'),
+  'an inbox': () => world.settings('inboxes/1'),
+  'connecting': () => world.settings('inboxes/new'),
+  'OAuth apps': () => world.settings('oauth-apps'),
+  'a new OAuth app': () => world.settings('oauth-apps/new'),
+  'an OAuth app': () => world.settings('oauth-apps/1'),
+  'connect links': () => world.settings('connect-links'),
+  'the audit log': () => world.settings('audit-log'),
+  agents: () => world.settings('agents'),
+  teams: () => world.settings('teams'),
+  labels: () => world.settings('labels'),
+  'canned responses': () => world.settings('canned'),
+  webhooks: () => world.settings('webhooks'),
+  'a webhook': () => world.settings('webhooks/1'),
+  account: () => world.settings('account'),
+  deliveries: () => world.settings('deliveries'),
+  quarantine: () => world.settings('quarantine'),
   nowhere: () => `${world.base}/app/nowhere`,
 }
 
@@ -175,10 +174,7 @@ for (const colorScheme of ['light', 'dark']) {
       await page.goto(address)
       await act()
       await axe(page, `${address}, done`, wrong)
-      for (const width of [900, 390, 1440]) {
-        await page.setViewportSize({ width, height: 900 })
-        if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong.push(`${address} scrolls sideways at ${width}, done`)
-      }
+      await fits(page, `${address}, done`, wrong)
     }
     await page.goto(PAGES['the list']())
     await page.getByRole('button', { name: 'Choose several' }).click()

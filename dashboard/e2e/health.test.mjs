@@ -4,7 +4,6 @@ import { test } from 'node:test'
 import { eventually, World } from './world.mjs'
 
 const world = await World.start()
-const settings = (rest) => `${world.base}/app/accounts/${world.account}/settings/${rest}`
 const notice = (page) => page.getByRole('complementary', { name: 'Mailboxes' })
 /** SMTP is switched off. A connection that stands goes on sending; whoever opens the next one meets it. */
 async function beginToRefuse() {

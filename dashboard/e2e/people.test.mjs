@@ -7,7 +7,7 @@ const world = await World.start()
 
 test('somebody is invited, chooses a password with the link, and works', async () => {
   const page = await world.page()
-  await page.goto(`${world.base}/app/accounts/${world.account}/settings/agents`)
+  await page.goto(world.settings('agents'))
   await page.getByRole('button', { name: 'Invite' }).click()
   await page.getByLabel('Name').fill('Grace Hopper')
   await page.getByLabel('E-mail').fill('grace@demo.example')
@@ -35,7 +35,7 @@ test('somebody is invited, chooses a password with the link, and works', async (
   await choose(link)
   await grace.getByRole('alert').waitFor()
   // An agent: no inbox yet, and no settings of the account.
-  await grace.goto(`${world.base}/app/accounts/${world.account}/settings/profile`)
+  await grace.goto(world.settings('profile'))
   await grace.getByRole('link', { name: 'Canned responses' }).waitFor()
   assert.equal(await grace.getByRole('link', { name: 'Webhooks' }).count(), 0)
   await page.reload()
@@ -80,7 +80,7 @@ test('who looks elsewhere is told on their device of what they chose, and comes 
     }
   })
   const shown = () => page.evaluate(() => window.shown.map(({ title, body }) => ({ title, body })))
-  await page.goto(`${world.base}/app/accounts/${world.account}/settings/profile`)
+  await page.goto(world.settings('profile'))
   const box = page.getByLabel('One is assigned to me: on devices')
   assert.equal(await box.isChecked(), true)
   await box.click()
@@ -97,7 +97,7 @@ test('who looks elsewhere is told on their device of what they chose, and comes 
   await page.evaluate(() => window.shown[0].onclick())
   await page.waitForURL(`**/conversations/${conversation.id}`)
   // Whoever looks at the page has the bell; whoever looks at the conversation itself has read it.
-  await page.goto(`${world.base}/app/accounts/${world.account}/settings/labels`)
+  await page.goto(world.settings('labels'))
   await page.evaluate(() => (window.looksHere = true))
   await give(null)
   await give(bob.id)

@@ -4,11 +4,10 @@ import { test } from 'node:test'
 import { eventually, World } from './world.mjs'
 
 const world = await World.start()
-const settings = (rest) => `${world.base}/app/accounts/${world.account}/settings/${rest}`
 
 test('a webhook is made with a secret that is shown once, its failures are told, and it is changed and deleted', async () => {
   const page = await world.page()
-  await page.goto(settings('webhooks'))
+  await page.goto(world.settings('webhooks'))
   await page.getByRole('button', { name: 'New webhook' }).click()
   const dialog = page.getByRole('dialog', { name: 'New webhook' })
   // A name that no one can have: nobody is there.
@@ -18,6 +17,11 @@ test('a webhook is made with a secret that is shown once, its failures are told,
   await dialog.getByRole('button', { name: 'Save' }).click()
   const secret = await page.locator('.secret span').innerText()
   assert.ok(secret.length >= 20)
+  // A browser that lets no page copy: nobody is told that it was copied.
+  await page.evaluate(() => (navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))))
+  await page.getByRole('button', { name: 'Copy the secret' }).click()
+  await page.getByText(/does not let this page copy\. It is marked now/).waitFor()
+  assert.equal(await page.evaluate(() => String(getSelection())), secret)
   const [{ subscriptions }] = (await world.api('GET', '/webhooks')).payload.webhooks
   assert.ok(subscriptions.includes('delivery_updated') && subscriptions.includes('message_created') && !subscriptions.includes('inbox_deleted'))
   await page.getByRole('button', { name: 'New secret' }).click()
@@ -55,7 +59,7 @@ test('what a webhook was not told is told again from its log', async () => {
   await eventually('it was given up', async () => (await log())[0].state === 'failed')
   await world.api('PATCH', `/webhooks/${webhook.id}`, { enabled: true })
   const page = await world.page()
-  await page.goto(settings(`webhooks/${webhook.id}`))
+  await page.goto(world.settings(`webhooks/${webhook.id}`))
   await page.getByRole('button', { name: 'Failed', exact: true }).click()
   const told = page.getByRole('listitem').filter({ hasText: `no. ${one.seq}` })
   await told.getByText(/^disabled:/).waitFor()
@@ -76,7 +80,7 @@ test('what a webhook was not told is told again from its log', async () => {
 
 test('the account is renamed, and what one wants to be told is kept', async () => {
   const page = await world.page()
-  await page.goto(settings('account'))
+  await page.goto(world.settings('account'))
   await page.getByLabel('Name').fill('Contoso Care')
   await page.getByLabel('Support address').fill('care@contoso.example')
   await page.getByLabel('Language').selectOption('Deutsch')
@@ -84,7 +88,7 @@ test('the account is renamed, and what one wants to be told is kept', async () =
   await page.getByText('Saved.').waitFor()
   const account = await world.api('GET', '')
   assert.deepEqual([account.name, account.support_email, account.locale], ['Contoso Care', 'care@contoso.example', 'de'])
-  await page.goto(settings('profile'))
+  await page.goto(world.settings('profile'))
   const box = page.getByLabel('Somebody names me in a note: by mail')
   const before = await box.isChecked()
   await box.click()
@@ -112,7 +116,7 @@ test('what administrators did stands in the audit log in sentences, with who, wh
   await world.api('DELETE', `/agents/${bob.id}`)
   const { payload: { webhook } } = await world.api('POST', '/webhooks', { webhook: { url: 'https://logged.invalid/hook', name: 'Logged' } })
   const { payload: { webhook: { secret } } } = await world.api('POST', `/webhooks/${webhook.id}/rotate_secret`)
-  await page.goto(settings('audit-log'))
+  await page.goto(world.settings('audit-log'))
   const change = entry(`Demo Administrator changed the inbox ${renamed}: name from ${renamed} to Help`)
   await change.waitFor()
   await entry('added bob@demo.example as agent').waitFor()

@@ -1,6 +1,7 @@
 // Two people at once, a server that goes and comes back, and a mailbox that is connected.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { accepted, atMicrosoft } from './microsoft.mjs'
 import { eventually, World } from './world.mjs'
 
 const world = await World.start()
@@ -208,13 +209,7 @@ test('an administrator connects a mailbox through Microsoft\'s sign-in', async (
   await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Inboxes' }).click()
   await page.getByRole('link', { name: 'Connect a mailbox' }).click()
   await page.getByLabel("The mailbox's address").fill('sales@contoso.example')
-  const opening = page.context().waitForEvent('page')
-  await page.getByRole('button', { name: 'Sign in with Microsoft' }).click()
-  const microsoft = await opening
-  microsoft.setDefaultTimeout(60_000)
-  await microsoft.locator('button.account').filter({ hasText: 'sales@contoso.example' }).click()
-  await microsoft.getByRole('button', { name: 'Accept', exact: true }).click()
-  await microsoft.getByRole('heading', { name: 'Connected' }).waitFor()
+  await accepted(await atMicrosoft(page, () => page.getByRole('button', { name: 'Sign in with Microsoft' }).click(), 'sales@contoso.example'), 'Connected')
   await page.getByText('The mailbox is connected.').waitFor()
   await page.getByRole('link', { name: 'Set it up' }).click()
   await page.getByText('Reading works').waitFor()

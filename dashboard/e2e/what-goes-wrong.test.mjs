@@ -1,6 +1,7 @@
 // What goes wrong at the mailbox is told with its cause and its cure, and mended from the page.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { accepted, atMicrosoft } from './microsoft.mjs'
 import { eventually, World } from './world.mjs'
 
 const world = await World.start()
@@ -33,7 +34,7 @@ test('a reply that is refused says why and who can mend it, is listed, and leave
   await sent.getByText('What the server said').click()
   await sent.getByText(/554 5\.7\.1 Message rejected as spam/).waitFor()
   await row(page, 'Refused at first').getByText('Not delivered').waitFor()
-  await page.goto(`${world.base}/app/accounts/${world.account}/settings/deliveries`)
+  await page.goto(world.settings('deliveries'))
   await page.getByRole('link', { name: /Refused at first/ }).waitFor()
   // The first try after the cure is the one that counts.
   await world.badDay('none')
@@ -60,22 +61,13 @@ test('a mailbox whose password was changed says so, and works again after signin
   await world.badDay('none')
   await world.badDay('password_changed')
   const page = await world.page()
-  await page.goto(`${world.base}/app/accounts/${world.account}/settings/inboxes`)
+  await page.goto(world.settings('inboxes'))
   await page.getByText(/Reading: sign in again/).waitFor()
   await page.getByRole('link', { name: /support/i }).first().click()
   const health = page.getByRole('region', { name: 'Health' })
   await health.getByText('Reading somebody must sign in again').waitFor()
   await world.badDay('none')
-  const opening = page.context().waitForEvent('page')
-  await health.getByRole('button', { name: 'Sign in again' }).first().click()
-  const microsoft = await opening
-  microsoft.setDefaultTimeout(60_000)
-  await microsoft.locator('button.account').filter({ hasText: 'support@contoso.example' }).click()
-  const accept = microsoft.getByRole('button', { name: 'Accept', exact: true })
-  const done = microsoft.getByRole('heading', { name: 'Connected' })
-  await accept.or(done).waitFor()
-  if (await accept.isVisible()) await accept.click()
-  await done.waitFor()
+  await accepted(await atMicrosoft(page, () => health.getByRole('button', { name: 'Sign in again' }).first().click(), 'support@contoso.example'), 'Connected')
   await health.getByText('Reading works').waitFor()
   assert.deepEqual(page.problems, [])
   await page.context().close()

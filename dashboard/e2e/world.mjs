@@ -78,6 +78,10 @@ export class World {
     return `${this.base}/app/accounts/${this.account}/conversations${rest}`
   }
 
+  settings(rest) {
+    return `${this.base}/app/accounts/${this.account}/settings/${rest}`
+  }
+
   async api(method, path, body) {
     const response = await fetch(`${this.base}/api/v1/accounts/${this.account}${path}`, { method, headers: { api_access_token: this.token, 'content-type': 'application/json' }, body: body && JSON.stringify(body) })
     const text = await response.text()

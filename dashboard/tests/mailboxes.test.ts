@@ -65,6 +65,7 @@ describe('an agent', () => {
     expect(hears(told('fetch', 'needs_reauth'))).toBe('New mail in Support may be late. None is lost, and administrators see why.')
     expect(hears(told('send', 'blocked'))).toBe('Replies from Support may be late. None is lost, and administrators see why.')
     expect(hears(told('send', 'blocked'), told('fetch', 'blocked', NOW, 2))).toBe('Mail of Support and Sales may be late. None is lost, and administrators see why.')
+    expect(wordsOfIll(lateOf([seen([told('send', 'blocked')], 1, 'Sales, EU')], NOW), false)).toMatch(/^Replies from Sales, EU may be late/)
     expect(hears(told('send', 'blocked', NOW, 9), told('fetch', 'connected'), told('send', 'failing'))).toBe('')
     expect(hears(told('send', 'failing', NOW - DWELL_SECONDS))).toMatch(/^Replies from Support/)
   })

@@ -93,7 +93,7 @@ fn every_page_is_clean_to_axe_in_both_lights_and_light_enough() -> Result<()> {
 
 #[test]
 fn an_account_signs_in_through_an_app_of_its_own_which_is_verified_and_whose_credentials_are_replaced() -> Result<()> {
-    told_in_chromium("microsoft-apps")
+    told_in_chromium("oauth-apps")
 }
 
 #[test]

@@ -1,29 +1,14 @@
-// The account's own OAuth apps at Microsoft, and in a word how one is doing.
-import { useQuery } from '@tanstack/vue-query'
-import { computed, ref } from 'vue'
-import { client } from '../api/client'
+// What is told of an OAuth app of the account's own, and in a word how one is doing; and its form.
 import type { components } from '../api/schema'
-import { useSession } from '../state/session'
 import { lasting } from '../text/time'
 
 export type OauthApp = components['schemas']['OauthApp']
 export type AppCredential = components['schemas']['OauthAppCredential']
-export const APPS = '/api/v1/accounts/{account_id}/oauth_apps'
 /** As Microsoft's: the one in use, and the next. */
 export const MOST_CREDENTIALS = 2
 const DAY = 86_400
 
-/** Only administrators may ask. */
-export function useApps(enabled = ref(true)) {
-  const { account, path } = useSession()
-  return useQuery({
-    queryKey: computed(() => ['account', account.value, 'apps']),
-    enabled,
-    queryFn: async () => (await client.GET(APPS, { params: { path: path.value } })).payload,
-    // Who signs in through an app changes without a word about the app.
-    staleTime: 2000,
-  })
-}
+export const usersOf = ({ in_use_by: count }: Pick<OauthApp, 'in_use_by'>) => (count === 0 ? 'no inbox uses it' : count === 1 ? 'one inbox uses it' : `${count} inboxes use it`)
 
 export interface Standing {
   words: string

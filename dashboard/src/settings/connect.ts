@@ -1,11 +1,11 @@
 // Signing in with Microsoft: the person goes to Microsoft in another tab, and this page follows how far they have come.
 import { useQuery, useQueryClient } from '@tanstack/vue-query'
-import { computed, ref, watch } from 'vue'
-import { client, wordsOf } from '../api/client'
+import { computed, ref, watch, type Ref } from 'vue'
+import { client } from '../api/client'
 import type { components } from '../api/schema'
-import type { Connection } from '../api/types'
+import type { Connection, Inbox } from '../api/types'
 import { useSession } from '../state/session'
-import { toast } from '../state/toasts'
+import { useChange } from './change'
 
 /** `oauth_app_id`: null is the installation's own. */
 export type Begin = Omit<components['schemas']['MicrosoftAuthorization'], 'oauth_app_id'> & { oauth_app_id?: number | null }
@@ -16,39 +16,37 @@ const UNDER_WAY: Connection['status'][] = ['pending', 'awaiting_confirmation', '
 /** People take days for these. */
 const WAITS: Connection['status'][] = ['awaiting_admin_consent', 'awaiting_handover']
 
-/** `id`: an attempt that was begun before. */
-export function useConnecting(id = ref<number | null>(null)) {
+/** What the mailbox of an attempt is called. */
+export const nameOf = (one: Connection | undefined, inboxes: Inbox[]) => inboxes.find(({ id }) => id === one?.inbox_id)?.name ?? one?.mailbox ?? one?.email ?? 'A mailbox'
+
+/** `isFollowed`: how far it has come is asked again and again. */
+export function useConnection(id: Ref<number | null>, isFollowed = false) {
   const { account, path } = useSession()
-  const queries = useQueryClient()
-  const url = ref('')
-  const busy = ref(false)
   const key = computed(() => ['account', account.value, 'connection', id.value])
   const at = computed(() => ({ params: { path: { ...path.value, connection_id: id.value! } } }))
   const { data, error } = useQuery({
     queryKey: key,
     enabled: computed(() => id.value !== null),
     queryFn: () => client.GET('/api/v1/accounts/{account_id}/connections/{connection_id}', at.value),
-    refetchInterval: ({ state: { data } }) => (!data ? 1500 : WAITS.includes(data.status) ? 5000 : UNDER_WAY.includes(data.status) ? 1500 : false),
+    refetchInterval: ({ state: { data } }) => (!isFollowed ? false : !data ? 1500 : WAITS.includes(data.status) ? 5000 : UNDER_WAY.includes(data.status) ? 1500 : false),
     // The person is in another tab while this one waits.
-    refetchIntervalInBackground: true,
+    refetchIntervalInBackground: isFollowed,
   })
+  return { data, error, key, at }
+}
+
+/** `id`: an attempt that was begun before. */
+export function useConnecting(id = ref<number | null>(null)) {
+  const { account, path } = useSession()
+  const queries = useQueryClient()
+  const url = ref('')
+  const { busy, run } = useChange('connection')
+  const { data, error, key, at } = useConnection(id, true)
   watch(() => data.value?.status, (status) => {
     if (status === 'connected') void queries.invalidateQueries({ queryKey: ['account', account.value, 'inboxes'] })
     if (status) void queries.invalidateQueries({ queryKey: ['account', account.value, 'connections'] })
   })
 
-  async function run(what: () => Promise<unknown>): Promise<boolean> {
-    busy.value = true
-    try {
-      await what()
-      return true
-    } catch (refused) {
-      toast(wordsOf(refused), { bad: true })
-      return false
-    } finally {
-      busy.value = false
-    }
-  }
   /** The tab is opened before anything is asked: a browser lets a click open one, not an answer. */
   async function open(ask: () => Promise<Started>) {
     const tab = window.open('about:blank', '_blank')
@@ -60,7 +58,6 @@ export function useConnecting(id = ref<number | null>(null)) {
         tab.opener = null
         tab.location.href = started.url
       }
-      await queries.invalidateQueries({ queryKey: key.value })
     })
     if (!done) tab?.close()
   }

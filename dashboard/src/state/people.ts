@@ -1,4 +1,4 @@
-// What hardly changes and every view needs: inboxes and agents of the account.
+// What every view needs: the account's inboxes, whose health changes at any time, and its agents, who hardly do.
 import { useQuery } from '@tanstack/vue-query'
 import { computed, type Ref } from 'vue'
 import { client } from '../api/client'

@@ -1,5 +1,6 @@
 // What administrators did, in sentences. A kind of thing or a field that a newer server tells of still reads well.
 import type { components } from '../api/schema'
+import { listed } from './listed'
 import { exactly } from './time'
 
 export type Entry = components['schemas']['AuditLog']
@@ -40,7 +41,6 @@ const cut = (text: string) => (text.length > MOST_CHARS ? `${text.slice(0, MOST_
 const isPair = (value: unknown): value is [unknown, unknown] => Array.isArray(value) && value.length === 2
 const nameOf = (names: Names, kind: Kind | undefined, id: number) => (kind ? names[kind]?.get(id) : undefined)
 const text = (value: unknown) => (typeof value === 'string' && value ? value : undefined)
-const list = (values: string[]) => (values.length < 2 ? values.join('') : `${values.slice(0, -1).join(', ')} and ${values.at(-1)}`)
 
 export function valueWords(field: string, value: unknown, names: Names = {}): string {
   if (value === null || value === undefined || value === '') return 'nothing'
@@ -55,7 +55,7 @@ function comings(pair: [unknown, unknown], words: (one: unknown) => string): str
   const [before, after] = pair.map((side) => (Array.isArray(side) ? side : [])) as [unknown[], unknown[]]
   const added = after.filter((one) => !before.includes(one)).map(words)
   const gone = before.filter((one) => !after.includes(one)).map(words)
-  return [added.length ? `added ${list(added)}` : '', gone.length ? `removed ${list(gone)}` : ''].filter(Boolean).join(', ')
+  return [added.length ? `added ${listed(added)}` : '', gone.length ? `removed ${listed(gone)}` : ''].filter(Boolean).join(', ')
 }
 
 function change(field: string, value: unknown, names: Names): string {

@@ -1,6 +1,7 @@
 // Which mailboxes do not work so that people must hear of it, and in what words.
 import type { components } from '../api/schema'
 import type { Health, HealthNotice, Inbox } from '../api/types'
+import { listed } from './listed'
 
 type Part = 'fetch' | 'send'
 export interface Ill {
@@ -52,7 +53,7 @@ export function lateOf(inboxes: Pick<Inbox, 'id' | 'name' | 'fetch_state' | 'fet
 }
 
 export const namesOf = (ill: Ill[]) => [...new Map(ill.map(({ inbox, name }) => [inbox, name])).values()]
-const list = (all: string[]) => (all.length > 3 ? `${all.slice(0, 2).join(', ')} and ${all.length - 2} more` : all.join(', ').replace(/, ([^,]*)$/, ' and $1'))
+const list = (all: string[]) => (all.length > 3 ? `${all.slice(0, 2).join(', ')} and ${all.length - 2} more` : listed(all))
 const IS: Partial<Record<Health['state'], [one: string, both: string]>> = { needs_reauth: ['waits for a new sign-in', 'wait for a new sign-in'], blocked: ['is blocked', 'are blocked'] }
 const TRIED: [string, string] = ['does not work at the moment', 'do not work at the moment']
 

@@ -2,25 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { certificate } from './certificate.mjs'
+import { accepted, registration } from './microsoft.mjs'
 import { eventually, World } from './world.mjs'
 
 const world = await World.start()
-const settings = (rest) => `${world.base}/app/accounts/${world.account}/settings/${rest}`
 const step = (page, name) => page.getByRole('list', { name: 'Steps' }).getByRole('listitem').filter({ hasText: name })
 
-/** At the sandbox, as somebody in Microsoft's admin centre: `''` registers another app, `expire` and `secret` are about one. */
-async function atMicrosoft(what, id = '') {
-  const response = await fetch(new URL(`app-registrations${what && `/${what}?client_id=${id}`}`, world.sandbox), { method: 'POST', redirect: 'manual' })
-  assert.equal(response.status, 303)
-  const html = await (await fetch(new URL('app-registrations', world.sandbox))).text()
-  const apps = html.split('class="client-id">').slice(1).map((text) => ({ id: text.slice(0, 36), secrets: [...text.matchAll(/class="secret">([^<]+)</g)].map(([, secret]) => secret) }))
-  return id ? apps.find((app) => app.id === id) : apps.at(-1)
-}
-
 test('an app of one\'s own is made, verified, used by an inbox, told about when its secret ends, and mended with a second one', async () => {
-  const registered = await atMicrosoft('')
+  const registered = await registration(world)
   const page = await world.page({ permissions: ['clipboard-read', 'clipboard-write'] })
-  await page.goto(settings('oauth-apps'))
+  await page.goto(world.settings('oauth-apps'))
   await page.getByRole('heading', { name: 'You have no app of your own' }).waitFor()
   await page.getByRole('link', { name: 'New app' }).click()
   await page.getByRole('button', { name: 'Copy the redirect URI' }).click()
@@ -50,9 +41,7 @@ test('an app of one\'s own is made, verified, used by an inbox, told about when 
   const microsoft = await page.context().newPage()
   await microsoft.goto(url)
   await microsoft.locator('button.account').filter({ hasText: 'sales@contoso.example' }).click()
-  await microsoft.getByRole('button', { name: 'Accept', exact: true }).click()
-  await microsoft.getByRole('heading', { name: 'Connected' }).waitFor()
-  await microsoft.close()
+  await accepted(microsoft, 'Connected')
   await page.reload()
   await page.getByText('One inbox uses it.').waitFor()
   await page.getByRole('button', { name: 'Verify' }).click()
@@ -68,10 +57,10 @@ test('an app of one\'s own is made, verified, used by an inbox, told about when 
 
   // A colleague has the list open meanwhile.
   const colleague = await world.page()
-  await colleague.goto(settings('oauth-apps'))
+  await colleague.goto(world.settings('oauth-apps'))
   const listed = colleague.getByRole('listitem').filter({ hasText: 'Contoso Care' })
   await listed.getByText(/^expires in/).waitFor()
-  await atMicrosoft('expire', registered.id)
+  await registration(world, 'expire', registered.id)
   await page.getByRole('button', { name: 'Verify again' }).click()
   const failed = step(page, 'The credentials')
   await failed.getByText(/^failed/).waitFor()
@@ -84,7 +73,7 @@ test('an app of one\'s own is made, verified, used by an inbox, told about when 
   await listed.getByText('refused by Microsoft').waitFor()
   await listed.getByText(/What is connected stays connected\.$/).waitFor()
 
-  const { secrets } = await atMicrosoft('secret', registered.id)
+  const { secrets } = await registration(world, 'secret', registered.id)
   await page.getByRole('button', { name: 'Add a credential' }).click()
   await page.getByLabel('Value of the client secret').fill(secrets.at(-1))
   await page.getByRole('button', { name: 'Add', exact: true }).click()
@@ -118,10 +107,10 @@ test('an app of one\'s own is made, verified, used by an inbox, told about when 
 })
 
 test('a certificate that does not fit its key is refused in words, nothing that was typed is lost, and the right one is taken', async () => {
-  const registered = await atMicrosoft('')
+  const registered = await registration(world)
   const made = await world.api('POST', '/oauth_apps', { name: 'With a certificate', client_id: registered.id, credential: { client_secret: registered.secrets[0] } })
   const page = await world.page()
-  await page.goto(settings(`oauth-apps/${made.id}`))
+  await page.goto(world.settings(`oauth-apps/${made.id}`))
   await page.getByRole('button', { name: 'Add a credential' }).click()
   const dialog = page.getByRole('dialog', { name: 'Add a credential' })
   await dialog.getByLabel('A certificate').check()
@@ -158,7 +147,7 @@ test('a certificate that does not fit its key is refused in words, nothing that 
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
   await page.getByRole('heading', { name: 'OAuth apps' }).waitFor()
   await eventually('it is gone', async () => !(await world.api('GET', '/oauth_apps')).payload.some(({ id }) => id === made.id))
-  await page.goto(settings(`oauth-apps/${made.id}`))
+  await page.goto(world.settings(`oauth-apps/${made.id}`))
   await page.getByRole('heading', { name: 'There is no such app' }).waitFor()
   assert.deepEqual(page.problems, [])
   await page.context().close()
