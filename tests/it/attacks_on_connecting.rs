@@ -141,6 +141,37 @@ async fn a_link_of_a_strangers_account_names_the_stranger_and_waits_for_a_yes_wh
     .await
 }
 
+/// Their person was sent the link by somebody else, signs in out of habit, and closes the page that asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_nobody_confirmed_gives_back_no_permission_that_was_taken_away() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        let inbox = w.connect_and_watch(SUPPORT).await?;
+        let health = w.path(&format!("/inboxes/{inbox}/health"));
+        w.sandbox.revoke_refresh_tokens(SUPPORT);
+        w.sandbox.expire_access_tokens(SUPPORT);
+        w.sandbox.cut_mail_connections();
+        w.minutes_pass().await?;
+        w.eventually("somebody must sign in again", async |w| {
+            Ok(w.api.get(&health).await?["fetch"]["state"] == json!("needs_reauth"))
+        })
+        .await?;
+        let mut browser = Browser::new();
+        let (page, connection) = w.callback_page(&mut browser, SUPPORT).await?;
+        assert_eq!(page.forms().len(), 1, "{}", page.text());
+        let attempt = w.path(&format!("/connections/{connection}"));
+        assert_eq!(w.api.get(&attempt).await?["status"], json!("awaiting_confirmation"));
+        let again = w.api.call("POST", &format!("{health}/try_again"), Some(&json!({"part": "fetch"}))).await?;
+        assert_eq!(again.status, 422, "{}", again.text);
+        assert_eq!(w.api.get(&health).await?["fetch"]["state"], json!("needs_reauth"));
+        // When they say yes, it is theirs again.
+        browser.submit(&page, &page.forms()[0], &[]).await?;
+        assert_eq!(w.connected(connection).await?, inbox);
+        w.watched(inbox).await?;
+        Ok(())
+    })
+    .await
+}
+
 /// Mallory agrees on the page herself, and sends Microsoft's page, or our own address on the way there, to the victim.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_browser_agreed_to_is_finished_by_no_other() -> Result<()> {

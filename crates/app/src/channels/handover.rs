@@ -9,7 +9,7 @@ use crate::{App, Hint};
 use domain::channel::{ConnectionStatus, EmailChannel};
 use domain::{ConnectionId, EmailAddress, UserId};
 use std::time::Duration;
-use store::{AccountScope, Connection, StoreError, Tx};
+use store::{AccountScope, Connection, ConnectionIdentity, StoreError, Tx};
 
 /// How long an administrator may take.
 pub const WAITS_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -63,23 +63,37 @@ pub(super) async fn moved(
     Ok(())
 }
 
-/// Whether whoever signed in is somebody else than the inbox was connected with, and no administrator has said yes.
-pub(super) async fn is_needed(scope: &AccountScope, connection: &Connection) -> Result<bool, StoreError> {
-    let (Some(inbox), None) = (connection.inbox_id, connection.handover_by) else { return Ok(false) };
-    let Some(inbox) = scope.inbox(inbox).await? else { return Ok(false) };
-    let channel = inbox.channel;
-    let principal = connection.identity.as_ref().and_then(|who| who.principal.as_deref()).and_then(EmailAddress::parse);
-    Ok(match channel.grant_id {
-        Some(grant) => connection.grant_id != Some(grant),
+/// An inbox that signs in again must be signed in by the same person. Addresses are no help here: they move between people.
+pub(super) async fn is_other(
+    scope: &AccountScope,
+    channel: &EmailChannel,
+    who: &ConnectionIdentity,
+) -> Result<bool, StoreError> {
+    let grant = match channel.grant_id {
+        Some(grant) => scope.grant(grant).await?,
+        None => None,
+    };
+    let principal = who.principal.as_deref().and_then(EmailAddress::parse);
+    Ok(match grant {
+        Some(grant) => (&grant.tid, &grant.oid) != (&who.tid, &who.oid),
         // Nobody's permission is left: whoever signs in to their own mailbox of that address is the one who may.
         None => principal.is_none_or(|principal| !principal.same_as(&channel.mailbox_address)),
     })
 }
 
-/// What comes after somebody said yes to connecting this mailbox.
-pub(super) async fn next(scope: &AccountScope, connection: &Connection) -> Result<ConnectionStatus, StoreError> {
-    Ok(match is_needed(scope, connection).await? {
-        true => ConnectionStatus::AwaitingHandover,
-        false => ConnectionStatus::Proving,
-    })
+/// What comes after this person said yes to connecting this mailbox.
+pub(super) async fn next(
+    scope: &AccountScope,
+    connection: &Connection,
+    who: Option<&ConnectionIdentity>,
+) -> Result<ConnectionStatus, StoreError> {
+    let (Some(inbox), None) = (connection.inbox_id, connection.handover_by) else {
+        return Ok(ConnectionStatus::Proving);
+    };
+    let is_needed = match (scope.inbox(inbox).await?, who) {
+        (Some(inbox), Some(who)) => is_other(scope, &inbox.channel, who).await?,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    Ok(if is_needed { ConnectionStatus::AwaitingHandover } else { ConnectionStatus::Proving })
 }

@@ -9,12 +9,12 @@ use super::{consent, handover, steps};
 use crate::{App, Hint};
 use domain::account::AccountStatus;
 use domain::channel::{ConnectLinkStatus, ConnectionStatus};
-use domain::{EmailAddress, Failure, FailureClass, Secret, Timestamp};
+use domain::{EmailAddress, Failure, FailureClass, GrantId, Secret, Timestamp};
 use oauth::{Identity, Microsoft, PkceVerifier, Resource, TokenSet};
 use std::time::Duration;
 use store::{
-    AccountScope, ConnectLink, Connection, ConnectionChange, ConnectionIdentity, KillPoint, NewGrant, OwedKind,
-    OwedPriority, StateProof, StoreError, TokenHash,
+    AccountScope, ConnectLink, Connection, ConnectionChange, ConnectionIdentity, HeldTokens, KillPoint, NewGrant,
+    OwedKind, OwedPriority, StateProof, StoreError, TokenHash, Tx,
 };
 
 /// Clocks that differ by less are the same to an id_token, which allows for more.
@@ -109,7 +109,13 @@ async fn sign_in(
     if !is_expected(link.as_ref(), &[who.principal.as_deref(), who.mailbox.as_deref()]) {
         return Err(FailureClass::UnexpectedAccount.into());
     }
-    let is_other = is_other_principal(proof, &who).await?;
+    let is_other = match proof.connection.inbox_id {
+        Some(inbox) => {
+            let inbox = proof.scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?;
+            handover::is_other(&proof.scope, &inbox.channel, &who).await?
+        }
+        None => false,
+    };
     let next = match (&who.principal, trusted, is_other) {
         // The page that asks for the address names the account as well.
         (None, _, _) => ConnectionStatus::AwaitingAddress,
@@ -181,23 +187,6 @@ async fn link_of(scope: &AccountScope, connection: &Connection) -> Result<Option
     }
 }
 
-/// An inbox that signs in again must be signed in by the same person, unless an administrator of the account hands it over. Addresses are no
-/// help here: they move between people.
-async fn is_other_principal(proof: &StateProof, who: &ConnectionIdentity) -> Result<bool, Trouble> {
-    let Some(inbox) = proof.connection.inbox_id else { return Ok(false) };
-    let channel = proof.scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?.channel;
-    let grant = match channel.grant_id {
-        Some(grant) => proof.scope.grant(grant).await?,
-        None => None,
-    };
-    let principal = who.principal.as_deref().and_then(EmailAddress::parse);
-    Ok(match grant {
-        Some(grant) => (&grant.tid, &grant.oid) != (&who.tid, &who.oid),
-        // Nobody's permission is left: whoever signs in to their own mailbox of that address is the one who may.
-        None => principal.is_some_and(|principal| !principal.same_as(&channel.mailbox_address)),
-    })
-}
-
 async fn store_sign_in(
     app: &App,
     proof: &StateProof,
@@ -210,32 +199,30 @@ async fn store_sign_in(
     let refresh_token = tokens
         .refresh_token
         .ok_or_else(|| StoreError::Corrupt("a redeemed code without a refresh token".to_owned()))?;
+    let held = HeldTokens {
+        refresh_token,
+        access_token: tokens.access_token,
+        expires_at: received_at.plus(tokens.expires_in),
+        scopes: tokens.scope,
+    };
+    // Whoever is asked may not want it, and may be somebody whose permission is in use: theirs is not touched before they have said yes.
+    let is_asked = matches!(next, ConnectionStatus::AwaitingConfirmation | ConnectionStatus::AwaitingAddress);
     let mut tx = proof.scope.begin().await?;
-    let grant = tx
-        .upsert_grant(&NewGrant {
-            provider: proof.connection.provider,
-            oauth_app_id: proof.connection.oauth_app_id,
-            tid: who.tid.clone(),
-            oid: who.oid.clone(),
-            sub: who.sub.clone(),
-            principal: who.principal.clone().unwrap_or_default(),
-            refresh_token,
-            scopes: tokens.scope,
-        })
-        .await?;
-    let expires_at = received_at.plus(tokens.expires_in);
-    tx.store_access_token(grant.id, resource_key(Resource::Outlook), &tokens.access_token, expires_at).await?;
+    let grant = if is_asked { None } else { Some(granted(&mut tx, &proof.connection, &who, &held).await?) };
     let (failure, asked_for) = waiting_for(app, next);
     let change = ConnectionChange {
         status: Some(next),
         identity: Some(who),
-        grant_id: Some(grant.id),
+        grant_id: grant,
         failure: Some(failure),
         confirm_hash: Some(TokenHash::of(confirmation.expose())),
         asked_until: asked_for.map(|long| app.now().plus(long)),
         ..ConnectionChange::default()
     };
     let connection = steps::step(&mut tx, &proof.connection, &change).await?;
+    if is_asked {
+        tx.hold_tokens(connection.id, &held).await?;
+    }
     if next == ConnectionStatus::Proving {
         owe_proof(app, &mut tx, &connection).await?;
     }
@@ -243,6 +230,28 @@ async fn store_sign_in(
     steps::seen(app, &connection);
     app.wake(Hint::Owed);
     Ok(connection)
+}
+
+/// The person's permission, as this sign-in has given it.
+async fn granted(
+    tx: &mut Tx,
+    connection: &Connection,
+    who: &ConnectionIdentity,
+    held: &HeldTokens,
+) -> Result<GrantId, StoreError> {
+    let new = NewGrant {
+        provider: connection.provider,
+        oauth_app_id: connection.oauth_app_id,
+        tid: who.tid.clone(),
+        oid: who.oid.clone(),
+        sub: who.sub.clone(),
+        principal: who.principal.clone().unwrap_or_default(),
+        refresh_token: held.refresh_token.clone(),
+        scopes: held.scopes.clone(),
+    };
+    let grant = tx.upsert_grant(&new).await?.id;
+    tx.store_access_token(grant, resource_key(Resource::Outlook), &held.access_token, held.expires_at).await?;
+    Ok(grant)
 }
 
 /// What is told while somebody is waited for, and how long that may take where it is not the time that the sign-in had.
@@ -269,17 +278,22 @@ pub(super) async fn start_proving(
     connection: &Connection,
     told: Option<&EmailAddress>,
 ) -> Result<Connection, StoreError> {
-    let next = handover::next(scope, connection).await?;
-    let mut tx = scope.begin().await?;
-    let identity = told.and_then(|address| {
-        let address = Some(address.as_str().to_owned());
-        let who = connection.identity.clone()?;
-        Some(ConnectionIdentity { principal: address.clone(), mailbox: address, ..who })
+    let identity = connection.identity.clone().map(|who| match told.map(|address| address.as_str().to_owned()) {
+        Some(address) => ConnectionIdentity { principal: Some(address.clone()), mailbox: Some(address), ..who },
+        None => who,
     });
+    let next = handover::next(scope, connection, identity.as_ref()).await?;
+    let mut tx = scope.begin().await?;
+    // A mailbox that could not be opened under an address that was told before has its permission already.
+    let grant = match (&identity, tx.held_tokens(connection.id).await?) {
+        (Some(who), Some(held)) => Some(granted(&mut tx, connection, who, &held).await?),
+        (None, _) | (_, None) => None,
+    };
     let (failure, asked_for) = waiting_for(app, next);
     let change = ConnectionChange {
         status: Some(next),
         identity,
+        grant_id: grant,
         failure: Some(failure),
         asked_until: asked_for.map(|long| app.now().plus(long)),
         ..ConnectionChange::default()
@@ -295,7 +309,7 @@ pub(super) async fn start_proving(
 }
 
 /// `since`: proving is given up when it has lasted too long.
-pub(super) async fn owe_proof(app: &App, tx: &mut store::Tx, connection: &Connection) -> Result<(), StoreError> {
+pub(super) async fn owe_proof(app: &App, tx: &mut Tx, connection: &Connection) -> Result<(), StoreError> {
     let payload = serde_json::json!({ "since": app.now().0 });
     tx.owe(OwedKind::ProveConnection, connection.id.0, payload, OwedPriority::Human, None).await?;
     Ok(())

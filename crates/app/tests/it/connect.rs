@@ -2,7 +2,7 @@
 
 use crate::support::{Browser, connected, failed, world};
 use app::channels::callback::CallbackPage;
-use app::channels::connect::OpenLinkError;
+use app::channels::connect::{Begin, OpenLinkError};
 use app::channels::{Part, connection_status, health, inboxes};
 use domain::FailureClass;
 use domain::channel::{ConnectionStatus, HealthState};
@@ -277,16 +277,35 @@ async fn a_sign_in_that_nobody_confirmed_is_forgotten_with_its_tokens() {
     let back = attempt.sign_in("support@contoso.example").await;
     let CallbackPage::Confirm { token, .. } = attempt.come_back(&back, None).await else { panic!("not asked") };
     let admin = world.admin().await;
-    let grant = async || {
+    let now = async || {
+        let mut tx = admin.scope.begin().await.expect("the database");
+        let held = tx.held_tokens(attempt.id).await.expect("the database");
+        tx.rollback().await.expect("the database");
         let attempt = admin.scope.connection(attempt.id).await.expect("the database").expect("the attempt");
-        (attempt.status, attempt.grant_id)
+        (attempt.status, attempt.grant_id, held.is_some())
     };
     app::tending::keep_grants_alive(&world.app).await.expect("the database");
-    let (ConnectionStatus::AwaitingConfirmation, Some(stored)) = grant().await else { panic!("not waiting") };
+    assert_eq!(now().await, (ConnectionStatus::AwaitingConfirmation, None, true));
 
     world.advance(std::time::Duration::from_secs(16 * 60));
     app::tending::keep_grants_alive(&world.app).await.expect("the database");
-    assert_eq!(grant().await, (ConnectionStatus::Expired, None));
-    assert!(admin.scope.grant(stored).await.expect("the database").is_none());
+    assert_eq!(now().await, (ConnectionStatus::Expired, None, false));
     assert_eq!(failed(&attempt.confirm(&token).await), FailureClass::StateExpired);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_nobody_confirmed_changes_nothing_of_a_permission_that_is_in_use() {
+    let world = world().await;
+    let inbox = connected(&world.connect("support@contoso.example", None).await);
+    let (own, _) = world.own_app("a-secret-of-our-own-app").await;
+    let (scope, in_use) = (world.admin().await.scope, world.channel(inbox).await.grant_id.expect("a grant"));
+    let grant = async || scope.grant(in_use).await.expect("the database").expect("a grant");
+    let before = grant().await;
+    let attempt = world.begin_with(Begin { oauth_app_id: Some(Some(own)), ..Begin::default() }).await;
+    let back = attempt.sign_in("support@contoso.example").await;
+    let CallbackPage::Confirm { token, .. } = attempt.come_back(&back, None).await else { panic!("not asked") };
+    assert_eq!(grant().await, before);
+    assert_eq!(connected(&attempt.confirm(&token).await), inbox);
+    let after = grant().await;
+    assert_eq!((after.oauth_app_id, after.version), (Some(own), before.version + 1));
 }

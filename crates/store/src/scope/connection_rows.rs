@@ -13,6 +13,9 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
 
 pub(crate) const HANDSHAKE: &str = "connection.handshake";
+pub(crate) const HELD_TOKENS: &str = "connection.held_tokens";
+/// What is held for somebody who was asked is let go of when they have answered, or when nobody has.
+const LET_GO: &str = "held_tokens = NULL, held_seal_uid = NULL";
 
 pub(crate) fn open_handshake(inner: &Inner, row: &connection::Model) -> Result<Handshake> {
     let place = SealedPlace { account: AccountId(row.account_id), purpose: HANDSHAKE, uid: &row.seal_uid };
@@ -98,14 +101,14 @@ pub(crate) async fn update<C: ConnectionTrait>(
     change: &ConnectionChange,
 ) -> Result<Connection> {
     let row: Option<connection::Model> = scope
-        .sql(
+        .sql(format!(
             "UPDATE connections SET status = COALESCE(?, status), identity = COALESCE(?, identity), \
              grant_id = COALESCE(?, grant_id), result_inbox_id = COALESCE(?, result_inbox_id), \
              failure = CASE WHEN ? THEN ? ELSE failure END, confirm_hash = COALESCE(?, confirm_hash), \
              confirmed_at = CASE WHEN ? THEN NULL ELSE confirmed_at END, consent_until = COALESCE(consent_until, ?), \
-             expires_at = CASE WHEN ? THEN COALESCE(consent_until, ?) ELSE COALESCE(?, expires_at) END, updated_at = ? \
-             WHERE account_id = :account AND id = ? RETURNING *",
-        )
+             expires_at = CASE WHEN ? THEN COALESCE(consent_until, ?) ELSE COALESCE(?, expires_at) END, updated_at = ?, {LET_GO} \
+             WHERE account_id = :account AND id = ? RETURNING *"
+        ))
         .bind(change.status.map(|s| s.as_str().to_owned()))
         .bind(change.identity.as_ref().map(to_json))
         .bind(change.grant_id.map(|g| g.0))
@@ -123,6 +126,46 @@ pub(crate) async fn update<C: ConnectionTrait>(
         .one(on)
         .await?;
     convert::connection(&row.ok_or(StoreError::NotFound("connection"))?)
+}
+
+pub(crate) async fn hold<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    id: ConnectionId,
+    held: &HeldTokens,
+) -> Result<()> {
+    let HeldTokens { refresh_token, access_token, expires_at, scopes } = held;
+    let plain = to_json(&(refresh_token.expose(), access_token.expose(), expires_at.0, scopes));
+    let uid = scope.inner.random_name();
+    let place = SealedPlace { account: scope.id, purpose: HELD_TOKENS, uid: &uid };
+    let sealed = scope.inner.keys.seal(&place, scope.inner.entropy.as_ref(), plain.as_bytes());
+    let stored = scope
+        .sql("UPDATE connections SET held_tokens = ?, held_seal_uid = ? WHERE account_id = :account AND id = ?")
+        .bind(sealed)
+        .bind(uid)
+        .bind(id.0)
+        .run(on)
+        .await?;
+    if stored == 1 { Ok(()) } else { Err(StoreError::NotFound("connection")) }
+}
+
+pub(crate) async fn held<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    id: ConnectionId,
+) -> Result<Option<HeldTokens>> {
+    let row = find_in::<connection::Entity>(scope.id).filter(connection::Column::Id.eq(id.0)).only(on).await?;
+    let Some((uid, sealed)) = row.and_then(|row| row.held_seal_uid.zip(row.held_tokens)) else { return Ok(None) };
+    let place = SealedPlace { account: scope.id, purpose: HELD_TOKENS, uid: &uid };
+    let plain = scope.inner.keys.open_text(&place, &sealed)?;
+    let (refresh_token, access_token, expires_at, scopes): (String, String, i64, Vec<String>) =
+        convert::json("held tokens", plain.expose())?;
+    Ok(Some(HeldTokens {
+        refresh_token: Secret::new(refresh_token),
+        access_token: Secret::new(access_token),
+        expires_at: Timestamp(expires_at),
+        scopes,
+    }))
 }
 
 /// An administrator's approval is waited for, from where a person may say that it is wanted: at Microsoft, or after a try that failed.
@@ -225,7 +268,7 @@ pub(crate) async fn expire<C: ConnectionTrait>(
     let change = scope
         .sql(format!(
             "UPDATE connections SET status = CASE WHEN consent_until > ? THEN 'awaiting_admin_consent' ELSE 'expired' END, \
-             expires_at = CASE WHEN consent_until > ? THEN consent_until ELSE expires_at END, updated_at = ? \
+             expires_at = CASE WHEN consent_until > ? THEN consent_until ELSE expires_at END, updated_at = ?, {LET_GO} \
              WHERE account_id = :account AND id = ? AND expires_at <= ? AND {WAITS} RETURNING *"
         ))
         .bind(now.0)

@@ -62,6 +62,13 @@ const SEALED: &[SealedColumn] = &[
         what: "sign-ins",
     },
     SealedColumn {
+        table: "connections",
+        value: "held_tokens",
+        uid: "held_seal_uid",
+        purpose: connection_rows::HELD_TOKENS,
+        what: "tokens of sign-ins that nobody has confirmed",
+    },
+    SealedColumn {
         table: "webhooks",
         value: "secret",
         uid: "seal_uid",

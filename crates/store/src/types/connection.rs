@@ -135,6 +135,15 @@ impl Connection {
     }
 }
 
+/// What a sign-in brought, until the person has said that it is what they want. No mailbox is opened with it, and no grant knows of it.
+#[derive(Clone, Debug)]
+pub struct HeldTokens {
+    pub refresh_token: Secret,
+    pub access_token: Secret,
+    pub expires_at: Timestamp,
+    pub scopes: Vec<String>,
+}
+
 /// What happened to an attempt; `None` leaves it. A failure is cleared by `Some(None)`.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionChange {

@@ -105,4 +105,13 @@ impl Tx {
     ) -> Result<Connection> {
         connection_rows::update(&self.tx, &self.scope, connection, change).await
     }
+
+    /// Until the person says yes. Whatever is written of the attempt after that lets go of them.
+    pub async fn hold_tokens(&mut self, connection: ConnectionId, held: &HeldTokens) -> Result<()> {
+        connection_rows::hold(&self.tx, &self.scope, connection, held).await
+    }
+
+    pub async fn held_tokens(&mut self, connection: ConnectionId) -> Result<Option<HeldTokens>> {
+        connection_rows::held(&self.tx, &self.scope, connection).await
+    }
 }
