@@ -65,7 +65,7 @@ test('a mailbox whose password was changed says so, and works again after signin
   await page.getByText(/Reading: sign in again/).waitFor()
   await page.getByRole('link', { name: /support/i }).first().click()
   const health = page.getByRole('region', { name: 'Health' })
-  await health.getByText('Reading somebody must sign in again').waitFor()
+  await health.getByText('Reading waits until somebody signs in again').waitFor()
   await world.badDay('none')
   await accepted(await atMicrosoft(page, () => health.getByRole('button', { name: 'Sign in again' }).first().click(), 'support@contoso.example'), 'Connected')
   await health.getByText('Reading works').waitFor()

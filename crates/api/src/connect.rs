@@ -6,7 +6,7 @@
 use crate::auth::caller_by_session;
 use crate::connect_link_page::{going_on, in_path};
 use crate::error::Problem;
-use crate::failure_page::{self, WaysOut};
+use crate::failure_page;
 use crate::html::{Page, Tone};
 use crate::{cookies, same_origin};
 use app::App;
@@ -58,7 +58,7 @@ pub async fn gone_on(
 
 fn refused(error: OpenLinkError) -> Result<Response, poem::Error> {
     match error {
-        OpenLinkError::Refused(failure) => Ok(failure_page::page(&failure, &WaysOut::default()).into_response()),
+        OpenLinkError::Refused(failure) => Ok(failure_page::page(&failure, None).into_response()),
         OpenLinkError::Store(error) => Err(Problem::from(error).into()),
     }
 }

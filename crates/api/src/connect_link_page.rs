@@ -4,7 +4,7 @@
 //! this page. It answers with a page that goes on to Microsoft by itself: browsers follow no redirect to another site out of a form here.
 
 use crate::error::Problem;
-use crate::failure_page::{self, WaysOut};
+use crate::failure_page;
 use crate::html::{Page, Tone};
 use crate::{connection_pages, cookies, same_origin};
 use app::App;
@@ -26,7 +26,7 @@ pub async fn shown(request: &Request, Data(app): Data<&App>, Path(token): Path<S
 pub async fn agreed(request: &Request, Data(app): Data<&App>, Path(token): Path<String>) -> Response {
     // Whoever makes a browser press this button from elsewhere would connect a mailbox that nobody was asked for.
     if !same_origin::may_use_cookie(request, &app.settings().frontend_url) {
-        return failure_page::page(&FailureClass::OtherBrowser.into(), &WaysOut::default()).into_response();
+        return failure_page::page(&FailureClass::OtherBrowser.into(), None).into_response();
     }
     match agree::agree(app, &token).await {
         Ok(agreed) => going_on(&agreed.go, &agreed.cookies),
@@ -49,7 +49,7 @@ pub fn going_on(path: &str, kept: &[BrowserCookie]) -> Response {
 
 fn refused(error: LinkPageError) -> Response {
     match error {
-        LinkPageError::Refused(failure) => failure_page::page(&failure, &WaysOut::default()).into_response(),
+        LinkPageError::Refused(failure) => failure_page::page(&failure, None).into_response(),
         LinkPageError::Store(error) => connection_pages::unavailable(&Problem::from(error)),
     }
 }

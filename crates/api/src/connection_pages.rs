@@ -3,7 +3,7 @@
 //! None of them is ever a silent redirect: each says what happened and what is next.
 
 use crate::error::Problem;
-use crate::failure_page::{self, WaysOut, who};
+use crate::failure_page::{self, who};
 use crate::help;
 use crate::html::{Field, Page, Tone};
 use crate::waiting_pages;
@@ -32,8 +32,7 @@ pub fn page(shown: CallbackPage) -> Page {
         CallbackPage::Confirm { token, account_name, mailbox, .. } => confirm(token.expose(), &account_name, &mailbox),
         CallbackPage::AskAddress(ask) => ask_address(&ask),
         CallbackPage::Failed { failure, admin_consent_url, ask_approval, back, .. } => {
-            let ways_out = WaysOut { admin_consent_url: admin_consent_url.map(String::from), start_again: None };
-            let mut page = failure_page::page(&failure, &ways_out);
+            let mut page = failure_page::page(&failure, admin_consent_url.as_ref().map(Url::as_str));
             if let Some(token) = ask_approval {
                 page = waiting_pages::ask_approval(page, token.expose());
             }
@@ -50,7 +49,7 @@ pub fn unavailable(problem: &Problem) -> Response {
     } else {
         FailureClass::Internal
     };
-    failure_page::page(&class.into(), &WaysOut::default()).status(problem.status).into_response()
+    failure_page::page(&class.into(), None).status(problem.status).into_response()
 }
 
 /// Where whoever sent the person here wants them to go on.

@@ -5,16 +5,8 @@ use crate::html::{Page, Tone};
 use domain::{Actor, Failure, FailureClass};
 use poem::http::StatusCode;
 
-/// What the page offers beside the words.
-#[derive(Clone, Debug, Default)]
-pub struct WaysOut {
-    /// An administrator of the Microsoft tenant approves the application here.
-    pub admin_consent_url: Option<String>,
-    /// Where connecting starts anew.
-    pub start_again: Option<String>,
-}
-
-pub fn page(failure: &Failure, ways_out: &WaysOut) -> Page {
+/// `approval`: where an administrator of the Microsoft tenant approves the application.
+pub fn page(failure: &Failure, approval: Option<&str>) -> Page {
     let class = failure.class;
     let mut page = Page::new("The mailbox could not be connected", Tone::Bad)
         .status(status(class))
@@ -31,16 +23,13 @@ pub fn page(failure: &Failure, ways_out: &WaysOut) -> Page {
         page = page.fact("Correlation id", id);
     }
     page = page.fact("Code", class.code());
-    if let Some(url) = &ways_out.admin_consent_url {
+    if let Some(url) = approval {
         page = page.address("A Microsoft 365 administrator approves the application with this link:", url);
     }
     if help::is_written(class) {
         page = page.link("How to mend it, step by step", &help::path_of(class));
     }
-    match &ways_out.start_again {
-        Some(url) => page.link("Start again", url),
-        None => page.aside("To start again, ask for a new sign-in link in the inbox settings."),
-    }
+    page.aside("To start again, open the link that you were sent once more, or sign in again in the inbox's settings.")
 }
 
 pub const fn who(actor: Actor) -> &'static str {
@@ -80,7 +69,7 @@ mod tests {
     fn every_failure_says_what_happened_who_must_act_and_what_to_do() {
         for class in FailureClass::ALL {
             let failure = Failure::new(*class).detail("why <b>").said("550 <no>");
-            let html = page(&failure, &WaysOut::default()).render();
+            let html = page(&failure, None).render();
             assert!(html.contains("Who must act") && html.contains("What to do"), "{}", class.code());
             assert!(html.contains("why &lt;b&gt;") && html.contains("550 &lt;no&gt;"), "{}", class.code());
         }

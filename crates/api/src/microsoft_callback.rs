@@ -6,7 +6,7 @@ use crate::auth::caller_by_session;
 use crate::connect_link_page::going_on;
 use crate::connection_pages::{page, status_path, unavailable};
 use crate::error::Problem;
-use crate::failure_page::{self, WaysOut};
+use crate::failure_page;
 use crate::{cookies, same_origin};
 use app::App;
 use app::channels::callback::{self, CallbackPage, CallbackQuery};
@@ -38,7 +38,7 @@ pub async fn confirmed(
 ) -> Response {
     match own_form(request, app, form) {
         Ok(form) => answer(callback::confirm(app, &form.token, &|name| cookies::read(request, name)).await),
-        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
+        Err(class) => failure_page::page(&class.into(), None).into_response(),
     }
 }
 
@@ -61,7 +61,7 @@ pub async fn address_told(
             let cookies = |name: &str| cookies::read(request, name);
             answer(callback::tell_address(app, &form.token, form.mailbox.trim(), &cookies).await)
         }
-        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
+        Err(class) => failure_page::page(&class.into(), None).into_response(),
     }
 }
 
@@ -74,7 +74,7 @@ pub async fn tried_again(
 ) -> Response {
     match own_form(request, app, form) {
         Ok(form) => answer(callback::try_sending_again(app, &form.token, &|name| cookies::read(request, name)).await),
-        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
+        Err(class) => failure_page::page(&class.into(), None).into_response(),
     }
 }
 
@@ -93,7 +93,7 @@ pub async fn approval_wanted(
             }
             shown => answer(shown),
         },
-        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
+        Err(class) => failure_page::page(&class.into(), None).into_response(),
     }
 }
 
@@ -110,7 +110,7 @@ pub async fn gone_on(
             Ok(Err(shown)) => answer(Ok(shown)),
             Err(error) => answer(Err(error)),
         },
-        Err(class) => failure_page::page(&class.into(), &WaysOut::default()).into_response(),
+        Err(class) => failure_page::page(&class.into(), None).into_response(),
     }
 }
 

@@ -16,7 +16,7 @@ export const STATES: Record<Health['state'], { words: string; short: string; las
   connected: { words: 'works', short: 'works', lasts: 'has worked for', lasted: 'worked for', tone: 'good' },
   unknown: { words: 'not known yet', short: 'not known yet', lasts: 'has not been tried for', lasted: 'was not tried for', tone: '' },
   failing: { words: 'fails, and is tried again', short: 'tries again', lasts: 'has failed, and been tried again, for', lasted: 'failed, and was tried again, for', tone: 'warn' },
-  needs_reauth: { words: 'somebody must sign in again', short: 'sign in again', lasts: 'has waited for a sign-in for', lasted: 'waited for a sign-in for', tone: 'bad' },
+  needs_reauth: { words: 'waits until somebody signs in again', short: 'sign in again', lasts: 'has waited for a sign-in for', lasted: 'waited for a sign-in for', tone: 'bad' },
   blocked: { words: 'blocked from outside', short: 'blocked', lasts: 'has been blocked from outside for', lasted: 'was blocked from outside for', tone: 'bad' },
 }
 export const PARTS = { fetch: 'Reading', send: 'Sending' }

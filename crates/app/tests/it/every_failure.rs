@@ -150,6 +150,7 @@ fn table() -> Vec<(Fault, FailureClass, HealthState)> {
         (imap("EXAMINE", "BAD Command received in Invalid state."), ConnectionLost, Failing),
         // Sending.
         (SmtpFault::smtp_auth_disabled_for_tenant().into(), SmtpAuthDisabled, Blocked),
+        (SmtpFault::security_defaults().into(), SmtpAuthDisabled, Blocked),
         (SmtpFault::authentication_unsuccessful().into(), SendingRefused, Failing),
         (SmtpFault::AuthChallenged.into(), SendingRefused, Failing),
         (SmtpFault::concurrent_connections().into(), TooManyConnections, Failing),

@@ -98,7 +98,12 @@ impl When {
 /// Exchange's exceptions and sentences are more exact than its codes. The first row with one of these words decides.
 const WORDS: &[(&[&str], When, FailureClass)] = &[
     (&["duplicatedelivery"], When::Always, FailureClass::AlreadySent),
-    (&["smtpclientauthentication is disabled", "smtp_auth_disabled"], When::Always, FailureClass::SmtpAuthDisabled),
+    // An organisation's security defaults keep the mailbox out until an administrator acts, however often it is tried.
+    (
+        &["smtpclientauthentication is disabled", "smtp_auth_disabled", "security defaults policy"],
+        When::Always,
+        FailureClass::SmtpAuthDisabled,
+    ),
     (
         &["sendasdenied", "not allowed to send as", "does not have permissions to send as", "not owned by user"],
         When::Always,

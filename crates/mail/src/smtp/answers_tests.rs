@@ -98,7 +98,7 @@ fn exchange_is_understood_by_its_enhanced_codes_and_words() {
             During::Authenticate,
             535,
             "5.7.139 Authentication unsuccessful, user is locked by your organization's security defaults policy.",
-            SendingRefused,
+            SmtpAuthDisabled,
         ),
         (During::Content, 550, "5.7.502 Access denied, banned sender", SenderBlocked),
         (During::Content, 550, "5.7.503 Access denied, banned sender", SenderBlocked),

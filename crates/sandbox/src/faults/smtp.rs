@@ -76,6 +76,11 @@ impl SmtpFault {
         Self::at(SmtpPoint::Auth, crate::smtp::AUTH_OFF_TENANT)
     }
 
+    /// 535 5.7.139: the organisation's security defaults keep authenticated SMTP off.
+    pub fn security_defaults() -> Self {
+        Self::at(SmtpPoint::Auth, crate::smtp::SECURITY_DEFAULTS)
+    }
+
     /// 432 4.3.2: more than three connections for the mailbox.
     pub fn concurrent_connections() -> Self {
         Self::at(SmtpPoint::Auth, crate::smtp::TOO_MANY_CONNECTIONS)

@@ -25,6 +25,8 @@ pub(crate) const AUTH_REFUSED: &str = "535 5.7.3 Authentication unsuccessful [SB
 pub(crate) const AUTH_OFF_TENANT: &str = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled \
     for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. \
     [SBX0000CA0018.namprd00.prod.outlook.com]";
+pub(crate) const SECURITY_DEFAULTS: &str = "535 5.7.139 Authentication unsuccessful, user is locked by your organization's security defaults \
+    policy. Contact your administrator.";
 const AUTH_OFF_MAILBOX: &str = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the \
     Mailbox. Visit https://aka.ms/smtp_auth_disabled for more information. [SBX0000CA0018.namprd00.prod.outlook.com]";
 pub(crate) const TOO_MANY_CONNECTIONS: &str = "432 4.3.2 Concurrent connections limit exceeded. Visit \

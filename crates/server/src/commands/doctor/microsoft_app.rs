@@ -16,7 +16,8 @@ use store::InstallationAlarm;
 const WHAT: &str = "microsoft app";
 const SOON_DAYS: u64 = 30;
 
-/// What the registration's manifest should say of id_tokens: it spares people questions, and nothing depends on it (docs/MICROSOFT.md).
+/// What the registration's manifest should say of id_tokens: it spares people questions, and tells the mail
+/// address where it is not the sign-in name (docs/MICROSOFT.md).
 const OPTIONAL_CLAIMS: &[&str] = &[
     "email",
     "upn",
