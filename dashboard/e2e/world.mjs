@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import { after } from 'node:test'
 import { chromium } from 'playwright-core'
+import { GivenOut } from './given-out.mjs'
 
 const BINARY = process.env.POSTROOM_BINARY ?? '../target/debug/postroom'
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
@@ -27,6 +28,9 @@ export async function freePort() {
 
 /** A running demo: account, administrator, one connected mailbox, and one conversation with Ada. */
 export class World {
+  log = ''
+  givenOut = new GivenOut()
+
   static async start() {
     const world = new World()
     world.folder = await mkdtemp(join(tmpdir(), 'postroom-page-'))
@@ -40,7 +44,7 @@ export class World {
 
   async run() {
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(POSTROOM|DATABASE|REDIS|AZURE|FRONTEND|MICROSOFT)/.test(name)))
-    this.process = spawn(BINARY, ['demo', '--data', join(this.folder, 'data'), '--port', String(this.port)], { cwd: this.folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.process = spawn(BINARY, ['demo', '--data', join(this.folder, 'data'), '--port', String(this.port)], { cwd: this.folder, env: { ...environment, RUST_LOG: 'debug' }, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     const ready = new Promise((resolve, reject) => {
       const heard = (chunk) => {
@@ -49,6 +53,7 @@ export class World {
       }
       this.process.stdout.on('data', heard)
       this.process.stderr.on('data', heard)
+      this.process.stderr.on('data', (chunk) => (this.log += chunk))
       this.process.once('exit', (code) => reject(new Error(`the demo ended (${code}):\n${said}`)))
       this.process.once('error', reject)
     })
@@ -72,6 +77,9 @@ export class World {
     await this.browser?.close()
     await this.stop()
     await rm(this.folder, { recursive: true, force: true })
+    for (const secret of [this.password, this.token].filter(Boolean)) this.givenOut.note(secret)
+    const found = await this.givenOut.foundIn(this.log)
+    if (found) throw new Error(`a secret that was given out stands in the log: ${found}`)
   }
 
   path(rest = '') {
@@ -85,6 +93,8 @@ export class World {
   async api(method, path, body) {
     const response = await fetch(`${this.base}/api/v1/accounts/${this.account}${path}`, { method, headers: { api_access_token: this.token, 'content-type': 'application/json' }, body: body && JSON.stringify(body) })
     const text = await response.text()
+    if (body) this.givenOut.json(body)
+    this.givenOut.text(text)
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
     return text && JSON.parse(text)
   }
@@ -133,6 +143,7 @@ export class World {
         await route.fulfill({ body, contentType: KINDS[extname(file)] ?? 'application/octet-stream', headers: file === 'index.html' ? { 'content-security-policy': policy } : {} })
       })
     }
+    this.givenOut.watch(browser)
     const page = await browser.newPage()
     page.setDefaultTimeout(PATIENCE)
     page.problems = []
