@@ -90,6 +90,16 @@ fn the_doctor_names_what_is_wrong_with_its_cure_and_leaves_nothing_behind() {
     assert!(said.contains("6 things are wrong.") && said.contains("FAIL  inboxes"), "{said}");
     let (_, said) = output(folder.path(), &["doctor"], &[variables[0], variables[3], variables[4], variables[5]]);
     assert!(said.contains("postroom.sqlite3 is not there yet"), "{said}");
+    const PLAIN: &str = "Microsoft takes plain http for localhost only";
+    let at = |url: &'static str| {
+        output(
+            folder.path(),
+            &["doctor"],
+            &[variables[0], ("FRONTEND_URL", url), variables[3], variables[4], variables[5]],
+        )
+        .1
+    };
+    assert!(at("http://127.0.0.1:3000").contains(PLAIN) && !at("http://localhost:3000").contains(PLAIN));
     // There is no app yet: whoever registers one needs the address.
     assert!(said.contains("must have exactly ") && said.contains("/microsoft/callback"), "{said}");
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "it changes nothing");

@@ -12,6 +12,7 @@ use net::Connector;
 use oauth::Microsoft;
 use std::sync::Arc;
 use store::InstallationAlarm;
+use url::Host;
 
 const WHAT: &str = "microsoft app";
 const SOON_DAYS: u64 = 30;
@@ -49,6 +50,13 @@ pub(super) async fn check(connector: &Connector, config: &Config, report: &mut R
         "redirect URI",
         &format!("the app registration must have exactly {}", redirect_uri(&config.web.frontend_url)),
     );
+    let is_ip = matches!(config.web.frontend_url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
+    if is_ip && config.web.frontend_url.scheme() == "http" {
+        report.note(
+            "redirect URI",
+            "Microsoft takes plain http for localhost only: name that in FRONTEND_URL, and not an address",
+        );
+    }
     report.note("manifest", &format!("optional claims of the app registration: {}", optional_claims()));
 }
 
