@@ -21,7 +21,7 @@ async fn failed(w: &World, connection: i64) -> Result<Value> {
 }
 
 /// Signs in with a token that is wrong in one way; the page must say so, and no inbox may exist.
-async fn a_wrong_id_token_is_refused(fault: IdTokenFault, reason: &str) -> Result<()> {
+async fn a_wrong_id_token_is_refused(fault: impl Into<Fault>, reason: &str) -> Result<()> {
     World::run(Setup::default(), async |w| {
         w.sandbox.faults().once(fault);
         let mut browser = w.admin_browser().await?;
@@ -68,6 +68,12 @@ refused! {
     an_id_token_of_version_1_is_refused: Version1 => "version";
     an_id_token_of_twenty_kilobytes_is_refused: Huge => "too_large";
     an_id_token_of_two_parts_is_refused: Malformed => "malformed";
+    an_id_token_without_an_object_id_is_refused: OidMissing => "oid";
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_an_id_token_is_refused() -> Result<()> {
+    a_wrong_id_token_is_refused(TokenFault::NoIdToken, "missing").await
 }
 
 /// Tokens that look odd and are sound connect, and lead to the mailbox of whoever signed in. Nobody said beforehand which that is.
@@ -284,9 +290,19 @@ async fn signing_in_again_keeps_the_inbox_and_another_principal_is_refused() -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_address_with_another_object_id_is_another_principal() -> Result<()> {
+    is_another_principal(IdTokenFault::SameEmailOtherOid).await
+}
+
+/// An object id is unique in its own tenant only, and whoever administers another one can choose it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_object_id_of_another_tenant_is_another_principal() -> Result<()> {
+    is_another_principal(IdTokenFault::SameOidOtherTid).await
+}
+
+async fn is_another_principal(fault: IdTokenFault) -> Result<()> {
     World::run(Setup::default(), async |w| {
         let inbox = w.connect(SUPPORT).await?;
-        w.sandbox.faults().once(IdTokenFault::SameEmailOtherOid);
+        w.sandbox.faults().once(fault);
         let (url, connection) = w.authorization(&json!({"inbox_id": inbox})).await?;
         let mut browser = w.admin_browser().await?;
         let callback = w.sign_in_at_microsoft(&mut browser, &url, SUPPORT).await?;
@@ -295,6 +311,12 @@ async fn the_same_address_with_another_object_id_is_another_principal() -> Resul
         assert_eq!(
             (&state["status"], &state["failure"]["code"]),
             (&json!("awaiting_handover"), &json!("other_principal"))
+        );
+        let theirs = "SELECT COUNT(*) FROM email_channels WHERE grant_id = (SELECT MIN(id) FROM grants)";
+        assert_eq!(
+            (w.number("SELECT COUNT(*) FROM grants").await?, w.number(theirs).await?),
+            (2, 1),
+            "the inbox keeps its own"
         );
         Ok(())
     })

@@ -12,6 +12,7 @@ use domain::{Actor, FailureClass, InboxId};
 use oauth::Resource;
 use sandbox::{Endpoint, EndpointFault, Fault, ImapFault, SmtpFault, SmtpPoint, TlsFault, TokenFault};
 use std::collections::HashSet;
+use std::path::Path;
 use std::time::Duration;
 
 const SUPPORT: &str = "support@contoso.example";
@@ -82,6 +83,39 @@ const ELSEWHERE: &[FailureClass] = {
         MessageDeleted,
     ]
 };
+
+/// No story elsewhere can have it: the one stands below, a mail that was sent before is sent, and nobody is left out before there is a mail.
+const NOWHERE: &[FailureClass] = &[FailureClass::RefusalLasting, FailureClass::AlreadySent, FailureClass::NoRecipients];
+
+/// All tests but this file.
+fn other_tests(folder: &Path, found: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            other_tests(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("every_failure.rs") {
+            found.push_str(&std::fs::read_to_string(&path).expect("text"));
+        }
+    }
+}
+
+#[test]
+fn what_is_shown_elsewhere_is_named_by_a_test_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut tests = String::new();
+    other_tests(&root.join("tests/it"), &mut tests);
+    for part in std::fs::read_dir(root.join("crates")).expect("the parts").flatten() {
+        let folder = part.path().join("tests");
+        if folder.is_dir() {
+            other_tests(&folder, &mut tests);
+        }
+    }
+    let words: HashSet<&str> = tests.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '"').collect();
+    for class in ELSEWHERE.iter().filter(|class| !NOWHERE.contains(class)) {
+        let (name, code) = (format!("{class:?}"), format!("\"{}\"", class.code()));
+        assert!(words.contains(&*name) || words.contains(&*code), "no test names {name}, and none looks for {code}");
+    }
+}
 
 fn token(error: &str, suberror: Option<&str>, code: u32) -> Fault {
     let status = if error == "invalid_client" { 401 } else { 400 };

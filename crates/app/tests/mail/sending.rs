@@ -84,27 +84,30 @@ async fn a_busy_server_is_tried_again_later_and_says_so_meanwhile() {
 
 #[tokio::test]
 async fn a_refused_message_fails_with_a_reason_and_a_retry_sends_the_same_mail() {
-    let (desk, id) = written_to().await;
-    desk.sandbox.faults().once(SmtpFault::Answer {
-        at: SmtpPoint::EndOfData,
-        reply: "550 5.6.0 message refused for its content".to_owned(),
-    });
-    let sent = outbound::reply(&desk.app, &desk.member, id, everything()).await.expect("accepted");
-    desk.work().await;
-    let failed = desk.message(id, sent.id).await;
-    assert_eq!(failed.delivery.as_ref().map(|d| d.state), Some(DeliveryState::Failed));
-    assert!(failure(&failed).is_some());
-    let again = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await.expect("queued");
-    assert_eq!(
-        (again.delivery.as_ref().map(|d| d.state), again.source_id),
-        (Some(DeliveryState::Queued), sent.source_id)
-    );
-    assert!(again.content_attributes.get("external_error").is_none());
-    desk.work().await;
-    assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
-    everything_arrived(&desk);
-    let twice = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await;
-    assert!(matches!(twice, Err(outbound::RetryError::NothingToRetry)), "{twice:?}");
+    for (reply, class) in [
+        ("550 5.6.0 message refused for its content", FailureClass::MessageRefused),
+        ("550 5.5.3 RESOLVER.ADR.RecipLimit; too many recipients", FailureClass::TooManyRecipients),
+        ("552 5.3.4 Message size exceeds fixed maximum message size", FailureClass::MessageTooLarge),
+    ] {
+        let (desk, id) = written_to().await;
+        desk.sandbox.faults().once(SmtpFault::Answer { at: SmtpPoint::EndOfData, reply: reply.to_owned() });
+        let sent = outbound::reply(&desk.app, &desk.member, id, everything()).await.expect("accepted");
+        desk.work().await;
+        let failed = desk.message(id, sent.id).await;
+        assert_eq!(failed.delivery.as_ref().map(|d| d.state), Some(DeliveryState::Failed), "{reply}");
+        assert_eq!(failure(&failed), Some(class), "{reply}");
+        let again = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await.expect("queued");
+        assert_eq!(
+            (again.delivery.as_ref().map(|d| d.state), again.source_id),
+            (Some(DeliveryState::Queued), sent.source_id)
+        );
+        assert!(again.content_attributes.get("external_error").is_none());
+        desk.work().await;
+        assert_eq!(desk.state(id, sent.id).await, DeliveryState::Sent);
+        everything_arrived(&desk);
+        let twice = outbound::retry(&desk.app, &desk.member, id, sent.id, false).await;
+        assert!(matches!(twice, Err(outbound::RetryError::NothingToRetry)), "{twice:?}");
+    }
 }
 
 #[tokio::test]
