@@ -29,7 +29,13 @@ pub fn page(failure: &Failure, approval: Option<&str>) -> Page {
     if help::is_written(class) {
         page = page.link("How to mend it, step by step", &help::path_of(class));
     }
-    page.aside("To start again, open the link that you were sent once more, or sign in again in the inbox's settings.")
+    match class {
+        // They say nothing else.
+        FailureClass::StateUnknown | FailureClass::StateExpired => page,
+        _ => page.aside(
+            "To start again, open the link that you were sent once more, or sign in again in the inbox's settings.",
+        ),
+    }
 }
 
 pub const fn who(actor: Actor) -> &'static str {
