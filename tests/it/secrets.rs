@@ -106,6 +106,8 @@ fn a_mailbox_that_cannot_be_read(w: &World) {
         w.sandbox.faults().once(ImapFault::Answer { verb: verb.to_owned(), text: text.clone() });
     }
     w.sandbox.expire_access_tokens(SUPPORT);
+    // Whoever waits for news in an open mailbox would not meet it.
+    w.sandbox.cut_mail_connections();
 }
 
 /// An own app with a secret and one with a certificate, which are tried; a link to connect with, which is opened; a webhook, which is told something.
@@ -178,6 +180,11 @@ async fn no_secret_of_the_story_stands_in_a_log() -> Result<()> {
         let conversation = the_main_job(w, &mut secrets).await?;
         replies_that_fail(w, conversation).await?;
         a_mailbox_that_cannot_be_read(w);
+        let worker = w.worker_name();
+        w.eventually("the mailbox cannot be read", async |w| {
+            Ok(w.said_by(worker)?.contains("a mailbox cannot be read"))
+        })
+        .await?;
         w.deliver(SUPPORT, &Mail::new(ADA, "Another zanzibar", "And a quokka.").id("two@c").bytes()).await?;
         w.conversations_are(2).await?;
         let names: BTreeSet<&str> = [w.api_name(), w.worker_name()].into();
