@@ -190,7 +190,7 @@ async fn where_sending_is_switched_off_the_inbox_exists_and_says_so_until_somebo
     let (inbox_id, told) = (&inbox.id, inbox.channel.send_health.failure.as_ref().map(|failure| failure.class));
     assert_eq!(told, Some(FailureClass::SmtpAuthDisabled));
     let admin = world.admin().await;
-    let health = inboxes::health(&world.app, &admin, *inbox_id).await.expect("the inbox").channel;
+    let health = world.channel(*inbox_id).await;
     assert_eq!(health.fetch_health.state, HealthState::Connected);
     assert_eq!(health.send_health.state, HealthState::Blocked);
 

@@ -4,7 +4,7 @@
 use crate::support::{World, connected, new_account, signed_in, world};
 use app::accounts;
 use app::channels::diagnose::{DiagnoseError, Diagnosis, Outcome, StepReport, diagnose};
-use app::channels::{health, inboxes};
+use app::channels::health;
 use app::{App, AppParts, Environment, Settings};
 use domain::{Actor, FailureClass, InboxId};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
@@ -81,7 +81,7 @@ async fn a_fault_at_each_step_is_found_there_and_hides_nothing_of_the_other_way(
         (SmtpFault::not_allowed_to_send_as().into(), "mail_from", SenderNotAllowed),
         (at(SmtpPoint::MailFrom, "452 4.3.1 Insufficient system resources").into(), "mail_from", Throttled),
     ];
-    let before = inboxes::health(&world.app, &world.admin().await, inbox).await.expect("the inbox").channel;
+    let before = world.channel(inbox).await;
     for (fault, name, class) in table {
         let reads = matches!(fault, Fault::Imap(_));
         world.sandbox.faults().always(fault.clone());
@@ -91,7 +91,7 @@ async fn a_fault_at_each_step_is_found_there_and_hides_nothing_of_the_other_way(
         assert_eq!(failed(broken), Some((name, class)), "{fault:?}");
         assert!(other.iter().all(|step| step.outcome == Outcome::Ok), "{fault:?}: {other:?}");
     }
-    let after = inboxes::health(&world.app, &world.admin().await, inbox).await.expect("the inbox").channel;
+    let after = world.channel(inbox).await;
     assert_eq!(
         (before.fetch_health, before.send_health),
         (after.fetch_health, after.send_health),

@@ -4,7 +4,7 @@
 //! A class that no row reaches stands in [`ELSEWHERE`], so that a new one makes somebody think of its story.
 
 use crate::support::{World, connected, world};
-use app::channels::{HealthNotice, Part, health, inboxes, notices, refresh};
+use app::channels::{HealthNotice, Part, health, notices, refresh};
 use app::inbound::pull;
 use app::tending;
 use domain::channel::{EmailChannel, Health, HealthState};
@@ -224,8 +224,7 @@ impl Story {
     }
 
     async fn channel(&self) -> EmailChannel {
-        let admin = self.world.admin().await;
-        inboxes::health(&self.world.app, &admin, self.inbox).await.expect("the inbox").channel
+        self.world.channel(self.inbox).await
     }
 
     async fn open(&self) -> Vec<HealthNotice> {

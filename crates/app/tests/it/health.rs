@@ -1,7 +1,6 @@
 //! How a mailbox that cannot be read stands, and what a person is asked for: by real answers of the mail server, and hours that pass.
 
 use crate::support::{World, connected, world};
-use app::channels::inboxes;
 use app::inbound::pull;
 use app::tending::{self, ChannelLease};
 use domain::channel::{Health, HealthState};
@@ -35,8 +34,7 @@ impl Read {
     }
 
     async fn health(&self) -> Health {
-        let admin = self.world.admin().await;
-        inboxes::show(&self.world.app, &admin, self.inbox).await.expect("the inbox").channel.fetch_health
+        self.world.channel(self.inbox).await.fetch_health
     }
 }
 

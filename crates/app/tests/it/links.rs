@@ -262,7 +262,7 @@ async fn two_administrators_who_confirm_at_once_hand_over_once() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), ended).await.expect("an end");
-    let moved = inboxes::health(&world.app, &admin, inbox).await.expect("the inbox").channel;
+    let moved = world.channel(inbox).await;
     assert_eq!((moved.principal.as_str(), moved.mailbox_address.as_str()), (SALES, SUPPORT));
 }
 
@@ -281,8 +281,8 @@ async fn one_permission_of_two_inboxes_is_refreshed_once_for_both() {
     };
     tokio::time::timeout(Duration::from_secs(60), ended).await.expect("an end");
     let made = viewed(&world, id).await.connection.result_inbox_id.expect("an inbox");
-    let other = inboxes::health(&world.app, &admin, made).await.expect("the inbox").channel;
-    let first = inboxes::health(&world.app, &admin, inbox).await.expect("the inbox").channel;
+    let other = world.channel(made).await;
+    let first = world.channel(inbox).await;
     assert_eq!(first.grant_id, other.grant_id);
     let grant = first.grant_id.expect("a grant");
     let before = world.sandbox.refreshes();

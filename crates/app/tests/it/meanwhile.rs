@@ -95,7 +95,7 @@ async fn read_request(socket: &mut TcpStream) -> String {
 }
 
 async fn states(world: &World, inbox: InboxId) -> [HealthState; 2] {
-    let channel = inboxes::show(&world.app, &world.admin().await, inbox).await.expect("the inbox").channel;
+    let channel = world.channel(inbox).await;
     [channel.fetch_health.state, channel.send_health.state]
 }
 

@@ -13,7 +13,7 @@ use store::{ClaimedWork, OwedKind, Rooms};
 
 /// What the inbox's channel goes by: principal, mailbox, From, SMTP user.
 async fn names(world: &World, inbox: domain::InboxId) -> [String; 4] {
-    let channel = inboxes::show(&world.app, &world.admin().await, inbox).await.expect("the inbox").channel;
+    let channel = world.channel(inbox).await;
     [channel.principal, channel.mailbox_address.to_string(), channel.from_address.to_string(), channel.smtp_user]
 }
 
