@@ -16,7 +16,9 @@ const INPUTS: [&str; 7] =
 const SKIP: &str = "POSTROOM_SKIP_DASHBOARD";
 
 fn main() {
-    let dashboard = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dashboard");
+    // Asked for when it runs: cargo takes the same build script for another checkout that shares its target directory.
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where the package is"));
+    let dashboard = here.join("../../dashboard");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where to write"));
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed={SKIP}");
@@ -32,7 +34,7 @@ fn main() {
         }
     };
     fs::write(out.join("dashboard.rs"), table).expect("OUT_DIR takes files");
-    help(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/help"), &out.join("help.rs"));
+    help(&here.join("../../docs/help"), &out.join("help.rs"));
 }
 
 /// What `src/help.rs` embeds: each failure's code and its text.
