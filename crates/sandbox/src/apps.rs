@@ -21,6 +21,8 @@ pub struct AppRegistration {
     pub disabled: bool,
     /// Tenants in which "Enabled for users to sign in?" is No.
     pub disabled_in: Vec<String>,
+    /// Its manifest asks for the optional claims of id_tokens that Microsoft leaves out otherwise.
+    pub optional_claims: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,7 @@ impl AppRegistration {
             single_tenant: None,
             disabled: false,
             disabled_in: Vec::new(),
+            optional_claims: true,
         }
     }
 

@@ -39,8 +39,10 @@ pub struct TenantUser {
     pub tid: String,
     /// Immutable in the tenant, the same for every app.
     pub oid: String,
-    /// The sign-in name (UPN), `preferred_username`, and the address of the mailbox.
+    /// The sign-in name (UPN), `preferred_username`, and the address of the mailbox unless it has another one.
     pub address: String,
+    /// The mailbox's primary SMTP address where it is not the sign-in name, which is then no address of the mailbox at all.
+    pub primary_address: Option<String>,
     pub display_name: String,
     /// The directory's Mail attribute, which anybody may set to anything: the `email` claim. `None` leaves the claim out.
     pub email: Option<String>,
@@ -64,6 +66,8 @@ pub struct TenantUser {
     pub full_access: Vec<String>,
     /// Other addresses this user may send as (SendAs).
     pub send_as: Vec<String>,
+    /// Who may stand in From is said after DATA (5.2.252) and not at MAIL FROM (5.7.60). Exchange was seen doing either.
+    pub judges_sender_after_data: bool,
     /// smtp-mail.outlook.com replaces the Message-ID; business tenants mostly keep it.
     pub rewrites_message_id: bool,
     /// `Set-Mailbox -MessageCopyForSMTPClientSubmissionEnabled`.
@@ -81,6 +85,7 @@ impl TenantUser {
             tid: tid.into(),
             oid: stable_guid(&format!("{tid}/{address}")),
             address: address.into(),
+            primary_address: None,
             display_name: display_name.into(),
             email: Some(address.into()),
             email_domain_owner_verified: Some(true),
@@ -93,6 +98,7 @@ impl TenantUser {
             smtp_auth_enabled: true,
             full_access: Vec::new(),
             send_as: Vec::new(),
+            judges_sender_after_data: false,
             rewrites_message_id: false,
             keeps_sent_copy: true,
             keeps_sent_as_copy: false,
@@ -117,8 +123,21 @@ impl TenantUser {
         self
     }
 
+    /// Signs in under one name and has mail under another, which is the directory's Mail attribute, too.
+    #[must_use]
+    pub fn with_primary_address(mut self, address: &str) -> Self {
+        self.primary_address = Some(address.into());
+        self.email = Some(address.into());
+        self
+    }
+
     pub fn is_personal(&self) -> bool {
         self.tid == PERSONAL_TENANT
+    }
+
+    /// The mailbox's own address.
+    pub fn primary_address(&self) -> &str {
+        self.primary_address.as_deref().unwrap_or(&self.address)
     }
 
     pub(crate) fn is_called(&self, address: &str) -> bool {
@@ -126,7 +145,8 @@ impl TenantUser {
     }
 
     pub(crate) fn receives(&self, address: &str) -> bool {
-        self.is_called(address) || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(address))
+        let primary = self.primary_address().eq_ignore_ascii_case(address);
+        primary || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(address))
     }
 
     pub(crate) fn may_open(&self, mailbox: &str) -> bool {

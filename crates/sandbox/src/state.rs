@@ -144,7 +144,11 @@ impl State {
 
     /// The mailbox behind an address or alias; made when there is none.
     pub(crate) fn mailbox_of(&self, address: &str) -> Mailbox {
-        let owner = self.directory().recipient(address).map(|user| (user.address.clone(), user.sent_folder.clone()));
+        // Tests and reports of failure name a mailbox by its owner's sign-in name, which need not be an address of it.
+        let directory = self.directory();
+        let owner = directory.recipient(address).or_else(|| directory.user(address).filter(|user| user.has_mailbox));
+        let owner = owner.map(|user| (user.address.clone(), user.sent_folder.clone()));
+        drop(directory);
         match owner {
             Some((address, sent_folder)) => self.mailboxes.get_or_make(&address, &sent_folder),
             None => self.mailboxes.get_or_make(address, "Sent"),

@@ -14,6 +14,19 @@ use crate::directory::TenantUser;
 use crate::faults::IdTokenFault;
 use crate::state::State;
 
+/// Claims that are in a v2.0 id_token only where the registration asks for them (Microsoft's documentation, optional claims reference).
+const OPTIONAL_CLAIMS: [&str; 9] = [
+    "upn",
+    "verified_primary_email",
+    "verified_secondary_email",
+    "xms_edov",
+    "login_hint",
+    "acct",
+    "sid",
+    "tenant_ctry",
+    "tenant_region_scope",
+];
+
 /// A tenant with which everything would be in order, were it the one expected.
 const ELSEWHERE: &str = "b3c0f2aa-61de-4d7e-8c55-9f10d2a4e7c3";
 
@@ -120,11 +133,17 @@ fn proper_claims(state: &State, user: &TenantUser, client_id: &str, nonce: Optio
         claims.set("uti", random_token(16));
         claims.set("tenant_ctry", "US");
         claims.set("tenant_region_scope", "NA");
-        claims.set("verified_primary_email", json!([user.address]));
+        claims.set("verified_primary_email", json!([user.primary_address()]));
         claims.set("verified_secondary_email", json!(user.aliases));
     }
     if user.guest {
         claims.set("idp", format!("https://sts.windows.net/{ANOTHER_TENANT}/"));
+    }
+    if !state.app(client_id).is_some_and(|app| app.optional_claims) {
+        // `email` comes with the scope of that name all the same (optional claims reference, v2.0 tokens).
+        for name in OPTIONAL_CLAIMS {
+            claims.remove(name);
+        }
     }
     claims
 }

@@ -56,7 +56,8 @@ impl Asked {
             None => Some(user.clone()),
             Some(whose) => {
                 let directory = state.directory();
-                directory.users.iter().find(|held| held.receives(whose) || held.oid == whose).cloned()
+                let is = |held: &&TenantUser| held.is_called(whose) || held.receives(whose) || held.oid == whose;
+                directory.users.iter().find(is).cloned()
             }
         };
         let missing = owner.as_ref().is_none_or(|owner| !owner.has_mailbox);

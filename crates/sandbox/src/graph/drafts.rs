@@ -34,8 +34,10 @@ pub(super) fn mime_of(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Graph
 /// the mailbox (EmailEngine), a Message-ID is given where there is none.
 pub(super) fn taken_in(state: &State, mailbox: &str, mime: &[u8]) -> Vec<u8> {
     let mime = without_field(&without_field(mime, "Auto-Submitted"), "From");
-    let name = state.directory().user(mailbox).map(|user| user.display_name.clone()).unwrap_or_default();
-    let mut taken = format!("From: \"{name}\" <{mailbox}>\r\n").into_bytes();
+    let owner = state.directory().user(mailbox).cloned();
+    let name = owner.as_ref().map(|user| user.display_name.as_str()).unwrap_or_default();
+    let address = owner.as_ref().map_or(mailbox, |user| user.primary_address());
+    let mut taken = format!("From: \"{name}\" <{address}>\r\n").into_bytes();
     taken.extend(mime);
     if crate::mime::message_id(&taken).is_none() {
         taken = with_message_id(&taken, &outlook_message_id(), None);

@@ -46,7 +46,9 @@ pub(super) fn send_mail(state: &State, asked: &Asked, headers: &HeaderMap, body:
 }
 
 fn leaves(state: &State, asked: &Asked, item: &Item) -> Answered {
-    let from = item.from.clone().unwrap_or_else(|| item.mailbox.clone());
+    let owner: TenantUser = state.directory().user(&item.mailbox).cloned().ok_or_else(GraphError::not_found)?;
+    // Exchange writes the mailbox's own address where the mail has none.
+    let from = item.from.clone().unwrap_or_else(|| owner.primary_address().to_owned());
     let sender = state.directory().user_by_id(&asked.user.tid, &asked.user.oid).cloned().unwrap_or(asked.user.clone());
     if !sender.may_send_as(&from) {
         let message = "The user account which was used to submit this request does not have the right to send mail on behalf of the \
@@ -58,7 +60,6 @@ fn leaves(state: &State, asked: &Asked, item: &Item) -> Answered {
         let message = "At least one recipient is not valid., Recipient is not resolved.";
         return Err(GraphError::new(400, "ErrorInvalidRecipients", message));
     }
-    let owner: TenantUser = state.directory().user(&item.mailbox).cloned().ok_or_else(GraphError::not_found)?;
     let whole = with_added(item);
     let original = crate::mime::message_id(&whole).unwrap_or_default();
     state.submissions.first_time(&owner.address, &original);

@@ -260,7 +260,7 @@ impl Session {
         if size.is_some_and(|size: usize| size > LARGEST_MAIL) {
             return self.reply("552 5.3.4 Message size exceeds fixed maximum message size").await;
         }
-        if !account.may_send_as(&address) {
+        if !account.judges_sender_after_data && !account.may_send_as(&address) {
             return self.reply(SEND_AS_DENIED).await;
         }
         self.handing = self.state.take_place(Server::Handing, &account.address, usize::MAX);
