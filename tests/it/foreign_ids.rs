@@ -138,6 +138,8 @@ async fn another_tenants_ids_in_bodies_and_queries_name_nothing() -> Result<()> 
         refused("POST", "/microsoft/authorization", Some(by_graph), 404).await?;
         let switch = format!("/inboxes/{}/send_transport", theirs.inbox);
         refused("PUT", &switch, Some(json!({"send_transport": "graph"})), 404).await?;
+        let from = format!("/inboxes/{}/from_address", theirs.inbox);
+        refused("PUT", &from, Some(json!({"from_address": "mallory@contoso.example"})), 404).await?;
         refused("GET", &format!("/assignable_agents?inbox_ids[]={}", theirs.inbox), None, 404).await?;
         let both = format!("/assignable_agents?inbox_ids[]={her_inbox}&inbox_ids[]={}", theirs.inbox);
         refused("GET", &both, None, 404).await?;

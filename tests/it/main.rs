@@ -16,6 +16,7 @@ mod demo;
 mod dependencies;
 mod docker;
 mod foreign_ids;
+mod from_address;
 mod graph_to_smtp;
 mod handover;
 mod invariants;

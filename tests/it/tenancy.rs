@@ -23,6 +23,7 @@ fn body_of(path: &str, named: &Named) -> Value {
         "viewing" => json!({"viewing": true}),
         "toggle_status" => json!({"status": "resolved"}),
         "try_again" => json!({"part": "fetch"}),
+        "from_address" => json!({"from_address": "info@contoso.example"}),
         "send_transport" => json!({"send_transport": "graph"}),
         "messages" => json!({"content": "x", "private": true}),
         "availability" => json!({"profile": {"account_id": 1, "availability": "busy"}}),

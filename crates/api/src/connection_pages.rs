@@ -235,6 +235,7 @@ mod tests {
                 principal: "ada@contoso.example".to_owned(),
                 mailbox_address: address("ada@contoso.example"),
                 from_address: address("support@contoso.example"),
+                from_accepted_at: None,
                 smtp_user: "ada@contoso.example".to_owned(),
                 send_transport: domain::channel::SendTransport::Smtp,
                 fetch_health: Health::default().worked(now),

@@ -37,6 +37,7 @@ mod error;
 mod events;
 mod failure_page;
 mod form_text;
+mod from_address;
 mod health;
 mod help;
 mod html;
@@ -111,7 +112,11 @@ fn service() -> OpenApiService<impl OpenApi, ()> {
     );
     let apis = (
         people,
-        (inboxes::InboxesApi, inbox_health::InboxHealthApi, send_transport::SendTransportApi),
+        (
+            inboxes::InboxesApi,
+            inbox_health::InboxHealthApi,
+            (send_transport::SendTransportApi, from_address::FromAddressApi),
+        ),
         (connections::ConnectionsApi, connect_links::ConnectLinksApi, oauth_apps::OauthAppsApi),
         conversations::ConversationsApi,
         messages::MessagesApi,

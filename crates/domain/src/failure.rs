@@ -156,7 +156,7 @@ failure_classes! {
     MailboxAlreadyConnected = "mailbox_already_connected", Owner, Never, "This mailbox is already connected in this account.", "Use the inbox that exists, or sign in again from its settings.";
     InboxLimitReached = "inbox_limit_reached", Operator, Never, "The account has as many inboxes as it may have.", "An administrator of the account deletes an inbox that is no longer needed, or the operator raises ACCOUNT_INBOXES_LIMIT; then connect the mailbox again.";
     // Sending.
-    SenderNotAllowed = "sender_not_allowed", TenantAdmin, Never, "The mailbox may not send as this address.", "A Microsoft 365 administrator grants Send As for the From address, then press Try again.";
+    SenderNotAllowed = "sender_not_allowed", TenantAdmin, Never, "The mailbox may not send as this address.", "Where From is not the mailbox's own address, set the right one in the inbox's settings; for another mailbox's address, a Microsoft 365 administrator grants Send As, then press Try again.";
     SenderBlocked = "sender_blocked", TenantAdmin, Never, "The mailbox is blocked from sending.", "A Microsoft 365 administrator removes the mailbox from Restricted entities, then press Try again.";
     RecipientRefused = "recipient_refused", Agent, Never, "The mail server refused the recipient.", "Check the address, then retry the message.";
     SomeRecipientsRefused = "some_recipients_refused", Agent, Never, "The message was sent, but some recipients were refused.", "Check the addresses below; Retry sends it to these alone.";

@@ -52,6 +52,7 @@ pub struct Inbox {
     pub phone_number: Option<String>,
     #[oai(nullable)]
     pub provider: Option<String>,
+    /// What From says of mail that leaves: where customers write to.
     pub email: String,
     pub forwarding_enabled: bool,
 
@@ -113,6 +114,12 @@ pub struct Inbox {
     /// Through what mail leaves. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub send_transport: Option<SendTransport>,
+    /// What From says, as the administrator or the sign-in has settled it. Our addition.
+    #[oai(skip_serializing_if_is_none)]
+    pub from_address: Option<String>,
+    /// When the mail server first took a mail with this From, in epoch seconds. Absent: none yet, so it may still be refused. Our addition.
+    #[oai(skip_serializing_if_is_none)]
+    pub from_address_accepted_at: Option<i64>,
     /// How far the import of the past has come. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub import: Option<ImportProgress>,
@@ -147,7 +154,7 @@ impl Inbox {
             messaging_service_sid: None,
             phone_number: None,
             provider: Some(inbox.channel.provider.as_str().to_owned()),
-            email: inbox.channel.mailbox_address.as_str().to_owned(),
+            email: inbox.channel.from_address.as_str().to_owned(),
             forwarding_enabled: false,
             imap_enabled: None,
             imap_login: None,
@@ -175,6 +182,8 @@ impl Inbox {
             send_health: None,
             sending_limits: None,
             send_transport: None,
+            from_address: None,
+            from_address_accepted_at: None,
             import: None,
         }
     }
@@ -205,6 +214,8 @@ impl Inbox {
             send_health: Some((&channel.send_health).into()),
             sending_limits: Some(SendingLimits::of(channel)),
             send_transport: Some(channel.send_transport.into()),
+            from_address: Some(channel.from_address.as_str().to_owned()),
+            from_address_accepted_at: channel.from_accepted_at.map(domain::Timestamp::seconds),
             import: Some((&channel.import).into()),
             ..Self::for_member(inbox)
         }
@@ -256,6 +267,14 @@ impl From<AgreedSendingLimits> for domain::channel::SendingLimits {
 #[derive(Clone, Debug, Object)]
 pub struct SendTransportChange {
     pub send_transport: SendTransport,
+}
+
+/// Under which From the mailbox is to send.
+#[derive(Clone, Debug, Object)]
+pub struct FromAddressChange {
+    /// An address that the mail server lets the mailbox send as: one of its own, or one that it has Send As for.
+    #[oai(validator(min_length = 3, max_length = 320))]
+    pub from_address: String,
 }
 
 /// What an administrator may change. Absent leaves as it is; null clears where that makes sense.

@@ -140,6 +140,7 @@ fn inbox() -> Inbox {
             principal: "support@contoso.example".into(),
             mailbox_address: address.clone(),
             from_address: address,
+            from_accepted_at: None,
             smtp_user: "support@contoso.example".into(),
             send_transport: domain::channel::SendTransport::Smtp,
             fetch_health: Health::default().worked(NOW),

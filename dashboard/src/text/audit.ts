@@ -27,7 +27,7 @@ const THINGS: Record<string, { words: string; kind?: Kind }> = {
 const FIELDS: Record<string, string> = {
   'settings.sender_name_type': 'who mail comes from', 'settings.business_name': 'company', 'settings.enable_auto_assignment': 'assigning by itself', 'settings.greeting_enabled': 'greeting',
   'settings.working_hours_enabled': 'working hours', 'settings.allow_messages_after_resolved': 'replies to what is resolved', 'settings.lock_to_single_conversation': 'one conversation for each contact',
-  'sending_limits.messages_per_minute': 'messages a minute', 'sending_limits.recipients_per_day': 'recipients a day', send_transport: 'how it sends', inbox_id: 'inbox', url: 'address', color: 'colour', locale: 'language',
+  'sending_limits.messages_per_minute': 'messages a minute', 'sending_limits.recipients_per_day': 'recipients a day', send_transport: 'how it sends', from_address: 'the address that mail comes from', inbox_id: 'inbox', url: 'address', color: 'colour', locale: 'language',
   is_default: 'default', client_id: 'client id', authority: 'who may sign in', support_email: 'support address', allow_auto_assign: 'assigning by itself', show_on_sidebar: 'in the menu',
   attribute_display_name: 'name', attribute_description: 'description', attribute_values: 'values', attribute_key: 'key', subscriptions: 'events', expires_at: 'end',
 }

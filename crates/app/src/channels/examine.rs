@@ -96,8 +96,6 @@ pub(super) async fn examine(
     let now = existing.as_ref().map(|channel| channel.send_transport);
     let transport = connection.send_transport.or(now).unwrap_or_default();
     let place = Mailbox { service, is_shared: !is_own, send_transport: transport };
-    // Graph says only when something is sent whether an address may stand in From; one's own may.
-    let from = if transport == SendTransport::Graph && existing.is_none() { mailbox.clone() } else { from };
     let token = refresh::access_token(app, scope, grant, Resource::Outlook).await?;
     let sending = async {
         match transport {
@@ -118,19 +116,20 @@ pub(super) async fn examine(
     let (reading, sending) =
         tokio::join!(within_patience(read_inbox(app, &mailbox, &token)), within_patience(Box::pin(sending)));
     reading.map_err(|failure| place.unread(failure))?;
-    let (from, sending) = match sending {
-        // The address that was proposed is not the mailbox's after all; the one that signed in may be.
-        Err(failure)
-            if failure.class == FailureClass::SenderNotAllowed
-                && existing.is_none()
-                && is_own
-                && !from.same_as(&signed_in) =>
-        {
-            let second = within_patience(submit(app, smtp, &principal, &signed_in, &token)).await;
-            (signed_in, second)
+    let may_stand = |sending: &Result<(), Failure>| !matches!(sending, Err(failure) if failure.class == FailureClass::SenderNotAllowed);
+    let (mut from, mut sending) = (from, sending);
+    if !may_stand(&sending) && existing.is_none() && is_own {
+        // The address that was proposed is not the mailbox's after all. The one that signed in may be, and so may the one that nobody vouches
+        // for: the mail server knows. Where it takes none of them, the first stays, and an administrator says which it is.
+        let claimed = identity.claimed_email.as_deref().and_then(EmailAddress::parse);
+        for other in [Some(signed_in), claimed].into_iter().flatten().filter(|other| !other.same_as(&from)) {
+            let judged = within_patience(submit(app, smtp, &principal, &other, &token)).await;
+            if may_stand(&judged) {
+                (from, sending) = (other, judged);
+                break;
+            }
         }
-        sending => (from, sending),
-    };
+    }
     if let Err(busy) = &sending
         && busy.class == FailureClass::HostBusy
     {

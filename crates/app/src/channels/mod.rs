@@ -3,7 +3,8 @@
 //! In the order of its life: [`connect`] makes a link and opens it, or [`links`] makes one for somebody without an account here, who
 //! [`agree`]s on its page; [`callback`] takes what Microsoft sends back, [`verify`] proves the
 //! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`notices`] tells who must act, [`inboxes`]
-//! shows and changes it, [`switch_send_transport`] sends another way, [`diagnose`] looks at it step by step. On the way an administrator of the
+//! shows and changes it, [`switch_send_transport`] sends another way, [`set_from_address`] under
+//! another From, [`diagnose`] looks at it step by step. On the way an administrator of the
 //! organisation may have to approve ([`consent`]), or one of the account to hand an inbox over ([`handover`]).
 //!
 //! Identity is `(tid, oid)`; an address proves nothing, only the mail server does.
@@ -17,6 +18,7 @@ pub mod connect;
 pub mod consent;
 pub mod diagnose;
 mod examine;
+mod from_address;
 pub(crate) mod give_up;
 pub mod handover;
 pub mod health;
@@ -37,6 +39,7 @@ pub mod verify;
 
 pub use attempt::{BrowserCookie, CookieLookup};
 pub(crate) use examine::open_mailbox;
+pub use from_address::{FromAddressError, set_from_address};
 pub use health::Part;
 pub use return_urls::ReturnUrls;
 pub use send_transport::{SwitchError, switch_send_transport};

@@ -145,15 +145,18 @@ fn who(identity: &Identity, expected: Option<&str>) -> ConnectionIdentity {
     // the one who says whether this person may open it.
     let expected = || expected.and_then(EmailAddress::parse).map(|address| address.as_str().to_owned());
     let principal = named.or_else(expected);
+    let proposed = identity.proposed_address().map(|address| address.as_str().to_owned());
+    let mailbox = match &principal {
+        Some(principal) => Some(from_address(identity, principal)),
+        // What the page that asks proposes.
+        None => proposed.clone(),
+    };
     ConnectionIdentity {
         tid: identity.tid.clone(),
         oid: identity.oid.clone(),
         sub: identity.sub.clone(),
-        mailbox: match &principal {
-            Some(principal) => Some(from_address(identity, principal)),
-            // What the page that asks proposes.
-            None => identity.proposed_address().map(|address| address.as_str().to_owned()),
-        },
+        claimed_email: proposed.filter(|proposed| Some(proposed) != mailbox.as_ref()),
+        mailbox,
         principal,
         name: identity.claims.name.clone(),
         typed,

@@ -86,6 +86,7 @@ pub async fn connect(
         sub: grant.sub,
         principal: Some(channel.principal.clone()),
         mailbox: None,
+        claimed_email: None,
         name: None,
         typed: false,
         is_guest: false,

@@ -253,6 +253,7 @@ async fn ended(
         Handed::To(whom, SendOutcome::Accepted { rewritten_message_id, reply: _ }) => {
             app.passes(KillPoint::Answered);
             sent(whom, rewritten_message_id).await?;
+            remember_from(work, channel).await;
             record_health(app, work, channel, Ok(()), Duration::ZERO).await;
             Ok(())
         }
@@ -331,6 +332,15 @@ async fn record_health(
     let next_try = outcome.is_err().then(|| app.now().plus(wait));
     if let Err(error) = channels::health::record_send(app, &work.scope, channel.id, outcome, next_try).await {
         warn!(channel.id = %channel.id, %error, "whether the mailbox sends could not be recorded");
+    }
+}
+
+/// This From was taken, for the first time. Another message tells it again where it cannot be written.
+async fn remember_from(work: &ClaimedWork, channel: &EmailChannel) {
+    if channel.from_accepted_at.is_none()
+        && let Err(error) = work.scope.accept_from_address(channel.id, &channel.from_address).await
+    {
+        warn!(channel.id = %channel.id, %error, "that the mail server takes the mailbox's From could not be recorded");
     }
 }
 

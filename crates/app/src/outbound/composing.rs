@@ -1,10 +1,11 @@
-//! A delivery's mail: built once, from what the message says, and kept; every further attempt sends the same bytes.
+//! A delivery's mail: built once, from what the message says, and kept; every further attempt sends the same bytes, unless nobody has them yet
+//! and the mailbox was given another From meanwhile.
 
 use bytes::Bytes;
 use domain::inbox::Inbox;
 use domain::message::{Message, Sender};
 use domain::{Failure, FailureClass, Mailbox};
-use mail::compose::{ComposeError, Outgoing, OutgoingAttachment, compose};
+use mail::compose::{ComposeError, Outgoing, OutgoingAttachment, author, compose};
 use serde_json::Value;
 use store::{AccountScope, DeliveryRecord, StoreError};
 
@@ -47,7 +48,11 @@ pub(super) async fn composed(
         Some(blob) => scope.read_blob(blob).await?,
         None => None,
     };
-    if let Some(bytes) = kept {
+    let is_ours = |bytes: &Vec<u8>| {
+        record.delivery.recipients.may_be_had()
+            || author(bytes).is_none_or(|from| from.same_as(&inbox.channel.from_address))
+    };
+    if let Some(bytes) = kept.filter(is_ours) {
         return Ok(Composed { bytes: bytes.into(), is_new: false });
     }
     let mail = outgoing(scope, inbox, record, message).await?;

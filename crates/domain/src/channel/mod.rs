@@ -29,6 +29,8 @@ pub struct EmailChannel {
     pub mailbox_address: EmailAddress,
     /// What From says.
     pub from_address: EmailAddress,
+    /// When the mail server first took a mail with this From. `None`: none yet, so whether it may stand there may not be known.
+    pub from_accepted_at: Option<Timestamp>,
     /// Who SMTP authenticates as.
     pub smtp_user: String,
     /// Through what its mail leaves.

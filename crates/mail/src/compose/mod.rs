@@ -8,14 +8,21 @@ mod notice;
 
 use base64::Engine;
 use domain::message::attachment::safe_file_name;
-use domain::{Mailbox, Timestamp};
+use domain::{EmailAddress, Mailbox, Timestamp};
 pub use html_text::html_to_text;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::{content_type::ContentType, date::Date, message_id::MessageId, raw::Raw};
 use mail_builder::mime::MimePart;
+use mail_parser::MessageParser;
 pub use markdown::{markdown_to_html, markdown_to_text};
 pub use notice::{Notice, notice};
 use std::fmt::Write;
+
+/// Whose address stands in From of a mail that was built here.
+pub fn author(bytes: &[u8]) -> Option<EmailAddress> {
+    let mail = MessageParser::new().parse_headers(bytes)?;
+    mail.from()?.first()?.address().and_then(EmailAddress::parse)
+}
 
 /// Everything a mail is made of.
 #[derive(Clone, Debug)]

@@ -31,6 +31,8 @@ pub struct Model {
     pub sending_limits: String,
     pub service: String,
     pub send_transport: String,
+    /// `NULL`: none was taken yet, or by a version that did not remember it.
+    pub from_accepted_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -8,7 +8,7 @@ use crate::entity::email_channel;
 use crate::*;
 use domain::audit::{AuditAction, AuditSubject};
 use domain::channel::{EmailChannel, Health, ImportProgress};
-use domain::{ChannelId, GrantId, InboxId, OauthAppId};
+use domain::{ChannelId, EmailAddress, GrantId, InboxId, OauthAppId};
 use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 
@@ -61,6 +61,22 @@ impl AccountScope {
 
     pub async fn update_send_health(&self, channel: ChannelId, health: &Health) -> Result<()> {
         set_health(&self.inner.write, self, channel, Side::Send, health).await
+    }
+
+    /// The mail server took a mail with this From; remembered once. Nothing if the mailbox has another one by now.
+    pub async fn accept_from_address(&self, channel: ChannelId, from: &EmailAddress) -> Result<()> {
+        let now = self.inner.now().0;
+        self.sql(
+            "UPDATE email_channels SET from_accepted_at = ?, updated_at = ? \
+             WHERE account_id = :account AND id = ? AND from_address = ? AND from_accepted_at IS NULL",
+        )
+        .bind(now)
+        .bind(now)
+        .bind(channel.0)
+        .bind(from.as_str())
+        .run(&self.inner.write)
+        .await
+        .map(drop)
     }
 
     /// As long as the import is still this worker's; `LeaseLost` when it is not.
@@ -143,14 +159,17 @@ pub(crate) async fn reconnect<C: ConnectionTrait>(
     let before = before.ok_or(StoreError::NotFound("channel"))?;
     let changed = scope
         .sql(
-            "UPDATE email_channels SET grant_id = ?, service = ?, principal = ?, mailbox_address = ?, mailbox_key = ?, from_address = ?, \
-             smtp_user = ?, fetch_state = ?, fetch_health = ?, send_state = ?, send_health = ?, send_after = 0, epoch = epoch + 1, worker_session_id = NULL, updated_at = ? WHERE account_id = :account AND id = ?",
+            "UPDATE email_channels SET grant_id = ?, service = ?, principal = ?, mailbox_address = ?, mailbox_key = ?, \
+             from_accepted_at = CASE WHEN from_address = ? AND smtp_user = ? THEN from_accepted_at ELSE NULL END, \
+             from_address = ?, smtp_user = ?, fetch_state = ?, fetch_health = ?, send_state = ?, send_health = ?, send_after = 0, epoch = epoch + 1, worker_session_id = NULL, updated_at = ? WHERE account_id = :account AND id = ?",
         )
         .bind(names.grant_id.0)
         .bind(names.service.as_str())
         .bind(names.principal.clone())
         .bind(names.mailbox_address.as_str())
         .bind(names.mailbox_address.key())
+        .bind(names.from_address.as_str())
+        .bind(names.smtp_user.clone())
         .bind(names.from_address.as_str())
         .bind(names.smtp_user.clone())
         .bind(fresh.state.as_str())
@@ -168,6 +187,7 @@ pub(crate) async fn reconnect<C: ConnectionTrait>(
     let told = json!({
         "principal": [before.principal, names.principal],
         "mailbox_address": [before.mailbox_address, names.mailbox_address.as_str()],
+        "from_address": [before.from_address, names.from_address.as_str()],
     });
     scope.audit(on, AuditAction::Update, AuditSubject::Channel, before.inbox_id, audit::fields(told)).await
 }

@@ -123,6 +123,7 @@ pub(crate) fn channel(row: entity::email_channel::Model) -> Result<EmailChannel>
         principal: row.principal,
         mailbox_address: address(&row.mailbox_address)?,
         from_address: address(&row.from_address)?,
+        from_accepted_at: row.from_accepted_at.map(Timestamp),
         smtp_user: row.smtp_user,
         send_transport: code("send transport", &row.send_transport, SendTransport::parse)?,
         fetch_health: json("fetch_health", &row.fetch_health)?,

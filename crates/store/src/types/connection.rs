@@ -67,6 +67,9 @@ pub struct ConnectionIdentity {
     pub principal: Option<String>,
     /// What From should say, as proposed by the sign-in.
     pub mailbox: Option<String>,
+    /// The `email` claim where nobody vouches for it: anybody can write anything there in a tenant of their own. It proves nothing.
+    #[serde(default)]
+    pub claimed_email: Option<String>,
     pub name: Option<String>,
     /// A person typed the address, because the token names none: when it is a wrong one, they are asked again.
     #[serde(default)]

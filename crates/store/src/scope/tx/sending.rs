@@ -8,9 +8,9 @@ use crate::scope::sending::{self, SECOND, TEN_MINUTES};
 use crate::scope::sql::rows_of;
 use crate::scope::tenant::{Only as _, find_in};
 use crate::*;
-use domain::ChannelId;
 use domain::audit::AuditSubject;
 use domain::channel::{SendTransport, SendingLimits};
+use domain::{ChannelId, EmailAddress};
 use sea_orm::{ColumnTrait, FromQueryResult, QueryFilter};
 use serde_json::json;
 use std::time::Duration;
@@ -109,6 +109,27 @@ impl Tx {
             .await?;
         let told = |transport: &str| json!({ "send_transport": transport });
         let (was, is) = (told(&before.send_transport), told(transport.as_str()));
+        self.scope.audit_update(&self.tx, AuditSubject::Channel, before.inbox_id, was, is).await
+    }
+
+    /// What From says from now on. No mail was taken with it yet.
+    pub async fn set_from_address(&mut self, channel: ChannelId, from: &EmailAddress) -> Result<()> {
+        let row: Option<email_channel::Model> = find_in::<email_channel::Entity>(self.account_id())
+            .filter(email_channel::Column::Id.eq(channel.0))
+            .only(&self.tx)
+            .await?;
+        let before = row.ok_or(StoreError::NotFound("channel"))?;
+        self.sql(
+            "UPDATE email_channels SET from_address = ?, from_accepted_at = NULL, updated_at = ? \
+             WHERE account_id = :account AND id = ?",
+        )
+        .bind(from.as_str())
+        .bind(self.scope.inner.now().0)
+        .bind(channel.0)
+        .run(&self.tx)
+        .await?;
+        let told = |address: &str| json!({ "from_address": address });
+        let (was, is) = (told(&before.from_address), told(from.as_str()));
         self.scope.audit_update(&self.tx, AuditSubject::Channel, before.inbox_id, was, is).await
     }
 

@@ -1,0 +1,21 @@
+//! Whether a mail server has taken a mail under the mailbox's From address: some say only then whether it may stand there.
+
+use crate::dialect;
+use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait::async_trait};
+
+pub(crate) struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        "m0039_from_accepted"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        dialect::run(manager, STATEMENTS).await
+    }
+}
+
+const STATEMENTS: &[&str] = &["ALTER TABLE email_channels ADD COLUMN from_accepted_at BIGINT"];
