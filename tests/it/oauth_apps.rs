@@ -1,6 +1,7 @@
 //! Accounts' own OAuth apps (C9, C7): through the real program, its API and its worker, at a Microsoft that binds what it grants to the app.
 
 use anyhow::{Context, Result};
+use domain::Timestamp;
 use sandbox::AppRegistration;
 use serde_json::{Value, json};
 use testkit::builders::Mail;
@@ -219,6 +220,33 @@ async fn microsoft_finds_whose_domain_this_is_and_whoever_watches_finds_that_the
         w.sandbox.update_app(&client_id, |app| app.secrets[0].value = registered.clone());
         w.watched(inbox).await?;
         w.eventually("the alarm is over", async |w| Ok(ready(w).await? == json!({"status": "ready"}))).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// So many days from now, as the configuration writes one.
+fn day_in(days: u64) -> String {
+    let seconds = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()) + days * 24 * 3600;
+    Timestamp::from_seconds(i64::try_from(seconds).unwrap_or_default()).to_iso().chars().take(10).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_watches_the_installation_finds_that_its_secret_ends_soon_and_nothing_before() -> Result<()> {
+    let ready = async |w: &World| w.api.with_token(None).get("/health/ready").await;
+    World::run(setup().with("AZURE_APP_SECRET_EXPIRES_AT", &day_in(40)), async |w| {
+        assert_eq!(ready(w).await?, json!({"status": "ready"}));
+        Ok(())
+    })
+    .await?;
+    let soon = day_in(20);
+    World::run(setup().with("AZURE_APP_SECRET_EXPIRES_AT", &soon), async |w| {
+        let ends_at = Timestamp::from_iso_day(&soon).context("a day")?.seconds();
+        let ending = json!({
+            "part": "microsoft_app_credential", "code": "credential_ending", "variable": "AZURE_APP_SECRET",
+            "ends_at": ends_at,
+        });
+        assert_eq!(ready(w).await?, json!({"status": "ready", "alarms": [ending]}));
         Ok(())
     })
     .await

@@ -48,7 +48,7 @@ impl From<FromAddressError> for Problem {
             FromAddressError::Forbidden => Self::forbidden(),
             FromAddressError::NotFound => Self::not_found(),
             FromAddressError::BadAddress => Self::invalid("from_address", "From address is not an e-mail address"),
-            FromAddressError::Refused(failure) => Self::unprocessable(failure.class.code(), failure.class.cure()),
+            FromAddressError::Refused(failure) => Self::unprocessable(failure.class.code(), failure.class.text()),
             FromAddressError::Store(error) => error.into(),
         }
     }

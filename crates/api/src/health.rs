@@ -32,25 +32,37 @@ pub fn live() -> Response {
     Json(serde_json::json!({"status": "live"})).into_response()
 }
 
-/// An app that Microsoft refuses keeps nobody from being served; whoever watches this sees it beside.
+/// An app that Microsoft refuses, or whose credential ends soon, keeps nobody from being served; whoever watches this sees it beside.
 #[handler]
 pub async fn ready(Data(readiness): Data<&Readiness>, Data(app): Data<&App>) -> Response {
     let missing = readiness().await;
     if missing.is_empty() {
-        return match tokio::time::timeout(PATIENCE, app::oauth_apps::installation_alarm(app)).await {
-            Ok(Ok(Some(alarm))) => {
-                let alarm = serde_json::json!({
-                    "part": "microsoft_app", "code": alarm.failure.class.code(), "since": alarm.since.seconds(),
-                });
-                Json(serde_json::json!({"status": "ready", "alarms": [alarm]})).into_response()
-            }
-            _ => Json(serde_json::json!({"status": "ready"})).into_response(),
-        };
+        let alarms = alarms(app).await;
+        if alarms.is_empty() {
+            return Json(serde_json::json!({"status": "ready"})).into_response();
+        }
+        return Json(serde_json::json!({"status": "ready", "alarms": alarms})).into_response();
     }
     let mut response = Json(serde_json::json!({"status": "not_ready", "missing": missing})).into_response();
     response.set_status(StatusCode::SERVICE_UNAVAILABLE);
     response.set_data(Deliberate);
     response
+}
+
+/// What the operator has to do something about although everything is served.
+async fn alarms(app: &App) -> Vec<serde_json::Value> {
+    let mut alarms = Vec::new();
+    if let Ok(Ok(Some(alarm))) = tokio::time::timeout(PATIENCE, app::oauth_apps::installation_alarm(app)).await {
+        let (code, since) = (alarm.failure.class.code(), alarm.since.seconds());
+        alarms.push(serde_json::json!({ "part": "microsoft_app", "code": code, "since": since }));
+    }
+    for (variable, ends_at) in app::oauth_apps::expiry::soon_ending_of_installation(app) {
+        let ends_at = ends_at.seconds();
+        alarms.push(serde_json::json!({
+            "part": "microsoft_app_credential", "code": "credential_ending", "variable": variable, "ends_at": ends_at,
+        }));
+    }
+    alarms
 }
 
 /// How long somebody who asks waits for what is found out.

@@ -180,8 +180,10 @@ pub fn predefined_tenants() -> Vec<Tenant> {
 
 /// The people a sandbox knows unless told otherwise.
 pub fn predefined_users() -> Vec<TenantUser> {
+    let mut support = TenantUser::work(CONTOSO, "support@contoso.example", "Contoso Support");
+    support.aliases.push("hello@contoso.example".into());
     vec![
-        TenantUser::work(CONTOSO, "support@contoso.example", "Contoso Support"),
+        support,
         TenantUser::work(CONTOSO, "sales@contoso.example", "Contoso Sales"),
         TenantUser::work(CONTOSO, "admin@contoso.example", "Contoso Administrator").administrator(),
         TenantUser::work(FABRIKAM, "help@fabrikam.example", "Fabrikam Help"),

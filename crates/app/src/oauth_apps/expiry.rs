@@ -70,6 +70,13 @@ async fn of_installation(app: &App, now: Timestamp) -> Result<u32, StoreError> {
     Ok(count)
 }
 
+/// Those of them that end within the time in which reminders come, or have ended.
+pub fn soon_ending_of_installation(app: &App) -> Vec<(String, Timestamp)> {
+    let within = u32::try_from(WARNED_BEFORE_DAYS[0]).unwrap_or(30);
+    let horizon = app.now().plus(DAY * within);
+    ending_of_installation(app).into_iter().filter(|(_, ends_at)| *ends_at <= horizon).collect()
+}
+
 /// The installation's credentials whose end nothing outlasts, by the variable that they came from.
 pub fn ending_of_installation(app: &App) -> Vec<(String, Timestamp)> {
     let named = &app.settings().app_credentials;
