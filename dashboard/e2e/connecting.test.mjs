@@ -171,6 +171,24 @@ test('an inbox whose SMTP is switched off sends through Microsoft Graph after on
   await page.context().close()
 })
 
+test('a mailbox that can be read and cannot send is said to be just that, with a page about it, and mended from there', async () => {
+  await world.badDay('sending_off')
+  const page = await world.page()
+  const { id } = await inboxOf('sales@contoso.example')
+  await page.goto(world.settings(`inboxes/${id}`))
+  const again = page.getByRole('region', { name: 'Mailbox' }).getByRole('button', { name: 'Sign in again' })
+  await accepted(await atMicrosoft(page, () => again.click(), 'sales@contoso.example'), /^Connected for reading/)
+  await page.getByText('The mailbox is connected for reading; sending is refused.').waitFor()
+  assert.equal(await page.getByText('The mailbox is connected.').count(), 0)
+  await world.badDay('none')
+  const health = page.getByRole('region', { name: 'Health' })
+  assert.match(await health.getByRole('link', { name: /Step by step/ }).first().getAttribute('href'), /\/help\/smtp_auth_disabled$/)
+  await health.getByRole('button', { name: 'Try again' }).click()
+  await health.getByText('Sending works').waitFor()
+  assert.deepEqual(page.problems, [])
+  await page.context().close()
+})
+
 test('people sign in through the app that was chosen, which is the account\'s default at first', async () => {
   // Another registration at the sandbox's Microsoft, and an app of the account for it.
   const { id: client_id, secrets: [client_secret] } = await registration(world)

@@ -31,6 +31,8 @@ test('a reply that is refused says why and who can mend it, is listed, and leave
   assert.ok(failure.cause && failure.cure)
   await sent.getByText(failure.cause).waitFor()
   await sent.getByText(failure.cure).waitFor()
+  const help = sent.getByRole('link', { name: /Step by step/ })
+  assert.match(await help.getAttribute('href'), /\/help\/message_refused$/)
   await sent.getByText('What the server said').click()
   await sent.getByText(/554 5\.7\.1 Message rejected as spam/).waitFor()
   await row(page, 'Refused at first').getByText('Not delivered').waitFor()

@@ -6,7 +6,7 @@ import type { Message } from '../src/api/types'
 vi.stubGlobal('location', { origin: 'http://desk.example' })
 vi.stubGlobal('addEventListener', () => {})
 vi.stubGlobal('navigator', { onLine: true, platform: '' })
-const { answerMessage, hearMessage, withMessage } = await import('../src/state/messages')
+const { answerMessage, hearMessage, rewritten, withMessage } = await import('../src/state/messages')
 const message = (id: number, created_at: number, content = '') => ({ id, created_at, content }) as Message
 const ids = (pages: Message[][]) => pages.map((page) => page.map(({ id }) => id))
 
@@ -60,4 +60,10 @@ it('an answer that the stream has overtaken is not put over what that told', () 
   expect(shown(queries)).toBe('it has left')
   answerMessage(queries, 1, mine('taken back'), 1)
   expect(shown(queries)).toBe('taken back')
+})
+it('what is written anew of a message that some have is for the others', () => {
+  const email = { to_emails: ['Grace@navy.example', 'ada@math.example'], cc_emails: ['joan@nasa.example'] }
+  const taken = (accepted_recipients: string[]) => ({ ...message(7, 70, 'Hello'), content_attributes: email, delivery: { accepted_recipients } }) as unknown as Message
+  expect(rewritten(taken([]))).toEqual({ content: 'Hello', to: email.to_emails, cc: email.cc_emails, bcc: [] })
+  expect(rewritten(taken(['grace@navy.example']))).toEqual({ content: 'Hello', to: ['ada@math.example'], cc: email.cc_emails, bcc: [] })
 })

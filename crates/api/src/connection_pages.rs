@@ -3,7 +3,7 @@
 //! None of them is ever a silent redirect: each says what happened and what is next.
 
 use crate::error::Problem;
-use crate::failure_page::{self, who};
+use crate::failure_page::{self, FOR_SUPPORT, who};
 use crate::help;
 use crate::html::{Field, Page, Tone};
 use crate::waiting_pages;
@@ -32,11 +32,13 @@ pub fn page(shown: CallbackPage) -> Page {
         CallbackPage::Confirm { token, account_name, mailbox, .. } => confirm(token.expose(), &account_name, &mailbox),
         CallbackPage::AskAddress(ask) => ask_address(&ask),
         CallbackPage::Failed { failure, admin_consent_url, ask_approval, back, .. } => {
-            let mut page = failure_page::page(&failure, admin_consent_url.as_ref().map(Url::as_str));
-            if let Some(token) = ask_approval {
-                page = waiting_pages::ask_approval(page, token.expose());
-            }
-            with_way_back(page, back.as_ref())
+            failure_page::page_with(&failure, admin_consent_url.as_ref().map(Url::as_str), |page| {
+                let page = match &ask_approval {
+                    Some(token) => waiting_pages::ask_approval(page, token.expose()),
+                    None => page,
+                };
+                with_way_back(page, back.as_ref())
+            })
         }
         CallbackPage::ConsentReturned { declined } => waiting_pages::consent_returned(declined),
     }
@@ -63,15 +65,29 @@ fn with_way_back(page: Page, back: Option<&Url>) -> Page {
 fn connected(inbox: &Inbox, account: &str, token: &str, back: Option<&Url>) -> Page {
     let channel = &inbox.channel;
     let sends = sends(&channel.send_health);
-    let page = if sends {
+    let troubles = || [&channel.fetch_health, &channel.send_health].into_iter().filter_map(|h| h.failure.as_ref());
+    let mut page = if sends {
         Page::new("Connected", Tone::Good)
             .text("Mail that arrives in this mailbox is answered in Postroom from now on.")
     } else {
         Page::new("Connected for reading; sending is refused", Tone::Waiting)
             .text("Mail that arrives in this mailbox is in Postroom from now on. Answers cannot leave through it yet.")
     };
-    let mut page =
-        page.fact("Inbox", &inbox.name).fact("Account", account).fact("Mailbox", channel.mailbox_address.as_str());
+    for failure in troubles() {
+        page = trouble(page, failure);
+    }
+    if !sends {
+        page = page
+            .form("/microsoft/callback/try_again", &[("token", token)], "Try sending again")
+            .aside("Press it when somebody has done what is asked above; it takes a few seconds.");
+    }
+    for failure in troubles() {
+        page = page.second("How to mend it, step by step", &help::path_of(failure.class));
+    }
+    if troubles().next().is_some() {
+        page = page.heading("What is connected");
+    }
+    page = page.fact("Inbox", &inbox.name).fact("Account", account).fact("Mailbox", channel.mailbox_address.as_str());
     if !channel.from_address.same_as(&channel.mailbox_address) {
         page = page.fact("Answers come from", channel.from_address.as_str());
     }
@@ -79,21 +95,20 @@ fn connected(inbox: &Inbox, account: &str, token: &str, back: Option<&Url>) -> P
         .fact("Reading", words(&channel.fetch_health))
         .fact("Sending", words(&channel.send_health))
         .fact("Earlier mail", &import(&channel.import));
-    for health in [&channel.fetch_health, &channel.send_health] {
-        if let Some(failure) = &health.failure {
-            page = trouble(page, failure);
-        }
-    }
-    if !sends {
-        page = page
-            .form("/microsoft/callback/try_again", &[("token", token)], "Try sending again")
-            .aside("Press it when somebody has done what is asked above; it takes a few seconds.");
-    }
     page = match back {
         Some(_) => with_way_back(page, back),
         None => page.link("Go to Postroom", "/"),
     };
-    if sends { page.aside("Nothing more is needed here: this page can be closed.") } else { page }
+    if sends {
+        page = page.aside("Nothing more is needed here: this page can be closed.");
+    }
+    for failure in troubles() {
+        page = page.heading(FOR_SUPPORT).fact("Code", failure.class.code());
+        if let Some(said) = &failure.server_said {
+            page = page.fact("The server said", said);
+        }
+    }
+    page
 }
 
 fn sends(health: &Health) -> bool {
@@ -109,7 +124,7 @@ fn words(health: &Health) -> &'static str {
         HealthState::Connected => "works",
         HealthState::Failing => "does not work at the moment; it is tried again by itself",
         HealthState::NeedsReauth => "waits until somebody signs in again",
-        HealthState::Blocked => "waits until somebody changes something (see below)",
+        HealthState::Blocked => "waits until somebody changes something (see above)",
     }
 }
 
@@ -124,21 +139,11 @@ fn import(import: &ImportProgress) -> String {
     }
 }
 
-/// What happened, who must act, what to do, and the server's words.
-fn trouble(mut page: Page, failure: &Failure) -> Page {
-    page = page
-        .text("What is wrong, and who can mend it:")
-        .fact("What happened", failure.class.text())
+/// What happened, who must act, and what to do.
+fn trouble(page: Page, failure: &Failure) -> Page {
+    page.fact("What happened", failure.class.text())
         .fact("Who must act", who(failure.class.actor()))
-        .fact("What to do", failure.class.cure());
-    if let Some(said) = &failure.server_said {
-        page = page.fact("The server said", said);
-    }
-    page = page.fact("Code", failure.class.code());
-    if help::is_written(failure.class) {
-        page = page.link("How to mend it, step by step", &help::path_of(failure.class));
-    }
-    page
+        .fact("What to do", failure.class.cure())
 }
 
 fn ask_address(ask: &AskAddress) -> Page {
@@ -266,6 +271,10 @@ mod tests {
         for told in ["535 5.7.139", "administrator", "smtp_auth_disabled", "/microsoft/callback/try_again", "t.k"] {
             assert!(html.contains(told), "{told}: {html}");
         }
+        // First what to do, then what to press, and last what only support asks for.
+        let told = ["What to do", "Try sending again", "step by step", "<dt>Inbox", "Go to Postroom", "535 5.7.139"];
+        let places = told.map(|words| html.find(words));
+        assert!(places.is_sorted() && places[0].is_some(), "{html}");
     }
 
     #[test]

@@ -5,14 +5,35 @@ use crate::html::{Page, Tone};
 use domain::{Actor, Failure, FailureClass};
 use poem::http::StatusCode;
 
+/// Above what says nothing to the person, and something to whoever they ask.
+pub const FOR_SUPPORT: &str = "For whoever helps you";
+
 /// `approval`: where an administrator of the Microsoft tenant approves the application.
 pub fn page(failure: &Failure, approval: Option<&str>) -> Page {
+    page_with(failure, approval, |page| page)
+}
+
+/// `ways`: what else there is to click. First what to do, then the buttons, and last what only whoever helps wants to know.
+pub fn page_with(failure: &Failure, approval: Option<&str>, ways: impl FnOnce(Page) -> Page) -> Page {
     let class = failure.class;
     let mut page = Page::new("The mailbox could not be connected", Tone::Bad)
         .status(status(class))
         .text(class.text())
         .fact("Who must act", who(class.actor()))
         .fact("What to do", class.cure());
+    page = match class {
+        // They say nothing else.
+        FailureClass::StateUnknown | FailureClass::StateExpired => page,
+        _ => page.text(
+            "To start again, open the link that you were sent once more, or sign in again in the inbox's settings.",
+        ),
+    };
+    page = ways(page);
+    if let Some(url) = approval {
+        page = page.address("A Microsoft 365 administrator approves the application with this link:", url);
+    }
+    page = page.second("How to mend it, step by step", &help::path_of(class)).heading(FOR_SUPPORT);
+    page = page.fact("Code", class.code());
     if let Some(detail) = &failure.detail {
         page = page.fact("Reason", detail);
     }
@@ -22,20 +43,7 @@ pub fn page(failure: &Failure, approval: Option<&str>) -> Page {
     if let Some(id) = &failure.correlation_id {
         page = page.fact("Correlation id", id);
     }
-    page = page.fact("Code", class.code());
-    if let Some(url) = approval {
-        page = page.address("A Microsoft 365 administrator approves the application with this link:", url);
-    }
-    if help::is_written(class) {
-        page = page.link("How to mend it, step by step", &help::path_of(class));
-    }
-    match class {
-        // They say nothing else.
-        FailureClass::StateUnknown | FailureClass::StateExpired => page,
-        _ => page.aside(
-            "To start again, open the link that you were sent once more, or sign in again in the inbox's settings.",
-        ),
-    }
+    page
 }
 
 pub const fn who(actor: Actor) -> &'static str {
@@ -79,5 +87,16 @@ mod tests {
             assert!(html.contains("Who must act") && html.contains("What to do"), "{}", class.code());
             assert!(html.contains("why &lt;b&gt;") && html.contains("550 &lt;no&gt;"), "{}", class.code());
         }
+    }
+
+    #[test]
+    fn what_to_do_comes_first_then_what_to_click_and_last_what_support_asks_for() {
+        let failure = Failure::new(FailureClass::SignInCancelled).detail("the reason").correlation("the id");
+        let approval = Some("https://login.example/adminconsent");
+        let html = page_with(&failure, approval, |page| page.form("/a", &[], "Press this")).render();
+        let told =
+            ["What to do", "To start again", "Press this", "adminconsent", "step by step", "the reason", "the id"];
+        let places = told.map(|words| html.find(words));
+        assert!(places.is_sorted() && places[0].is_some(), "{html}");
     }
 }

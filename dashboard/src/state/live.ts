@@ -4,7 +4,7 @@ import { onScopeDispose, reactive, toRaw, watch, type Ref } from 'vue'
 import { useRouter } from 'vue-router'
 import { client } from '../api/client'
 import type { Message } from '../api/types'
-import { readAgain } from './again'
+import { readAgain, readAllAgain } from './again'
 import { keys, put } from './conversations'
 import { hearMessage } from './messages'
 import { stream } from './network'
@@ -134,14 +134,9 @@ export function useLive(account: Ref<number>) {
 
   const openNow = () => Number(/conversations\/(\d+)/.exec(location.pathname)?.[1]) || null
   const all = () => void queries.invalidateQueries({ queryKey: keys.account(account.value) })
-  // What was read before the stream began may have changed meanwhile, and is read once more; not before it has come, though, which would only make
-  // it come later. Names that hardly ever change are read again when somebody next looks for them.
-  async function once() {
-    const here = account.value
-    for (let waits = 0; waits < 50 && queries.isFetching({ queryKey: keys.account(here) }) > 0; waits++) await new Promise((resolve) => setTimeout(resolve, 100))
-    void queries.invalidateQueries({ queryKey: keys.account(here), predicate: ({ queryKey }) => queryKey[2] !== 'counts' && !HARDLY_CHANGES.has(String(queryKey[2])) })
-    void queries.invalidateQueries({ queryKey: keys.account(here), predicate: ({ queryKey }) => HARDLY_CHANGES.has(String(queryKey[2])), refetchType: 'none' })
-  }
+  // What was read before the stream began may have changed meanwhile, and is read once more. Names that hardly ever change are read again when
+  // somebody next looks for them.
+  const once = () => readAllAgain(queries, keys.account(account.value), ([, , what]) => (what === 'counts' ? null : HARDLY_CHANGES.has(String(what)) ? 'none' : 'active'))
 
   // Several events about one conversation, or a flood of them, cost one look each, or one at the lists.
   async function refresh() {

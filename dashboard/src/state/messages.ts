@@ -2,7 +2,7 @@
 import { useInfiniteQuery, useQueryClient, type InfiniteData, type QueryClient } from '@tanstack/vue-query'
 import { computed, reactive, type Ref } from 'vue'
 import { client, post, wordsOf } from '../api/client'
-import type { Message } from '../api/types'
+import { mailOf, type Message } from '../api/types'
 import { readAgain } from './again'
 import { keys } from './conversations'
 import { stream } from './network'
@@ -71,6 +71,13 @@ export interface Draft {
   cc: string[]
   bcc: string[]
   files: File[]
+}
+/** What is written anew of a message that was taken back or failed: for whoever does not have it. Its files are chosen anew. */
+export function rewritten(message: Message): Partial<Draft> {
+  const have = new Set(message.delivery?.accepted_recipients.map((address) => address.toLowerCase()))
+  const others = (list: string[] = []) => list.filter((address) => !have.has(address.toLowerCase()))
+  const { to_emails, cc_emails, bcc_emails } = mailOf(message)
+  return { content: message.content ?? '', to: others(to_emails), cc: others(cc_emails), bcc: others(bcc_emails) }
 }
 export interface Outgoing extends Draft {
   /** Idempotency-Key and echo_id: however often it is tried, it is one message. */
