@@ -41,6 +41,7 @@ mod m0033_audit;
 mod m0034_links_and_apps;
 mod m0035_refused_grants;
 mod m0036_held_tokens;
+mod m0037_senders;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -85,6 +86,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0034_links_and_apps::Migration),
             Box::new(m0035_refused_grants::Migration),
             Box::new(m0036_held_tokens::Migration),
+            Box::new(m0037_senders::Migration),
         ]
     }
 }
