@@ -15,6 +15,7 @@ mod attempt;
 pub mod callback;
 pub mod connect;
 pub mod consent;
+pub(crate) mod crowded;
 pub mod diagnose;
 mod examine;
 pub(crate) mod give_up;

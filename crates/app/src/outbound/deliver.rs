@@ -42,7 +42,8 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancell
         return line::wait_for_somebody(app, work, &record, failure).await;
     }
     let Some(lease) = line::take_turn(app, work, channel, &record, worker).await? else { return Ok(()) };
-    let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &lease, &inbox, &message, record, stop))).await;
+    let ended =
+        holding(work, &lease, Box::pin(attempt::attempt(app, work, &lease, &inbox, &message, record, stop))).await;
     let (ended, Attempted { session, next }) = match ended {
         Ok(attempted) => (Ok(()), attempted),
         Err(error) => (Err(error), Attempted::OVER),

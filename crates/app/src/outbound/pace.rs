@@ -132,7 +132,10 @@ mod tests {
         let minute = |spent| Spending { minute: vec![spent], ..Spending::default() };
         let no = NoTurn { own: minute(spent(2, 2, 9)), sender: minute(spent(30, 30, 20)), ..NoTurn::default() };
         let of_the_sender = wait(&exchange(), &exchange(), 1, &no);
-        assert_eq!((of_the_sender.lasts.as_secs(), of_the_sender.why, of_the_sender.aside), (20, Why::Minute(30), None));
+        assert_eq!(
+            (of_the_sender.lasts.as_secs(), of_the_sender.why, of_the_sender.aside),
+            (20, Why::Minute(30), None)
+        );
         let agreed = domain::channel::SendingLimits { messages_per_minute: Some(2), ..Default::default() };
         let no = NoTurn { sender: minute(spent(29, 29, 20)), ..no };
         let by_itself = wait(&exchange().with(agreed), &exchange(), 1, &no);

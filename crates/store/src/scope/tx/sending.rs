@@ -70,11 +70,13 @@ impl Tx {
     /// Nothing is sent through the mailbox before `wait` has passed. `all`: nor through any other of the same sender.
     pub async fn pause_sending(&mut self, channel: ChannelId, wait: Duration, all: bool) -> Result<()> {
         let whose = if all { sending::of_sender() } else { "= ?".to_owned() };
-        self.sql(format!("UPDATE email_channels SET send_after = {{now}} + ? WHERE account_id = :account AND id {whose}"))
-            .bind(micros(wait))
-            .bind(channel.0)
-            .run(&self.tx)
-            .await?;
+        self.sql(format!(
+            "UPDATE email_channels SET send_after = {{now}} + ? WHERE account_id = :account AND id {whose}"
+        ))
+        .bind(micros(wait))
+        .bind(channel.0)
+        .run(&self.tx)
+        .await?;
         Ok(())
     }
 
