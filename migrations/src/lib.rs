@@ -41,7 +41,8 @@ mod m0033_audit;
 mod m0034_links_and_apps;
 mod m0035_refused_grants;
 mod m0036_held_tokens;
-mod m0039_from_accepted;
+mod m0037_senders;
+mod m0038_from_accepted;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -86,7 +87,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0034_links_and_apps::Migration),
             Box::new(m0035_refused_grants::Migration),
             Box::new(m0036_held_tokens::Migration),
-            Box::new(m0039_from_accepted::Migration),
+            Box::new(m0037_senders::Migration),
+            Box::new(m0038_from_accepted::Migration),
         ]
     }
 }

@@ -6,10 +6,10 @@
 use crate::channels::{health, notices, overdue, refresh};
 use crate::{App, Hint};
 use domain::channel::{Health, HealthState};
-use domain::{Failure, Timestamp, WorkerSessionId};
+use domain::{Failure, GrantId, Timestamp, WorkerSessionId};
 use std::time::Duration;
-use store::StoreError;
 pub use store::{ChannelLease, HeldChannel};
+use store::{ReadBefore, StoreError};
 
 /// A refresh token dies after 90 days without use ("Refresh tokens in the Microsoft identity platform"); one of a mailbox that is not read
 /// for a while is used long before.
@@ -102,6 +102,14 @@ pub(crate) fn wait_stated_in(health: &Health, now: Timestamp) -> Option<Duration
     let stated = health.failure.as_ref().and_then(Failure::retry_after).is_some();
     let until = health.next_try_at.filter(|_| health.state == HealthState::Failing && stated);
     until.map(|until| until.since(now)).filter(|left| !left.is_zero())
+}
+
+/// Whose turns the mailbox takes part in, where the same person has as many older mailboxes as are kept open. `None`: it is kept open.
+pub async fn takes_turns(lease: &ChannelLease) -> Result<Option<GrantId>, StoreError> {
+    let Some(ReadBefore { grant, provider, earlier }) = lease.scope.read_before(lease.channel_id).await? else {
+        return Ok(None);
+    };
+    Ok((earlier >= u64::from(provider.capabilities().imap_sessions_held)).then_some(grant))
 }
 
 /// The mailbox is still ours, and may still be read.

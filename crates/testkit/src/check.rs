@@ -150,7 +150,7 @@ pub async fn run_where_free(database_url: &str, statements: &[&str]) -> Result<(
 pub async fn waits_are_over(database_url: &str) -> Result<()> {
     const DUE: &[&str] = &[
         "UPDATE owed_work SET ready_at = 1, due_at = 1 WHERE state = 'waiting' AND lease_until = 0 AND handed_until = 0",
-        "UPDATE email_channels SET send_after = 0",
+        "UPDATE email_channels SET send_after = 0, send_aside_until = 0",
     ];
     run_where_free(database_url, DUE).await
 }

@@ -273,7 +273,7 @@ pub struct SendTransportChange {
 #[derive(Clone, Debug, Object)]
 pub struct FromAddressChange {
     /// An address that the mail server lets the mailbox send as: one of its own, or one that it has Send As for.
-    #[oai(validator(min_length = 3, max_length = 320))]
+    #[oai(deserialize_with = "crate::json::text", validator(min_length = 3, max_length = 320))]
     pub from_address: String,
 }
 

@@ -3,7 +3,8 @@
 //! It decides when, never what: what a mail becomes is `app::inbound`'s, and what a failure means for the mailbox's health is
 //! `app::channels::health`'s. Everything it writes is fenced by the lease's epoch, so a slow actor whose mailbox was taken over can do no
 //! harm. One actor never waits for another, except for its turn to sign in, and for a connection where its host allows fewer than there are
-//! mailboxes: then those that have read theirs give it up to those that wait, and look again when it is time to.
+//! mailboxes: then those that have read theirs give it up to those that wait, and look again when it is time to. A mailbox of a person who has
+//! more of them than may be kept open is read in turn with those of theirs that came late, and left again.
 //!
 //! A signal asks for a look, and the row says what it was about. While the mailbox works, a signal is a look at once. While it is left
 //! alone after a failure, a signal alone changes nothing: neither our own growing wait nor the time that the server asked for is cut
@@ -22,7 +23,7 @@ use domain::{Failure, FailureClass};
 use futures_util::FutureExt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -116,14 +117,18 @@ impl Actor {
             return end;
         }
         loop {
+            let turn = match self.turn().await {
+                Ok(turn) => turn,
+                Err(end) => return end,
+            };
             let slot = match self.slot().await {
                 Ok(slot) => slot,
                 Err(end) => return end,
             };
             let begun = Instant::now();
             let mut read = false;
-            let ended = self.connection(failures > 0, &slot, &mut read).await;
-            drop(slot);
+            let ended = self.connection(failures > 0, turn.is_some(), &slot, &mut read).await;
+            drop((slot, turn));
             if read {
                 stood_idle = 0;
             }
@@ -193,6 +198,21 @@ impl Actor {
             if let Some(end) = self.rest(rest).await {
                 return end;
             }
+        }
+    }
+
+    /// The turn of a mailbox that is not kept open; `None`: it may be.
+    async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, End> {
+        // Where the database does not answer, opening the mailbox meets the same.
+        let Ok(Some(grant)) = tending::takes_turns(&self.lease).await else { return Ok(None) };
+        let turn = tokio::select! {
+            () = self.stop.cancelled() => return Err(End::Stopped),
+            turn = self.turns.of_person(grant).acquire_owned() => turn.expect("nobody closes it"),
+        };
+        if matches!(tending::holds(&self.app, &self.lease).await, Ok(false)) {
+            Err(End::NotOurs)
+        } else {
+            Ok(Some(turn))
         }
     }
 
@@ -268,9 +288,9 @@ impl Actor {
     }
 
     /// One connection from opening to its end. `read` tells whether the mailbox was read over it.
-    async fn connection(&self, is_failing: bool, slot: &Slot, read: &mut bool) -> Ended {
+    async fn connection(&self, is_failing: bool, in_turn: bool, slot: &Slot, read: &mut bool) -> Ended {
         tokio::select! {
-            ended = self.connected(is_failing, slot, read) => ended.unwrap_or_else(|error| match error {
+            ended = self.connected(is_failing, in_turn, slot, read) => ended.unwrap_or_else(|error| match error {
                 PullError::TooSlow => Ended::TooSlow,
                 PullError::StoodIdle => Ended::StoodIdle,
                 PullError::Mailbox(error) => Ended::Trouble(error),
@@ -280,7 +300,13 @@ impl Actor {
         }
     }
 
-    async fn connected(&self, is_failing: bool, slot: &Slot, read: &mut bool) -> Result<Ended, PullError> {
+    async fn connected(
+        &self,
+        is_failing: bool,
+        in_turn: bool,
+        slot: &Slot,
+        read: &mut bool,
+    ) -> Result<Ended, PullError> {
         let since = Instant::now();
         let mut open = tokio::select! {
             () = self.stop.cancelled() => return Ok(Ended::Stopped),
@@ -305,8 +331,11 @@ impl Actor {
             if self.stop.is_cancelled() {
                 break Ended::Stopped;
             }
+            if in_turn && !pulled.more {
+                break Ended::GaveWay { more: false };
+            }
             if pulled.more {
-                if slot.is_wanted() && since.elapsed() >= self.app.settings().poll_interval {
+                if (in_turn || slot.is_wanted()) && since.elapsed() >= self.app.settings().poll_interval {
                     break Ended::GaveWay { more: true };
                 }
                 continue;

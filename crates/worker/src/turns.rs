@@ -2,7 +2,13 @@
 //!
 //! A turn is about arriving, not about being served: a server that takes minutes to answer keeps its own mailboxes waiting and nobody else's.
 //! Mailboxes that have just failed have a line of their own, so that however many of them try again, the others get in.
+//!
+//! A person who has more mailboxes than may be kept open for them has the rest read one after the other: there a turn lasts as long as the
+//! connection.
 
+use domain::GrantId;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -15,6 +21,7 @@ pub(crate) struct Turns {
     well: Semaphore,
     failing: Semaphore,
     lasts: Duration,
+    persons: Mutex<HashMap<GrantId, Weak<Semaphore>>>,
 }
 
 impl Turns {
@@ -23,7 +30,25 @@ impl Turns {
     }
 
     fn lasting(lasts: Duration) -> Self {
-        Self { well: Semaphore::new(SIGN_INS_AT_ONCE), failing: Semaphore::new(SIGN_INS_AT_ONCE), lasts }
+        Self {
+            well: Semaphore::new(SIGN_INS_AT_ONCE),
+            failing: Semaphore::new(SIGN_INS_AT_ONCE),
+            lasts,
+            persons: Mutex::default(),
+        }
+    }
+
+    /// One at a time of those that take turns at this person's sessions, in this process.
+    pub fn of_person(&self, grant: GrantId) -> Arc<Semaphore> {
+        // No code panics while it holds this, so a poisoned lock holds a good state.
+        let mut persons = self.persons.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = persons.get(&grant).and_then(Weak::upgrade) {
+            return known;
+        }
+        persons.retain(|_, turns| turns.strong_count() > 0);
+        let turns = Arc::new(Semaphore::new(1));
+        persons.insert(grant, Arc::downgrade(&turns));
+        turns
     }
 
     /// Begins `sign_in` when it is its turn.
@@ -44,7 +69,6 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
     use std::future::{pending, ready};
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// As many sign-ins as there are turns, at a server that never answers.

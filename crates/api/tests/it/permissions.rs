@@ -66,7 +66,7 @@ async fn another_tenants_account_answers_like_one_that_does_not_exist() {
             "custom_attributes": {}, "draft_message": {}, "type": "Conversation", "ids": [], "emails": ["a@b.example"],
             "base_contact_id": 1, "mergee_contact_id": 2, "attribute_display_name": "n", "attribute_key": "k",
             "payload": [{"attribute_key": "name", "filter_operator": "is_present", "values": []}],
-            "typing_status": "on", "viewing": true, "send_transport": "smtp", "mailbox": "a@b.example", "snoozed_until": 4_102_444_800_i64, "notification_settings": {},
+            "typing_status": "on", "viewing": true, "send_transport": "smtp", "from_address": "a@b.example", "mailbox": "a@b.example", "snoozed_until": 4_102_444_800_i64, "notification_settings": {},
         });
         if path.ends_with("/notifications/destroy_all") {
             body["type"] = json!("all");

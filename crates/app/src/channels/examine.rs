@@ -4,8 +4,8 @@
 //! sign-in name was changed is still the same person, and their mailbox the same mailbox under its new name.
 
 use super::access::Mailbox;
-use super::refresh;
 use super::sending::{Sender, probe_graph};
+use super::{crowded, refresh};
 use crate::App;
 use domain::channel::{EmailChannel, SendTransport, Service};
 use domain::{ChannelId, EmailAddress, Failure, FailureClass, GrantId, Secret};
@@ -115,7 +115,10 @@ pub(super) async fn examine(
     };
     let (reading, sending) =
         tokio::join!(within_patience(read_inbox(app, &mailbox, &token)), within_patience(Box::pin(sending)));
-    reading.map_err(|failure| place.unread(failure))?;
+    if let Err(failure) = reading {
+        let judged = Box::pin(crowded::judged(app, scope, grant, &mailbox, &token, None, failure)).await;
+        return Err(place.unread(judged).into());
+    }
     let may_stand = |sending: &Result<(), Failure>| !matches!(sending, Err(failure) if failure.class == FailureClass::SenderNotAllowed);
     let (mut from, mut sending) = (from, sending);
     if !may_stand(&sending) && existing.is_none() && is_own {
@@ -145,9 +148,22 @@ async fn within_patience<T>(work: impl Future<Output = Result<T, Failure>>) -> R
 }
 
 async fn read_inbox(app: &App, mailbox: &EmailAddress, token: &Secret) -> Result<(), Failure> {
+    read_inbox_in(app, None, mailbox, token).await
+}
+
+/// `slot`: `None` waits for a connection of its own.
+pub(super) async fn read_inbox_in(
+    app: &App,
+    slot: Option<&net::Slot>,
+    mailbox: &EmailAddress,
+    token: &Secret,
+) -> Result<(), Failure> {
     let login =
         ImapLogin { endpoint: app.settings().imap.clone(), user: mailbox.as_str().to_owned(), token: token.clone() };
-    let mut session = imap::Session::open(app.connector(), &login).await?;
+    let mut session = match slot {
+        Some(slot) => imap::Session::open_in(slot.clone(), app.connector(), &login, imap::Limits::default()).await?,
+        None => imap::Session::open(app.connector(), &login).await?,
+    };
     // Exchange accepts a sign-in and then refuses the first command, so only an opened folder is a proof.
     session.examine("INBOX").await?;
     session.logout().await;

@@ -16,6 +16,7 @@ mod attempt;
 pub mod callback;
 pub mod connect;
 pub mod consent;
+pub(crate) mod crowded;
 pub mod diagnose;
 mod examine;
 mod from_address;

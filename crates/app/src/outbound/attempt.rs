@@ -20,7 +20,7 @@ use domain::{ChannelId, EmailAddress, Failure, FailureClass, Retry};
 use mail::graph::Client;
 use mail::smtp::{NotAddressed, SendOutcome};
 use std::time::Duration;
-use store::{ClaimedWork, DeliveryRecord, Handover, KillPoint, StoreError, Submission};
+use store::{ClaimedWork, DeliveryRecord, Handover, KillPoint, SendLease, StoreError, Submission};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -39,6 +39,7 @@ impl Attempted {
 pub(super) async fn attempt(
     app: &App,
     work: &ClaimedWork,
+    lease: &SendLease,
     inbox: &Inbox,
     message: &Message,
     record: DeliveryRecord,
@@ -62,7 +63,7 @@ pub(super) async fn attempt(
         }
     };
     let opened = match channel.send_transport {
-        SendTransport::Smtp => sessions::open(app, work, channel).await.map(Opened::Smtp),
+        SendTransport::Smtp => sessions::open(app, work, lease.line, channel).await.map(Opened::Smtp),
         SendTransport::Graph => by_graph::open(app, work, channel).await.map(Opened::Graph),
     };
     let opened = match opened {
@@ -84,7 +85,7 @@ pub(super) async fn attempt(
         (SendTransport::Graph, known @ Handover::Graph { .. }) => known.clone(),
     };
     let left_behind = record.handover == Handover::Graph { draft: None };
-    let (record, counted) = match begin(work, channel.id, &record, &mail, &handover).await {
+    let (record, counted) = match begin(work, lease, channel.id, &record, &mail, &handover).await {
         Ok(Begun::Sending(record, counted)) => (record, counted),
         // A person cancelled it while we signed in.
         Ok(Begun::Not(state)) => {
@@ -167,6 +168,7 @@ enum Begun {
 /// counted: whatever becomes of us, the mailbox's pace knows of it. And so is the mail kept: if it is sent again, it is the same bytes.
 async fn begin(
     work: &ClaimedWork,
+    lease: &SendLease,
     channel: ChannelId,
     known: &DeliveryRecord,
     mail: &Composed,
@@ -188,6 +190,9 @@ async fn begin(
     tx.extend_work(work, jobs::LEASE).await?;
     let recipients = u32::try_from(record.delivery.recipients.round().len()).unwrap_or(u32::MAX);
     let counted = tx.count_submission(channel, recipients).await?;
+    if lease.is_shared {
+        tx.take_sending_turn(channel).await?;
+    }
     tx.commit().await?;
     Ok(Begun::Sending(Box::new(record), counted))
 }

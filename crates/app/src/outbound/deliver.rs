@@ -1,6 +1,6 @@
 //! The job that brings one message to the mail server: may it leave, is it its turn, and then one attempt.
 //!
-//! One mailbox sends one message at a time, at its provider's pace ([`super::line`]). While sending is blocked the message waits, with the
+//! One sender sends one message at a time, at its provider's pace ([`super::line`]). While sending is blocked the message waits, with the
 //! reason shown, until somebody mends it. A message that was being sent by somebody who is gone is never simply sent again
 //! ([`super::reconcile`]).
 
@@ -42,7 +42,8 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancell
         return line::wait_for_somebody(app, work, &record, failure).await;
     }
     let Some(lease) = line::take_turn(app, work, channel, &record, worker).await? else { return Ok(()) };
-    let ended = holding(work, &lease, Box::pin(attempt::attempt(app, work, &inbox, &message, record, stop))).await;
+    let ended =
+        holding(work, &lease, Box::pin(attempt::attempt(app, work, &lease, &inbox, &message, record, stop))).await;
     let (ended, Attempted { session, next }) = match ended {
         Ok(attempted) => (Ok(()), attempted),
         Err(error) => (Err(error), Attempted::OVER),
@@ -55,8 +56,8 @@ pub async fn deliver(app: &App, work: &ClaimedWork, worker: &str, stop: &Cancell
     ended
 }
 
-/// The mailbox is free for whoever is next. A session that may serve for another mail is kept here, unless another process keeps one: so there
-/// are two connections to a mailbox at most, one that sends and one that is idle.
+/// The sender is free for whoever is next. A session that may serve for another mail is kept here, unless another process keeps one: so a sender
+/// has two connections at most, one that sends and one that is idle, however many mailboxes they send for.
 async fn free(
     app: &App,
     work: &ClaimedWork,
@@ -67,14 +68,14 @@ async fn free(
 ) -> Result<(), StoreError> {
     if session.is_none() {
         // The attempt ended before it looked for the one that was kept; the row is going to say that there is none.
-        if let Some(kept) = app.kept_sessions().take(lease.channel_id) {
+        if let Some(kept) = app.kept_sessions().take(lease.line) {
             kept.quit().await;
         }
     }
     let is_good = session.is_some();
     let unkept = match session {
         Some(session) if lease.may_keep_session && !stop.is_cancelled() => {
-            app.kept_sessions().keep(lease.channel_id, session, app.settings().session_kept)
+            app.kept_sessions().keep(lease.line, session, app.settings().session_kept)
         }
         session => session,
     };
@@ -87,7 +88,7 @@ async fn free(
     let freed = work.scope.release_send_lease(lease, keeps).await;
     // Whoever has the lease now, or reads it when the database is back, knows nothing of a session here.
     if !matches!(freed, Ok(true))
-        && let Some(session) = app.kept_sessions().take(lease.channel_id)
+        && let Some(session) = app.kept_sessions().take(lease.line)
     {
         session.quit().await;
     }

@@ -1,6 +1,8 @@
-//! The mailbox's line: whose turn it is to be sent, and how the others wait.
+//! The sender's line: whose turn it is to be sent, and how the others wait.
 //!
-//! Whoever stands first leaves first, a person's reply before automatic mail. Waiting is no try and no failure: it is shown with its reason and
+//! A provider counts what one person submits, whichever mailbox it is for, so all mailboxes of one person stand in one line, and share one pace
+//! and one session. A person's reply leaves before automatic mail, the mailboxes take turns, and of a mailbox whoever stands first leaves
+//! first; a mailbox that cannot send, or has used up a limit of its own, keeps the others from nothing. Waiting is no try and no failure: it is shown with its reason and
 //! the time when it should end, uses up nothing, and ends by itself. Whoever was sent calls the next; each also asks again by itself, so that
 //! nobody waits for somebody who died.
 
@@ -8,10 +10,10 @@ use super::pace::{self, Why};
 use super::patience::{UNTIL_MENDED, is_too_old, only_slows, wait_after};
 use super::settle::{self, Settled};
 use crate::{App, Hint, jobs};
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, Health, SendTransport};
 use domain::{Failure, FailureClass};
 use std::time::Duration;
-use store::{ClaimedWork, DeliveryRecord, NoTurn, SendLease, StoreError, Turn};
+use store::{AccountScope, ClaimedWork, DeliveryRecord, NoTurn, SendLease, StoreError, Turn};
 
 /// The right to send this message now; `None`: it waits, and that is written.
 pub(super) async fn take_turn(
@@ -21,13 +23,15 @@ pub(super) async fn take_turn(
     record: &DeliveryRecord,
     worker: &str,
 ) -> Result<Option<SendLease>, StoreError> {
-    let may = channel.capabilities();
+    let (may, together) = (channel.capabilities(), channel.sender_capabilities());
     let turn = Turn {
         owed: work.owed_id,
         delivery: record.delivery.id,
         recipients: u32::try_from(record.delivery.recipients.waiting().len()).unwrap_or(u32::MAX),
         messages_per_minute: may.messages_per_minute,
         recipients_per_day: may.recipients_per_day,
+        sender_messages_per_minute: together.messages_per_minute,
+        sender_recipients_per_day: together.recipients_per_day,
     };
     if let Some(lease) = work.scope.claim_send_lease(channel.id, worker, jobs::LEASE, Some(&turn)).await? {
         return Ok(Some(lease));
@@ -45,17 +49,20 @@ async fn stand_in_line(
     recipients: u32,
     no: &NoTurn,
 ) -> Result<(), StoreError> {
-    let may = channel.capabilities();
-    let wait = pace::wait(&may, recipients, no);
+    let wait = pace::wait(&channel.capabilities(), &channel.sender_capabilities(), recipients, no);
+    if let Some(alone) = wait.aside {
+        work.scope.step_aside(channel.id, alone).await?;
+        if work.scope.call_next_delivery(channel.id).await? {
+            app.wake(Hint::Owed);
+        }
+    }
     let reason = match wait.why {
-        Why::Minute | Why::Day => pace::reached(&may, wait.why),
+        Why::Minute(_) | Why::Day(_) => pace::reached(wait.why),
         Why::Paused => {
             // It may have begun since the channel was read.
-            let failure = match &channel.send_health.failure {
-                Some(failure) => Some(failure.clone()),
-                None => work.scope.channel(channel.id).await?.and_then(|now| now.send_health.failure),
-            };
-            Some(failure.unwrap_or_else(|| FailureClass::ServerUnavailable.into()))
+            let now = work.scope.channel(channel.id).await?;
+            let known = what_pauses(&work.scope, now.as_ref().unwrap_or(channel)).await?;
+            Some(known.and_then(|health| health.failure).unwrap_or_else(|| FailureClass::ServerUnavailable.into()))
         }
         Why::Busy => None,
         Why::Line => {
@@ -88,6 +95,27 @@ async fn stand_in_line(
     }
     let in_line = Settled::InLine { failure: reason, wait: wait.lasts, ask_in, pause: None };
     settle::settle(app, work, delivery.id, in_line).await
+}
+
+/// It is said of whoever signs in, and not of the mailbox they sent for: the sender's other mailboxes would meet it too.
+pub(super) fn meets_the_sender(failure: &Failure) -> bool {
+    matches!(
+        failure.class,
+        FailureClass::TooManyConnections | FailureClass::Throttled | FailureClass::SendingQuotaExceeded
+    )
+}
+
+/// Why a mailbox is left alone: what it met itself, or what the sender met with another mailbox.
+pub(super) async fn what_pauses(scope: &AccountScope, channel: &EmailChannel) -> Result<Option<Health>, StoreError> {
+    let Some(grant) = channel.grant_id.filter(|_| channel.send_health.failure.is_none()) else {
+        return Ok(Some(channel.send_health.clone()));
+    };
+    let mut others = scope.channels_of_grant(grant).await?;
+    others.retain(|other| {
+        let met = other.send_health.failure.as_ref().is_some_and(meets_the_sender);
+        met && other.send_transport == SendTransport::Smtp && channel.send_transport == SendTransport::Smtp
+    });
+    Ok(others.into_iter().map(|other| other.send_health).max_by_key(|health| health.next_try_at))
 }
 
 /// How long a mailbox that met this failure is left alone.

@@ -1,6 +1,6 @@
 //! A person asks for another try, at once or once more, or deletes a message. What else they may decide: [`super::decide`].
 
-use super::answering;
+use super::{answering, line};
 use crate::accounts::Member;
 use crate::conversations::{self, ReadError, snapshot};
 use crate::{App, Hint};
@@ -106,6 +106,10 @@ async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless
         Some(channel) => member.scope.channel(channel).await?,
         None => None,
     };
+    let pauses = match &channel {
+        Some(channel) => line::what_pauses(&member.scope, channel).await?,
+        None => None,
+    };
     let mut tx = member.scope.begin().await?;
     let record = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.delivery.state == DeliveryState::Queued);
     // Somebody has just begun to send it.
@@ -114,8 +118,7 @@ async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless
     let stated = |failure: Option<&Failure>, until: Option<Timestamp>| {
         until.filter(|until| *until > app.now() && failure.is_some_and(|failure| failure.retry_after().is_some()))
     };
-    let of_the_mailbox =
-        channel.as_ref().and_then(|c| stated(c.send_health.failure.as_ref(), c.send_health.next_try_at));
+    let of_the_mailbox = pauses.as_ref().and_then(|health| stated(health.failure.as_ref(), health.next_try_at));
     let until = stated(delivery.failure.as_ref(), delivery.next_try_at).max(of_the_mailbox);
     if let Some(until) = until.filter(|_| !regardless) {
         return Err(RetryError::AskedToWait { until });

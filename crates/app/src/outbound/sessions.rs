@@ -1,6 +1,6 @@
-//! Sessions with the mail server, kept for the mailbox's next message: connecting, TLS, EHLO and AUTH cost more than the mail.
+//! Sessions with the mail server, kept for the sender's next message: connecting, TLS, EHLO and AUTH cost more than the mail.
 //!
-//! A session is kept by one process for each mailbox, for a moment, and no other sends over it. It is used only by whoever would sign in with
+//! A session is kept by one process for each sender, whichever of the sender's mailboxes the next message is from, for a moment, and no other sends over it. It is used only by whoever would sign in with
 //! the very same token as it did, so nothing leaves over a session whose permission has ended or was given anew; and it is asked whether it
 //! is still there before anything is said of a message.
 
@@ -123,9 +123,15 @@ impl KeptSessions {
     }
 }
 
-/// A session through which the mailbox's mail may leave now: the one that was kept, where it is as good as a new one, or a new one.
-pub(super) async fn open(app: &App, work: &ClaimedWork, channel: &EmailChannel) -> Result<SignedIn, Failure> {
-    let kept = app.kept_sessions().take(channel.id);
+/// A session through which the mailbox's mail may leave now: the one that was kept, where it is as good as a new one, or a new one. `line`: under
+/// what the sender's is kept.
+pub(super) async fn open(
+    app: &App,
+    work: &ClaimedWork,
+    line: ChannelId,
+    channel: &EmailChannel,
+) -> Result<SignedIn, Failure> {
+    let kept = app.kept_sessions().take(line);
     let permission = permission(app, work, channel).await;
     if let Some(mut kept) = kept {
         let is_as_good = permission.as_ref().is_ok_and(|(grant, token)| kept.has_permission(*grant, channel, token));

@@ -2,7 +2,7 @@
 
 use super::patience::{UNTIL_MENDED, is_too_old, only_slows, wait_after};
 use super::retry::without_error;
-use super::sent_copy;
+use super::{line, sent_copy};
 use crate::conversations::snapshot;
 use crate::{App, Hint, jobs};
 use domain::event::EventKind;
@@ -28,7 +28,7 @@ pub(super) enum Settled {
     /// It goes out later by itself. `wait`: `None` while it waits for a person. `refused`: what the server said of single recipients.
     Queued { failure: Failure, refused: Vec<RefusedRecipient>, wait: Option<Duration> },
     /// It waits for its turn, about so long, and asks for it then at the latest. `pause`: the mailbox is left alone so long, because of what
-    /// this attempt met.
+    /// this attempt met; and all of its sender's, where the sender met it.
     InLine { failure: Failure, wait: Duration, ask_in: Duration, pause: Option<(ChannelId, Duration)> },
     /// It was taken back before its end was said, and goes out as if it had not been tried.
     Withdrawn,
@@ -156,8 +156,8 @@ async fn write(
     if let Settled::Sent { rewritten: Some(id), .. } = settled {
         remember(&mut tx, &record, id).await?;
     }
-    if let Settled::InLine { pause: Some((channel, wait)), .. } = settled {
-        tx.pause_sending(*channel, *wait).await?;
+    if let Settled::InLine { pause: Some((channel, wait)), failure, .. } = settled {
+        tx.pause_sending(*channel, *wait, line::meets_the_sender(failure)).await?;
     }
     note_on_message(&mut tx, &record).await?;
     owe_next(&mut tx, work, &record, next, is_ours).await?;

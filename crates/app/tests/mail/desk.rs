@@ -341,7 +341,10 @@ impl Desk {
     pub async fn mailbox_rests(&self, passed: Duration) {
         let micros = passed.as_micros();
         self.outside(&format!("UPDATE channel_submissions SET slot = slot - {micros}")).await;
-        self.outside(&format!("UPDATE email_channels SET send_after = send_after - {micros}")).await;
+        self.outside(&format!(
+            "UPDATE email_channels SET send_after = send_after - {micros}, send_aside_until = send_aside_until - {micros}"
+        ))
+        .await;
         self.outside(&format!("UPDATE owed_work SET due_at = due_at - {micros}, ready_at = ready_at - {micros}")).await;
     }
 

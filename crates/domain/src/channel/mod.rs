@@ -53,6 +53,16 @@ impl EmailChannel {
         self.provider.capabilities().with(self.sending_limits)
     }
 
+    /// What everybody whose mail leaves with this mailbox's may do together. More than the provider says only where it was agreed for this mailbox.
+    pub fn sender_capabilities(&self) -> Capabilities {
+        let (all, own) = (self.provider.capabilities(), self.capabilities());
+        Capabilities {
+            messages_per_minute: all.messages_per_minute.max(own.messages_per_minute),
+            recipients_per_day: all.recipients_per_day.max(own.recipients_per_day),
+            ..all
+        }
+    }
+
     /// What leaves by SMTP leaves no copy in this mailbox's Sent: the provider keeps none, or keeps it with whoever signed in.
     pub fn lacks_sent_copies(&self) -> bool {
         let may = self.capabilities();

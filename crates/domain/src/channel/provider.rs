@@ -36,6 +36,8 @@ impl Provider {
                 recipients_per_message: 500,
                 max_message_bytes: 35 * 1024 * 1024,
                 imap_command_bytes: 10_240,
+                // `Set-ImapSettings` has 16 for one user by default; Exchange Online publishes no number.
+                imap_sessions_held: 12,
             },
         }
     }
@@ -119,6 +121,9 @@ pub struct Capabilities {
     pub max_message_bytes: u64,
     /// The longest IMAP command line the server takes; longer UID sets are split.
     pub imap_command_bytes: usize,
+    /// IMAP sessions of one person that are kept open for news. Whoever has more mailboxes has the others read in turn, so that places are left for
+    /// that, for imports, and for the person's other programs.
+    pub imap_sessions_held: u32,
 }
 
 impl Capabilities {

@@ -7,10 +7,17 @@ use super::tenant::{Only as _, find_in};
 use crate::entity::email_channel;
 use crate::*;
 use domain::audit::{AuditAction, AuditSubject};
-use domain::channel::{EmailChannel, Health, ImportProgress};
+use domain::channel::{EmailChannel, Health, ImportProgress, Provider};
 use domain::{ChannelId, EmailAddress, GrantId, InboxId, OauthAppId};
-use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, FromQueryResult, QueryFilter, QueryOrder};
 use serde_json::json;
+
+#[derive(Debug, FromQueryResult)]
+struct ReadBeforeRow {
+    grant_id: i64,
+    provider: String,
+    earlier: i64,
+}
 
 impl AccountScope {
     pub async fn channel(&self, channel: ChannelId) -> Result<Option<EmailChannel>> {
@@ -30,6 +37,27 @@ impl AccountScope {
             .into_iter()
             .map(convert::channel)
             .collect()
+    }
+
+    /// Whose mailbox it is, and how many that are connected longer are read with the same permission. `None`: nobody's.
+    pub async fn read_before(&self, channel: ChannelId) -> Result<Option<ReadBefore>> {
+        let row: Option<ReadBeforeRow> = self
+            .sql(
+                "SELECT mine.grant_id, mine.provider, (SELECT COUNT(*) FROM email_channels c WHERE c.account_id = mine.account_id \
+                 AND c.grant_id = mine.grant_id AND c.id < mine.id AND c.fetch_state NOT IN ('needs_reauth', 'blocked')) AS earlier \
+                 FROM email_channels mine WHERE mine.account_id = :account AND mine.id = ? AND mine.grant_id IS NOT NULL",
+            )
+            .bind(channel.0)
+            .one(&self.inner.read)
+            .await?;
+        row.map(|row| {
+            Ok(ReadBefore {
+                grant: GrantId(row.grant_id),
+                provider: convert::code("provider", &row.provider, Provider::parse)?,
+                earlier: convert::number("count", row.earlier)?,
+            })
+        })
+        .transpose()
     }
 
     /// One whose grant was given to this app, and that works if any does.

@@ -2,7 +2,7 @@
 
 use super::codes;
 use crate::{AccountScope, RawEmailSource};
-use domain::channel::Service;
+use domain::channel::{Provider, Service};
 use domain::{ChannelId, EmailAddress, FolderId, GrantId, InboxId, WorkerSessionId};
 
 /// Proof that a worker session fetches this channel, as long as the epoch holds.
@@ -24,6 +24,15 @@ pub struct SignedInAgain {
     pub mailbox_address: EmailAddress,
     pub from_address: EmailAddress,
     pub smtp_user: String,
+}
+
+/// A mailbox among those that are read with the same permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadBefore {
+    pub grant: GrantId,
+    pub provider: Provider,
+    /// How many of them are read that were connected before it.
+    pub earlier: u64,
 }
 
 /// A channel that a worker session holds and may fetch, as its row says.

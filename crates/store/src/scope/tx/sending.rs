@@ -58,19 +58,32 @@ impl Tx {
         Ok(())
     }
 
-    /// Nothing is sent through the mailbox before `wait` has passed.
-    pub async fn pause_sending(&mut self, channel: ChannelId, wait: Duration) -> Result<()> {
-        self.sql("UPDATE email_channels SET send_after = {now} + ? WHERE account_id = :account AND id = ?")
-            .bind(micros(wait))
+    /// It is this mailbox's turn among those of its sender, and afterwards the others'.
+    pub async fn take_sending_turn(&mut self, channel: ChannelId) -> Result<()> {
+        self.sql("UPDATE email_channels SET send_turn_at = {now} WHERE account_id = :account AND id = ?")
             .bind(channel.0)
             .run(&self.tx)
             .await?;
         Ok(())
     }
 
-    /// A person wants it tried now.
+    /// Nothing is sent through the mailbox before `wait` has passed. `all`: nor through any other of the same sender.
+    pub async fn pause_sending(&mut self, channel: ChannelId, wait: Duration, all: bool) -> Result<()> {
+        let whose = if all { sending::of_sender() } else { "= ?".to_owned() };
+        self.sql(format!(
+            "UPDATE email_channels SET send_after = {{now}} + ? WHERE account_id = :account AND id {whose}"
+        ))
+        .bind(micros(wait))
+        .bind(channel.0)
+        .run(&self.tx)
+        .await?;
+        Ok(())
+    }
+
+    /// A person wants it tried now. What keeps the sender's other mailboxes waiting is tried with it.
     pub async fn resume_sending(&mut self, channel: ChannelId) -> Result<()> {
-        self.sql("UPDATE email_channels SET send_after = 0 WHERE account_id = :account AND id = ?")
+        let whose = sending::of_sender();
+        self.sql(format!("UPDATE email_channels SET send_after = 0 WHERE account_id = :account AND id {whose}"))
             .bind(channel.0)
             .run(&self.tx)
             .await?;
@@ -84,7 +97,7 @@ impl Tx {
             .only(&self.tx)
             .await?;
         let before = row.ok_or(StoreError::NotFound("channel"))?;
-        self.sql("UPDATE email_channels SET sending_limits = ?, updated_at = ? WHERE account_id = :account AND id = ?")
+        self.sql("UPDATE email_channels SET sending_limits = ?, send_aside_until = 0, updated_at = ? WHERE account_id = :account AND id = ?")
             .bind(convert::to_json(&limits))
             .bind(self.scope.inner.now().0)
             .bind(channel.0)

@@ -7,7 +7,7 @@ pub(crate) struct Migration;
 
 impl MigrationName for Migration {
     fn name(&self) -> &str {
-        "m0039_from_accepted"
+        "m0038_from_accepted"
     }
 }
 
