@@ -146,7 +146,7 @@ failure_classes! {
     RefreshTokenMissing = "refresh_token_missing", Operator, Never, "Microsoft gave no refresh token, so the mailbox could not stay connected.", "Check that the app registration is of type Web and may use offline_access, then sign in again.";
     // The callback.
     StateUnknown = "state_unknown", Owner, Never, "This sign-in link is not known here.", "Open the link that you were sent once more, or start connecting again from the inbox settings.";
-    StateExpired = "state_expired", Owner, Never, "This sign-in took longer than 15 minutes and has expired.", "Open the link that you were sent once more, or start connecting again from the inbox settings.";
+    StateExpired = "state_expired", Owner, Never, "This sign-in has expired: it took longer than 15 minutes, or it was finished before.", "Open the link that you were sent once more, or start connecting again from the inbox settings.";
     OtherBrowser = "other_browser", Owner, Never, "The sign-in was started in another browser.", "Finish in the browser that first went on from the link, or start connecting again.";
     IdTokenInvalid = "id_token_invalid", Operator, Never, "Microsoft's answer could not be trusted: the identity token is not valid.", "Start again. If it stays, give the operator the reason below.";
     OtherPrincipal = "other_principal", Owner, Never, "Another Microsoft account signed in than the one this inbox was connected with.", "Sign in with the account that connected the inbox before, or have an administrator of the account here hand the inbox over in its settings.";

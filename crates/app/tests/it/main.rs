@@ -15,4 +15,5 @@ mod refused_apps;
 mod sending_sign_in;
 mod shared_mailbox;
 mod support;
+mod token_faults;
 mod two_resources;
