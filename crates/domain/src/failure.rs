@@ -4,6 +4,7 @@
 //! a server's text. A new class makes the compiler ask for its words. Sources: Microsoft's reference of AADSTS codes and of SMTP
 //! non-delivery codes, RFC 3463 (enhanced status codes), and docs/COMPATIBILITY.md.
 
+use crate::claims_challenge::ClaimsChallenge;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -130,7 +131,7 @@ failure_classes! {
     AccountBlocked = "account_blocked", TenantAdmin, Never, "The Microsoft account is disabled, or not assigned to this application.", "A Microsoft 365 administrator enables the account or assigns the user to the application, then sign in again.";
     ServiceMissing = "service_missing", TenantAdmin, Never, "The Microsoft tenant has no subscription for Exchange Online.", "Sign in with an account of an organisation whose mailboxes are at Microsoft 365.";
     SignInCancelled = "sign_in_cancelled", Owner, Never, "The sign-in was cancelled at Microsoft.", "Start again when you like. If Microsoft asked for an administrator's approval, send an administrator the consent link.";
-    WrongAccount = "wrong_account", Owner, Never, "The account that signed in cannot be used here.", "Sign in with an account of the organisation that owns the mailbox.";
+    WrongAccount = "wrong_account", Owner, Never, "The account that signed in cannot be used here.", "Sign in with an account of the organisation that owns the mailbox, or with a personal account where only those are taken.";
     AppCredentialRefused = "app_credential_refused", Operator, Later, "Microsoft refuses this installation's application secret.", "Put the secret's value (not its id) into AZURE_APP_SECRET, and check AZURE_APP_ID.";
     AppCredentialExpired = "app_credential_expired", Operator, Later, "This installation's application secret has expired.", "Make a new client secret in the app registration and set AZURE_APP_SECRET.";
     OwnAppCredentialRefused = "own_app_credential_refused", TenantAdmin, Later, "Microsoft refuses the secret or certificate of your account's own OAuth app.", "Give the OAuth app a credential that works: a client secret's value (not its id) or a certificate that stands in the app registration. Then verify the app; nobody needs to sign in again.";
@@ -245,11 +246,14 @@ pub struct Failure {
     /// How long the server asked us to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u64>,
+    /// What the next sign-in must bring along.
+    #[serde(default, deserialize_with = "crate::claims_challenge::read", skip_serializing_if = "Option::is_none")]
+    pub claims: Option<ClaimsChallenge>,
 }
 
 impl Failure {
     pub fn new(class: FailureClass) -> Self {
-        Self { class, server_said: None, detail: None, correlation_id: None, retry_after_seconds: None }
+        Self { class, server_said: None, detail: None, correlation_id: None, retry_after_seconds: None, claims: None }
     }
 
     #[must_use]

@@ -7,7 +7,7 @@
 //!
 //! Never a token: of the server's words only the sentence is kept, and nothing in it that is as long as a credential.
 
-use domain::{Failure, FailureClass as Class};
+use domain::{ClaimsChallenge, Failure, FailureClass as Class};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -77,6 +77,7 @@ struct ProviderError {
     codes: Vec<u32>,
     said: Option<String>,
     correlation_id: Option<String>,
+    claims: Option<ClaimsChallenge>,
 }
 
 /// Numbers, first and last.
@@ -223,7 +224,9 @@ impl ProviderError {
             .map(|codes| codes.iter().filter_map(code_of).collect())
             .unwrap_or_default();
         let id = text("correlation_id").or_else(|| text("trace_id"));
-        Some(Self::new(text("error")?, text("suberror"), text("error_description"), &codes, id))
+        let mut error = Self::new(text("error")?, text("suberror"), text("error_description"), &codes, id);
+        error.claims = text("claims").and_then(ClaimsChallenge::parse);
+        Some(error)
     }
 
     fn new(error: &str, suberror: Option<&str>, description: Option<&str>, codes: &[u32], id: Option<&str>) -> Self {
@@ -239,6 +242,8 @@ impl ProviderError {
             codes,
             said: description.map(sentence).filter(|said| !said.is_empty()),
             correlation_id: id.and_then(word).or_else(|| description.and_then(correlation_in)),
+            // What comes through the browser has none: whoever wrote that could ask for anything.
+            claims: None,
         }
     }
 
@@ -283,6 +288,7 @@ impl ProviderError {
         if let Some(id) = &self.correlation_id {
             failure = failure.correlation(id.clone());
         }
+        failure.claims.clone_from(&self.claims);
         failure
     }
 }

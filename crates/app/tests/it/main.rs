@@ -1,6 +1,7 @@
 //! The use cases on a real database and at the sandbox's Microsoft, one file a theme.
 
 mod accounts;
+mod claims_challenge;
 mod connect;
 mod diagnose;
 mod every_failure;

@@ -33,6 +33,8 @@ pub(crate) struct CodeGrant {
     pub(crate) nonce: Option<String>,
     pub(crate) code_challenge: Option<(String, String)>,
     pub(crate) client_info: bool,
+    /// What the sign-in was asked for with.
+    pub(crate) claims: Option<String>,
     pub(crate) expires_at: i64,
     pub(crate) redeemed: bool,
 }
@@ -48,6 +50,8 @@ pub(crate) struct RefreshGrant {
     pub(crate) revoked: bool,
     /// What was granted with it, for a refresh that names no scope.
     pub(crate) scopes: Vec<String>,
+    /// Of the sign-in that it comes from.
+    pub(crate) claims: Option<String>,
 }
 
 #[derive(Clone, Debug)]

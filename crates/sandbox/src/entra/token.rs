@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::errors::{EntraError, json_answer};
 use super::grants::{CodeGrant, CodeRefusal, Principal};
-use super::issue::{Extra, Success, consented, first_resource, lifetime, success, user_of};
+use super::issue::{Extra, challenged, Success, consented, first_resource, lifetime, success, user_of};
 use super::scopes;
 use crate::ambient::random_guid;
 use crate::directory::Audience;
@@ -122,6 +122,7 @@ fn by_code(state: &State, audience: &Audience, client_id: &str, form: &Parameter
         .map_err(|refusal| refusal.map_or_else(|error| error, |refusal| code_refused(refusal, code)))?;
     let user = user_of(state, audience, &grant.tid, &grant.oid)?;
     switched_on(state, client_id, &grant.tid)?;
+    challenged(&user, grant.claims.as_deref())?;
     // Without a scope Microsoft picks a resource itself; here it is that of the first scope asked for at sign-in.
     let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
     consented(state, client_id, &user, &granted)?;
@@ -133,7 +134,7 @@ fn by_code(state: &State, audience: &Audience, client_id: &str, form: &Parameter
         state,
         &user,
         &granted,
-        &Extra { client_id, openid, offline, nonce, client_info: grant.client_info, kept: None },
+        &Extra { client_id, openid, offline, nonce, client_info: grant.client_info, claims: grant.claims, kept: None },
     )
 }
 
@@ -243,12 +244,14 @@ fn by_refresh_token(
     }
     let user = user_of(state, audience, &grant.tid, &grant.oid)?;
     switched_on(state, client_id, &grant.tid)?;
+    challenged(&user, grant.claims.as_deref())?;
     let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
     consented(state, client_id, &user, &granted)?;
     state.grants.used_refresh_token(token, now);
     let offline =
         granted.iter().any(|scope| scope == "offline_access") || grant.scopes.iter().any(|s| s == "offline_access");
     let openid = granted.iter().any(|scope| scope == "openid");
+    let claims = grant.claims.clone();
     let kept = Some((token.to_owned(), grant));
     success(
         state,
@@ -260,6 +263,7 @@ fn by_refresh_token(
             offline,
             nonce: None,
             client_info: form.get("client_info") == Some("1"),
+            claims,
             kept,
         },
     )
