@@ -56,8 +56,19 @@ pub fn error_from_callback(error: &str, subcode: Option<&str>, description: Opti
 }
 
 /// Microsoft looked at the grant, so it had taken the client's credential before.
-pub(crate) fn is_about_the_grant(failure: &Failure) -> bool {
-    failure.detail.as_deref().is_some_and(|detail| detail.split(' ').next() == Some("invalid_grant"))
+///
+/// A request that it could not read (AADSTS9002313), a bad day, and a loop that it broke off come under the same name, and may be told before
+/// anybody has looked at the credential: they are proof of nothing.
+pub fn is_about_the_grant(failure: &Failure) -> bool {
+    let name = failure.detail.as_deref().and_then(|detail| detail.split(' ').next());
+    let proves_nothing =
+        matches!(failure.class, Class::RequestMalformed | Class::SignInUnavailable | Class::ClientLoop);
+    name.is_some_and(|name| FAMILY.contains(&name)) && !proves_nothing && !failure.class.is_of_the_app()
+}
+
+/// Microsoft did not get as far as the credential: whether it takes it is as unknown as before.
+pub fn is_unread(failure: &Failure) -> bool {
+    failure.class == Class::RequestMalformed
 }
 
 /// The application is not known, or switched off: as often in one organisation as everywhere.
@@ -182,6 +193,7 @@ const NAMED: &[(&str, Class)] = &[
 const OF_A_GRANT: &[(Numbers, Class)] = &[
     (&[one(65001)], Class::ConsentRequired),
     (&[one(65004)], Class::SignInCancelled),
+    (&[one(70043)], Class::SignInFrequency),
     (&[one(50173), (50132, 50133)], Class::GrantRevoked),
     (&[one(50034), one(50020)], Class::WrongAccount),
     (

@@ -225,10 +225,7 @@ pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -
 
 /// What Microsoft wanted when it refused the inbox's permission last, until somebody has signed in: it stands with the permission that waits for its
 /// owner, or, where the permission itself still stands, with what reading or sending met.
-async fn wanted_claims(
-    scope: &AccountScope,
-    connection: &Connection,
-) -> Result<Option<ClaimsChallenge>, StoreError> {
+async fn wanted_claims(scope: &AccountScope, connection: &Connection) -> Result<Option<ClaimsChallenge>, StoreError> {
     let Some(inbox) = connection.inbox_id else { return Ok(None) };
     let Some(channel) = scope.inbox(inbox).await?.map(|inbox| inbox.channel) else { return Ok(None) };
     let refused = match channel.grant_id {

@@ -61,6 +61,21 @@ pub async fn fresh_access_token(
     Box::pin(obtain(app, scope, grant, resource, wanted)).await
 }
 
+/// A token that is newer than what is stored, however young that is: whoever asks wants to know what Microsoft says now.
+pub(crate) async fn newer_access_token(
+    app: &App,
+    scope: &AccountScope,
+    grant: GrantId,
+    resource: Resource,
+) -> Result<Secret, Failure> {
+    let stored = scope.access_token(grant, resource_key(resource)).await.map_err(|e| store_failure(&e))?;
+    let known = stored.map_or(0, |token| token.version);
+    let wanted = move |token: &AccessToken, now: Timestamp| {
+        token.version > known && token.expires_at >= now.plus(LEAST_LIFE_LEFT)
+    };
+    Box::pin(obtain(app, scope, grant, resource, wanted)).await
+}
+
 /// Keeps a grant alive that nobody uses: Microsoft forgets refresh tokens after 90 days without use.
 pub(crate) async fn keep_alive(app: &App, scope: &AccountScope, grant: GrantId) -> Result<(), Failure> {
     fresh_access_token(app, scope, grant, Resource::Outlook).await.map(|_| ())

@@ -139,7 +139,7 @@ fn table() -> Vec<(Fault, FailureClass, HealthState)> {
     vec![
         // The sign-in.
         (TokenFault::refresh_token_inactive().into(), GrantExpired, NeedsReauth),
-        (token("invalid_grant", None, 70043), GrantExpired, NeedsReauth),
+        (TokenFault::sign_in_frequency().into(), SignInFrequency, NeedsReauth),
         (token("invalid_grant", None, 99999), GrantExpired, NeedsReauth),
         (TokenFault::PersonalGrantExpired.into(), GrantExpired, NeedsReauth),
         (TokenFault::grant_revoked().into(), GrantRevoked, NeedsReauth),

@@ -8,6 +8,7 @@ mod every_failure;
 mod health;
 mod left_draft;
 mod links;
+mod made_up_codes;
 mod meanwhile;
 mod oauth_apps;
 mod people;

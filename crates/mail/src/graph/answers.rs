@@ -201,7 +201,9 @@ mod tests {
         let wanted = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
         let challenged = |value: &str| {
             let mut answer = error(401, "InvalidAuthenticationToken");
-            let header = format!("Bearer realm=\"\", error=\"insufficient_claims\", claims=\"{value}\", cc_type=\"authcontext\"");
+            let header = format!(
+                "Bearer realm=\"\", error=\"insufficient_claims\", claims=\"{value}\", cc_type=\"authcontext\""
+            );
             answer.headers.insert("www-authenticate", header.parse().expect("a header"));
             refused(&answer).claims
         };

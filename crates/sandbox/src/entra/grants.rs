@@ -82,6 +82,10 @@ pub(crate) enum CodeRefusal {
 }
 
 impl Grants {
+    pub(crate) fn knows_code(&self, code: &str) -> bool {
+        lock(&self.codes).contains_key(code)
+    }
+
     pub(crate) fn issue_code(&self, grant: CodeGrant) -> String {
         // Work codes begin `1.` and are some 700 characters long, which has caught more than one VARCHAR(255).
         let code = format!("1.{}", random_token(540));

@@ -155,7 +155,8 @@ fn graph_url(reader: &mut Reader, login_url: &Url, production: bool) -> Url {
         default.clone(),
         "Remove it, or write the host of your cloud, such as https://dod-graph.microsoft.us.",
     );
-    let fits = url == default || oauth::is_graph(&url, login_url) || !production && matches!(url.scheme(), "http" | "https");
+    let fits =
+        url == default || oauth::is_graph(&url, login_url) || !production && matches!(url.scheme(), "http" | "https");
     if !fits {
         reader.problem(
             NAME,
