@@ -172,7 +172,7 @@ impl<'a> Steps<'a> {
             let said = microsoft.probe_credentials(app.entropy()).await?;
             // One that works is enough to go on; one that does not is in the list of the app's credentials.
             let unread =
-                || said.iter().flat_map(|one| one.as_ref().err()).find(|failure| oauth::errors::is_unread(failure));
+                || said.iter().filter_map(|one| one.as_ref().err()).find(|failure| oauth::errors::is_unread(failure));
             match said.iter().find_map(|one| one.as_ref().err()) {
                 Some(first) if said.iter().all(Result::is_err) => Err(unread().unwrap_or(first).clone()),
                 _ => Ok(()),
