@@ -3,6 +3,7 @@
 mod admin_consent;
 mod another_database;
 mod attacks_on_connecting;
+mod authorities;
 mod bad_mail;
 mod cli_types;
 mod clients;
@@ -58,6 +59,7 @@ mod servers;
 mod several_workers;
 mod shared_mailboxes;
 mod sign_in_names;
+mod sign_in_trouble;
 mod stopping;
 mod tenancy;
 mod threading;

@@ -4,6 +4,7 @@
 //! a server's text. A new class makes the compiler ask for its words. Sources: Microsoft's reference of AADSTS codes and of SMTP
 //! non-delivery codes, RFC 3463 (enhanced status codes), and docs/COMPATIBILITY.md.
 
+use crate::claims_challenge::ClaimsChallenge;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -122,6 +123,7 @@ failure_classes! {
     RefusalUnknown = "refusal_unknown", Nobody, Later, "Microsoft refuses to renew the permission to use the mailbox, for a reason that is not known here.", "Nothing to do: we keep trying for a day. If it stays, signing in again may help; give the correlation id below to Microsoft's support.";
     RefusalLasting = "refusal_lasting", Owner, Never, "Microsoft has refused for a day to renew the permission to use the mailbox, for a reason that is not known here.", "Sign in with Microsoft again. If it is refused again, give the correlation id below to Microsoft's support.";
     GrantExpired = "grant_expired", Owner, Never, "The permission to use the mailbox has expired.", "Sign in with Microsoft again.";
+    SignInFrequency = "sign_in_frequency", Owner, Never, "A rule of the organisation asks people to sign in again every so often, and it is time.", "Sign in with Microsoft again. So that it need not be done over and over, a Microsoft 365 administrator can leave this account out of the rule (Conditional Access, sign-in frequency).";
     GrantRevoked = "grant_revoked", Owner, Never, "The permission to use the mailbox was withdrawn: the password was changed or the sessions were revoked.", "Sign in with Microsoft again.";
     InteractionRequired = "interaction_required", Owner, Never, "Microsoft wants the person to sign in again, with a second factor.", "Sign in with Microsoft again and complete the extra step.";
     ConsentRequired = "consent_required", Owner, Never, "Nobody has consented yet that this application may use the mailbox.", "Sign in with Microsoft again and accept; if Microsoft asks for an administrator, send them the consent link.";
@@ -130,7 +132,7 @@ failure_classes! {
     AccountBlocked = "account_blocked", TenantAdmin, Never, "The Microsoft account is disabled, or not assigned to this application.", "A Microsoft 365 administrator enables the account or assigns the user to the application, then sign in again.";
     ServiceMissing = "service_missing", TenantAdmin, Never, "The Microsoft tenant has no subscription for Exchange Online.", "Sign in with an account of an organisation whose mailboxes are at Microsoft 365.";
     SignInCancelled = "sign_in_cancelled", Owner, Never, "The sign-in was cancelled at Microsoft.", "Start again when you like. If Microsoft asked for an administrator's approval, send an administrator the consent link.";
-    WrongAccount = "wrong_account", Owner, Never, "The account that signed in cannot be used here.", "Sign in with an account of the organisation that owns the mailbox.";
+    WrongAccount = "wrong_account", Owner, Never, "The account that signed in cannot be used here.", "Sign in with an account of the organisation that owns the mailbox, or with a personal account where only those are taken.";
     AppCredentialRefused = "app_credential_refused", Operator, Later, "Microsoft refuses this installation's application secret.", "Put the secret's value (not its id) into AZURE_APP_SECRET, and check AZURE_APP_ID.";
     AppCredentialExpired = "app_credential_expired", Operator, Later, "This installation's application secret has expired.", "Make a new client secret in the app registration and set AZURE_APP_SECRET.";
     OwnAppCredentialRefused = "own_app_credential_refused", TenantAdmin, Later, "Microsoft refuses the secret or certificate of your account's own OAuth app.", "Give the OAuth app a credential that works: a client secret's value (not its id) or a certificate that stands in the app registration. Then verify the app; nobody needs to sign in again.";
@@ -146,7 +148,7 @@ failure_classes! {
     RefreshTokenMissing = "refresh_token_missing", Operator, Never, "Microsoft gave no refresh token, so the mailbox could not stay connected.", "Check that the app registration is of type Web and may use offline_access, then sign in again.";
     // The callback.
     StateUnknown = "state_unknown", Owner, Never, "This sign-in link is not known here.", "Open the link that you were sent once more, or start connecting again from the inbox settings.";
-    StateExpired = "state_expired", Owner, Never, "This sign-in took longer than 15 minutes and has expired.", "Open the link that you were sent once more, or start connecting again from the inbox settings.";
+    StateExpired = "state_expired", Owner, Never, "This sign-in has expired: it took longer than 15 minutes, or it was finished before.", "Open the link that you were sent once more, or start connecting again from the inbox settings.";
     OtherBrowser = "other_browser", Owner, Never, "The sign-in was started in another browser.", "Finish in the browser that first went on from the link, or start connecting again.";
     IdTokenInvalid = "id_token_invalid", Operator, Never, "Microsoft's answer could not be trusted: the identity token is not valid.", "Start again. If it stays, give the operator the reason below.";
     OtherPrincipal = "other_principal", Owner, Never, "Another Microsoft account signed in than the one this inbox was connected with.", "Sign in with the account that connected the inbox before, or have an administrator of the account here hand the inbox over in its settings.";
@@ -245,11 +247,14 @@ pub struct Failure {
     /// How long the server asked us to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u64>,
+    /// What the next sign-in must bring along.
+    #[serde(default, deserialize_with = "crate::claims_challenge::read", skip_serializing_if = "Option::is_none")]
+    pub claims: Option<ClaimsChallenge>,
 }
 
 impl Failure {
     pub fn new(class: FailureClass) -> Self {
-        Self { class, server_said: None, detail: None, correlation_id: None, retry_after_seconds: None }
+        Self { class, server_said: None, detail: None, correlation_id: None, retry_after_seconds: None, claims: None }
     }
 
     #[must_use]

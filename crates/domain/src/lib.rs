@@ -15,6 +15,7 @@
 //! - [`search`]: the words of a text, and those somebody looks for.
 //! - [`organising`]: what agents sort and share their work with: labels, teams, canned responses, saved views.
 //! - [`failure`]: what went wrong, who must act, and whether to try again.
+//! - [`claims_challenge`]: what a provider wants of the next sign-in.
 //! - [`secret`]: text that must never be shown, and where randomness comes from.
 //! - [`notification`]: what a person is told about.
 //! - [`event`]: what happened, in the order it happened.
@@ -25,6 +26,7 @@
 pub mod account;
 pub mod audit;
 pub mod channel;
+pub mod claims_challenge;
 pub mod clock;
 pub mod contact;
 pub mod conversation;
@@ -42,6 +44,7 @@ pub mod secret;
 pub mod user;
 pub mod webhook;
 
+pub use claims_challenge::ClaimsChallenge;
 pub use clock::{Clock, Timestamp};
 pub use email_address::{EmailAddress, Mailbox};
 pub use failure::{Actor, Failure, FailureClass, Retry};

@@ -4,7 +4,7 @@
 
 use crate::{Microsoft, exchange::Resource, provider::Authority};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::{Entropy, Secret};
+use domain::{ClaimsChallenge, Entropy, Secret};
 use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, Scope};
 use url::Url;
 
@@ -78,6 +78,8 @@ pub struct AuthorizeRequest {
     pub prompt: Prompt,
     /// Permissions to be consented to beside those for IMAP and SMTP; a token for them is fetched later.
     pub also: Option<Resource>,
+    /// What Microsoft said it wants of this sign-in. Without it the person would come back with a permission that is refused once more.
+    pub claims: Option<ClaimsChallenge>,
 }
 
 impl std::fmt::Debug for AuthorizeRequest {
@@ -105,6 +107,9 @@ impl Microsoft {
             .add_extra_param("prompt", request.prompt.as_str());
         if let Some(hint) = request.login_hint.as_deref().map(str::trim).filter(|hint| !hint.is_empty()) {
             url = url.add_extra_param("login_hint", hint.to_owned());
+        }
+        if let Some(claims) = &request.claims {
+            url = url.add_extra_param("claims", claims.as_str().to_owned());
         }
         url.url().0
     }

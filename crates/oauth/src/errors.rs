@@ -7,7 +7,7 @@
 //!
 //! Never a token: of the server's words only the sentence is kept, and nothing in it that is as long as a credential.
 
-use domain::{Failure, FailureClass as Class};
+use domain::{ClaimsChallenge, Failure, FailureClass as Class};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -56,8 +56,19 @@ pub fn error_from_callback(error: &str, subcode: Option<&str>, description: Opti
 }
 
 /// Microsoft looked at the grant, so it had taken the client's credential before.
-pub(crate) fn is_about_the_grant(failure: &Failure) -> bool {
-    failure.detail.as_deref().is_some_and(|detail| detail.split(' ').next() == Some("invalid_grant"))
+///
+/// A request that it could not read (AADSTS9002313), a bad day, and a loop that it broke off come under the same name, and may be told before
+/// anybody has looked at the credential: they are proof of nothing.
+pub fn is_about_the_grant(failure: &Failure) -> bool {
+    let name = failure.detail.as_deref().and_then(|detail| detail.split(' ').next());
+    let proves_nothing =
+        matches!(failure.class, Class::RequestMalformed | Class::SignInUnavailable | Class::ClientLoop);
+    name.is_some_and(|name| FAMILY.contains(&name)) && !proves_nothing && !failure.class.is_of_the_app()
+}
+
+/// Microsoft did not get as far as the credential: whether it takes it is as unknown as before.
+pub fn is_unread(failure: &Failure) -> bool {
+    failure.class == Class::RequestMalformed
 }
 
 /// The application is not known, or switched off: as often in one organisation as everywhere.
@@ -77,6 +88,7 @@ struct ProviderError {
     codes: Vec<u32>,
     said: Option<String>,
     correlation_id: Option<String>,
+    claims: Option<ClaimsChallenge>,
 }
 
 /// Numbers, first and last.
@@ -181,6 +193,7 @@ const NAMED: &[(&str, Class)] = &[
 const OF_A_GRANT: &[(Numbers, Class)] = &[
     (&[one(65001)], Class::ConsentRequired),
     (&[one(65004)], Class::SignInCancelled),
+    (&[one(70043)], Class::SignInFrequency),
     (&[one(50173), (50132, 50133)], Class::GrantRevoked),
     (&[one(50034), one(50020)], Class::WrongAccount),
     (
@@ -223,7 +236,9 @@ impl ProviderError {
             .map(|codes| codes.iter().filter_map(code_of).collect())
             .unwrap_or_default();
         let id = text("correlation_id").or_else(|| text("trace_id"));
-        Some(Self::new(text("error")?, text("suberror"), text("error_description"), &codes, id))
+        let mut error = Self::new(text("error")?, text("suberror"), text("error_description"), &codes, id);
+        error.claims = text("claims").and_then(ClaimsChallenge::parse);
+        Some(error)
     }
 
     fn new(error: &str, suberror: Option<&str>, description: Option<&str>, codes: &[u32], id: Option<&str>) -> Self {
@@ -239,6 +254,8 @@ impl ProviderError {
             codes,
             said: description.map(sentence).filter(|said| !said.is_empty()),
             correlation_id: id.and_then(word).or_else(|| description.and_then(correlation_in)),
+            // What comes through the browser has none: whoever wrote that could ask for anything.
+            claims: None,
         }
     }
 
@@ -283,6 +300,7 @@ impl ProviderError {
         if let Some(id) = &self.correlation_id {
             failure = failure.correlation(id.clone());
         }
+        failure.claims.clone_from(&self.claims);
         failure
     }
 }

@@ -26,7 +26,7 @@ fn each_answer_of_the_token_endpoint_has_its_class() {
         ("invalid_grant", Some("bad_token"), 700082, Class::GrantExpired),
         ("invalid_grant", None, 70008, Class::GrantExpired),
         ("invalid_grant", None, 70000, Class::GrantExpired),
-        ("invalid_grant", None, 70043, Class::GrantExpired),
+        ("invalid_grant", None, 70043, Class::SignInFrequency),
         ("invalid_grant", None, 54005, Class::GrantExpired),
         ("invalid_grant", None, 99999, Class::GrantExpired),
         ("invalid_grant", None, 700084, Class::AppMisconfigured),

@@ -142,10 +142,18 @@ impl TokenSet {
     }
 }
 
+/// Whoever signs in has no permission yet that could have expired: their code has (AADSTS70008), or it was redeemed before (AADSTS54005).
+fn of_a_code(failure: Failure) -> Failure {
+    match failure.class {
+        FailureClass::GrantExpired => Failure { class: FailureClass::StateExpired, ..failure },
+        _ => failure,
+    }
+}
+
 impl Microsoft {
     /// The code from the callback, redeemed. A set that comes out of here has a refresh token and an id_token.
     pub async fn redeem(&self, code: &str, pkce_verifier: &PkceVerifier) -> Result<TokenSet, Failure> {
-        let answer = self.with_credentials(|us| self.redeem_as(us, code, pkce_verifier)).await?;
+        let answer = self.with_credentials(|us| self.redeem_as(us, code, pkce_verifier)).await.map_err(of_a_code)?;
         let tokens = TokenSet::from_answer(&answer, Resource::Outlook)?;
         if tokens.refresh_token.is_none() {
             return Err(FailureClass::RefreshTokenMissing.into());

@@ -63,7 +63,7 @@ impl KeySet {
         Ok(Self { by_kid })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.by_kid.is_empty()
     }
 
@@ -99,6 +99,11 @@ impl Microsoft {
         if answer.status != 200 {
             return Err(classify_token_error(answer.status, answer.retry_after(), &answer.body));
         }
-        KeySet::parse(&answer.body)
+        let keys = KeySet::parse(&answer.body)?;
+        // A list of nothing is a bad day of the service, and takes the place of no list that was good: else every token would be blamed for it.
+        if keys.is_empty() {
+            return Err(Failure::new(FailureClass::SignInUnavailable).detail("no key is published"));
+        }
+        Ok(keys)
     }
 }

@@ -32,5 +32,5 @@ pub use credential::{CertificateError, ClientCertificate, Credential};
 pub use errors::{classify_token_error, error_from_callback};
 pub use exchange::{Resource, TokenSet};
 pub use provider::{
-    Authorities, Authority, CONSUMERS_TENANT, Cloud, Microsoft, MicrosoftSettings, SettingsError, graph_of, is_graph,
+    Authorities, Authority, CONSUMERS_TENANT, Cloud, Microsoft, MicrosoftSettings, SettingsError, cloud_of, is_graph,
 };

@@ -1,7 +1,8 @@
 //! Whether an application's registration works, asked without anybody signing in.
 //!
 //! Each credential is tried by itself with a code that nobody was given. Microsoft refuses such a code in any case, as `invalid_grant`
-//! where it has taken the credential, and as `invalid_client` where it has not. Nothing is granted, and nothing is used up.
+//! where it has taken the credential, and as `invalid_client` where it has not. Nothing is granted, and nothing is used up. Where it says that the
+//! request is malformed, it may not have come to the credential at all: that is neither yes nor no (docs/COMPATIBILITY.md).
 
 use crate::{Microsoft, PkceVerifier, errors::is_about_the_grant};
 use domain::{Entropy, Failure, FailureClass};
@@ -13,11 +14,7 @@ impl Microsoft {
     /// The authority's own documents can be had: its endpoints, and at least one key.
     pub async fn probe_documents(&self) -> Result<(), Failure> {
         let document = self.discovery().await?;
-        let keys = self.inner.documents.keys.get(self.inner.clock.as_ref(), self.fetch_keys(&document)).await?;
-        if keys.is_empty() {
-            return Err(Failure::new(FailureClass::SignInUnavailable).detail("no key is published"));
-        }
-        Ok(())
+        self.inner.documents.keys.get(self.inner.clock.as_ref(), self.fetch_keys(&document)).await.map(drop)
     }
 
     /// What Microsoft says of each credential, in their order.

@@ -28,6 +28,9 @@ pub struct Cloud {
     pub outlook_resource: &'static str,
     /// Microsoft Graph: prefix of its scopes, and where it is asked.
     pub graph_resource: &'static str,
+    /// Where mailboxes are read and mail is handed in, unless it is said otherwise.
+    pub imap: &'static str,
+    pub smtp: &'static str,
     /// Whether the mail scopes are documented by Microsoft, or only known from others' practice (docs/COMPATIBILITY.md).
     pub verified: bool,
 }
@@ -39,6 +42,8 @@ pub const CLOUDS: &[Cloud] = &[
         login_host: "login.microsoftonline.com",
         outlook_resource: "https://outlook.office.com",
         graph_resource: "https://graph.microsoft.com",
+        imap: "outlook.office365.com:993",
+        smtp: "smtp.office365.com:587",
         verified: true,
     },
     Cloud {
@@ -46,6 +51,18 @@ pub const CLOUDS: &[Cloud] = &[
         login_host: "login.microsoftonline.us",
         outlook_resource: "https://outlook.office365.us",
         graph_resource: "https://graph.microsoft.us",
+        imap: "outlook.office365.us:993",
+        smtp: "smtp.office365.us:587",
+        verified: false,
+    },
+    // Told apart from the one before by MICROSOFT_GRAPH_URL: both sign in at the same host.
+    Cloud {
+        name: "us_government_dod",
+        login_host: "login.microsoftonline.us",
+        outlook_resource: "https://outlook.office365.us",
+        graph_resource: "https://dod-graph.microsoft.us",
+        imap: "outlook-dod.office365.us:993",
+        smtp: "outlook-dod.office365.us:587",
         verified: false,
     },
     Cloud {
@@ -53,6 +70,8 @@ pub const CLOUDS: &[Cloud] = &[
         login_host: "login.partner.microsoftonline.cn",
         outlook_resource: "https://partner.outlook.cn",
         graph_resource: "https://microsoftgraph.chinacloudapi.cn",
+        imap: "partner.outlook.cn:993",
+        smtp: "smtp.partner.outlook.cn:587",
         verified: false,
     },
     Cloud {
@@ -60,24 +79,31 @@ pub const CLOUDS: &[Cloud] = &[
         login_host: "login.chinacloudapi.cn",
         outlook_resource: "https://partner.outlook.cn",
         graph_resource: "https://microsoftgraph.chinacloudapi.cn",
+        imap: "partner.outlook.cn:993",
+        smtp: "smtp.partner.outlook.cn:587",
         verified: false,
     },
 ];
 
-/// Graph of the United States' Department of Defense, whose sign-in host it shares with the other government cloud.
-const DOD_GRAPH: &str = "https://dod-graph.microsoft.us";
-
-/// Where Graph is, beside a sign-in host; `None` for a stand-in's.
-pub fn graph_of(login_url: &Url) -> Option<Url> {
+/// The cloud of a sign-in host; where two share one, the address of Graph says which. `None` for a stand-in's.
+pub fn cloud_of(login_url: &Url, graph_url: Option<&Url>) -> Option<&'static Cloud> {
     let host = login_url.host_str()?;
-    let cloud = CLOUDS.iter().find(|cloud| cloud.login_host == host)?;
-    Url::parse(cloud.graph_resource).ok()
+    let here = || CLOUDS.iter().filter(|cloud| cloud.login_host == host);
+    let named = graph_url.and_then(|graph| here().find(|cloud| cloud.graph().as_ref() == Some(graph)));
+    named.or_else(|| here().next())
 }
 
-/// Whether an address may be given tokens for Graph in production: it is one of Microsoft's, over https, and nothing else.
-pub fn is_graph(url: &Url) -> bool {
-    let known = CLOUDS.iter().map(|cloud| cloud.graph_resource).chain([DOD_GRAPH]);
-    known.filter_map(|known| Url::parse(known).ok()).any(|known| known == *url)
+impl Cloud {
+    /// Where Graph is.
+    pub fn graph(&self) -> Option<Url> {
+        Url::parse(self.graph_resource).ok()
+    }
+}
+
+/// Whether an address may be given tokens for Graph in production: it is Microsoft's, in the cloud of the sign-in host, over https, and nothing else.
+pub fn is_graph(url: &Url, login_url: &Url) -> bool {
+    let mut here = CLOUDS.iter().filter(|cloud| Some(cloud.login_host) == login_url.host_str());
+    here.any(|cloud| cloud.graph().as_ref() == Some(url))
 }
 
 /// Who may sign in.
@@ -140,6 +166,8 @@ pub(crate) fn is_guid(text: &str) -> bool {
 pub struct MicrosoftSettings {
     /// `https://login.microsoftonline.com`; in development also a stand-in's, over plain http.
     pub login_url: Url,
+    /// Where Graph is, if it is not the usual place beside `login_url`; its permissions are asked for by that name.
+    pub graph_url: Option<Url>,
     /// `common`, `organizations`, `consumers`, a tenant id or a domain.
     pub authority: String,
     pub client_id: String,
@@ -214,8 +242,7 @@ impl MicrosoftSettings {
 
     /// The cloud that `login_url` belongs to; a stand-in counts as the global one.
     pub fn cloud(&self) -> &'static Cloud {
-        let host = self.login_url.host_str().unwrap_or_default();
-        CLOUDS.iter().find(|cloud| cloud.login_host == host).unwrap_or(&CLOUDS[0])
+        cloud_of(&self.login_url, self.graph_url.as_ref()).unwrap_or(&CLOUDS[0])
     }
 }
 
@@ -348,103 +375,5 @@ pub(crate) fn endpoint(login_url: &Url, authority: &str, rest: &str) -> Url {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(login_url: &str) -> MicrosoftSettings {
-        MicrosoftSettings {
-            login_url: Url::parse(login_url).expect("a URL"),
-            authority: "common".to_owned(),
-            client_id: "6cb04018-a3f5-46a7-b995-940c78f5aef3".to_owned(),
-            credentials: vec![Credential::secret("s3cret-value")],
-            redirect_uri: Url::parse("https://desk.example/microsoft/callback").expect("a URL"),
-            production: true,
-        }
-    }
-
-    #[test]
-    fn in_production_only_microsofts_hosts_are_given_the_secret() {
-        for host in ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"] {
-            assert_eq!(settings(&format!("https://{host}")).validate(true), Ok(()), "{host}");
-        }
-        for url in [
-            "https://login.microsoftonline.com.evil.example",
-            "https://evil.example",
-            "https://127.0.0.1",
-            "https://login.microsoftonline.com:8443",
-            "https://login.microsoftonline.com/prefix",
-            "https://user@login.microsoftonline.com",
-            "http://login.microsoftonline.com",
-        ] {
-            assert!(settings(url).validate(true).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn graph_is_where_the_cloud_says_and_nowhere_else() {
-        let graph = |login: &str| graph_of(&Url::parse(login).expect("a URL")).map(String::from);
-        assert_eq!(graph("https://login.microsoftonline.com").as_deref(), Some("https://graph.microsoft.com/"));
-        assert_eq!(graph("https://login.microsoftonline.us").as_deref(), Some("https://graph.microsoft.us/"));
-        assert_eq!(graph("http://127.0.0.1:4000"), None);
-        let may = |url: &str| is_graph(&Url::parse(url).expect("a URL"));
-        for url in [
-            "https://graph.microsoft.com",
-            "https://dod-graph.microsoft.us",
-            "https://microsoftgraph.chinacloudapi.cn/",
-        ] {
-            assert!(may(url), "{url}");
-        }
-        for url in [
-            "http://graph.microsoft.com",
-            "https://graph.microsoft.com.evil.example",
-            "https://graph.microsoft.com:8443",
-            "https://graph.microsoft.com/beta",
-            "https://user@graph.microsoft.com",
-        ] {
-            assert!(!may(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn the_refusal_names_the_host_and_what_would_do() {
-        let refused = settings("https://login.example").validate(true).expect_err("refused").to_string();
-        assert!(refused.contains("login.example") && refused.contains("login.microsoftonline.com"), "{refused}");
-    }
-
-    #[test]
-    fn in_production_the_code_comes_back_over_https_or_to_this_machine() {
-        let with = |uri: &str| {
-            let redirect_uri = Url::parse(uri).expect("a URL");
-            MicrosoftSettings { redirect_uri, ..settings("https://login.microsoftonline.com") }.validate(true)
-        };
-        assert_eq!(with("http://localhost:3000/microsoft/callback"), Ok(()));
-        assert!(with("http://desk.example/microsoft/callback").is_err());
-        assert!(with("https://desk.example/microsoft/callback#x").is_err());
-    }
-
-    #[test]
-    fn a_stand_in_over_plain_http_is_for_development() {
-        assert_eq!(settings("http://127.0.0.1:4000").validate(false), Ok(()));
-        assert!(settings("http://127.0.0.1:4000").validate(true).is_err());
-    }
-
-    #[test]
-    fn an_authority_is_one_of_five_kinds() {
-        assert_eq!(Authority::parse("Common"), Ok(Authority::Common));
-        assert_eq!(Authority::parse("organizations"), Ok(Authority::Organizations));
-        assert_eq!(Authority::parse("consumers"), Ok(Authority::Consumers));
-        assert_eq!(Authority::parse("contoso.com"), Ok(Authority::Domain("contoso.com".to_owned())));
-        assert_eq!(
-            Authority::parse("3338040D-6C67-4C5B-B112-36A304B66DAD"),
-            Ok(Authority::Tenant("3338040d-6c67-4c5b-b112-36a304b66dad".to_owned()))
-        );
-        for text in ["", "..", "a/b", "common?x=", "3338040d", "contoso.com/x", "127.0.0.1"] {
-            assert!(Authority::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_secret_is_not_in_the_settings_debug() {
-        assert!(!format!("{:?}", settings("https://login.microsoftonline.com")).contains("s3cret-value"));
-    }
-}
+#[path = "provider_tests.rs"]
+mod tests;

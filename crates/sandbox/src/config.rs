@@ -31,6 +31,9 @@ pub struct SandboxConfig {
     pub jwt_access_tokens: Option<String>,
     /// An authorization code lives about ten minutes.
     pub code_lifetime_seconds: u32,
+    /// Whether a code is taken apart before anybody looks at the client's secret, so that a made-up one is a malformed request whatever the
+    /// secret is. Microsoft does not document the order.
+    pub reads_codes_first: bool,
     /// A refresh token dies after so much inactivity: 90 days.
     pub refresh_inactivity_seconds: i64,
     /// `Set-ImapSettings -MaxConnectionsPerUser`, 16.
@@ -84,6 +87,7 @@ impl Default for SandboxConfig {
             token_lifetime_seconds: None,
             jwt_access_tokens: None,
             code_lifetime_seconds: 600,
+            reads_codes_first: false,
             refresh_inactivity_seconds: 90 * 86_400,
             imap_connections_per_user: 16,
             imap_idle: true,

@@ -56,6 +56,9 @@ pub struct TenantUser {
     pub guest: bool,
     /// The account is disabled (AADSTS50057).
     pub disabled: bool,
+    /// A policy of the organisation gives tokens only for a sign-in that was asked for with exactly these `claims`, and says so with every refusal
+    /// (AADSTS50076; Microsoft's documentation, "Claims challenges, claims requests and client capabilities").
+    pub wanted_claims: Option<String>,
     /// Without a licence there is no mailbox: sign-in works, IMAP does not.
     pub has_mailbox: bool,
     /// `Set-CASMailbox -ImapEnabled`; off by default for personal accounts at Microsoft, on here.
@@ -93,6 +96,7 @@ impl TenantUser {
             admin: false,
             guest: false,
             disabled: false,
+            wanted_claims: None,
             has_mailbox: true,
             imap_enabled: true,
             smtp_auth_enabled: true,

@@ -104,6 +104,7 @@ impl World {
         let microsoft = MicrosoftSettings {
             // Nothing listens there: these tests go no further than being sent to it.
             login_url: Url::parse("http://127.0.0.1:9/").expect("a URL"),
+            graph_url: None,
             authority: "common".into(),
             client_id: "client".into(),
             credentials: vec![Credential::secret("secret")],

@@ -11,7 +11,7 @@ use crate::App;
 use crate::accounts::Member;
 use domain::account::AccountStatus;
 use domain::channel::{EmailChannel, Provider, SendTransport};
-use domain::{ConnectionId, EmailAddress, Failure, FailureClass, InboxId, OauthAppId};
+use domain::{ClaimsChallenge, ConnectionId, EmailAddress, Failure, FailureClass, InboxId, OauthAppId};
 use oauth::{AuthorizeRequest, PkceVerifier, Prompt, Resource, random_token};
 use store::{AccountScope, Connection, ConnectionPurpose, NewConnection, StateRefusal, StoreError, TokenHash};
 use url::Url;
@@ -218,8 +218,22 @@ pub async fn open_link(app: &App, link_token: &str, cookies: CookieLookup<'_>) -
         login_hint: proof.connection.email.clone(),
         prompt: Prompt::SelectAccount,
         also: beside_the_mailbox(&proof.scope, &proof.connection).await?,
+        claims: wanted_claims(&proof.scope, &proof.connection).await?,
     });
     Ok(OpenedLink { redirect, cookie: attempt::cookie(app, &state, value) })
+}
+
+/// What Microsoft wanted when it refused the inbox's permission last, until somebody has signed in: it stands with the permission that waits for its
+/// owner, or, where the permission itself still stands, with what reading or sending met.
+async fn wanted_claims(scope: &AccountScope, connection: &Connection) -> Result<Option<ClaimsChallenge>, StoreError> {
+    let Some(inbox) = connection.inbox_id else { return Ok(None) };
+    let Some(channel) = scope.inbox(inbox).await?.map(|inbox| inbox.channel) else { return Ok(None) };
+    let refused = match channel.grant_id {
+        Some(grant) => scope.grant(grant).await?.and_then(|grant| grant.failure),
+        None => None,
+    };
+    let known = [refused, channel.fetch_health.failure, channel.send_health.failure];
+    Ok(known.into_iter().flatten().find_map(|failure| failure.claims))
 }
 
 /// What is consented to along with the mailbox: sending through Graph, where that is asked for, or is how the inbox sends, or another mailbox

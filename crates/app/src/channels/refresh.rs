@@ -16,6 +16,9 @@ use store::{AccessToken, AccountScope, GrantStatus, KillPoint, RefreshClaim, Ref
 
 /// A token with less left may run out while it is used.
 pub const LEAST_LIFE_LEFT: Duration = Duration::from_secs(5 * 60);
+/// Less than any lifetime that Microsoft documents (ten minutes are the least that a tenant can set). A fresh token with less is none: it would run
+/// out while a mail server looks at it, and whoever it is refused to would fetch the next one at once.
+const LEAST_LIFE: Duration = Duration::from_secs(60);
 /// After a crash, the next one refreshes when it has passed. Whoever waits for Microsoft's answer renews it.
 const LEASE: Duration = Duration::from_secs(15);
 const RENEW_EVERY: Duration = Duration::from_secs(4);
@@ -54,6 +57,21 @@ pub async fn fresh_access_token(
     };
     let wanted = move |token: &AccessToken, now: Timestamp| {
         token.version > refused && token.expires_at >= now.plus(LEAST_LIFE_LEFT)
+    };
+    Box::pin(obtain(app, scope, grant, resource, wanted)).await
+}
+
+/// A token that is newer than what is stored, however young that is: whoever asks wants to know what Microsoft says now.
+pub(crate) async fn newer_access_token(
+    app: &App,
+    scope: &AccountScope,
+    grant: GrantId,
+    resource: Resource,
+) -> Result<Secret, Failure> {
+    let stored = scope.access_token(grant, resource_key(resource)).await.map_err(|e| store_failure(&e))?;
+    let known = stored.map_or(0, |token| token.version);
+    let wanted = move |token: &AccessToken, now: Timestamp| {
+        token.version > known && token.expires_at >= now.plus(LEAST_LIFE_LEFT)
     };
     Box::pin(obtain(app, scope, grant, resource, wanted)).await
 }
@@ -157,6 +175,11 @@ async fn refresh(
                 Ok(false) => tracing::info!(grant.id = %claim.grant_id, "newer tokens were stored during a refresh"),
                 // The token is good. What is lost is its successor, and Microsoft keeps the old refresh token valid.
                 Err(error) => tracing::error!(grant.id = %claim.grant_id, %error, "could not store refreshed tokens"),
+            }
+            // Its refresh token is kept all the same.
+            if tokens.expires_in < LEAST_LIFE {
+                let detail = format!("the access token is good for {} s", tokens.expires_in.as_secs());
+                return Err(Failure::new(FailureClass::SignInUnavailable).detail(detail));
             }
             Ok(Refreshed::Token(tokens.access_token))
         }

@@ -6,9 +6,10 @@ use super::manage::OauthAppError;
 use super::registry::RegisteredApp;
 use crate::App;
 use crate::accounts::Member;
-use crate::channels::open_mailbox;
+use crate::channels::{open_mailbox, refresh};
 use crate::stopwatch::Stopwatch;
-use domain::{ChannelId, Failure, FailureClass, InboxId, OauthAppId};
+use domain::{ChannelId, Failure, FailureClass, GrantId, InboxId, OauthAppId};
+use oauth::Resource;
 use std::time::Duration;
 use store::{AccountScope, StoreError};
 
@@ -69,7 +70,9 @@ pub async fn verify(app: &App, member: &Member, id: OauthAppId) -> Result<Vec<St
     };
     let registered = steps.report(Step::Config, registered);
     if let Some(registered) = registered {
-        let answered = if steps.sign_in(&registered).await {
+        let active = scope.active_grant_of_oauth_app(id).await?;
+        let by_a_grant = async || proved_by(app, scope, active).await;
+        let answered = if steps.sign_in(&registered, by_a_grant).await {
             let tried = match scope.a_channel_of_oauth_app(id).await? {
                 Some(place) => Some((probe(app, scope, place.channel_id).await, place.inbox_id)),
                 None => None,
@@ -101,6 +104,17 @@ pub async fn verify(app: &App, member: &Member, id: OauthAppId) -> Result<Vec<St
         }
     }
     Ok(steps.done)
+}
+
+/// What a mailbox's own refresh says of the credentials, where Microsoft did not get as far as them with a code that nobody was given.
+/// `None`: there is nobody to ask for.
+async fn proved_by(app: &App, scope: &AccountScope, grant: Option<GrantId>) -> Option<Result<(), Failure>> {
+    match refresh::newer_access_token(app, scope, grant?, Resource::Outlook).await {
+        Ok(_) => Some(Ok(())),
+        // That permission is over, and nothing is wrong with the app that asked for it.
+        Err(failure) if oauth::errors::is_about_the_grant(&failure) => Some(Ok(())),
+        Err(failure) => Some(Err(failure)),
+    }
 }
 
 async fn probe(app: &App, scope: &AccountScope, channel: ChannelId) -> Result<(), Failure> {
@@ -135,7 +149,13 @@ impl<'a> Steps<'a> {
     }
 
     /// Documents and credentials. `true`: both are as they should be.
-    async fn sign_in(&mut self, registered: &RegisteredApp) -> bool {
+    ///
+    /// `by_a_grant`: what a refresh says, which counts where a made-up code says nothing.
+    async fn sign_in(
+        &mut self,
+        registered: &RegisteredApp,
+        by_a_grant: impl AsyncFnOnce() -> Option<Result<(), Failure>>,
+    ) -> bool {
         let app = self.app;
         let microsoft = &registered.microsoft;
         let within = async |step: &mut (dyn Future<Output = Result<(), Failure>> + Send + Unpin)| {
@@ -151,12 +171,27 @@ impl<'a> Steps<'a> {
         let credentials = within(&mut Box::pin(async {
             let said = microsoft.probe_credentials(app.entropy()).await?;
             // One that works is enough to go on; one that does not is in the list of the app's credentials.
+            let unread =
+                || said.iter().filter_map(|one| one.as_ref().err()).find(|failure| oauth::errors::is_unread(failure));
             match said.iter().find_map(|one| one.as_ref().err()) {
-                Some(first) if said.iter().all(Result::is_err) => Err(first.clone()),
+                Some(first) if said.iter().all(Result::is_err) => Err(unread().unwrap_or(first).clone()),
                 _ => Ok(()),
             }
         }))
         .await;
+        let credentials = match credentials {
+            Err(failure) if oauth::errors::is_unread(&failure) => {
+                let Some(said) = by_a_grant().await else {
+                    self.skip(
+                        Step::Token,
+                        "Microsoft says whether it takes them when a mailbox signs in, and no inbox uses the app",
+                    );
+                    return false;
+                };
+                said
+            }
+            credentials => credentials,
+        };
         self.report(Step::Token, credentials.map_err(|failure| registered.in_words(failure))).is_some()
     }
 }

@@ -134,6 +134,7 @@ impl App {
             opened.credentials.iter().map(usable).collect::<Result<_, String>>().map_err(unusable)?;
         let settings = MicrosoftSettings {
             login_url: self.sign_in_host(),
+            graph_url: Some(self.settings().graph_url.clone()),
             authority: opened.app.authority.clone(),
             client_id: opened.app.client_id.clone(),
             credentials,

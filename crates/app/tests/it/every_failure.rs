@@ -139,7 +139,7 @@ fn table() -> Vec<(Fault, FailureClass, HealthState)> {
     vec![
         // The sign-in.
         (TokenFault::refresh_token_inactive().into(), GrantExpired, NeedsReauth),
-        (token("invalid_grant", None, 70043), GrantExpired, NeedsReauth),
+        (TokenFault::sign_in_frequency().into(), SignInFrequency, NeedsReauth),
         (token("invalid_grant", None, 99999), GrantExpired, NeedsReauth),
         (TokenFault::PersonalGrantExpired.into(), GrantExpired, NeedsReauth),
         (TokenFault::grant_revoked().into(), GrantRevoked, NeedsReauth),
@@ -211,29 +211,29 @@ fn table() -> Vec<(Fault, FailureClass, HealthState)> {
     ]
 }
 
-struct Story {
-    world: World,
-    inbox: InboxId,
+pub struct Story {
+    pub world: World,
+    pub inbox: InboxId,
 }
 
 impl Story {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let world = world().await;
         let inbox = connected(&world.connect(SUPPORT, None).await);
         Self { world, inbox }
     }
 
-    async fn channel(&self) -> EmailChannel {
+    pub async fn channel(&self) -> EmailChannel {
         self.world.channel(self.inbox).await
     }
 
-    async fn open(&self) -> Vec<HealthNotice> {
+    pub async fn open(&self) -> Vec<HealthNotice> {
         notices::look(&self.world.app).await.expect("looked");
         notices::open(&self.world.app, &self.world.admin().await).await.expect("an administrator")
     }
 
     /// What the mailbox's actor does: it opens the mailbox, says how that went, and gives it back.
-    async fn reads(&self) {
+    pub async fn reads(&self) {
         let Some(lease) = self.world.lease().await else { return };
         let app = &self.world.app;
         match pull::open(app, &lease).await {
@@ -251,7 +251,7 @@ impl Story {
         health::try_again(&self.world.app, &admin, self.inbox, part).await.expect("the grant stands");
     }
 
-    async fn gets_well(&self) {
+    pub async fn gets_well(&self) {
         let channel = self.channel().await;
         let states = [channel.fetch_health.state, channel.send_health.state];
         if states.contains(&HealthState::NeedsReauth) {

@@ -68,6 +68,7 @@ impl Slow {
         let redirect_uri = world.app.settings().frontend_url.join("microsoft/callback").expect("a URL");
         let microsoft = MicrosoftSettings {
             login_url: self.login_url.clone(),
+            graph_url: None,
             authority: "common".to_owned(),
             client_id: world.sandbox.client_id().to_owned(),
             credentials: vec![Credential::secret(world.sandbox.client_secret())],

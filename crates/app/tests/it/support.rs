@@ -120,6 +120,7 @@ pub async fn world_with(config: SandboxConfig) -> World {
     let microsoft = Microsoft::new(
         MicrosoftSettings {
             login_url: Url::parse(&sandbox.login_url()).expect("a URL"),
+            graph_url: None,
             authority: "common".to_owned(),
             client_id: sandbox.client_id().to_owned(),
             credentials: vec![AppCredential::secret(sandbox.client_secret())],

@@ -3,7 +3,9 @@
 //! Pure. Decided by the error's code; Graph's status alone only decides what nothing else did. What is not JSON comes from something before
 //! Graph and is its bad day.
 
-use domain::{Failure, FailureClass};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use domain::{ClaimsChallenge, Failure, FailureClass};
 use net::HttpAnswer;
 use serde::Deserialize;
 use std::time::Duration;
@@ -39,12 +41,23 @@ pub(super) fn refused(answer: &HttpAnswer) -> Failure {
     if let Some(id) = answer.header("request-id").filter(|id| id.len() <= 64) {
         failure = failure.correlation(id);
     }
+    if answer.status == 401 {
+        failure.claims = claims(answer);
+    }
     match (class, answer.retry_after()) {
         (FailureClass::SendingQuotaExceeded, wait) => failure.after(wait.unwrap_or_default().max(QUOTA_WAIT)),
         // A wait that is stated beside a refusal for good says nothing about it.
         (FailureClass::Throttled | FailureClass::ServerUnavailable, Some(wait)) => failure.after(wait),
         _ => failure,
     }
+}
+
+/// What the next sign-in must bring along, as a `WWW-Authenticate` of Graph's has it ("Claims challenges, claims requests and client capabilities").
+fn claims(answer: &HttpAnswer) -> Option<ClaimsChallenge> {
+    let (_, after) = answer.header("www-authenticate")?.split_once("claims=\"")?;
+    let (encoded, _) = after.split_once('"')?;
+    let decoded = STANDARD.decode(encoded).or_else(|_| URL_SAFE.decode(encoded)).ok()?;
+    ClaimsChallenge::parse(std::str::from_utf8(&decoded).ok()?)
 }
 
 /// A success that says nothing, or not what was asked for. Graph is known to answer 200 with nothing in it (EmailEngine).
@@ -181,6 +194,23 @@ mod tests {
         assert_eq!(with_wait(error(429, "ErrorExceededMessageLimit"), "7"), Some(3600));
         assert_eq!(with_wait(error(403, "ErrorSendAsDenied"), "7"), None);
         assert_eq!(refused(&error(429, "ApplicationThrottled")).retry_after_seconds, None);
+    }
+
+    #[test]
+    fn what_graph_wants_of_the_next_sign_in_is_kept_for_it() {
+        let wanted = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+        let challenged = |value: &str| {
+            let mut answer = error(401, "InvalidAuthenticationToken");
+            let header = format!(
+                "Bearer realm=\"\", error=\"insufficient_claims\", claims=\"{value}\", cc_type=\"authcontext\""
+            );
+            answer.headers.insert("www-authenticate", header.parse().expect("a header"));
+            refused(&answer).claims
+        };
+        assert_eq!(challenged(&STANDARD.encode(wanted)), ClaimsChallenge::parse(wanted));
+        for nonsense in ["", "%%%", &STANDARD.encode("[]"), &STANDARD.encode([0xff, 0xfe])] {
+            assert_eq!(challenged(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]

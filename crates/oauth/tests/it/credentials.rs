@@ -119,8 +119,7 @@ async fn a_refused_grant_or_a_bad_day_is_no_reason_to_try_the_second_credential(
 async fn a_probe_tells_a_wrong_secret_from_a_code_that_nobody_was_given() {
     let fake = Fake::common().await;
     let microsoft = two(&fake);
-    let made_up =
-        r#"{"error":"invalid_grant","error_codes":[9002313],"error_description":"AADSTS9002313: Malformed."}"#;
+    let made_up = r#"{"error":"invalid_grant","error_codes":[70000],"error_description":"AADSTS70000: Not valid."}"#;
     fake.token_answers(400, &[], made_up);
     fake.refuses(NEW, Some(7_000_215));
     microsoft.probe_documents().await.expect("published");
@@ -130,6 +129,28 @@ async fn a_probe_tells_a_wrong_secret_from_a_code_that_nobody_was_given() {
     fake.token_answers(503, &[], "<html>");
     let said = microsoft.probe_credentials(&Counting).await.expect("asked");
     assert_eq!(said[0].as_ref().expect_err("unknown").class, FailureClass::SignInUnavailable, "neither yes nor no");
+}
+
+/// Microsoft may take a code apart before it looks at the secret: what it says of the code then is no word about the secret.
+#[tokio::test]
+async fn a_made_up_code_that_is_not_read_and_a_bad_day_leave_it_open_whether_a_credential_is_taken() {
+    let fake = Fake::common().await;
+    let microsoft = fake.microsoft("common");
+    for (status, error, number, class) in [
+        (400, "invalid_grant", 9_002_313, FailureClass::RequestMalformed),
+        (400, "invalid_request", 9_002_313, FailureClass::RequestMalformed),
+        (400, "invalid_request", 900_144, FailureClass::RequestMalformed),
+        (400, "invalid_grant", 50_196, FailureClass::ClientLoop),
+        (400, "invalid_grant", 90_033, FailureClass::SignInUnavailable),
+    ] {
+        let body =
+            format!(r#"{{"error":"{error}","error_codes":[{number}],"error_description":"AADSTS{number}: Words."}}"#);
+        fake.token_answers(status, &[], &body);
+        let said = microsoft.probe_credentials(&Counting).await.expect("asked");
+        assert_eq!(said[0].as_ref().expect_err("unknown").class, class, "{body}");
+        assert_eq!(microsoft.credential_states(), [CredentialState::Untried], "{body}");
+        assert!(microsoft.probe_application(&Counting).await.is_err(), "nor whether it knows the app: {body}");
+    }
 }
 
 fn pem_of(key: &RsaPrivateKey) -> String {

@@ -127,6 +127,7 @@ impl Fake {
     pub fn microsoft_with(&self, authority: &str, credentials: Vec<Credential>) -> Microsoft {
         let settings = MicrosoftSettings {
             login_url: Url::parse(&self.base).expect("a URL"),
+            graph_url: None,
             authority: authority.to_owned(),
             client_id: CLIENT_ID.to_owned(),
             credentials,

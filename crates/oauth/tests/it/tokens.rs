@@ -45,6 +45,7 @@ async fn the_browser_is_sent_with_pkce_nonce_and_every_scope() {
         login_hint: Some("support@contoso.com".to_owned()),
         prompt: Prompt::default(),
         also: None,
+        claims: None,
     });
     assert!(url.as_str().starts_with(&format!("{}/common/oauth2/v2.0/authorize?", fake.base)), "{url}");
     let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
@@ -78,6 +79,7 @@ async fn sending_through_graph_is_consented_to_along_with_the_mailbox_and_fetche
             login_hint: None,
             prompt: Prompt::default(),
             also,
+            claims: None,
         });
         url.query_pairs().find(|(name, _)| name == "scope").map(|(_, value)| value.into_owned()).expect("a scope")
     };

@@ -272,6 +272,7 @@ fn finish(state: &State, id: &str, flow: &Flow, user: &TenantUser) -> Response {
         nonce: flow.nonce.clone(),
         code_challenge: flow.code_challenge.clone(),
         client_info: flow.client_info,
+        claims: flow.claims.clone(),
         expires_at: if stale { now } else { now + i64::from(state.config.code_lifetime_seconds) },
         redeemed: false,
     });

@@ -45,6 +45,8 @@ pub(crate) struct Flow {
     pub(crate) always_consent: bool,
     pub(crate) login_hint: Option<String>,
     pub(crate) client_info: bool,
+    /// The `claims` parameter, as it was sent.
+    pub(crate) claims: Option<String>,
     /// Who chose his account: `(tid, oid)`.
     pub(crate) principal: Option<(String, String)>,
 }
@@ -71,6 +73,7 @@ impl Flow {
             always_consent: false,
             login_hint: asked.owned("login_hint"),
             client_info: asked.get("client_info") == Some("1"),
+            claims: asked.owned("claims"),
             principal: None,
         }
     }

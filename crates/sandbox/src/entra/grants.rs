@@ -33,6 +33,8 @@ pub(crate) struct CodeGrant {
     pub(crate) nonce: Option<String>,
     pub(crate) code_challenge: Option<(String, String)>,
     pub(crate) client_info: bool,
+    /// What the sign-in was asked for with.
+    pub(crate) claims: Option<String>,
     pub(crate) expires_at: i64,
     pub(crate) redeemed: bool,
 }
@@ -48,6 +50,8 @@ pub(crate) struct RefreshGrant {
     pub(crate) revoked: bool,
     /// What was granted with it, for a refresh that names no scope.
     pub(crate) scopes: Vec<String>,
+    /// Of the sign-in that it comes from.
+    pub(crate) claims: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +82,10 @@ pub(crate) enum CodeRefusal {
 }
 
 impl Grants {
+    pub(crate) fn knows_code(&self, code: &str) -> bool {
+        lock(&self.codes).contains_key(code)
+    }
+
     pub(crate) fn issue_code(&self, grant: CodeGrant) -> String {
         // Work codes begin `1.` and are some 700 characters long, which has caught more than one VARCHAR(255).
         let code = format!("1.{}", random_token(540));

@@ -23,6 +23,8 @@ pub(super) struct Extra {
     pub(super) offline: bool,
     pub(super) nonce: Option<String>,
     pub(super) client_info: bool,
+    /// What the sign-in was asked for with.
+    pub(super) claims: Option<String>,
     /// The refresh token that was used, for a server that does not rotate.
     pub(super) kept: Option<(String, RefreshGrant)>,
 }
@@ -76,6 +78,7 @@ pub(super) fn success(
                 issued_at: now,
                 used_at: now,
                 revoked: false,
+                claims: extra.claims.clone(),
             })
         });
         body.insert("refresh_token".into(), json!(refresh_token));
@@ -143,6 +146,16 @@ pub(super) fn consented(
          interactive authorization request for this user and resource."
     );
     Err(EntraError::new("invalid_grant", 65_001, text).suberror("consent_required"))
+}
+
+/// A policy may want more than this sign-in brought along.
+pub(super) fn challenged(user: &TenantUser, brought: Option<&str>) -> Result<(), EntraError> {
+    let Some(wanted) = user.wanted_claims.as_deref().filter(|wanted| Some(*wanted) != brought) else { return Ok(()) };
+    let text = "Due to a configuration change made by your administrator, or because you moved to a new location, you must \
+                use multi-factor authentication to access the resource.";
+    let mut error = EntraError::new("interaction_required", 50_076, text).suberror("basic_action");
+    error.claims = Some(wanted.to_owned());
+    Err(error)
 }
 
 pub(super) fn user_of(state: &State, audience: &Audience, tid: &str, oid: &str) -> Result<TenantUser, EntraError> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::errors::{EntraError, json_answer};
 use super::grants::{CodeGrant, CodeRefusal, Principal};
-use super::issue::{Extra, Success, consented, first_resource, lifetime, success, user_of};
+use super::issue::{Extra, Success, challenged, consented, first_resource, lifetime, success, user_of};
 use super::scopes;
 use crate::ambient::random_guid;
 use crate::directory::Audience;
@@ -44,6 +44,12 @@ pub(crate) fn token(state: &State, segment: &str, headers: &HeaderMap, form: &Pa
 fn answer(state: &State, segment: &str, headers: &HeaderMap, form: &Parameters) -> Result<Success, EntraError> {
     let audience = state.directory().audience(segment).ok_or_else(|| EntraError::tenant_not_found(segment))?;
     let grant_type = form.get("grant_type").ok_or_else(|| EntraError::missing_parameter("grant_type"))?;
+    if state.config.reads_codes_first
+        && let Some(code) = form.get("code")
+        && !state.grants.knows_code(code)
+    {
+        return Err(malformed());
+    }
     let client_id = check_client(state, &audience, segment, headers, form)?;
     match grant_type {
         "authorization_code" => by_code(state, &audience, &client_id, form),
@@ -122,6 +128,7 @@ fn by_code(state: &State, audience: &Audience, client_id: &str, form: &Parameter
         .map_err(|refusal| refusal.map_or_else(|error| error, |refusal| code_refused(refusal, code)))?;
     let user = user_of(state, audience, &grant.tid, &grant.oid)?;
     switched_on(state, client_id, &grant.tid)?;
+    challenged(&user, grant.claims.as_deref())?;
     // Without a scope Microsoft picks a resource itself; here it is that of the first scope asked for at sign-in.
     let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
     consented(state, client_id, &user, &granted)?;
@@ -133,7 +140,7 @@ fn by_code(state: &State, audience: &Audience, client_id: &str, form: &Parameter
         state,
         &user,
         &granted,
-        &Extra { client_id, openid, offline, nonce, client_info: grant.client_info, kept: None },
+        &Extra { client_id, openid, offline, nonce, client_info: grant.client_info, claims: grant.claims, kept: None },
     )
 }
 
@@ -182,10 +189,19 @@ fn of_this_client(given_to: &str, client_id: &str) -> Result<(), EntraError> {
     Err(EntraError::new("invalid_grant", 70_000, text).suberror("client_mismatch"))
 }
 
+/// No code of Microsoft's is as short as that.
+const SHORTEST_CODE: usize = 100;
+
+fn malformed() -> EntraError {
+    EntraError::new("invalid_grant", 9_002_313, "Invalid request. Request is malformed or invalid.")
+}
+
 fn code_refused(refusal: CodeRefusal, code: &str) -> EntraError {
     match refusal {
+        CodeRefusal::Unknown if code.len() < SHORTEST_CODE => malformed(),
         CodeRefusal::Unknown => {
-            EntraError::new("invalid_grant", 9_002_313, "Invalid request. Request is malformed or invalid.")
+            let text = "The provided value for the 'code' parameter is not valid.";
+            EntraError::new("invalid_grant", 70_000, text)
         }
         CodeRefusal::AlreadyRedeemed => {
             let shown: String = code.chars().take(4).collect();
@@ -218,7 +234,7 @@ fn by_refresh_token(
         .and_then(|grant| state.directory().user_by_id(&grant.tid, &grant.oid).map(|user| user.address.clone()));
     planned_error(state, owner.as_deref())?;
     let Some(grant) = known else {
-        return Err(EntraError::new("invalid_grant", 9_002_313, "Invalid request. Request is malformed or invalid."));
+        return Err(malformed());
     };
     of_this_client(&grant.client_id, client_id)?;
     let personal = grant.tid == crate::directory::PERSONAL_TENANT;
@@ -243,12 +259,14 @@ fn by_refresh_token(
     }
     let user = user_of(state, audience, &grant.tid, &grant.oid)?;
     switched_on(state, client_id, &grant.tid)?;
+    challenged(&user, grant.claims.as_deref())?;
     let granted = if asked.is_empty() { first_resource(&grant.scopes)? } else { asked };
     consented(state, client_id, &user, &granted)?;
     state.grants.used_refresh_token(token, now);
     let offline =
         granted.iter().any(|scope| scope == "offline_access") || grant.scopes.iter().any(|s| s == "offline_access");
     let openid = granted.iter().any(|scope| scope == "openid");
+    let claims = grant.claims.clone();
     let kept = Some((token.to_owned(), grant));
     success(
         state,
@@ -260,6 +278,7 @@ fn by_refresh_token(
             offline,
             nonce: None,
             client_info: form.get("client_info") == Some("1"),
+            claims,
             kept,
         },
     )

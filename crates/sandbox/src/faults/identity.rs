@@ -119,6 +119,14 @@ impl TokenFault {
         Self::error(400, "invalid_grant", Some("bad_token"), 700_082, text)
     }
 
+    /// AADSTS70043: Conditional Access wants a sign-in every so often.
+    pub fn sign_in_frequency() -> Self {
+        let text = "The refresh token has expired or is invalid due to sign-in frequency checks by conditional access. The \
+                    token was issued on 2026-01-01T00:00:00.0000000Z and the maximum allowed lifetime for this request is \
+                    86400.";
+        Self::error(400, "invalid_grant", Some("bad_token"), 70_043, text)
+    }
+
     /// AADSTS50076: multi-factor sign-in is wanted, with a claims challenge.
     pub fn mfa_required() -> Self {
         let text = "Due to a configuration change made by your administrator, or because you moved to a new location, \

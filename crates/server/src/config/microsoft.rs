@@ -24,8 +24,6 @@ pub struct MicrosoftConfig {
     pub extra_ca_pem: Option<Vec<u8>>,
 }
 
-const SMTP: &str = "smtp.office365.com:587";
-
 impl MicrosoftConfig {
     pub fn read(reader: &mut Reader, web: &Web) -> Self {
         let production = web.environment == Environment::Production;
@@ -34,11 +32,15 @@ impl MicrosoftConfig {
             Url::parse("https://login.microsoftonline.com").expect("a URL"),
             "Remove it, or write the host of your cloud, such as https://login.microsoftonline.us.",
         );
+        let graph_url = graph_url(reader, &login_url, production);
+        // A stand-in counts as the global one.
+        let cloud = oauth::cloud_of(&login_url, Some(&graph_url)).unwrap_or(&oauth::provider::CLOUDS[0]);
         let authority = reader.text("AZURE_TENANT").unwrap_or_else(|| "common".to_owned());
         let credentials = app_credentials::read(reader);
         let settings = match (reader.text("AZURE_APP_ID"), credentials.is_empty()) {
             (Some(client_id), false) => Some(MicrosoftSettings {
                 login_url: login_url.clone(),
+                graph_url: Some(graph_url.clone()),
                 authority: authority.clone(),
                 client_id,
                 credentials: credentials.iter().map(|named| named.credential.clone()).collect(),
@@ -69,6 +71,7 @@ impl MicrosoftConfig {
         // The host is checked also while there is no app registration yet: the mistake would show on the day there is one.
         let checked = settings.clone().unwrap_or_else(|| MicrosoftSettings {
             login_url: login_url.clone(),
+            graph_url: Some(graph_url.clone()),
             authority: authority.clone(),
             client_id: "none".to_owned(),
             credentials: vec![Credential::secret("none")],
@@ -78,9 +81,10 @@ impl MicrosoftConfig {
         if let Err(error) = checked.validate(production) {
             reader.problem(variable(&error), &error.to_string(), "Correct it, or remove it for its default.");
         }
-        let smtp = endpoint(reader, "MICROSOFT_SMTP", SMTP, TlsMode::StartTls);
-        // Where there is a stand-in for one, there is for the other.
-        let elsewhere = smtp != Endpoint::parse(SMTP, TlsMode::StartTls).expect("the default can be used");
+        let smtp = endpoint(reader, "MICROSOFT_SMTP", cloud.smtp, TlsMode::StartTls);
+        // Where there is a stand-in for one, or a cloud without personal accounts, there is for the other.
+        let usual = oauth::provider::CLOUDS[0].smtp;
+        let elsewhere = smtp != Endpoint::parse(usual, TlsMode::StartTls).expect("the default can be used");
         let smtp_personal = match reader.text("MICROSOFT_PERSONAL_SMTP") {
             None if elsewhere => smtp.clone(),
             _ => endpoint(reader, "MICROSOFT_PERSONAL_SMTP", "smtp-mail.outlook.com:587", TlsMode::StartTls),
@@ -89,10 +93,10 @@ impl MicrosoftConfig {
             settings,
             credentials,
             authority,
-            imap: endpoint(reader, "MICROSOFT_IMAP", "outlook.office365.com:993", TlsMode::Implicit),
+            imap: endpoint(reader, "MICROSOFT_IMAP", cloud.imap, TlsMode::Implicit),
             smtp,
             smtp_personal,
-            graph_url: graph_url(reader, &login_url, production),
+            graph_url,
             login_url,
             extra_ca_pem: extra_ca(reader),
         }
@@ -144,18 +148,19 @@ fn endpoint(reader: &mut Reader, name: &str, default: &str, tls: TlsMode) -> End
 /// Tokens that can send as everybody's mailbox go there, so in production it is Microsoft's.
 fn graph_url(reader: &mut Reader, login_url: &Url, production: bool) -> Url {
     const NAME: &str = "MICROSOFT_GRAPH_URL";
-    let default = oauth::graph_of(login_url);
+    let default = oauth::cloud_of(login_url, None).and_then(oauth::Cloud::graph);
     let default = default.unwrap_or_else(|| Url::parse("https://graph.microsoft.com").expect("a URL"));
     let url = reader.parsed(
         NAME,
         default.clone(),
         "Remove it, or write the host of your cloud, such as https://dod-graph.microsoft.us.",
     );
-    let fits = oauth::is_graph(&url) || !production && matches!(url.scheme(), "http" | "https");
+    let fits =
+        url == default || oauth::is_graph(&url, login_url) || !production && matches!(url.scheme(), "http" | "https");
     if !fits {
         reader.problem(
             NAME,
-            "it is not an address of Microsoft Graph",
+            "it is not the address of Microsoft Graph in the cloud of MICROSOFT_LOGIN_URL",
             &format!("Remove it for {default}, or write the host of your cloud."),
         );
         return default;

@@ -186,3 +186,28 @@ fn the_mailer_says_passwords_and_links_over_tls_only() {
         .map(|(name, value)| (name, if name == "SMTP_ADDRESS" { "127.0.0.1" } else { value }));
     assert!(read(&here.collect::<Vec<_>>()).is_ok(), "a server on this machine");
 }
+
+#[test]
+fn the_hosts_of_a_cloud_follow_from_its_sign_in_host_and_from_graph_where_two_share_one() {
+    let development = [("POSTROOM_ENV", "development")];
+    let hosts = |values: &[(&str, &str)]| {
+        let values: Vec<_> = development.into_iter().chain(values.iter().copied()).collect();
+        let microsoft = read(&values).expect("it fits").microsoft;
+        let of = |endpoint: &net::Endpoint| format!("{}:{}", endpoint.host, endpoint.port);
+        (of(&microsoft.imap), of(&microsoft.smtp), of(&microsoft.smtp_personal), microsoft.graph_url.to_string())
+    };
+    let texts = |imap: &str, smtp: &str, personal: &str, graph: &str| {
+        (imap.to_owned(), smtp.to_owned(), personal.to_owned(), graph.to_owned())
+    };
+    let (login, graph) = ("MICROSOFT_LOGIN_URL", "MICROSOFT_GRAPH_URL");
+    let (government, defence) = ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us");
+    let global = ("outlook.office365.com:993", "smtp.office365.com:587", "smtp-mail.outlook.com:587");
+    assert_eq!(hosts(&[]), texts(global.0, global.1, global.2, "https://graph.microsoft.com/"));
+    let (imap, smtp) = ("outlook.office365.us:993", "smtp.office365.us:587");
+    assert_eq!(hosts(&[(login, government)]), texts(imap, smtp, smtp, "https://graph.microsoft.us/"));
+    let (imap, smtp) = ("outlook-dod.office365.us:993", "outlook-dod.office365.us:587");
+    let found = hosts(&[(login, government), (graph, defence)]);
+    assert_eq!(found, texts(imap, smtp, smtp, "https://dod-graph.microsoft.us/"));
+    let own = ("MICROSOFT_IMAP", "mail.apps.example:993");
+    assert_eq!(hosts(&[(login, government), own]).0, own.1, "what is said counts");
+}

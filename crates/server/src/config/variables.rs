@@ -145,12 +145,12 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MICROSOFT_IMAP",
         default: "outlook.office365.com:993",
-        help: "HOST:PORT where mailboxes are read, with TLS from the first byte. It applies to every kind of Microsoft account.",
+        help: "HOST:PORT where mailboxes are read, with TLS from the first byte. It applies to every kind of Microsoft account. By default that of the cloud of MICROSOFT_LOGIN_URL.",
     },
     Variable {
         name: "MICROSOFT_SMTP",
         default: "smtp.office365.com:587",
-        help: "HOST:PORT where replies are submitted, with STARTTLS. Always verified.",
+        help: "HOST:PORT where replies are submitted, with STARTTLS. Always verified. By default that of the cloud of MICROSOFT_LOGIN_URL.",
     },
     Variable {
         name: "MICROSOFT_PERSONAL_SMTP",
@@ -160,7 +160,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "MICROSOFT_GRAPH_URL",
         default: "https://graph.microsoft.com",
-        help: "Where Microsoft Graph is asked, for mailboxes that send through it; by default that of the cloud of MICROSOFT_LOGIN_URL. In production one of Microsoft's own.",
+        help: "Where Microsoft Graph is asked, for mailboxes that send through it; by default that of the cloud of MICROSOFT_LOGIN_URL. In production one of Microsoft's own; https://dod-graph.microsoft.us stands for the cloud of the Department of Defense.",
     },
     Variable {
         name: "SMTP_ADDRESS",

@@ -74,6 +74,19 @@ impl AccountScope {
         Ok(row.map(|row| ChannelPlace { inbox_id: InboxId(row.inbox_id), channel_id: ChannelId(row.id) }))
     }
 
+    /// A permission that this app was given and that stands, the one that was used last.
+    pub async fn active_grant_of_oauth_app(&self, app: OauthAppId) -> Result<Option<GrantId>> {
+        let id: Option<i64> = self
+            .sql(
+                "SELECT id FROM grants WHERE account_id = :account AND oauth_app_id = ? AND status = 'active' \
+                 ORDER BY refreshed_at DESC, id LIMIT 1",
+            )
+            .bind(app.0)
+            .value(&self.inner.read)
+            .await?;
+        Ok(id.map(GrantId))
+    }
+
     /// Where this mailbox is connected in this account already. `key`: `EmailAddress::key()`.
     pub async fn channel_of_mailbox(&self, key: &str) -> Result<Option<ChannelPlace>> {
         let row = find_in::<email_channel::Entity>(self.id)
