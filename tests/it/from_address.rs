@@ -17,7 +17,7 @@ fn frieda(w: &World, judges_after_data: bool) {
     let mut user = TenantUser::work(CONTOSO, SIGN_IN_NAME, "Frieda Contoso").with_primary_address(ADDRESS);
     user.judges_sender_after_data = judges_after_data;
     w.sandbox.add_user(user);
-    w.sandbox.update_app(&w.sandbox.client_id().to_owned(), |app| app.optional_claims = false);
+    w.sandbox.update_app(w.sandbox.client_id(), |app| app.optional_claims = false);
 }
 
 async fn shown(w: &World, inbox: i64) -> Result<Value> {

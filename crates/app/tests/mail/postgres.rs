@@ -10,13 +10,15 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Runs the story on SQLite, and on PostgreSQL where there is one.
 pub async fn on_each(story: impl AsyncFn(&Desk)) {
-    story(&Desk::new().await).await;
+    let desk = Box::pin(Desk::new()).await;
+    Box::pin(story(&desk)).await;
     on_postgres(story).await;
 }
 
 /// The same with other settings.
 pub async fn on_each_tuned(tune: impl Fn(&mut Settings), story: impl AsyncFn(&Desk)) {
-    story(&Desk::tuned(SandboxConfig::default(), None, &tune).await).await;
+    let desk = Box::pin(Desk::tuned(SandboxConfig::default(), None, &tune)).await;
+    Box::pin(story(&desk)).await;
     on_postgres_tuned(&tune, story).await;
 }
 
@@ -33,8 +35,8 @@ async fn on_postgres_tuned(tune: impl FnOnce(&mut Settings), story: impl AsyncFn
     made.expect("a database");
     let mut url: url::Url = server.parse().expect("an address");
     url.set_path(&name);
-    let desk = Desk::tuned(SandboxConfig::default(), Some(url.as_str()), tune).await;
-    story(&desk).await;
+    let desk = Box::pin(Desk::tuned(SandboxConfig::default(), Some(url.as_str()), tune)).await;
+    Box::pin(story(&desk)).await;
     desk.app.store().close().await;
     let dropped = admin.execute(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await;
     dropped.expect("removed");
