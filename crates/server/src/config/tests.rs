@@ -189,9 +189,9 @@ fn the_mailer_says_passwords_and_links_over_tls_only() {
 
 #[test]
 fn the_hosts_of_a_cloud_follow_from_its_sign_in_host_and_from_graph_where_two_share_one() {
-    let development = [("POSTROOM_ENV", "development")];
+    let needed = [("FRONTEND_URL", "https://desk.example.com/"), ("POSTROOM_SECRET_KEY", KEY)];
     let hosts = |values: &[(&str, &str)]| {
-        let values: Vec<_> = development.into_iter().chain(values.iter().copied()).collect();
+        let values: Vec<_> = needed.into_iter().chain(values.iter().copied()).collect();
         let microsoft = read(&values).expect("it fits").microsoft;
         let of = |endpoint: &net::Endpoint| format!("{}:{}", endpoint.host, endpoint.port);
         (of(&microsoft.imap), of(&microsoft.smtp), of(&microsoft.smtp_personal), microsoft.graph_url.to_string())
