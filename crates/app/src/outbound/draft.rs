@@ -94,7 +94,7 @@ impl Draft {
         // As base64 in the mail a file grows by a third, and by its line ends.
         let carried: u64 = self.attachments.iter().map(|file| file.bytes.len() as u64).sum::<u64>() / 3 * 4 / 76 * 78;
         if !self.private && carried > capabilities.max_message_bytes {
-            let most = capabilities.max_message_bytes / 4 * 3 / 1_000_000;
+            let most = capabilities.max_message_bytes / 78 * 76 / 4 * 3 / 1_000_000;
             say("attachments", format!("Attachments are too large for the mail server (about {most} MB in all)"));
         }
         if self.delay > MAX_DELAY {
