@@ -43,6 +43,7 @@ mod m0035_refused_grants;
 mod m0036_held_tokens;
 mod m0037_senders;
 mod m0038_from_accepted;
+mod m0039_accepted_sign_ins;
 
 use sea_orm_migration::sea_orm::DatabaseTransaction;
 use sea_orm_migration::{DbErr, MigrationTrait, MigratorTrait};
@@ -89,6 +90,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0036_held_tokens::Migration),
             Box::new(m0037_senders::Migration),
             Box::new(m0038_from_accepted::Migration),
+            Box::new(m0039_accepted_sign_ins::Migration),
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! The stories: what Postroom promises, told through its public API and the protocols it speaks.
 
+mod accepted_sign_ins;
 mod admin_consent;
 mod another_database;
 mod attacks_on_connecting;

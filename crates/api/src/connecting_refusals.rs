@@ -3,6 +3,7 @@
 use crate::error::{Problem, Refusal};
 use crate::refusals::refused_with;
 use app::channels::ConnectionStatusError;
+use app::channels::accept::AcceptError;
 use app::channels::connect::{BeginError, MAX_OPEN_CONNECTIONS};
 use app::channels::consent::ResumeError;
 use app::channels::handover::HandoverError;
@@ -11,7 +12,7 @@ use app::channels::shared::SharedMailboxError;
 use domain::Failure;
 use std::time::Duration;
 
-refused_with! { BeginError, ConnectionStatusError, ResumeError, HandoverError, LinkError, SharedMailboxError }
+refused_with! { BeginError, ConnectionStatusError, ResumeError, HandoverError, AcceptError, LinkError, SharedMailboxError }
 
 fn not_configured() -> Problem {
     Problem::unprocessable(
@@ -88,6 +89,20 @@ impl From<HandoverError> for Problem {
                 "This connection does not wait for a handover, or not any more",
             ),
             HandoverError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AcceptError> for Problem {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::Forbidden => Self::forbidden(),
+            AcceptError::NotFound => Self::not_found(),
+            AcceptError::NotWaiting => Self::unprocessable(
+                "not_awaiting_acceptance",
+                "This connection does not wait to be accepted, or not any more",
+            ),
+            AcceptError::Store(error) => error.into(),
         }
     }
 }

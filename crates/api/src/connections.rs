@@ -5,7 +5,7 @@ use crate::error::{Acting, Reading, Refusal, Writing};
 use crate::optional_json::OptionalJson;
 use crate::tags::Tag;
 use app::channels::connect::{Begin, Begun, begin};
-use app::channels::{ConnectionView, connection_status, connections, consent, handover, shared};
+use app::channels::{ConnectionView, accept, connection_status, connections, consent, handover, shared};
 use domain::{ConnectionId, InboxId, OauthAppId};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
@@ -48,7 +48,7 @@ impl ConnectionsApi {
     /// List attempts to connect
     ///
     /// Administrators only. Newest first, 25 a page. What ended is kept for a while. Those that wait for a person (`awaiting_admin_consent`,
-    /// `awaiting_handover`) are found with `status`.
+    /// `awaiting_handover`, `awaiting_acceptance`) are found with `status`.
     #[oai(path = "/api/v1/accounts/:account_id/connections", method = "get", operation_id = "list_connections")]
     async fn list(
         &self,
@@ -126,6 +126,28 @@ impl ConnectionsApi {
         Ok(Json(shown(connection_status(auth.app(), &member, id).await?)))
     }
 
+    /// Accept whoever signed in with a connect link
+    ///
+    /// For a connection that is `awaiting_acceptance`: the link was made for an address that whoever signed in claims to have
+    /// (`claimed_email`), and nobody vouches for it. Anybody can claim any address in a tenant of their own, so look at `email`, the name that
+    /// signed in. Administrators only. The mailbox is opened then, and an inbox comes of it. Follow the connection.
+    #[oai(
+        path = "/api/v1/accounts/:account_id/connections/:connection_id/accept",
+        method = "post",
+        operation_id = "accept_connection"
+    )]
+    async fn accept(
+        &self,
+        auth: Auth,
+        account_id: Path<i64>,
+        connection_id: Path<i64>,
+    ) -> Result<Json<Connection>, Refusal<Acting>> {
+        let member = auth.enter(account_id.0).await?;
+        let id = ConnectionId(connection_id.0);
+        accept::accept(auth.app(), &member, id).await?;
+        Ok(Json(shown(connection_status(auth.app(), &member, id).await?)))
+    }
+
     /// Connect another mailbox with the permission of an inbox
     ///
     /// For a shared mailbox that whoever connected the inbox has Full Access to: nobody needs to sign in. Administrators only. Follow the
@@ -164,12 +186,17 @@ fn started(begun: Begun) -> Json<MicrosoftAuthorizationStarted> {
 
 fn shown(view: ConnectionView) -> Connection {
     let connection = view.connection;
+    let (email, claimed_email) = match connection.identity {
+        Some(who) => (who.principal, who.claimed_email),
+        None => (None, None),
+    };
     Connection {
         id: connection.id.0,
         status: view.status.into(),
         failure: connection.failure.as_ref().map(Failure::from),
         inbox_id: connection.result_inbox_id.or(connection.inbox_id).map(|inbox| inbox.0),
-        email: connection.identity.and_then(|identity| identity.principal).or(connection.email),
+        email: email.or(connection.email),
+        claimed_email,
         admin_consent_url: view.admin_consent_url.map(String::from),
         admin_consent_returned: connection.consent_seen_at.is_some(),
         mailbox: connection.mailbox,

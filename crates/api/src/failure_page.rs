@@ -64,6 +64,7 @@ const fn status(class: FailureClass) -> StatusCode {
         FailureClass::OtherBrowser
         | FailureClass::OtherPrincipal
         | FailureClass::UnexpectedAccount
+        | FailureClass::AddressUnvouched
         | FailureClass::WrongAccount
         | FailureClass::AccountSuspended => StatusCode::FORBIDDEN,
         FailureClass::MailboxAlreadyConnected | FailureClass::InboxLimitReached => StatusCode::CONFLICT,

@@ -17,6 +17,9 @@ pub struct Connection {
     /// The mailbox that signed in.
     #[oai(nullable)]
     pub email: Option<String>,
+    /// The address that whoever signed in claims to have, and for which nobody vouches.
+    #[oai(nullable)]
+    pub claimed_email: Option<String>,
     /// Send this to an administrator of the Microsoft tenant when one must approve.
     #[oai(nullable)]
     pub admin_consent_url: Option<String>,

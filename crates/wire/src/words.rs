@@ -41,7 +41,7 @@ mirror! {
     HealthState = domain::channel::HealthState { Unknown, Connected, Failing, NeedsReauth, Blocked }
     ImportState = domain::channel::ImportState { Waiting, Running, Done, Failed }
     ConnectionStatus = domain::channel::ConnectionStatus {
-        Pending, AwaitingConfirmation, AwaitingAddress, AwaitingAdminConsent, AwaitingHandover, Proving, Connected, Failed, Expired,
+        Pending, AwaitingConfirmation, AwaitingAddress, AwaitingAdminConsent, AwaitingHandover, AwaitingAcceptance, Proving, Connected, Failed, Expired,
     }
     /// How far a connect link has come. `failed`: the last try failed, and the link may be used again.
     ConnectLinkStatus = domain::channel::ConnectLinkStatus {

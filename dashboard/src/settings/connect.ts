@@ -12,9 +12,9 @@ export type Begin = Omit<components['schemas']['MicrosoftAuthorization'], 'oauth
 type Started = components['schemas']['MicrosoftAuthorizationStarted']
 export type Connecting = ReturnType<typeof useConnecting>
 
-const UNDER_WAY: Connection['status'][] = ['pending', 'awaiting_confirmation', 'awaiting_address', 'awaiting_admin_consent', 'awaiting_handover', 'proving']
+const UNDER_WAY: Connection['status'][] = ['pending', 'awaiting_confirmation', 'awaiting_address', 'awaiting_admin_consent', 'awaiting_handover', 'awaiting_acceptance', 'proving']
 /** People take days for these. */
-const WAITS: Connection['status'][] = ['awaiting_admin_consent', 'awaiting_handover']
+const WAITS: Connection['status'][] = ['awaiting_admin_consent', 'awaiting_handover', 'awaiting_acceptance']
 
 /** What the mailbox of an attempt is called. */
 export const nameOf = (one: Connection | undefined, inboxes: Inbox[]) => inboxes.find(({ id }) => id === one?.inbox_id)?.name ?? one?.mailbox ?? one?.email ?? 'A mailbox'
@@ -65,6 +65,7 @@ export function useConnecting(id = ref<number | null>(null)) {
   /** It was approved, as far as anybody knows: the same attempt, with a new sign-in that shows it. */
   const resume = () => open(() => client.POST('/api/v1/accounts/{account_id}/connections/{connection_id}/resume', at.value))
   const handOver = () => run(async () => queries.setQueryData(key.value, await client.POST('/api/v1/accounts/{account_id}/connections/{connection_id}/handover', at.value)))
+  const accept = () => run(async () => queries.setQueryData(key.value, await client.POST('/api/v1/accounts/{account_id}/connections/{connection_id}/accept', at.value)))
   /** Another mailbox with the permission of an inbox: nobody goes anywhere. */
   const share = (inbox: number, mailbox: string) => run(async () => {
     const connection = await client.POST('/api/v1/accounts/{account_id}/inboxes/{inbox_id}/shared_mailboxes', { params: { path: { ...path.value, inbox_id: inbox } }, body: { mailbox } })
@@ -72,5 +73,5 @@ export function useConnecting(id = ref<number | null>(null)) {
     id.value = connection.id
     queries.setQueryData(key.value, connection)
   })
-  return { start, resume, handOver, share, busy, connection: data, error, url, id, isUnderWay: computed(() => id.value !== null && (!data.value || UNDER_WAY.includes(data.value.status))) }
+  return { start, resume, handOver, accept, share, busy, connection: data, error, url, id, isUnderWay: computed(() => id.value !== null && (!data.value || UNDER_WAY.includes(data.value.status))) }
 }

@@ -4,7 +4,7 @@ import { computed } from 'vue'
 import { client } from '../api/client'
 import { useSession } from '../state/session'
 
-const STATES = ['awaiting_admin_consent', 'awaiting_handover'] as const
+const STATES = ['awaiting_admin_consent', 'awaiting_handover', 'awaiting_acceptance'] as const
 
 export function useWaiting() {
   const { account, path } = useSession()

@@ -294,6 +294,7 @@ fn is_under_way(seen: &SeenConnection) -> bool {
         | ConnectionStatus::AwaitingAddress
         | ConnectionStatus::AwaitingAdminConsent
         | ConnectionStatus::AwaitingHandover
+        | ConnectionStatus::AwaitingAcceptance
         | ConnectionStatus::Connected
         | ConnectionStatus::Failed
         | ConnectionStatus::Expired => false,
@@ -329,6 +330,7 @@ async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -
         | ConnectionStatus::AwaitingAddress
         | ConnectionStatus::AwaitingAdminConsent
         | ConnectionStatus::AwaitingHandover
+        | ConnectionStatus::AwaitingAcceptance
             if account.status == AccountStatus::Suspended =>
         {
             Ok(failed(FailureClass::AccountSuspended.into()))
@@ -388,6 +390,7 @@ async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -
         | ConnectionStatus::Proving
         | ConnectionStatus::AwaitingAdminConsent
         | ConnectionStatus::AwaitingHandover
+        | ConnectionStatus::AwaitingAcceptance
         | ConnectionStatus::Failed
         | ConnectionStatus::Expired => {
             let failure = connection.failure.clone().unwrap_or_else(|| FailureClass::StateExpired.into());

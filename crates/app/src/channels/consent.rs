@@ -95,6 +95,7 @@ pub async fn wanted(app: &App, token: &str, cookies: CookieLookup<'_>) -> Result
         | ConnectionStatus::AwaitingAddress
         | ConnectionStatus::AwaitingAdminConsent
         | ConnectionStatus::AwaitingHandover
+        | ConnectionStatus::AwaitingAcceptance
         | ConnectionStatus::Proving
         | ConnectionStatus::Connected
         | ConnectionStatus::Expired => false,

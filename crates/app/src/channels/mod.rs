@@ -5,10 +5,12 @@
 //! mailbox and makes the inbox, [`refresh`] keeps the tokens fresh, [`health`] remembers what works, [`notices`] tells who must act, [`inboxes`]
 //! shows and changes it, [`switch_send_transport`] sends another way, [`set_from_address`] under
 //! another From, [`diagnose`] looks at it step by step. On the way an administrator of the
-//! organisation may have to approve ([`consent`]), or one of the account to hand an inbox over ([`handover`]).
+//! organisation may have to approve ([`consent`]), or one of the account to hand an inbox over ([`handover`]) or
+//! to accept who signed in with a link ([`accept`]).
 //!
 //! Identity is `(tid, oid)`; an address proves nothing, only the mail server does.
 
+pub mod accept;
 mod access;
 pub mod agree;
 mod app_choice;

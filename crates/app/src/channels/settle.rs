@@ -5,7 +5,7 @@
 use super::agree::is_expected;
 use super::callback::CallbackQuery;
 use super::examine::Trouble;
-use super::{consent, handover, steps};
+use super::{accept, consent, handover, steps};
 use crate::{App, Hint};
 use domain::account::AccountStatus;
 use domain::channel::{ConnectLinkStatus, ConnectionStatus};
@@ -106,7 +106,10 @@ async fn sign_in(
     let raw = tokens.id_token.as_deref().ok_or_else(|| Failure::new(FailureClass::IdTokenInvalid).detail("missing"))?;
     let identity = validated(app, &registered.microsoft, raw, proof.handshake.nonce.expose()).await?;
     let who = who(&identity, proof.connection.email.as_deref());
-    if !is_expected(link.as_ref(), &[who.principal.as_deref(), who.mailbox.as_deref()]) {
+    let is_expected = |names: &[Option<&str>]| is_expected(link.as_ref(), names);
+    let vouched = is_expected(&[who.principal.as_deref(), who.mailbox.as_deref()]);
+    // Whoever claims to be who the link was made for may be: a person who knows them decides.
+    if !vouched && (who.principal.is_none() || !is_expected(&[who.claimed_email.as_deref()])) {
         return Err(FailureClass::UnexpectedAccount.into());
     }
     let is_other = match proof.connection.inbox_id {
@@ -121,6 +124,7 @@ async fn sign_in(
         (None, _, _) => ConnectionStatus::AwaitingAddress,
         (Some(_), false, _) => ConnectionStatus::AwaitingConfirmation,
         (Some(_), true, true) => ConnectionStatus::AwaitingHandover,
+        (Some(_), true, false) if !vouched => ConnectionStatus::AwaitingAcceptance,
         (Some(_), true, false) => ConnectionStatus::Proving,
     };
     Ok(store_sign_in(app, proof, tokens, who, received_at, next, confirmation).await?)
@@ -264,6 +268,7 @@ fn waiting_for(app: &App, status: ConnectionStatus) -> (Option<Failure>, Option<
             (Some(FailureClass::AddressUnknown.into()), Some(app.settings().connection_lifetime))
         }
         ConnectionStatus::AwaitingHandover => (Some(FailureClass::OtherPrincipal.into()), Some(handover::WAITS_FOR)),
+        ConnectionStatus::AwaitingAcceptance => (Some(FailureClass::AddressUnvouched.into()), Some(accept::WAITS_FOR)),
         ConnectionStatus::Pending
         | ConnectionStatus::AwaitingConfirmation
         | ConnectionStatus::AwaitingAdminConsent

@@ -50,6 +50,7 @@ const ELSEWHERE: &[FailureClass] = {
         MailboxAlreadyConnected,
         InboxLimitReached,
         UnexpectedAccount,
+        AddressUnvouched,
         ConnectLinkOver,
         // An account's own app, a shared or a personal mailbox, and one that sends through Graph: tests/it/oauth_apps.rs, shared_mailboxes.rs,
         // sign_in_names.rs and sending_by_graph.rs.

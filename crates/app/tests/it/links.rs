@@ -5,7 +5,7 @@ use app::accounts::{self, AgentChange, NewAgent};
 use app::channels::agree::{self, LinkPageError};
 use app::channels::callback::CallbackPage;
 use app::channels::links::{self, LinkError, NewLink};
-use app::channels::{ConnectionView, connection_status, consent, handover, inboxes, refresh, shared};
+use app::channels::{ConnectionView, accept, connection_status, consent, handover, inboxes, refresh, shared};
 use domain::account::{AccountStatus, Role};
 use domain::channel::{ConnectLinkStatus, ConnectionStatus};
 use domain::{ConnectLinkId, ConnectionId, FailureClass, Secret};
@@ -240,6 +240,32 @@ async fn a_handover_that_nobody_confirms_in_a_week_is_over_and_its_permission_fo
     assert!(admin.scope.grant(grant).await.expect("the database").is_none());
     let kept = inboxes::health(&world.app, &admin, inbox).await.expect("the inbox");
     assert_eq!(kept.channel.principal, SUPPORT);
+}
+
+#[tokio::test]
+async fn somebody_whom_nobody_accepts_in_a_week_has_connected_nothing_and_their_permission_is_forgotten() {
+    let world = world().await;
+    let (name, address) = ("frieda@contoso.onmicrosoft.example", "frieda@contoso.example");
+    world.sandbox.update_app(world.sandbox.client_id(), |app| app.optional_claims = false);
+    world.sandbox.add_user(sandbox::TenantUser::work(sandbox::CONTOSO, name, "Frieda").with_primary_address(address));
+    let asked = NewLink { expected_email: Some(address.to_owned()), ..NewLink::default() };
+    let (token, id) = link(&world, asked).await;
+    let attempt = agreed(&world, &token).await;
+    let back = attempt.sign_in(name).await;
+    assert_eq!(failed(&attempt.come_back(&back, None).await), FailureClass::AddressUnvouched);
+    let made = shown(&world, id).await.connection_id.expect("the attempt");
+    world.advance(6 * 24 * HOUR);
+    app::tending::keep_grants_alive(&world.app).await.expect("the database");
+    let waits = viewed(&world, made).await;
+    let grant = waits.connection.grant_id.expect("kept while it waits");
+    assert_eq!(waits.status, ConnectionStatus::AwaitingAcceptance);
+    world.advance(2 * 24 * HOUR);
+    let admin = world.admin().await;
+    let late = accept::accept(&world.app, &admin, made).await;
+    assert!(matches!(late, Err(accept::AcceptError::NotWaiting)), "{late:?}");
+    app::tending::keep_grants_alive(&world.app).await.expect("the database");
+    assert!(admin.scope.grant(grant).await.expect("the database").is_none());
+    assert!(inboxes::list(&world.app, &admin).await.expect("the database").is_empty());
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ pub enum ConnectionStatus {
     AwaitingAdminConsent,
     /// Somebody else signed in than the one who connected the inbox: waiting for an administrator of the account to hand it over.
     AwaitingHandover,
+    /// The address that the link was made for is claimed by whoever signed in, and nobody vouches for it: waiting for an administrator of the
+    /// account to accept them.
+    AwaitingAcceptance,
     /// Signed in; the mailbox is being proved.
     Proving,
     /// The inbox exists.
@@ -25,12 +28,13 @@ pub enum ConnectionStatus {
 }
 
 impl ConnectionStatus {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Pending,
         Self::AwaitingConfirmation,
         Self::AwaitingAddress,
         Self::AwaitingAdminConsent,
         Self::AwaitingHandover,
+        Self::AwaitingAcceptance,
         Self::Proving,
         Self::Connected,
         Self::Failed,
@@ -44,6 +48,7 @@ impl ConnectionStatus {
             Self::AwaitingAddress => "awaiting_address",
             Self::AwaitingAdminConsent => "awaiting_admin_consent",
             Self::AwaitingHandover => "awaiting_handover",
+            Self::AwaitingAcceptance => "awaiting_acceptance",
             Self::Proving => "proving",
             Self::Connected => "connected",
             Self::Failed => "failed",
@@ -112,6 +117,7 @@ impl ConnectLinkStatus {
             | ConnectionStatus::AwaitingConfirmation
             | ConnectionStatus::AwaitingAddress
             | ConnectionStatus::AwaitingHandover
+            | ConnectionStatus::AwaitingAcceptance
             | ConnectionStatus::Proving => Self::SigningIn,
             ConnectionStatus::AwaitingAdminConsent => Self::AwaitingAdminConsent,
             ConnectionStatus::Connected => Self::Connected,

@@ -37,6 +37,7 @@ pub struct Model {
     pub consent_until: Option<i64>,
     pub consent_seen_at: Option<i64>,
     pub handover_by: Option<i64>,
+    pub accepted_by: Option<i64>,
     pub held_seal_uid: Option<String>,
     pub held_tokens: Option<Vec<u8>>,
     pub created_at: i64,

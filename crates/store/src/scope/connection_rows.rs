@@ -219,7 +219,7 @@ pub(crate) async fn resume<C: ConnectionTrait>(
     let change = scope
         .sql(
             "UPDATE connections SET status = 'pending', state_hash = ?, link_hash = ?, handshake = ?, seal_uid = ?, browser_hash = ?, \
-             agreed = ?, opened_at = ?, consumed_at = NULL, confirmed_at = NULL, confirm_hash = NULL, failure = NULL, handover_by = NULL, expires_at = ?, \
+             agreed = ?, opened_at = ?, consumed_at = NULL, confirmed_at = NULL, confirm_hash = NULL, failure = NULL, handover_by = NULL, accepted_by = NULL, expires_at = ?, \
              updated_at = ? WHERE account_id = :account AND id = ? AND consent_until > ? AND (status = 'awaiting_admin_consent' \
              OR (status = 'pending' AND consumed_at IS NULL AND expires_at <= ?)) RETURNING *",
         )
@@ -258,6 +258,26 @@ pub(crate) async fn hand_over<C: ConnectionTrait>(
     changed(change, on).await
 }
 
+/// An administrator accepts whoever signed in. `None`: nothing waits for that any more.
+pub(crate) async fn accept<C: ConnectionTrait>(
+    on: &C,
+    scope: &AccountScope,
+    id: ConnectionId,
+    by: UserId,
+) -> Result<Option<Connection>> {
+    let now = scope.inner.now().0;
+    let change = scope
+        .sql(
+            "UPDATE connections SET status = 'proving', accepted_by = ?, failure = NULL, updated_at = ? WHERE account_id = :account \
+             AND id = ? AND status = 'awaiting_acceptance' AND expires_at > ? RETURNING *",
+        )
+        .bind(by.0)
+        .bind(now)
+        .bind(id.0)
+        .bind(now);
+    changed(change, on).await
+}
+
 /// Its time has run out: it goes back to waiting for an approval, where it may, or it has expired. `None`: it goes on.
 pub(crate) async fn expire<C: ConnectionTrait>(
     on: &C,
@@ -282,9 +302,9 @@ pub(crate) async fn expire<C: ConnectionTrait>(
 /// A person is waited for, and not for ever; or somebody came back, and the process that took them in has died since: for a quarter of an hour,
 /// in microseconds, they may be under way still.
 pub(crate) const WAITS: &str = "((status = 'pending' AND (consumed_at IS NULL OR consumed_at <= {now} - 900000000)) \
-     OR status IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'awaiting_admin_consent'))";
+     OR status IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'awaiting_acceptance', 'awaiting_admin_consent'))";
 
 /// [`Connection::status_at`], of a row. The time is bound twice.
 pub(crate) const STATUS_AT: &str = "(CASE WHEN expires_at <= ? AND status IN ('pending', 'awaiting_confirmation', 'awaiting_address', \
-     'awaiting_handover', 'awaiting_admin_consent') THEN CASE WHEN consent_until > ? THEN 'awaiting_admin_consent' ELSE 'expired' END \
+     'awaiting_handover', 'awaiting_acceptance', 'awaiting_admin_consent') THEN CASE WHEN consent_until > ? THEN 'awaiting_admin_consent' ELSE 'expired' END \
      ELSE status END)";

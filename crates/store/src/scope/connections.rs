@@ -259,6 +259,7 @@ impl Connections {
             ConnectionStatus::Expired => true,
             ConnectionStatus::AwaitingAdminConsent
             | ConnectionStatus::AwaitingHandover
+            | ConnectionStatus::AwaitingAcceptance
             | ConnectionStatus::Proving
             | ConnectionStatus::Connected
             | ConnectionStatus::Failed => false,

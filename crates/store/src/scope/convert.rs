@@ -310,6 +310,7 @@ pub(crate) fn connection(row: &entity::connection::Model) -> Result<Connection> 
         consent_until: time(row.consent_until),
         consent_seen_at: time(row.consent_seen_at),
         handover_by: row.handover_by.map(UserId),
+        accepted_by: row.accepted_by.map(UserId),
         send_transport: row
             .send_transport
             .as_deref()

@@ -311,7 +311,7 @@ pub(crate) async fn forget_unused<C: ConnectionTrait>(on: &C, scope: &AccountSco
     scope
         .sql(
             "UPDATE connections SET grant_id = NULL WHERE account_id = :account AND grant_id = ? \
-             AND status NOT IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
+             AND status NOT IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'awaiting_acceptance', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
              WHERE c.account_id = connections.account_id AND c.grant_id = connections.grant_id)",
         )
         .bind(grant.0)
@@ -329,7 +329,7 @@ pub(crate) async fn forget_unused<C: ConnectionTrait>(on: &C, scope: &AccountSco
 pub(crate) async fn forget_all_unused<C: ConnectionTrait>(on: &C) -> Result<u64> {
     system(
         "UPDATE connections SET grant_id = NULL WHERE grant_id IS NOT NULL \
-         AND status NOT IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
+         AND status NOT IN ('awaiting_confirmation', 'awaiting_address', 'awaiting_handover', 'awaiting_acceptance', 'proving') AND NOT EXISTS (SELECT 1 FROM email_channels c \
          WHERE c.account_id = connections.account_id AND c.grant_id = connections.grant_id)",
     )
     .run(on)

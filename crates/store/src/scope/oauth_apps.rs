@@ -265,7 +265,7 @@ impl AccountScope {
             .sql(format!(
                 "SELECT (SELECT COUNT(*) FROM grants WHERE account_id = :account AND oauth_app_id = ?) + (SELECT COUNT(*) FROM connections \
                  WHERE account_id = :account AND oauth_app_id = ? AND (status IN ('proving', 'awaiting_admin_consent', \
-                 'awaiting_handover') OR (status <> 'connected' AND consent_until > ?) \
+                 'awaiting_handover', 'awaiting_acceptance') OR (status <> 'connected' AND consent_until > ?) \
                  OR (status IN ('pending', 'awaiting_confirmation', 'awaiting_address') AND expires_at > ?))) \
                  + (SELECT COUNT(*) FROM connect_links WHERE account_id = :account AND oauth_app_id = ? \
                  AND {GOES_ON} AND expires_at > ?)"

@@ -102,6 +102,8 @@ pub struct Connection {
     pub consent_seen_at: Option<Timestamp>,
     /// The administrator of the account who handed the inbox over.
     pub handover_by: Option<UserId>,
+    /// The administrator of the account who accepted whoever signed in.
+    pub accepted_by: Option<UserId>,
     pub send_transport: Option<SendTransport>,
     pub status: ConnectionStatus,
     pub identity: Option<ConnectionIdentity>,
@@ -124,6 +126,7 @@ impl Connection {
             | ConnectionStatus::AwaitingConfirmation
             | ConnectionStatus::AwaitingAddress
             | ConnectionStatus::AwaitingHandover
+            | ConnectionStatus::AwaitingAcceptance
             | ConnectionStatus::AwaitingAdminConsent => true,
             ConnectionStatus::Proving
             | ConnectionStatus::Connected

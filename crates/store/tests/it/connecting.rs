@@ -202,6 +202,7 @@ async fn an_attempt_is_listed_under_the_status_that_it_has_at_that_moment_and_un
         "awaiting_address",
         "awaiting_admin_consent",
         "awaiting_handover",
+        "awaiting_acceptance",
         "proving",
         "connected",
         "failed",

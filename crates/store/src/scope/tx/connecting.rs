@@ -38,6 +38,11 @@ impl Tx {
         connection_rows::hand_over(&self.tx, &self.scope, connection, by).await
     }
 
+    /// The attempt goes on with whoever signed in, because this administrator says so. `None`: it does not wait for that.
+    pub async fn accept_connection(&mut self, connection: ConnectionId, by: UserId) -> Result<Option<Connection>> {
+        connection_rows::accept(&self.tx, &self.scope, connection, by).await
+    }
+
     /// `None`: its time has not run out, or nobody is waited for.
     pub async fn expire_connection(&mut self, connection: ConnectionId, now: Timestamp) -> Result<Option<Connection>> {
         connection_rows::expire(&self.tx, &self.scope, connection, now).await
