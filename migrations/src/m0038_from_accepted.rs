@@ -18,4 +18,9 @@ impl MigrationTrait for Migration {
     }
 }
 
-const STATEMENTS: &[&str] = &["ALTER TABLE email_channels ADD COLUMN from_accepted_at BIGINT"];
+/// What left before was taken under the From that the mailbox has, as far as anybody knows: only a new sign-in could change it.
+const STATEMENTS: &[&str] = &[
+    "ALTER TABLE email_channels ADD COLUMN from_accepted_at BIGINT",
+    "UPDATE email_channels SET from_accepted_at = (SELECT MAX(d.sent_at) FROM deliveries d \
+     WHERE d.account_id = email_channels.account_id AND d.channel_id = email_channels.id)",
+];

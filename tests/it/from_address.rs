@@ -2,7 +2,7 @@
 //! they have seen the mail and of those that judge it after, and of an administrator who says which address it is.
 
 use anyhow::{Context, Result};
-use sandbox::{CONTOSO, INBOX, TenantUser};
+use sandbox::{CONTOSO, GraphFault, GraphPoint, INBOX, SmtpFault, TenantUser};
 use serde_json::{Value, json};
 use testkit::builders::{Mail, header};
 use testkit::world::{ADMIN_EMAIL, Setup, World};
@@ -189,6 +189,75 @@ async fn send_as_that_is_missed_only_after_the_mail_was_handed_in_is_told_and_wh
         w.delivery_is(conversation, reply, "sent").await?;
         let from = arrived_from(w)?;
         assert!(from.len() == 1 && from[0].ends_with(&format!("<{shared}>")), "{from:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_may_have_left_under_the_old_from_keeps_it_and_holds_up_no_other() -> Result<()> {
+    World::run(Setup::default().with("OUTCOME_LOOKS_SECONDS", "3,3,3"), async |w| {
+        frieda(w, true);
+        let inbox = w.connect(SIGN_IN_NAME).await?;
+        let conversation = written_to(w, inbox).await?;
+        w.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: false });
+        let lost = w.reply(conversation, "did it leave?").await?["id"].as_i64().context("id")?;
+        w.delivery_is(conversation, lost, "outcome_unknown").await?;
+        let path = w.path(&format!("/inboxes/{inbox}"));
+        w.api.put(&format!("{path}/from_address"), &json!({"from_address": ADDRESS})).await?;
+        // It is the same mail that is handed in again, and the server refuses it.
+        let failed = w.delivery_is(conversation, lost, "failed").await?;
+        assert_eq!(failed["delivery"]["failure"]["code"], json!("sender_not_allowed"), "{failed}");
+        let next = w.reply(conversation, "this leaves").await?["id"].as_i64().context("id")?;
+        w.delivery_is(conversation, next, "sent").await?;
+        assert_eq!(w.api.get(&format!("{path}/health")).await?["send"]["state"], json!("connected"));
+        // A person tries it again: it is another mail, under the present From.
+        w.api.post(&w.path(&format!("/conversations/{conversation}/messages/{lost}/retry")), &json!({})).await?;
+        w.delivery_is(conversation, lost, "sent").await?;
+        let from = arrived_from(w)?;
+        assert!(from.len() == 2 && from.iter().all(|from| from.ends_with(&format!("<{ADDRESS}>"))), "{from:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_that_waits_at_graph_is_made_anew_under_the_from_that_was_set_meanwhile() -> Result<()> {
+    World::run(Setup::default().with("OUTCOME_LOOKS_SECONDS", "1,1,1"), async |w| {
+        frieda(w, false);
+        w.sandbox.update_user(SIGN_IN_NAME, |user| user.send_as.push(SIGN_IN_NAME.to_owned()));
+        let body = json!({"email": SIGN_IN_NAME, "send_transport": "graph"});
+        let inbox = w.connect_as(ADMIN_EMAIL, SIGN_IN_NAME, &body).await?;
+        let conversation = written_to(w, inbox).await?;
+        w.sandbox.faults().once(GraphFault::too_many_requests(GraphPoint::Send, Some(4)));
+        let reply = w.reply(conversation, "hello Ada").await?["id"].as_i64().context("id")?;
+        w.eventually("it was put off", async |w| {
+            Ok(!w.message(conversation, reply).await?["delivery"]["failure"].is_null())
+        })
+        .await?;
+        assert_eq!(w.sandbox.mailbox(SIGN_IN_NAME).messages("Drafts").len(), 1);
+        let path = w.path(&format!("/inboxes/{inbox}/from_address"));
+        w.api.put(&path, &json!({"from_address": ADDRESS})).await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        let from = arrived_from(w)?;
+        assert!(from.len() == 1 && from[0].ends_with(&format!("<{ADDRESS}>")), "{from:?}");
+        assert!(w.sandbox.mailbox(SIGN_IN_NAME).messages("Drafts").is_empty());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_nobody_vouches_for_is_not_taken_on_a_servers_bad_day() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        frieda(w, false);
+        // The sign-in name is refused, and of the claimed address the server says nothing.
+        w.sandbox.faults().once(SmtpFault::not_allowed_to_send_as());
+        w.sandbox.faults().once(SmtpFault::insufficient_resources());
+        let inbox = w.connect(SIGN_IN_NAME).await?;
+        let shown = shown(w, inbox).await?;
+        assert_eq!((&shown["from_address"], &shown["send_state"]), (&json!(SIGN_IN_NAME), &json!("blocked")));
+        assert_eq!(shown["send_health"]["failure"]["code"], json!("sender_not_allowed"), "{shown}");
         Ok(())
     })
     .await

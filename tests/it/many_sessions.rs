@@ -43,7 +43,7 @@ async fn a_person_with_more_mailboxes_than_sessions_has_all_of_them_connected_an
             w.eventually("each is a conversation", async |w| Ok(w.number(stored).await? == count)).await?;
         }
         let open = w.sandbox.imap_connections(SUPPORT);
-        assert!(open <= 14, "{open} sessions are open: twelve are kept, one is had in turn, one an import's");
+        assert!(open <= 8, "{open} sessions are open: six are kept, one is had in turn, one an import's");
         for inbox in inboxes {
             let health = w.api.get(&w.path(&format!("/inboxes/{inbox}/health"))).await?;
             assert_eq!(health["fetch"]["state"], json!("connected"), "{health}");

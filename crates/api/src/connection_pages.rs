@@ -65,7 +65,12 @@ fn with_way_back(page: Page, back: Option<&Url>) -> Page {
 fn connected(inbox: &Inbox, account: &str, token: &str, back: Option<&Url>) -> Page {
     let channel = &inbox.channel;
     let sends = sends(&channel.send_health);
-    let troubles = || [&channel.fetch_health, &channel.send_health].into_iter().filter_map(|h| h.failure.as_ref());
+    let mut troubles: Vec<_> = [&channel.fetch_health, &channel.send_health]
+        .into_iter()
+        .filter_map(|health| health.failure.as_ref())
+        .collect();
+    // A permission that has ended is one trouble of both.
+    troubles.dedup_by_key(|failure| failure.class);
     let mut page = if sends {
         Page::new("Connected", Tone::Good)
             .text("Mail that arrives in this mailbox is answered in Postroom from now on.")
@@ -73,7 +78,7 @@ fn connected(inbox: &Inbox, account: &str, token: &str, back: Option<&Url>) -> P
         Page::new("Connected for reading; sending is refused", Tone::Waiting)
             .text("Mail that arrives in this mailbox is in Postroom from now on. Answers cannot leave through it yet.")
     };
-    for failure in troubles() {
+    for failure in &troubles {
         page = trouble(page, failure);
     }
     if !sends {
@@ -81,10 +86,10 @@ fn connected(inbox: &Inbox, account: &str, token: &str, back: Option<&Url>) -> P
             .form("/microsoft/callback/try_again", &[("token", token)], "Try sending again")
             .aside("Press it when somebody has done what is asked above; it takes a few seconds.");
     }
-    for failure in troubles() {
+    for failure in &troubles {
         page = page.second("How to mend it, step by step", &help::path_of(failure.class));
     }
-    if troubles().next().is_some() {
+    if !troubles.is_empty() {
         page = page.heading("What is connected");
     }
     page = page.fact("Inbox", &inbox.name).fact("Account", account).fact("Mailbox", channel.mailbox_address.as_str());
@@ -102,8 +107,11 @@ fn connected(inbox: &Inbox, account: &str, token: &str, back: Option<&Url>) -> P
     if sends {
         page = page.aside("Nothing more is needed here: this page can be closed.");
     }
-    for failure in troubles() {
-        page = page.heading(FOR_SUPPORT).fact("Code", failure.class.code());
+    if !troubles.is_empty() {
+        page = page.heading(FOR_SUPPORT);
+    }
+    for failure in troubles {
+        page = page.fact("Code", failure.class.code());
         if let Some(said) = &failure.server_said {
             page = page.fact("The server said", said);
         }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Longer than any that was seen, and short enough for a URL that proxies pass on.
+/// As it stands in a URL, percent-encoded: longer than any that was seen, and short enough for what proxies pass on (nginx: 4 kB a header by default).
 pub const MAX_CLAIMS_BYTES: usize = 2048;
 
 /// The `claims` parameter of OpenID Connect, in the provider's own letters.
@@ -16,12 +16,17 @@ impl ClaimsChallenge {
     /// `None` for what is no JSON object, or is too long: a sign-in without it is better than none.
     pub fn parse(text: &str) -> Option<Self> {
         let is_object = || matches!(serde_json::from_str(text), Ok(serde_json::Value::Object(_)));
-        (text.len() <= MAX_CLAIMS_BYTES && is_object()).then(|| Self(text.to_owned()))
+        (encoded_bytes(text) <= MAX_CLAIMS_BYTES && is_object()).then(|| Self(text.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// How long it is in a query: what is no letter or digit may be three bytes.
+fn encoded_bytes(text: &str) -> usize {
+    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { 1 } else { 3 }).sum()
 }
 
 impl std::fmt::Debug for ClaimsChallenge {

@@ -186,8 +186,14 @@ pub fn predefined_tenants() -> Vec<Tenant> {
 pub fn predefined_users() -> Vec<TenantUser> {
     let mut support = TenantUser::work(CONTOSO, "support@contoso.example", "Contoso Support");
     support.aliases.push("hello@contoso.example".into());
+    // Her sign-in name is another than the address that people write to, for which Microsoft does not vouch.
+    let mut paula = TenantUser::work(CONTOSO, "paula@contoso.onmicrosoft.example", "Paula Contoso");
+    paula.email = Some("paula@contoso.example".into());
+    paula.email_domain_owner_verified = None;
+    paula.aliases.push("paula@contoso.example".into());
     vec![
         support,
+        paula,
         TenantUser::work(CONTOSO, "sales@contoso.example", "Contoso Sales"),
         TenantUser::work(CONTOSO, "admin@contoso.example", "Contoso Administrator").administrator(),
         TenantUser::work(FABRIKAM, "help@fabrikam.example", "Fabrikam Help"),

@@ -117,7 +117,7 @@ pub struct Inbox {
     /// What From says, as the administrator or the sign-in has settled it. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub from_address: Option<String>,
-    /// When the mail server first took a mail with this From, in epoch seconds. Absent: none yet, so it may still be refused. Our addition.
+    /// When the mail server took a mail with this From, in epoch seconds. Absent: none yet, so it may still be refused. Our addition.
     #[oai(skip_serializing_if_is_none)]
     pub from_address_accepted_at: Option<i64>,
     /// How far the import of the past has come. Our addition.

@@ -208,6 +208,7 @@ impl Actor {
         let turn = tokio::select! {
             () = self.stop.cancelled() => return Err(End::Stopped),
             turn = self.turns.of_person(grant).acquire_owned() => turn.expect("nobody closes it"),
+            () = self.lost() => return Err(End::NotOurs),
         };
         if matches!(tending::holds(&self.app, &self.lease).await, Ok(false)) {
             Err(End::NotOurs)
@@ -222,22 +223,24 @@ impl Actor {
         if let Some(slot) = (&mut waiting).now_or_never() {
             return Ok(slot);
         }
-        // What is signalled is answered by the look that follows, unless the mailbox is no longer to be read.
-        let lost = async {
-            loop {
-                self.signal.notified().await;
-                if matches!(tending::standing(&self.app, &self.lease).await, Ok(Standing::NotOurs)) {
-                    return;
-                }
-            }
-        };
         let slot = tokio::select! {
             () = self.stop.cancelled() => return Err(End::Stopped),
             slot = &mut waiting => slot,
-            () = lost => return Err(End::NotOurs),
+            () = self.lost() => return Err(End::NotOurs),
         };
         // Where the database does not answer, opening the mailbox meets the same.
         if matches!(tending::holds(&self.app, &self.lease).await, Ok(false)) { Err(End::NotOurs) } else { Ok(slot) }
+    }
+
+    /// Waits until a signal says that the mailbox is no longer to be read. Whatever else is signalled while we stand in a line is answered by the look
+    /// that follows.
+    async fn lost(&self) {
+        loop {
+            self.signal.notified().await;
+            if matches!(tending::standing(&self.app, &self.lease).await, Ok(Standing::NotOurs)) {
+                return;
+            }
+        }
     }
 
     /// Spread, so that mailboxes that came together do not look together.

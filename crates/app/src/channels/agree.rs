@@ -169,7 +169,8 @@ pub async fn agree(app: &App, link_token: &str) -> Result<Agreed, LinkPageError>
 
 /// A link that somebody presses again and again leaves no more than a few attempts behind.
 async fn make_room(tx: &mut Tx, waiting: &[Connection]) -> Result<(), StoreError> {
-    for status in [ConnectionStatus::Pending, ConnectionStatus::AwaitingHandover, ConnectionStatus::AwaitingAcceptance] {
+    for status in [ConnectionStatus::Pending, ConnectionStatus::AwaitingHandover, ConnectionStatus::AwaitingAcceptance]
+    {
         let of_this = waiting.iter().filter(|attempt| attempt.status == status);
         for oldest in of_this.skip(MOST_AT_MICROSOFT - 1) {
             let change = ConnectionChange { status: Some(ConnectionStatus::Expired), ..ConnectionChange::default() };

@@ -116,21 +116,25 @@ pub(super) async fn examine(
     let (reading, sending) =
         tokio::join!(within_patience(read_inbox(app, &mailbox, &token)), within_patience(Box::pin(sending)));
     if let Err(failure) = reading {
-        let judged = Box::pin(crowded::judged(app, scope, grant, &mailbox, &token, None, failure)).await;
+        let judging = async { Ok(crowded::judged(app, scope, grant, &mailbox, &token, None, failure.clone()).await) };
+        let judged = within_patience(Box::pin(judging)).await.unwrap_or(failure);
         return Err(place.unread(judged).into());
     }
-    let may_stand = |sending: &Result<(), Failure>| !matches!(sending, Err(failure) if failure.class == FailureClass::SenderNotAllowed);
+    let is_refused = |sending: &Result<(), Failure>| matches!(sending, Err(failure) if failure.class == FailureClass::SenderNotAllowed);
     let (mut from, mut sending) = (from, sending);
-    if !may_stand(&sending) && existing.is_none() && is_own {
+    if is_refused(&sending) && existing.is_none() && is_own {
         // The address that was proposed is not the mailbox's after all. The one that signed in may be, and so may the one that nobody vouches
-        // for: the mail server knows. Where it takes none of them, the first stays, and an administrator says which it is.
+        // for: the mail server knows. Where it takes none of them, or does not say, the first stays, and an administrator says which it is.
         let claimed = identity.claimed_email.as_deref().and_then(EmailAddress::parse);
         for other in [Some(signed_in), claimed].into_iter().flatten().filter(|other| !other.same_as(&from)) {
             let judged = within_patience(submit(app, smtp, &principal, &other, &token)).await;
-            if may_stand(&judged) {
-                (from, sending) = (other, judged);
-                break;
+            if is_refused(&judged) {
+                continue;
             }
+            if judged.is_ok() {
+                (from, sending) = (other, judged);
+            }
+            break;
         }
     }
     if let Err(busy) = &sending

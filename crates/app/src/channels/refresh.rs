@@ -177,7 +177,7 @@ async fn refresh(
                 Err(error) => tracing::error!(grant.id = %claim.grant_id, %error, "could not store refreshed tokens"),
             }
             // Its refresh token is kept all the same.
-            if tokens.expires_in < LEAST_LIFE {
+            if refreshed.expires_at < app.now().plus(LEAST_LIFE) {
                 let detail = format!("the access token is good for {} s", tokens.expires_in.as_secs());
                 return Err(Failure::new(FailureClass::SignInUnavailable).detail(detail));
             }

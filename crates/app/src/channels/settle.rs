@@ -159,6 +159,7 @@ fn who(identity: &Identity, expected: Option<&str>) -> ConnectionIdentity {
         tid: identity.tid.clone(),
         oid: identity.oid.clone(),
         sub: identity.sub.clone(),
+        // What Microsoft says to be nobody's is not even a claim.
         claimed_email: proposed.filter(|proposed| Some(proposed) != mailbox.as_ref()),
         mailbox,
         principal,
@@ -347,6 +348,17 @@ mod tests {
         assert_eq!(from(vouched.clone()), "ada@contoso.com");
         vouched.email_domain_owner_verified = Some(false);
         assert_eq!(from(vouched), "ada@contoso.onmicrosoft.com");
+    }
+
+    #[test]
+    fn an_address_that_nobody_vouches_for_is_a_claim_unless_microsoft_denies_it() {
+        let claimed = |claims| who(&identity(claims), None).claimed_email;
+        let mut claims = named("ada@contoso.onmicrosoft.com", Some("ada@contoso.com"));
+        assert_eq!(claimed(claims.clone()).as_deref(), Some("ada@contoso.com"));
+        claims.email_domain_owner_verified = Some(true);
+        assert_eq!(claimed(claims.clone()), None, "it is what From says");
+        claims.email_domain_owner_verified = Some(false);
+        assert_eq!(claimed(claims), None);
     }
 
     #[test]

@@ -82,7 +82,11 @@ pub async fn verify(app: &App, member: &Member, id: OauthAppId) -> Result<Vec<St
             None
         };
         match answered {
-            None => steps.skip(Step::Mailbox, "the step before it failed"),
+            None if steps.done.iter().any(|done| matches!(done.outcome, Outcome::Failed(_))) => {
+                steps.skip(Step::Mailbox, "the step before it failed");
+            }
+            // Nobody was there to show whether the credentials are taken.
+            None => steps.skip(Step::Mailbox, "no inbox uses the app"),
             Some(None) => steps.skip(Step::Mailbox, "no inbox uses the app"),
             Some(Some((outcome, inbox))) => {
                 steps.report(Step::Mailbox, outcome);
@@ -171,10 +175,11 @@ impl<'a> Steps<'a> {
         let credentials = within(&mut Box::pin(async {
             let said = microsoft.probe_credentials(app.entropy()).await?;
             // One that works is enough to go on; one that does not is in the list of the app's credentials.
-            let unread =
-                || said.iter().filter_map(|one| one.as_ref().err()).find(|failure| oauth::errors::is_unread(failure));
-            match said.iter().find_map(|one| one.as_ref().err()) {
-                Some(first) if said.iter().all(Result::is_err) => Err(unread().unwrap_or(first).clone()),
+            let refusals = || said.iter().filter_map(|one| one.as_ref().err());
+            // A refusal is told before the one of which nothing was said.
+            let clear = refusals().find(|failure| !oauth::errors::is_unread(failure));
+            match clear.or_else(|| refusals().next()) {
+                Some(first) if said.iter().all(Result::is_err) => Err(first.clone()),
                 _ => Ok(()),
             }
         }))

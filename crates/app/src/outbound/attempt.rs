@@ -10,7 +10,7 @@ use super::handing::{Handed, hand_over};
 use super::patience::{is_too_old, wait_after};
 use super::sessions::{self, SignedIn};
 use super::settle::{self, Settled};
-use super::{by_graph, ids, left_draft, line, reconcile};
+use super::{by_graph, former_from, ids, left_draft, line, reconcile};
 use crate::stopwatch::Stopwatch;
 use crate::{App, channels, jobs};
 use domain::channel::{EmailChannel, SendTransport};
@@ -62,6 +62,8 @@ pub(super) async fn attempt(
             return Ok(Attempted::OVER);
         }
     };
+    // The mailbox as this mail knows it: an administrator may have given it another From since the mail was built, or does at this moment.
+    let channel = &EmailChannel { from_address: mail.from.clone(), ..channel.clone() };
     let opened = match channel.send_transport {
         SendTransport::Smtp => sessions::open(app, work, lease.line, channel).await.map(Opened::Smtp),
         SendTransport::Graph => by_graph::open(app, work, channel).await.map(Opened::Graph),
@@ -108,7 +110,7 @@ pub(super) async fn attempt(
             after(app, work, channel, &record, counted, handed, Some(signed_in)).await
         }
         Opened::Graph(client) => {
-            let mail = by_graph::Mail { bytes: &mail.bytes, left_behind };
+            let mail = by_graph::Mail { bytes: &mail.bytes, is_new: mail.is_new, left_behind };
             let handed = by_graph::hand_over(app, work, channel, client, &record, mail, stop).await?;
             after(app, work, channel, &record, counted, handed, None).await
         }
@@ -271,10 +273,16 @@ async fn ended(
             reconcile::begin(app, work, record.delivery.id, failure).await
         }
         Handed::To(_, SendOutcome::Rejected { failure }) => {
+            if former_from::refused(work, channel, &failure).await? {
+                return former_from::again(app, work, record, failure, Vec::new()).await;
+            }
             let all = meets_the_others(record, &failure);
             rejected(app, work, channel, record, failure, Vec::new(), all).await
         }
         Handed::NotAddressed(NotAddressed { failure, refused, named }) => {
+            if former_from::refused(work, channel, &failure).await? {
+                return former_from::again(app, work, record, failure, refused).await;
+            }
             // What is said of a recipient may be about that recipient alone.
             let all = meets_every_message(&failure) || !named && meets_the_others(record, &failure);
             rejected(app, work, channel, record, failure, refused, all).await
@@ -381,7 +389,7 @@ fn meets_the_others(record: &DeliveryRecord, failure: &Failure) -> bool {
 }
 
 /// Queued again, until people have waited long enough to be told.
-async fn queue_again(
+pub(super) async fn queue_again(
     app: &App,
     work: &ClaimedWork,
     record: &DeliveryRecord,

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use domain::inbox::Inbox;
 use domain::message::{Message, Sender};
-use domain::{Failure, FailureClass, Mailbox};
+use domain::{EmailAddress, Failure, FailureClass, Mailbox};
 use mail::compose::{ComposeError, Outgoing, OutgoingAttachment, author, compose};
 use serde_json::Value;
 use store::{AccountScope, DeliveryRecord, StoreError};
@@ -30,6 +30,8 @@ impl From<FailureClass> for Unbuildable {
 /// The bytes, whoever of its recipients they go to.
 pub(super) struct Composed {
     pub bytes: Bytes,
+    /// What From says in them. The mailbox may have been given another one since.
+    pub from: EmailAddress,
     /// Built just now. It is kept before the mail server hears of the message (`attempt::begin`), and not earlier: what nobody heard of can be built
     /// anew.
     pub is_new: bool,
@@ -48,12 +50,13 @@ pub(super) async fn composed(
         Some(blob) => scope.read_blob(blob).await?,
         None => None,
     };
-    let is_ours = |bytes: &Vec<u8>| {
-        record.delivery.recipients.may_be_had()
-            || author(bytes).is_none_or(|from| from.same_as(&inbox.channel.from_address))
-    };
-    if let Some(bytes) = kept.filter(is_ours) {
-        return Ok(Composed { bytes: bytes.into(), is_new: false });
+    let present = &inbox.channel.from_address;
+    if let Some(bytes) = kept {
+        let from = author(&bytes).unwrap_or_else(|| present.clone());
+        // Whoever may have it already has it with that From.
+        if record.delivery.recipients.may_be_had() || from.same_as(present) {
+            return Ok(Composed { bytes: bytes.into(), from, is_new: false });
+        }
     }
     let mail = outgoing(scope, inbox, record, message).await?;
     let bytes = compose(&mail).map_err(|error| unbuildable(&error))?;
@@ -62,7 +65,7 @@ pub(super) async fn composed(
         let detail = format!("{} bytes, {most} are accepted", bytes.len());
         return Err(Unbuildable::Failure(Failure::new(FailureClass::MessageTooLarge).detail(detail)));
     }
-    Ok(Composed { bytes: bytes.into(), is_new: true })
+    Ok(Composed { bytes: bytes.into(), from: present.clone(), is_new: true })
 }
 
 async fn outgoing(

@@ -6,14 +6,14 @@
 //! the time when it should end, uses up nothing, and ends by itself. Whoever was sent calls the next; each also asks again by itself, so that
 //! nobody waits for somebody who died.
 
-use super::pace::{self, Why};
+use super::pace::{self, Wait, Why};
 use super::patience::{UNTIL_MENDED, is_too_old, only_slows, wait_after};
 use super::settle::{self, Settled};
 use crate::{App, Hint, jobs};
 use domain::channel::{EmailChannel, Health, SendTransport};
-use domain::{Failure, FailureClass};
+use domain::{ChannelId, Failure, FailureClass, Timestamp};
 use std::time::Duration;
-use store::{AccountScope, ClaimedWork, DeliveryRecord, NoTurn, SendLease, StoreError, Turn};
+use store::{AccountScope, ClaimedWork, DeliveryRecord, SendLease, StoreError, Turn};
 
 /// The right to send this message now; `None`: it waits, and that is written.
 pub(super) async fn take_turn(
@@ -23,7 +23,8 @@ pub(super) async fn take_turn(
     record: &DeliveryRecord,
     worker: &str,
 ) -> Result<Option<SendLease>, StoreError> {
-    let (may, together) = (channel.capabilities(), channel.sender_capabilities());
+    let others = others_of_sender(&work.scope, channel).await?;
+    let (may, together) = (channel.capabilities(), pace::together(channel, &others));
     let turn = Turn {
         owed: work.owed_id,
         delivery: record.delivery.id,
@@ -37,7 +38,8 @@ pub(super) async fn take_turn(
         return Ok(Some(lease));
     }
     let no = work.scope.why_no_turn(channel.id, &turn).await?;
-    stand_in_line(app, work, channel, record, turn.recipients, &no).await?;
+    let wait = pace::wait(&may, &together, turn.recipients, &no);
+    stand_in_line(app, work, channel, record, wait).await?;
     Ok(None)
 }
 
@@ -46,10 +48,8 @@ async fn stand_in_line(
     work: &ClaimedWork,
     channel: &EmailChannel,
     record: &DeliveryRecord,
-    recipients: u32,
-    no: &NoTurn,
+    wait: Wait,
 ) -> Result<(), StoreError> {
-    let wait = pace::wait(&channel.capabilities(), &channel.sender_capabilities(), recipients, no);
     if let Some(alone) = wait.aside {
         work.scope.step_aside(channel.id, alone).await?;
         if work.scope.call_next_delivery(channel.id).await? {
@@ -61,8 +61,12 @@ async fn stand_in_line(
         Why::Paused => {
             // It may have begun since the channel was read.
             let now = work.scope.channel(channel.id).await?;
-            let known = what_pauses(&work.scope, now.as_ref().unwrap_or(channel)).await?;
-            Some(known.and_then(|health| health.failure).unwrap_or_else(|| FailureClass::ServerUnavailable.into()))
+            let channel = now.as_ref().unwrap_or(channel);
+            let others = others_of_sender(&work.scope, channel).await?;
+            // What the sender met is forgotten with the mailbox that met it and works again. Whoever was told of it goes on waiting for it.
+            let told = || record.delivery.failure.clone().filter(meets_the_sender);
+            let known = what_pauses(channel, &others).or_else(told);
+            Some(known.unwrap_or_else(|| FailureClass::ServerUnavailable.into()))
         }
         Why::Busy => None,
         Why::Line => {
@@ -97,25 +101,55 @@ async fn stand_in_line(
     settle::settle(app, work, delivery.id, in_line).await
 }
 
-/// It is said of whoever signs in, and not of the mailbox they sent for: the sender's other mailboxes would meet it too.
-pub(super) fn meets_the_sender(failure: &Failure) -> bool {
-    matches!(
-        failure.class,
-        FailureClass::TooManyConnections | FailureClass::Throttled | FailureClass::SendingQuotaExceeded
-    )
-}
-
-/// Why a mailbox is left alone: what it met itself, or what the sender met with another mailbox.
-pub(super) async fn what_pauses(scope: &AccountScope, channel: &EmailChannel) -> Result<Option<Health>, StoreError> {
-    let Some(grant) = channel.grant_id.filter(|_| channel.send_health.failure.is_none()) else {
-        return Ok(Some(channel.send_health.clone()));
+/// The other mailboxes of the same sender, as the store counts them together.
+pub(super) async fn others_of_sender(
+    scope: &AccountScope,
+    channel: &EmailChannel,
+) -> Result<Vec<EmailChannel>, StoreError> {
+    let Some(grant) = channel.grant_id.filter(|_| channel.send_transport == SendTransport::Smtp) else {
+        return Ok(Vec::new());
     };
     let mut others = scope.channels_of_grant(grant).await?;
-    others.retain(|other| {
-        let met = other.send_health.failure.as_ref().is_some_and(meets_the_sender);
-        met && other.send_transport == SendTransport::Smtp && channel.send_transport == SendTransport::Smtp
-    });
-    Ok(others.into_iter().map(|other| other.send_health).max_by_key(|health| health.next_try_at))
+    others.retain(|other| other.id != channel.id && other.send_transport == SendTransport::Smtp);
+    Ok(others)
+}
+
+/// It names whoever signs in, and not the mailbox they sent for: the sender's other mailboxes would meet it too. That a server asks to slow down
+/// does not: it may be about the mailbox, or one message.
+pub(super) fn meets_the_sender(failure: &Failure) -> bool {
+    matches!(failure.class, FailureClass::TooManyConnections | FailureClass::SendingQuotaExceeded)
+}
+
+/// What may keep a mailbox waiting: what it met itself, and what the sender met with its others.
+pub(super) fn pauses<'a>(channel: &'a EmailChannel, others: &'a [EmailChannel]) -> impl Iterator<Item = &'a Health> {
+    let met_the_sender = |health: &&Health| health.failure.as_ref().is_some_and(meets_the_sender);
+    let of_the_sender = others.iter().map(|other| &other.send_health).filter(met_the_sender);
+    std::iter::once(&channel.send_health).chain(of_the_sender)
+}
+
+/// Why a mailbox is left alone: of several reasons, the one that lasts longest.
+fn what_pauses(channel: &EmailChannel, others: &[EmailChannel]) -> Option<Failure> {
+    let known = pauses(channel, others).filter(|health| health.failure.is_some());
+    known.max_by_key(|health| health.next_try_at).and_then(|health| health.failure.clone())
+}
+
+/// The mailboxes that are tried when a person wants this one tried now: it alone, unless the sender is left alone for a time that is our guess. Then
+/// the others that wait for nothing else are tried with it, for the answer to one is the answer to all. A time that a server stated is never cut
+/// short for a mailbox of which nobody spoke.
+pub(super) fn tried_with(now: Timestamp, channel: &EmailChannel, others: &[EmailChannel]) -> Vec<ChannelId> {
+    let lasts = |health: &&Health| health.next_try_at.is_some_and(|until| until > now);
+    let is_our_guess = |health: &Health| {
+        health.failure.as_ref().is_some_and(|failure| meets_the_sender(failure) && failure.retry_after().is_none())
+    };
+    let all = std::iter::once(channel).chain(others).map(|channel| &channel.send_health).filter(lasts);
+    let of_the_sender: Vec<&Health> =
+        all.filter(|health| health.failure.as_ref().is_some_and(meets_the_sender)).collect();
+    let mut tried = vec![channel.id];
+    if !of_the_sender.is_empty() && of_the_sender.into_iter().all(is_our_guess) {
+        let free = others.iter().filter(|other| !lasts(&&other.send_health) || is_our_guess(&other.send_health));
+        tried.extend(free.map(|other| other.id));
+    }
+    tried
 }
 
 /// How long a mailbox that met this failure is left alone.

@@ -24,6 +24,7 @@ pub mod decide;
 pub mod deliver;
 pub mod draft;
 pub mod envelope;
+mod former_from;
 pub(crate) mod give_up;
 mod handing;
 mod ids;

@@ -1,7 +1,7 @@
 //! How long a message waits for its turn in its sender's line, and for what. Pure: what was sent so far is counted by the store, over all
 //! processes, for the mailbox and for all mailboxes of the same sender.
 
-use domain::channel::Capabilities;
+use domain::channel::{Capabilities, EmailChannel};
 use domain::{Failure, FailureClass};
 use std::time::Duration;
 use store::{NoTurn, Spending, Spent};
@@ -34,6 +34,17 @@ pub struct Wait {
     pub why: Why,
     /// So long this mailbox alone must wait, and the sender's others need not.
     pub aside: Option<Duration>,
+}
+
+/// What all mailboxes of a sender may do together: what the provider says of everybody, and more where more was agreed for one of them. It is the
+/// same whichever of them asks, so what was agreed for one is not undone by another that stands before it in line; that one still has its own
+/// limit.
+pub fn together(channel: &EmailChannel, others: &[EmailChannel]) -> Capabilities {
+    others.iter().map(EmailChannel::sender_capabilities).fold(channel.sender_capabilities(), |all, one| Capabilities {
+        messages_per_minute: all.messages_per_minute.max(one.messages_per_minute),
+        recipients_per_day: all.recipients_per_day.max(one.recipients_per_day),
+        ..all
+    })
 }
 
 /// What a message to so many recipients waits for, where the mailbox may do so much, and all mailboxes of its sender so much together.
@@ -141,6 +152,18 @@ mod tests {
         let by_itself = wait(&exchange().with(agreed), &exchange(), 1, &no);
         let nine = Duration::from_secs(9);
         assert_eq!((by_itself.lasts, by_itself.why, by_itself.aside), (nine, Why::Minute(2), Some(nine)));
+    }
+
+    #[test]
+    fn a_mailbox_that_may_do_less_than_its_sender_waits_for_its_own_limit_and_lets_the_others_pass() {
+        let agreed = domain::channel::SendingLimits { recipients_per_day: Some(50_000), ..Default::default() };
+        let raised = exchange().with(agreed);
+        let day = |recipients| Spending { day: vec![spent(1, recipients, 600)], ..Spending::default() };
+        let no = NoTurn { own: day(10), sender: day(20_010), ..NoTurn::default() };
+        assert_eq!(wait(&exchange(), &raised, 1, &no).why, Why::Line);
+        let used_up = wait(&exchange(), &raised, 1, &NoTurn { own: day(10_000), sender: day(30_000), ..no });
+        let ten_minutes = Duration::from_secs(600);
+        assert_eq!((used_up.why, used_up.aside), (Why::Day(10_000), Some(ten_minutes)));
     }
 
     #[test]

@@ -100,15 +100,16 @@ pub async fn retry(
     Ok(message)
 }
 
-/// It gives up its own wait, and keeps its place in the mailbox's line; the mailbox gives up its wait too.
+/// It gives up its own wait, and keeps its place in the mailbox's line; the mailbox gives up its wait too, and the sender's others what they wait
+/// for with it.
 async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless: bool) -> Result<Message, RetryError> {
     let channel = match record.channel_id {
         Some(channel) => member.scope.channel(channel).await?,
         None => None,
     };
-    let pauses = match &channel {
-        Some(channel) => line::what_pauses(&member.scope, channel).await?,
-        None => None,
+    let others = match &channel {
+        Some(channel) => line::others_of_sender(&member.scope, channel).await?,
+        None => Vec::new(),
     };
     let mut tx = member.scope.begin().await?;
     let record = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.delivery.state == DeliveryState::Queued);
@@ -118,7 +119,9 @@ async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless
     let stated = |failure: Option<&Failure>, until: Option<Timestamp>| {
         until.filter(|until| *until > app.now() && failure.is_some_and(|failure| failure.retry_after().is_some()))
     };
-    let of_the_mailbox = pauses.as_ref().and_then(|health| stated(health.failure.as_ref(), health.next_try_at));
+    // The mailbox may have been asked to wait and the sender too, not always for as long.
+    let healths = channel.iter().flat_map(|channel| line::pauses(channel, &others));
+    let of_the_mailbox = healths.filter_map(|health| stated(health.failure.as_ref(), health.next_try_at)).max();
     let until = stated(delivery.failure.as_ref(), delivery.next_try_at).max(of_the_mailbox);
     if let Some(until) = until.filter(|_| !regardless) {
         return Err(RetryError::AskedToWait { until });
@@ -127,8 +130,8 @@ async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless
     delivery.next_try_at = delivery.next_try_at.map(|_| app.now());
     tx.update_delivery(&record).await?;
     tx.hasten_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
-    if let Some(channel) = channel {
-        tx.resume_sending(channel.id).await?;
+    if let Some(channel) = &channel {
+        tx.resume_sending_of(&line::tried_with(app.now(), channel, &others)).await?;
     }
     let message = say_updated(&mut tx, record.delivery.message_id, EventKind::DeliveryUpdated).await?;
     tx.commit().await?;

@@ -3,11 +3,12 @@
 
 use crate::desk::{ADA, Desk, SUPPORT, mail};
 use crate::postgres::on_each;
+use app::outbound::{self, RetryError};
 use domain::channel::{Health, Provider, SendTransport, SendingLimits, Service};
 use domain::inbox::{Inbox, InboxSettings};
 use domain::message::{Delivery, DeliveryState};
 use domain::{DisplayId, EmailAddress, FailureClass, MessageId};
-use sandbox::{CONTOSO, Event, INBOX, SmtpFault, TenantUser};
+use sandbox::{CONTOSO, Event, INBOX, SmtpFault, SmtpPoint, TenantUser};
 use std::time::Duration;
 use store::{NewChannel, NewInbox, OwedKind, OwedPriority};
 
@@ -145,6 +146,122 @@ async fn a_mailbox_that_may_not_send_or_has_used_up_its_own_limit_lets_the_perso
         desk.mailbox_rests(MINUTE).await;
         desk.work().await;
         assert_eq!(from(desk, JOBS), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_agreed_for_one_mailbox_is_not_undone_by_another_of_the_same_person_that_waits_with_it() {
+    on_each(async |desk| {
+        let support = own(desk).await;
+        let (_, info) = shared(desk, INFO, true).await;
+        agree(desk, &desk.inbox, SendingLimits { messages_per_minute: Some(40), ..SendingLimits::default() }).await;
+        replies(desk, support, 32).await;
+        desk.work().await;
+        assert_eq!(from(desk, SUPPORT), 32);
+        // The person has sent more than a mailbox may for which nothing was agreed, and that mailbox is the next in turn.
+        replies(desk, info, 4).await;
+        replies(desk, support, 10).await;
+        desk.work().await;
+        assert_eq!((from(desk, SUPPORT), from(desk, INFO)), (36, 4), "forty a minute of one person");
+        desk.mailbox_rests(MINUTE).await;
+        desk.work().await;
+        assert_eq!((from(desk, SUPPORT), from(desk, INFO)), (42, 4), "each once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mailbox_for_which_nothing_was_agreed_keeps_to_its_own_day_and_the_persons_raised_one_goes_on() {
+    on_each(async |desk| {
+        let support = own(desk).await;
+        let (inbox, info) = shared(desk, INFO, true).await;
+        agree(desk, &desk.inbox, SendingLimits { recipients_per_day: Some(50_000), ..SendingLimits::default() }).await;
+        replies(desk, support, 1).await;
+        desk.work().await;
+        let day = "UPDATE channel_submissions SET recipients";
+        desk.outside(&format!("{day} = 20000 WHERE span = 600000000")).await;
+        replies(desk, info, 1).await;
+        replies(desk, support, 1).await;
+        desk.work().await;
+        assert_eq!(senders(desk), [SUPPORT, INFO, SUPPORT], "neither has used up what it may");
+        desk.outside(&format!("{day} = 10000 WHERE span = 600000000 AND channel_id = {}", inbox.channel.id.0)).await;
+        let waits = replies(desk, info, 1).await;
+        replies(desk, support, 1).await;
+        desk.work().await;
+        assert_eq!(senders(desk), [SUPPORT, INFO, SUPPORT, SUPPORT], "whoever waits for itself alone steps aside");
+        let waiting = delivery(desk, info, waits[0]).await;
+        assert_eq!(class(&waiting), Some(FailureClass::DailyRecipientsReached));
+        let detail = waiting.failure.as_ref().and_then(|failure| failure.detail.clone());
+        assert_eq!(detail.as_deref(), Some("the limit is 10000 recipients in 24 hours"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_server_asks_of_one_mailbox_is_waited_for_by_it_alone_and_outlasts_what_the_person_meets_with_another() {
+    on_each(async |desk| {
+        let support = own(desk).await;
+        let (_, info) = shared(desk, INFO, true).await;
+        let reply = "451 4.7.500 Server busy. Please try again in 5 minutes".to_owned();
+        desk.sandbox.faults().once(SmtpFault::Answer { at: SmtpPoint::MailFrom, reply });
+        let asked = replies(desk, info, 1).await;
+        desk.work().await;
+        assert_eq!(class(&delivery(desk, info, asked[0]).await), Some(FailureClass::Throttled));
+        replies(desk, support, 1).await;
+        desk.work().await;
+        assert_eq!(senders(desk), [SUPPORT], "it may have been about that message");
+        desk.sandbox.cut_mail_connections();
+        desk.sandbox.faults().once(SmtpFault::concurrent_connections());
+        let crowded = replies(desk, support, 1).await;
+        desk.work().await;
+        assert_eq!(class(&delivery(desk, support, crowded[0]).await), Some(FailureClass::TooManyConnections));
+        // The person's wait is shorter, and a person ends it.
+        outbound::retry(&desk.app, &desk.member, support, crowded[0], false).await.expect("tried now");
+        desk.work().await;
+        assert_eq!(senders(desk), [SUPPORT, SUPPORT]);
+        let refused = outbound::retry(&desk.app, &desk.member, info, asked[0], false).await;
+        let minutes = desk.app.now().plus(Duration::from_secs(200));
+        assert!(matches!(refused, Err(RetryError::AskedToWait { until }) if until > minutes), "{refused:?}");
+        desk.mailbox_rests(Duration::from_secs(200)).await;
+        desk.work().await;
+        assert_eq!(from(desk, INFO), 0, "it came before its time");
+        desk.mailbox_rests(Duration::from_secs(120)).await;
+        desk.work().await;
+        assert_eq!(from(desk, INFO), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_tried_now_takes_the_persons_other_mailboxes_with_it_unless_the_server_stated_the_time() {
+    on_each(async |desk| {
+        let support = own(desk).await;
+        let (_, info) = shared(desk, INFO, true).await;
+        desk.sandbox.faults().once(SmtpFault::concurrent_connections());
+        replies(desk, support, 1).await;
+        desk.work().await;
+        let waits = replies(desk, info, 1).await;
+        desk.work().await;
+        assert_eq!((desk.sandbox.faults().fired().len(), senders(desk).len()), (1, 0), "both wait");
+        outbound::retry(&desk.app, &desk.member, info, waits[0], false).await.expect("tried now");
+        desk.work().await;
+        assert_eq!((from(desk, SUPPORT), from(desk, INFO)), (1, 1));
+        desk.sandbox.cut_mail_connections();
+        let reply = "432 4.3.2 Concurrent connections limit exceeded; retry after 300 seconds".to_owned();
+        desk.sandbox.faults().once(SmtpFault::Answer { at: SmtpPoint::MailFrom, reply });
+        replies(desk, support, 1).await;
+        desk.work().await;
+        let waits = replies(desk, info, 1).await;
+        desk.work().await;
+        let refused = outbound::retry(&desk.app, &desk.member, info, waits[0], false).await;
+        assert!(matches!(refused, Err(RetryError::AskedToWait { until }) if until > desk.app.now()), "{refused:?}");
+        outbound::retry(&desk.app, &desk.member, info, waits[0], true).await.expect("tried now");
+        desk.work().await;
+        assert_eq!((from(desk, SUPPORT), from(desk, INFO)), (1, 2), "nobody spoke of the other");
+        desk.mailbox_rests(Duration::from_secs(320)).await;
+        desk.work().await;
+        assert_eq!((from(desk, SUPPORT), from(desk, INFO)), (2, 2), "each once");
     })
     .await;
 }

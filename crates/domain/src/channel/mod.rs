@@ -29,7 +29,7 @@ pub struct EmailChannel {
     pub mailbox_address: EmailAddress,
     /// What From says.
     pub from_address: EmailAddress,
-    /// When the mail server first took a mail with this From. `None`: none yet, so whether it may stand there may not be known.
+    /// When the mail server took a mail with this From. `None`: none yet, so whether it may stand there may not be known.
     pub from_accepted_at: Option<Timestamp>,
     /// Who SMTP authenticates as.
     pub smtp_user: String,
@@ -53,7 +53,8 @@ impl EmailChannel {
         self.provider.capabilities().with(self.sending_limits)
     }
 
-    /// What everybody whose mail leaves with this mailbox's may do together. More than the provider says only where it was agreed for this mailbox.
+    /// What all mailboxes whose mail one person hands in may do together, as far as this one says: more than the provider says only where it was
+    /// agreed. Over all of them it is the most that any says.
     pub fn sender_capabilities(&self) -> Capabilities {
         let (all, own) = (self.provider.capabilities(), self.capabilities());
         Capabilities {

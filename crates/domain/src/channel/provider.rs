@@ -36,8 +36,10 @@ impl Provider {
                 recipients_per_message: 500,
                 max_message_bytes: 35 * 1024 * 1024,
                 imap_command_bytes: 10_240,
-                // `Set-ImapSettings` has 16 for one user by default; Exchange Online publishes no number.
-                imap_sessions_held: 12,
+                // `Set-ImapSettings` has 16 for one user by default; Exchange Online publishes no number. Beside those held, each worker has one
+                // session for the mailboxes that take turns, and at the default of WORKER_BULK_CONCURRENCY four for imports: with one worker that is
+                // 6 + 1 + 4 = 11, with two 6 + 2 + 8 = 16.
+                imap_sessions_held: 6,
             },
         }
     }

@@ -67,12 +67,23 @@ impl Tx {
         Ok(())
     }
 
-    /// Nothing is sent through the mailbox before `wait` has passed. `all`: nor through any other of the same sender.
+    /// Nothing is sent through the mailbox before `wait` has passed. `all`: nor through any other of the same sender. One that waits longer than
+    /// that goes on waiting so long. With `all`, no channel's row may have been written in this transaction before: all are locked in the order of
+    /// their ids, so that no two transactions wait for each other.
     pub async fn pause_sending(&mut self, channel: ChannelId, wait: Duration, all: bool) -> Result<()> {
-        let whose = if all { sending::of_sender() } else { "= ?".to_owned() };
+        let whose = if all {
+            let of_sender = sending::of_sender();
+            format!(
+                "IN (SELECT id FROM email_channels WHERE account_id = :account AND id {of_sender} ORDER BY id{{lock}})"
+            )
+        } else {
+            "= ?".to_owned()
+        };
         self.sql(format!(
-            "UPDATE email_channels SET send_after = {{now}} + ? WHERE account_id = :account AND id {whose}"
+            "UPDATE email_channels SET send_after = CASE WHEN send_after < {{now}} + ? THEN {{now}} + ? ELSE send_after END \
+             WHERE account_id = :account AND id {whose}"
         ))
+        .bind(micros(wait))
         .bind(micros(wait))
         .bind(channel.0)
         .run(&self.tx)
@@ -80,13 +91,21 @@ impl Tx {
         Ok(())
     }
 
-    /// A person wants it tried now. What keeps the sender's other mailboxes waiting is tried with it.
+    /// A person wants this mailbox tried now. What the sender's others wait for, they go on waiting for.
     pub async fn resume_sending(&mut self, channel: ChannelId) -> Result<()> {
-        let whose = sending::of_sender();
-        self.sql(format!("UPDATE email_channels SET send_after = 0 WHERE account_id = :account AND id {whose}"))
-            .bind(channel.0)
-            .run(&self.tx)
-            .await?;
+        self.resume_sending_of(&[channel]).await
+    }
+
+    /// A person wants these mailboxes tried now, whatever they wait for. As with [`Self::pause_sending`], the rows are locked in the order of their
+    /// ids; for several of them, no other channel's row may have been written in this transaction before.
+    pub async fn resume_sending_of(&mut self, channels: &[ChannelId]) -> Result<()> {
+        self.sql(
+            "UPDATE email_channels SET send_after = 0 WHERE account_id = :account AND id IN \
+             (SELECT id FROM email_channels WHERE account_id = :account AND id IN (??) ORDER BY id{lock})",
+        )
+        .list(channels.iter().map(|channel| channel.0))
+        .run(&self.tx)
+        .await?;
         Ok(())
     }
 
