@@ -30,6 +30,9 @@ pub(super) async fn again(
     refused: Vec<RefusedRecipient>,
 ) -> Result<(), StoreError> {
     if record.delivery.recipients.may_be_had() {
+        // Refused for each of them, so that a retry is another mail and not this one again.
+        let round = record.delivery.recipients.round();
+        let refused = round.iter().map(|address| RefusedRecipient::new(address, &failure)).collect();
         return settle::settle(app, work, record.delivery.id, Settled::Failed { failure, refused }).await;
     }
     queue_again(app, work, record, failure, refused, Duration::ZERO).await
