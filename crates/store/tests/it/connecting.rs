@@ -196,7 +196,7 @@ fn refreshed(access: &str, refresh: Option<&str>) -> RefreshedTokens {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_is_listed_under_the_status_that_it_has_at_that_moment_and_under_no_other() {
-    const STATUSES: [&str; 9] = [
+    const STATUSES: [&str; 10] = [
         "pending",
         "awaiting_confirmation",
         "awaiting_address",
