@@ -130,20 +130,19 @@ async fn sign_in_at(
 ) -> Result<(Session, FolderStatus), MailboxError> {
     let grant = channel.grant_id.ok_or(FailureClass::ChannelRemoved)?;
     let token = channels::refresh::access_token(app, scope, grant, Resource::Outlook).await?;
-    let refused = match sign_in_with(app, channel, folder, slot, token).await {
+    let refused = match sign_in_with(app, channel, folder, slot, token.clone()).await {
         Err(failure) if failure.class.retry() == Retry::FreshToken => failure,
         ended => return Ok(ended?),
     };
+    let mailbox = &channel.mailbox_address;
+    let judged = channels::crowded::judged(app, scope, grant, mailbox, &token, Some(slot), refused);
+    let refused = Box::pin(judged).await;
+    if refused.class.retry() != Retry::FreshToken {
+        return Err(refused.into());
+    }
     info!(channel.id = %channel.id, failure = %refused, "the sign-in was refused; trying once with a fresh token");
     let token = channels::refresh::fresh_access_token(app, scope, grant, Resource::Outlook).await?;
-    match sign_in_with(app, channel, folder, slot, token.clone()).await {
-        Ok(opened) => Ok(opened),
-        Err(failure) => {
-            let mailbox = &channel.mailbox_address;
-            let judged = channels::crowded::judged(app, scope, grant, mailbox, &token, Some(slot), failure);
-            Err(Box::pin(judged).await.into())
-        }
-    }
+    Ok(sign_in_with(app, channel, folder, slot, token).await?)
 }
 
 async fn sign_in_with(
