@@ -13,6 +13,12 @@ fn arrived(w: &World) -> usize {
     w.sandbox.mailbox(ADA).messages("INBOX").len()
 }
 
+/// One person sends one mail at a time; of two processes or more each may keep a connection, and no more than two do.
+pub fn one_mail_at_a_time(w: &World) {
+    let (connections, mails) = (w.sandbox.most_smtp_connections(SUPPORT), w.sandbox.most_mails_at_once(SUPPORT));
+    assert!(connections <= 2 && mails == 1, "{mails} mails were handed over at once, over {connections} connections");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_over_the_limit_waits_for_its_turn_also_when_the_program_is_started_anew() -> Result<()> {
     World::run(Setup::default(), async |w| {
@@ -134,12 +140,7 @@ async fn a_mailbox_that_is_told_to_wait_is_asked_once_for_each_person_who_insist
             w.delivery_is(conversation, *reply, "sent").await?;
         }
         assert_eq!(arrived(w), 8, "each once");
-        // Two processes, and each may keep a connection; one of them sends.
-        let (connections, mails) = (w.sandbox.most_smtp_connections(SUPPORT), w.sandbox.most_mails_at_once(SUPPORT));
-        assert!(
-            connections <= 2 && mails == 1,
-            "{mails} mails were handed over at once, over {connections} connections"
-        );
+        one_mail_at_a_time(w);
         Ok(())
     })
     .await

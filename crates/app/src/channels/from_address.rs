@@ -5,11 +5,10 @@
 //!
 //! [`EmailChannel::from_accepted_at`]: domain::channel::EmailChannel::from_accepted_at
 
-use super::sending::{Sender, probe};
-use super::{Part, health, refresh, snapshot};
+use super::refresh;
+use super::sending::{Sender, probe, sends_so_from_now_on};
+use crate::App;
 use crate::accounts::Member;
-use crate::{App, Hint};
-use domain::event::EventKind;
 use domain::inbox::Inbox;
 use domain::{EmailAddress, Failure, InboxId};
 use store::StoreError;
@@ -56,17 +55,9 @@ pub async fn set_from_address(
     }
     let sender = Sender { from: &from, ..Sender::of(channel)? };
     Box::pin(probe(app, scope, &sender, channel.send_transport)).await?;
-    let works = channel.send_health.worked(app.now());
     let mut tx = scope.begin().await?;
-    health::write(&mut tx, channel, Part::Send, &works).await?;
     tx.set_from_address(channel.id, &from).await?;
-    tx.resume_sending(channel.id).await?;
-    let changed = tx.inbox(inbox).await?.ok_or(FromAddressError::NotFound)?;
-    tx.append_event(EventKind::InboxUpdated, Some(inbox), None, snapshot::inbox(&changed));
-    tx.call_next_delivery(channel.id).await?;
-    tx.commit().await?;
+    let changed = sends_so_from_now_on(app, tx, channel).await?.ok_or(FromAddressError::NotFound)?;
     tracing::info!(account.id = %channel.account_id, channel.id = %channel.id, "a mailbox sends under another From");
-    app.wake(Hint::Account(channel.account_id));
-    app.wake(Hint::Owed);
     Ok(changed)
 }

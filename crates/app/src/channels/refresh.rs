@@ -55,10 +55,7 @@ pub async fn fresh_access_token(
         Some(token) if app.now().since(token.stored_at) >= STILL_FRESH => token.version,
         Some(_) | None => return access_token(app, scope, grant, resource).await,
     };
-    let wanted = move |token: &AccessToken, now: Timestamp| {
-        token.version > refused && token.expires_at >= now.plus(LEAST_LIFE_LEFT)
-    };
-    Box::pin(obtain(app, scope, grant, resource, wanted)).await
+    newer_than(app, scope, grant, resource, refused).await
 }
 
 /// A token that is newer than what is stored, however young that is: whoever asks wants to know what Microsoft says now.
@@ -70,8 +67,18 @@ pub(crate) async fn newer_access_token(
 ) -> Result<Secret, Failure> {
     let stored = scope.access_token(grant, resource_key(resource)).await.map_err(|e| store_failure(&e))?;
     let known = stored.map_or(0, |token| token.version);
+    newer_than(app, scope, grant, resource, known).await
+}
+
+async fn newer_than(
+    app: &App,
+    scope: &AccountScope,
+    grant: GrantId,
+    resource: Resource,
+    version: i64,
+) -> Result<Secret, Failure> {
     let wanted = move |token: &AccessToken, now: Timestamp| {
-        token.version > known && token.expires_at >= now.plus(LEAST_LIFE_LEFT)
+        token.version > version && token.expires_at >= now.plus(LEAST_LIFE_LEFT)
     };
     Box::pin(obtain(app, scope, grant, resource, wanted)).await
 }

@@ -2,12 +2,11 @@
 //!
 //! The other way is proved first; what cannot be proved changes nothing. What waits leaves by the new way.
 
-use super::sending::{Sender, probe};
-use super::{Part, health, refresh, snapshot};
+use super::refresh;
+use super::sending::{Sender, probe, sends_so_from_now_on};
+use crate::App;
 use crate::accounts::Member;
-use crate::{App, Hint};
 use domain::channel::SendTransport;
-use domain::event::EventKind;
 use domain::inbox::Inbox;
 use domain::{Failure, InboxId};
 use store::StoreError;
@@ -55,20 +54,12 @@ pub async fn switch_send_transport(
         return Err(failure.into());
     }
     Box::pin(probe(app, scope, &Sender::of(channel)?, to)).await?;
-    let works = channel.send_health.worked(app.now());
     let mut tx = scope.begin().await?;
-    health::write(&mut tx, channel, Part::Send, &works).await?;
     tx.set_send_transport(channel.id, to).await?;
-    tx.resume_sending(channel.id).await?;
-    let switched = tx.inbox(inbox).await?.ok_or(SwitchError::NotFound)?;
-    tx.append_event(EventKind::InboxUpdated, Some(inbox), None, snapshot::inbox(&switched));
-    tx.call_next_delivery(channel.id).await?;
-    tx.commit().await?;
+    let switched = sends_so_from_now_on(app, tx, channel).await?.ok_or(SwitchError::NotFound)?;
     tracing::info!(
         account.id = %channel.account_id, channel.id = %channel.id, transport = to.as_str(),
         "a mailbox sends another way"
     );
-    app.wake(Hint::Account(channel.account_id));
-    app.wake(Hint::Owed);
     Ok(switched)
 }

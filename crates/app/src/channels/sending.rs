@@ -2,15 +2,17 @@
 //!
 //! The mailbox's own settings say which; the proof never changes them.
 
-use super::refresh;
-use crate::App;
+use super::{Part, health, refresh, snapshot};
+use crate::{App, Hint};
 use domain::channel::{EmailChannel, SendTransport, Service};
+use domain::event::EventKind;
+use domain::inbox::Inbox;
 use domain::{EmailAddress, Failure, FailureClass, GrantId, Retry, Secret};
 use mail::graph::{Client, GraphLogin};
 use mail::smtp::{self, SmtpLogin};
 use oauth::Resource;
 use std::time::Duration;
-use store::AccountScope;
+use store::{AccountScope, StoreError, Tx};
 
 /// How long the mail server has. Waiting for a connection that we may open is none of its doing, and comes before.
 const PROBE_FOR: Duration = Duration::from_secs(30);
@@ -88,6 +90,27 @@ pub(super) async fn probe(
     };
     let limit = app.connector().slot_timeout() + PROBE_FOR;
     tokio::time::timeout(limit, probing).await.unwrap_or_else(|_| Err(FailureClass::TimedOut.into()))
+}
+
+/// The mailbox was changed in this transaction, in a way that was proved: it sends now, and so does what waits. `None`: the inbox has gone
+/// meanwhile, and nothing is written.
+pub(super) async fn sends_so_from_now_on(
+    app: &App,
+    mut tx: Tx,
+    channel: &EmailChannel,
+) -> Result<Option<Inbox>, StoreError> {
+    health::write(&mut tx, channel, Part::Send, &channel.send_health.worked(app.now())).await?;
+    tx.resume_sending(channel.id).await?;
+    let Some(changed) = tx.inbox(channel.inbox_id).await? else {
+        tx.rollback().await?;
+        return Ok(None);
+    };
+    tx.append_event(EventKind::InboxUpdated, Some(changed.id), None, snapshot::inbox(&changed));
+    tx.call_next_delivery(channel.id).await?;
+    tx.commit().await?;
+    app.wake(Hint::Account(channel.account_id));
+    app.wake(Hint::Owed);
+    Ok(Some(changed))
 }
 
 /// Whether a token that is newer may change the answer, or say why it is so. In the words in which Graph closes a mailbox it also refuses a
