@@ -209,8 +209,23 @@ async fn an_e_mail_claim_of_another_tenant_is_not_who_a_link_was_made_for() -> R
         let page = browser.open(&callback).await?;
         assert_eq!(page.status, 403, "{}", page.text());
         assert_eq!(w.sandbox.faults().fired(), [Fault::from(IdTokenFault::EmailOfAnotherTenant)]);
-        assert_eq!(w.connect_link_shown(id).await?["failure"]["code"], json!("unexpected_account"));
+        // It is what they say of themselves, and an administrator of the account sees it beside the name that Microsoft knows them by.
+        let attempt = w.connect_link_shown(id).await?["connection_id"].as_i64().context("the attempt")?;
+        let waits = w.api.get(&w.path(&format!("/connections/{attempt}"))).await?;
+        assert_eq!(
+            (&waits["status"], &waits["failure"]["code"], &waits["email"], &waits["claimed_email"]),
+            (&json!("awaiting_acceptance"), &json!("address_unvouched"), &json!(SUPPORT), &json!("ceo@another-tenant.example"))
+        );
         assert_eq!(inboxes(w).await?, 0);
+        let accepted = w.path(&format!("/connections/{attempt}/accept"));
+        w.api.post(&accepted, &json!({})).await?;
+        let inbox = w.connected(attempt).await?;
+        let shown = w.api.get(&w.path(&format!("/inboxes/{inbox}"))).await?;
+        assert_eq!(
+            (&shown["email"], &shown["imap_login"], &shown["smtp_login"]),
+            (&json!(SUPPORT), &json!(SUPPORT), &json!(SUPPORT)),
+            "also who is accepted has no more than the mailbox that opens for them"
+        );
         Ok(())
     })
     .await

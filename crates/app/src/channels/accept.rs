@@ -3,15 +3,11 @@
 //! In a tenant of their own anybody can write any address into the `email` claim, so it lets nobody in by itself; and the right person's
 //! sign-in name may be another than their address. The mailbox is proved after the yes, and the inbox comes of it as it would have.
 
-use super::{settle, steps};
+use super::settle;
+use crate::App;
 use crate::accounts::Member;
-use crate::{App, Hint};
 use domain::ConnectionId;
-use std::time::Duration;
 use store::{Connection, StoreError};
-
-/// How long an administrator may take.
-pub const WAITS_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
@@ -37,11 +33,7 @@ pub async fn accept(app: &App, member: &Member, id: ConnectionId) -> Result<Conn
         tx.rollback().await?;
         return Err(AcceptError::NotWaiting);
     };
-    steps::told(&mut tx, connection.status, &accepted).await?;
-    settle::owe_proof(app, &mut tx, &accepted).await?;
-    tx.commit().await?;
-    steps::seen(app, &accepted);
-    app.wake(Hint::Owed);
+    settle::confirmed(app, tx, connection.status, &accepted).await?;
     tracing::info!(
         account.id = %accepted.account_id, connection.id = %accepted.id, user.id = %member.agent.user.id,
         "accepted somebody whose address nobody vouches for"

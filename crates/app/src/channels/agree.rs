@@ -12,8 +12,8 @@ use domain::channel::{ConnectionStatus, Provider};
 use domain::{EmailAddress, Failure, FailureClass, InboxId};
 use oauth::random_token;
 use store::{
-    ConnectLink, ConnectLinkProof, Connection, ConnectionChange, ConnectionPurpose, NewConnection, ResumedConnection,
-    StoreError, TokenHash, Tx,
+    ConnectLink, ConnectLinkProof, Connection, ConnectionChange, ConnectionIdentity, ConnectionPurpose, NewConnection,
+    ResumedConnection, StoreError, TokenHash, Tx,
 };
 
 /// Attempts of one link that may be at Microsoft at the same time; the oldest makes room for another.
@@ -237,7 +237,29 @@ async fn own_attempt(app: &App, link_token: &str, cookies: CookieLookup<'_>) -> 
     Ok(Some(state).filter(|_| under_way))
 }
 
-/// Whether it is who the link was made for: under the name that signs in, or the address that the tenant is known to own.
+/// How far a sign-in is theirs whom the link was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expectation {
+    /// Under the name that signs in, or the address that the tenant is known to own.
+    Met,
+    /// They say so, and nobody vouches for it: a person who knows them decides.
+    Claimed,
+    Missed,
+}
+
+impl Expectation {
+    pub(super) fn of(link: Option<&ConnectLink>, who: &ConnectionIdentity) -> Self {
+        if is_expected(link, &[who.principal.as_deref(), who.mailbox.as_deref()]) {
+            Self::Met
+        } else if who.principal.is_some() && is_expected(link, &[who.claimed_email.as_deref()]) {
+            Self::Claimed
+        } else {
+            Self::Missed
+        }
+    }
+}
+
+/// Whether one of these names is what the link was made for.
 pub(super) fn is_expected(link: Option<&ConnectLink>, names: &[Option<&str>]) -> bool {
     let Some(expected) = link.and_then(|link| link.expected_email.as_deref()) else { return true };
     let Some(expected) = EmailAddress::parse(expected) else { return false };

@@ -3,15 +3,15 @@
 //! Whoever signs in cannot bring it about alone: their sign-in waits, and nothing of the inbox changes. The same mailbox must open for the
 //! new person before the inbox moves, which it does in one transaction; the permission of the one before is forgotten where nothing uses it.
 
-use super::{settle, steps};
+use super::settle;
+use crate::App;
 use crate::accounts::Member;
-use crate::{App, Hint};
-use domain::channel::{ConnectionStatus, EmailChannel};
+use domain::channel::EmailChannel;
 use domain::{ConnectionId, EmailAddress, UserId};
 use std::time::Duration;
 use store::{AccountScope, Connection, ConnectionIdentity, StoreError, Tx};
 
-/// How long an administrator may take.
+/// How long an administrator of the account may take to say yes.
 pub const WAITS_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +38,7 @@ pub async fn confirm(app: &App, member: &Member, id: ConnectionId) -> Result<Con
         tx.rollback().await?;
         return Err(HandoverError::NotWaiting);
     };
-    steps::told(&mut tx, connection.status, &confirmed).await?;
-    settle::owe_proof(app, &mut tx, &confirmed).await?;
-    tx.commit().await?;
-    steps::seen(app, &confirmed);
-    app.wake(Hint::Owed);
+    settle::confirmed(app, tx, connection.status, &confirmed).await?;
     Ok(confirmed)
 }
 
@@ -64,7 +60,7 @@ pub(super) async fn moved(
 }
 
 /// An inbox that signs in again must be signed in by the same person. Addresses are no help here: they move between people.
-pub(super) async fn is_other(
+async fn is_other(
     scope: &AccountScope,
     channel: &EmailChannel,
     who: &ConnectionIdentity,
@@ -81,19 +77,18 @@ pub(super) async fn is_other(
     })
 }
 
-/// What comes after this person said yes to connecting this mailbox.
-pub(super) async fn next(
+/// Whether an administrator must hand the inbox over before this person's sign-in changes it, and none has. An inbox that has gone needs
+/// nobody's yes; the proof of its mailbox says so.
+pub(super) async fn is_needed(
     scope: &AccountScope,
     connection: &Connection,
-    who: Option<&ConnectionIdentity>,
-) -> Result<ConnectionStatus, StoreError> {
+    who: &ConnectionIdentity,
+) -> Result<bool, StoreError> {
     let (Some(inbox), None) = (connection.inbox_id, connection.handover_by) else {
-        return Ok(ConnectionStatus::Proving);
+        return Ok(false);
     };
-    let is_needed = match (scope.inbox(inbox).await?, who) {
-        (Some(inbox), Some(who)) => is_other(scope, &inbox.channel, who).await?,
-        (Some(_), None) => true,
-        (None, _) => false,
-    };
-    Ok(if is_needed { ConnectionStatus::AwaitingHandover } else { ConnectionStatus::Proving })
+    match scope.inbox(inbox).await? {
+        Some(inbox) => is_other(scope, &inbox.channel, who).await,
+        None => Ok(false),
+    }
 }

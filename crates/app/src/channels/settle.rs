@@ -2,10 +2,10 @@
 //!
 //! The network is asked first (code, keys), then one transaction stores the grant, the attempt and the work that is owed.
 
-use super::agree::is_expected;
+use super::agree::Expectation;
 use super::callback::CallbackQuery;
 use super::examine::Trouble;
-use super::{accept, consent, handover, steps};
+use super::{consent, handover, steps};
 use crate::{App, Hint};
 use domain::account::AccountStatus;
 use domain::channel::{ConnectLinkStatus, ConnectionStatus};
@@ -106,28 +106,32 @@ async fn sign_in(
     let raw = tokens.id_token.as_deref().ok_or_else(|| Failure::new(FailureClass::IdTokenInvalid).detail("missing"))?;
     let identity = validated(app, &registered.microsoft, raw, proof.handshake.nonce.expose()).await?;
     let who = who(&identity, proof.connection.email.as_deref());
-    let is_expected = |names: &[Option<&str>]| is_expected(link.as_ref(), names);
-    let vouched = is_expected(&[who.principal.as_deref(), who.mailbox.as_deref()]);
-    // Whoever claims to be who the link was made for may be: a person who knows them decides.
-    if !vouched && (who.principal.is_none() || !is_expected(&[who.claimed_email.as_deref()])) {
+    if Expectation::of(link.as_ref(), &who) == Expectation::Missed {
         return Err(FailureClass::UnexpectedAccount.into());
     }
-    let is_other = match proof.connection.inbox_id {
-        Some(inbox) => {
-            let inbox = proof.scope.inbox(inbox).await?.ok_or(FailureClass::ChannelRemoved)?;
-            handover::is_other(&proof.scope, &inbox.channel, &who).await?
-        }
-        None => false,
-    };
-    let next = match (&who.principal, trusted, is_other) {
+    let next = match (&who.principal, trusted) {
         // The page that asks for the address names the account as well.
-        (None, _, _) => ConnectionStatus::AwaitingAddress,
-        (Some(_), false, _) => ConnectionStatus::AwaitingConfirmation,
-        (Some(_), true, true) => ConnectionStatus::AwaitingHandover,
-        (Some(_), true, false) if !vouched => ConnectionStatus::AwaitingAcceptance,
-        (Some(_), true, false) => ConnectionStatus::Proving,
+        (None, _) => ConnectionStatus::AwaitingAddress,
+        (Some(_), false) => ConnectionStatus::AwaitingConfirmation,
+        (Some(_), true) => next(&proof.scope, &proof.connection, link.as_ref(), &who).await?,
     };
     Ok(store_sign_in(app, proof, tokens, who, received_at, next, confirmation).await?)
+}
+
+/// What comes once the person wants it: the proof of the mailbox, or first the yes of an administrator of the account.
+async fn next(
+    scope: &AccountScope,
+    connection: &Connection,
+    link: Option<&ConnectLink>,
+    who: &ConnectionIdentity,
+) -> Result<ConnectionStatus, StoreError> {
+    Ok(if handover::is_needed(scope, connection, who).await? {
+        ConnectionStatus::AwaitingHandover
+    } else if connection.confirmed_by().is_none() && Expectation::of(link, who) == Expectation::Claimed {
+        ConnectionStatus::AwaitingAcceptance
+    } else {
+        ConnectionStatus::Proving
+    })
 }
 
 /// Microsoft stamps the token by the true time, and where the database's clock and this computer's differ, nobody here knows which of them
@@ -269,7 +273,9 @@ fn waiting_for(app: &App, status: ConnectionStatus) -> (Option<Failure>, Option<
             (Some(FailureClass::AddressUnknown.into()), Some(app.settings().connection_lifetime))
         }
         ConnectionStatus::AwaitingHandover => (Some(FailureClass::OtherPrincipal.into()), Some(handover::WAITS_FOR)),
-        ConnectionStatus::AwaitingAcceptance => (Some(FailureClass::AddressUnvouched.into()), Some(accept::WAITS_FOR)),
+        ConnectionStatus::AwaitingAcceptance => {
+            (Some(FailureClass::AddressUnvouched.into()), Some(handover::WAITS_FOR))
+        }
         ConnectionStatus::Pending
         | ConnectionStatus::AwaitingConfirmation
         | ConnectionStatus::AwaitingAdminConsent
@@ -291,7 +297,14 @@ pub(super) async fn start_proving(
         Some(address) => ConnectionIdentity { principal: Some(address.clone()), mailbox: Some(address), ..who },
         None => who,
     });
-    let next = handover::next(scope, connection, identity.as_ref()).await?;
+    let link = match connection.connect_link_id {
+        Some(id) => scope.connect_link(id).await?,
+        None => None,
+    };
+    let next = match &identity {
+        Some(who) => next(scope, connection, link.as_ref(), who).await?,
+        None => return Err(StoreError::Corrupt("a yes of nobody".to_owned())),
+    };
     let mut tx = scope.begin().await?;
     // A mailbox that could not be opened under an address that was told before has its permission already.
     let grant = match (&identity, tx.held_tokens(connection.id).await?) {
@@ -315,6 +328,22 @@ pub(super) async fn start_proving(
     steps::seen(app, &connection);
     app.wake(Hint::Owed);
     Ok(connection)
+}
+
+/// An administrator of the account has said yes, in this transaction: the mailbox is proved, and the attempt can be followed. `was`: what it
+/// waited for.
+pub(super) async fn confirmed(
+    app: &App,
+    mut tx: Tx,
+    was: ConnectionStatus,
+    connection: &Connection,
+) -> Result<(), StoreError> {
+    steps::told(&mut tx, was, connection).await?;
+    owe_proof(app, &mut tx, connection).await?;
+    tx.commit().await?;
+    steps::seen(app, connection);
+    app.wake(Hint::Owed);
+    Ok(())
 }
 
 /// `since`: proving is given up when it has lasted too long.

@@ -86,7 +86,7 @@ async fn unexpected(
     identity: &ConnectionIdentity,
     proved: &Proved,
 ) -> Result<Option<Failure>, StoreError> {
-    if connection.accepted_by.is_some() {
+    if connection.confirmed_by().is_some() {
         return Ok(None);
     }
     let link = match connection.connect_link_id {
@@ -123,7 +123,7 @@ async fn conclude(
     let send_health = sending_health(&proved.sending, now);
     let sending_failure = proved.sending.as_ref().err().cloned();
     // Whoever asked for the connection is who connects it; what somebody said yes to is done by them.
-    let by = connection.handover_by.or(connection.accepted_by).unwrap_or(connection.created_by);
+    let by = connection.confirmed_by().unwrap_or(connection.created_by);
     let mut tx = work.scope.clone().acting(Acting::before(by)).begin().await?;
     let (inbox_id, channel_id) = match &proved.existing {
         Some(channel) => {

@@ -268,6 +268,59 @@ async fn somebody_whom_nobody_accepts_in_a_week_has_connected_nothing_and_their_
     assert!(inboxes::list(&world.app, &admin).await.expect("the database").is_empty());
 }
 
+/// Through the link as somebody who only claims the address that it was made for, where their organisation had to approve first and an
+/// administrator of the account went on with it: whoever comes then was shown no page of the link, and says yes on the page of the sign-in.
+#[tokio::test]
+async fn who_claims_a_links_address_is_accepted_also_where_an_approval_was_waited_for_in_between() {
+    let world = world().await;
+    let (name, address) = ("frieda@contoso.onmicrosoft.example", "frieda@contoso.example");
+    world.sandbox.update_app(world.sandbox.client_id(), |app| app.optional_claims = false);
+    world.sandbox.add_user(sandbox::TenantUser::work(sandbox::CONTOSO, name, "Frieda").with_primary_address(address));
+    let asked = NewLink { expected_email: Some(address.to_owned()), ..NewLink::default() };
+    let (token, id) = link(&world, asked).await;
+    let mut attempt = agreed(&world, &token).await;
+    world.sandbox.faults().once(TokenFault::consent_required());
+    let back = attempt.sign_in(name).await;
+    let page = attempt.come_back(&back, None).await;
+    assert!(matches!(page, CallbackPage::AwaitingApproval { .. }), "{page:?}");
+    let made = shown(&world, id).await.connection_id.expect("the attempt");
+
+    let resumed = consent::resume(&world.app, &world.admin().await, made).await.expect("a link");
+    attempt.goes_on(&resumed.url, &[]);
+    let back = attempt.sign_in(name).await;
+    let page = attempt.come_back(&back, None).await;
+    let CallbackPage::Confirm { token, .. } = page else { panic!("{page:?}") };
+    assert_eq!(failed(&attempt.confirm(&token).await), FailureClass::AddressUnvouched);
+    assert_eq!(viewed(&world, made).await.status, ConnectionStatus::AwaitingAcceptance);
+    accept::accept(&world.app, &world.admin().await, made).await.expect("accepted");
+    world.works().await;
+    let ended = viewed(&world, made).await;
+    assert_eq!((ended.status, ended.connection.failure), (ConnectionStatus::Connected, None));
+}
+
+#[tokio::test]
+async fn who_claims_a_links_address_and_is_handed_an_inbox_over_is_asked_about_once() {
+    let world = world().await;
+    let (name, address) = ("frieda@contoso.onmicrosoft.example", "frieda@contoso.example");
+    world.sandbox.update_app(world.sandbox.client_id(), |app| app.optional_claims = false);
+    let frieda = sandbox::TenantUser::work(sandbox::CONTOSO, name, "Frieda").with_primary_address(address);
+    world.sandbox.add_user(frieda);
+    world.sandbox.update_user(name, |user| user.full_access.push(SUPPORT.to_owned()));
+    world.sandbox.update_user(name, |user| user.send_as.push(SUPPORT.to_owned()));
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    let asked = NewLink { expected_email: Some(address.to_owned()), inbox_id: Some(inbox), ..NewLink::default() };
+    let (token, id) = link(&world, asked).await;
+    let attempt = agreed(&world, &token).await;
+    let back = attempt.sign_in(name).await;
+    assert_eq!(failed(&attempt.come_back(&back, None).await), FailureClass::OtherPrincipal);
+    let made = shown(&world, id).await.connection_id.expect("the attempt");
+    handover::confirm(&world.app, &world.admin().await, made).await.expect("handed over");
+    world.works().await;
+    let ended = viewed(&world, made).await;
+    assert_eq!((ended.status, ended.connection.failure), (ConnectionStatus::Connected, None));
+    assert_eq!(world.channel(inbox).await.principal, name);
+}
+
 #[tokio::test]
 async fn two_administrators_who_confirm_at_once_hand_over_once() {
     let world = world().await;

@@ -238,42 +238,35 @@ pub(crate) async fn resume<C: ConnectionTrait>(
     changed(change, on).await
 }
 
-/// An administrator hands the inbox over. `None`: nothing waits for that any more.
-pub(crate) async fn hand_over<C: ConnectionTrait>(
-    on: &C,
-    scope: &AccountScope,
-    id: ConnectionId,
-    by: UserId,
-) -> Result<Option<Connection>> {
-    let now = scope.inner.now().0;
-    let change = scope
-        .sql(
-            "UPDATE connections SET status = 'proving', handover_by = ?, failure = NULL, updated_at = ? WHERE account_id = :account \
-             AND id = ? AND status = 'awaiting_handover' AND expires_at > ? RETURNING *",
-        )
-        .bind(by.0)
-        .bind(now)
-        .bind(id.0)
-        .bind(now);
-    changed(change, on).await
+/// What an administrator of the account is waited for to say yes to.
+#[derive(Clone, Copy)]
+pub(crate) enum Asked {
+    Handover,
+    Acceptance,
 }
 
-/// An administrator accepts whoever signed in. `None`: nothing waits for that any more.
-pub(crate) async fn accept<C: ConnectionTrait>(
+/// An administrator says yes, and the mailbox is to be proved. `None`: nothing waits for that any more.
+pub(crate) async fn confirm<C: ConnectionTrait>(
     on: &C,
     scope: &AccountScope,
     id: ConnectionId,
+    asked: Asked,
     by: UserId,
 ) -> Result<Option<Connection>> {
+    let (column, waits) = match asked {
+        Asked::Handover => ("handover_by", ConnectionStatus::AwaitingHandover),
+        Asked::Acceptance => ("accepted_by", ConnectionStatus::AwaitingAcceptance),
+    };
     let now = scope.inner.now().0;
     let change = scope
-        .sql(
-            "UPDATE connections SET status = 'proving', accepted_by = ?, failure = NULL, updated_at = ? WHERE account_id = :account \
-             AND id = ? AND status = 'awaiting_acceptance' AND expires_at > ? RETURNING *",
-        )
+        .sql(format!(
+            "UPDATE connections SET status = 'proving', {column} = ?, failure = NULL, updated_at = ? WHERE account_id = :account \
+             AND id = ? AND status = ? AND expires_at > ? RETURNING *"
+        ))
         .bind(by.0)
         .bind(now)
         .bind(id.0)
+        .bind(waits.as_str())
         .bind(now);
     changed(change, on).await
 }

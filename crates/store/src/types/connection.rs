@@ -139,6 +139,11 @@ impl Connection {
             false => self.status,
         }
     }
+
+    /// The administrator of the account who looked at who signed in, and said yes to them.
+    pub fn confirmed_by(&self) -> Option<UserId> {
+        self.handover_by.or(self.accepted_by)
+    }
 }
 
 /// What a sign-in brought, until the person has said that it is what they want. No mailbox is opened with it, and no grant knows of it.

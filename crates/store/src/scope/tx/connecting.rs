@@ -1,7 +1,8 @@
 //! Steps of attempts to connect that happen only once, and the links that they were begun with.
 
 use super::Tx;
-use crate::scope::{connect_links, connection_rows};
+use crate::scope::connect_links;
+use crate::scope::connection_rows::{self, Asked};
 use crate::*;
 use domain::audit::{AuditAction, AuditSubject};
 use domain::channel::ConnectLinkStatus;
@@ -35,12 +36,12 @@ impl Tx {
 
     /// The attempt goes on with another principal than the inbox had, because this administrator says so. `None`: it does not wait for that.
     pub async fn hand_over(&mut self, connection: ConnectionId, by: UserId) -> Result<Option<Connection>> {
-        connection_rows::hand_over(&self.tx, &self.scope, connection, by).await
+        connection_rows::confirm(&self.tx, &self.scope, connection, Asked::Handover, by).await
     }
 
     /// The attempt goes on with whoever signed in, because this administrator says so. `None`: it does not wait for that.
     pub async fn accept_connection(&mut self, connection: ConnectionId, by: UserId) -> Result<Option<Connection>> {
-        connection_rows::accept(&self.tx, &self.scope, connection, by).await
+        connection_rows::confirm(&self.tx, &self.scope, connection, Asked::Acceptance, by).await
     }
 
     /// `None`: its time has not run out, or nobody is waited for.
