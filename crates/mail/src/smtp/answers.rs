@@ -32,7 +32,7 @@ pub fn refused(during: During, code: u16, text: &str) -> Failure {
     let enhanced = enhanced_code(text);
     let class = by_words(&lower, during)
         .or_else(|| enhanced.and_then(|e| by_enhanced_code(e, during, &lower)))
-        .unwrap_or_else(|| by_code(code, during));
+        .unwrap_or_else(|| by_code(code, enhanced, during));
     let failure = Failure::new(class).said(format!("{code} {text}"));
     let stated = stated_wait(text).filter(|_| (400..500).contains(&code)).map(|wait| wait.min(MOST_STATED_WAIT));
     match (class, stated) {
@@ -222,8 +222,10 @@ fn by_enhanced_code(enhanced: (u16, u16, u16), during: During, lower: &str) -> O
     CODES.iter().find(|(codes, when, _)| when.is(during) && codes.iter().any(is)).map(|(_, _, class)| *class)
 }
 
-/// What the first digits alone say.
-fn by_code(code: u16, during: During) -> FailureClass {
+/// What the first digits say where the enhanced code is none that is known.
+fn by_code(code: u16, enhanced: Option<(u16, u16, u16)>, during: During) -> FailureClass {
+    // X.7.X is about policy (RFC 3463 §3.8): a mail whose file is not liked is not too large.
+    let is_policy = enhanced.is_some_and(|(_, subject, _)| subject == 7);
     match (during, code) {
         (_, ..400) => FailureClass::ProtocolError,
         (During::Authenticate, 400..500) => FailureClass::ServerUnavailable,
@@ -231,7 +233,7 @@ fn by_code(code: u16, during: During) -> FailureClass {
         (_, 530 | 535) => FailureClass::SendingRefused,
         (_, 421) => FailureClass::ServerUnavailable,
         (During::Recipient, 552) => FailureClass::RecipientRefused,
-        (_, 552) => FailureClass::MessageTooLarge,
+        (_, 552) if !is_policy => FailureClass::MessageTooLarge,
         (_, 450..453 | 432) => FailureClass::Throttled,
         (_, 400..500) => FailureClass::ServerUnavailable,
         (During::Greeting, _) => FailureClass::ServerUnavailable,

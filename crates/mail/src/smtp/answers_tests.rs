@@ -86,6 +86,13 @@ fn exchange_is_understood_by_its_enhanced_codes_and_words() {
             MessageUnbuildable,
         ),
         (During::Content, 552, "5.3.4 Message size exceeds fixed maximum message size", MessageTooLarge),
+        (
+            During::Content,
+            552,
+            "5.7.0 This message was blocked because its content presents a potential security issue.",
+            MessageRefused,
+        ),
+        (During::Content, 552, "Too much mail data", MessageTooLarge),
         (During::Greeting, 421, "4.7.66 TLS 1.0 and 1.1 are not supported. Please upgrade", TlsUnavailable),
         (During::Greeting, 554, "5.3.2 Service not available", ServerUnavailable),
         (During::Recipient, 550, "5.1.1 <x@y>: Recipient address rejected: User unknown", RecipientRefused),
