@@ -214,7 +214,12 @@ async fn an_e_mail_claim_of_another_tenant_is_not_who_a_link_was_made_for() -> R
         let waits = w.api.get(&w.path(&format!("/connections/{attempt}"))).await?;
         assert_eq!(
             (&waits["status"], &waits["failure"]["code"], &waits["email"], &waits["claimed_email"]),
-            (&json!("awaiting_acceptance"), &json!("address_unvouched"), &json!(SUPPORT), &json!("ceo@another-tenant.example"))
+            (
+                &json!("awaiting_acceptance"),
+                &json!("address_unvouched"),
+                &json!(SUPPORT),
+                &json!("ceo@another-tenant.example")
+            )
         );
         assert_eq!(inboxes(w).await?, 0);
         let accepted = w.path(&format!("/connections/{attempt}/accept"));

@@ -7,8 +7,8 @@
 
 use super::access::Mailbox;
 use super::health::Part;
-use super::refresh;
 use super::sending::{Sender, probe_graph};
+use super::{crowded, refresh};
 use crate::App;
 use crate::accounts::Member;
 use crate::stopwatch::Stopwatch;
@@ -108,7 +108,7 @@ async fn look(app: &App, scope: &AccountScope, channel: &EmailChannel) -> Diagno
     let (sending, sent) = app.connector().watched();
     // Whoever runs out of time leaves the step at which it was open.
     let (fetched, gone) = tokio::join!(
-        tokio::time::timeout(WAYS_WITHIN, fetch(app, &reading, &read, channel, token.as_ref())),
+        tokio::time::timeout(WAYS_WITHIN, fetch(app, scope, &reading, &read, channel, token.as_ref())),
         tokio::time::timeout(WAYS_WITHIN, send(app, scope, &sending, channel, token.as_ref())),
     );
     let place = Mailbox::of(channel);
@@ -141,6 +141,7 @@ async fn fresh_token(app: &App, scope: &AccountScope, channel: &EmailChannel) ->
 /// `token`: without one nobody signs in, but whether the server is there is worth knowing.
 async fn fetch(
     app: &App,
+    scope: &AccountScope,
     connector: &Connector,
     steps: &Steps,
     channel: &EmailChannel,
@@ -149,8 +150,15 @@ async fn fetch(
     let endpoint = app.settings().imap.clone();
     let Some(token) = token else { return imap::reach(connector, &endpoint, PATIENCE).await };
     let login = ImapLogin { endpoint, user: channel.mailbox_address.as_str().to_owned(), token: token.clone() };
+    let read = read(connector, steps, &login).await;
+    let (Err(failure), Some(grant)) = (&read, channel.grant_id) else { return read };
+    let judged = crowded::judged(app, scope, grant, &channel.mailbox_address, token, None, failure.clone());
+    Err(Box::pin(judged).await)
+}
+
+async fn read(connector: &Connector, steps: &Steps, login: &ImapLogin) -> Result<(), Failure> {
     let limits = Limits { silence: PATIENCE, ..Limits::default() };
-    let mut session = imap::Session::open_with(connector, &login, limits).await?;
+    let mut session = imap::Session::open_with(connector, login, limits).await?;
     let inbox = steps.take("select", session.examine("INBOX")).await?;
     steps.found("messages", inbox.exists.to_string());
     if session.offers("IDLE") {
@@ -204,6 +212,12 @@ fn reports(
         Part::Fetch => place.unread(failure),
         Part::Send => place.unsent(failure),
     };
+    // One session too many is told in the words of a mailbox that is closed; why the way ended knows better.
+    let crowded = ended.clone().filter(|failure| failure.class == FailureClass::TooManyConnections);
+    let told = |failure: Failure| match (failure.class, &crowded) {
+        (FailureClass::MailboxNotConnected, Some(crowded)) => crowded.clone(),
+        _ => said(failure),
+    };
     let ended = ended.map(said);
     let mut reports: Vec<StepReport> = Vec::new();
     for step in taken {
@@ -214,7 +228,7 @@ fn reports(
             None => Outcome::Ok,
         };
         let Step { name, took, failure, found } = step;
-        reports.push(StepReport { name, outcome, took, found, failure: failure.map(said) });
+        reports.push(StepReport { name, outcome, took, found, failure: failure.map(told) });
     }
     let failed = reports.iter().any(|step| step.outcome == Outcome::Failed);
     if let (false, Some(failure)) = (failed, ended) {

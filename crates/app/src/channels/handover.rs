@@ -60,11 +60,7 @@ pub(super) async fn moved(
 }
 
 /// An inbox that signs in again must be signed in by the same person. Addresses are no help here: they move between people.
-async fn is_other(
-    scope: &AccountScope,
-    channel: &EmailChannel,
-    who: &ConnectionIdentity,
-) -> Result<bool, StoreError> {
+async fn is_other(scope: &AccountScope, channel: &EmailChannel, who: &ConnectionIdentity) -> Result<bool, StoreError> {
     let grant = match channel.grant_id {
         Some(grant) => scope.grant(grant).await?,
         None => None,

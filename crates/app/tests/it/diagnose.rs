@@ -1,13 +1,15 @@
 //! A look at a mailbox step by step, with a fault at each step: the step that fails says why, those behind it were not taken, the other way is seen
 //! to its end, and nothing of it changes how the mailbox is doing.
 
-use crate::support::{World, connected, new_account, signed_in, world};
+use crate::support::{World, connected, new_account, shared_of, signed_in, world, world_with};
 use app::accounts;
 use app::channels::diagnose::{DiagnoseError, Diagnosis, Outcome, StepReport, diagnose};
-use app::channels::health;
+use app::channels::{health, refresh};
 use app::{App, AppParts, Environment, Settings};
 use domain::{Actor, FailureClass, InboxId};
+use mail::imap::{self, ImapLogin};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
+use oauth::Resource;
 use sandbox::{Event, Fault, ImapFault, SandboxConfig, SmtpFault, SmtpPoint, TlsFault, TokenFault};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -97,6 +99,33 @@ async fn a_fault_at_each_step_is_found_there_and_hides_nothing_of_the_other_way(
         (after.fetch_health, after.send_health),
         "it changes no health"
     );
+}
+
+/// Exchange says of one session too many of a person what it says of a mailbox without access.
+#[tokio::test]
+async fn a_shared_mailbox_whose_person_has_too_many_sessions_is_not_said_to_lack_access() {
+    let world = world_with(SandboxConfig { imap_connections_per_user: 1, ..SandboxConfig::default() }).await;
+    let own = connected(&world.connect(SUPPORT, None).await);
+    let shared = shared_of(&world, own, "info@contoso.example").await;
+    let scope = world.admin().await.scope;
+    let grant = world.channel(own).await.grant_id.expect("a grant");
+    let token = refresh::access_token(&world.app, &scope, grant, Resource::Outlook).await.expect("a token");
+    let endpoint = world.app.settings().imap.clone();
+    let login = ImapLogin { endpoint, user: SUPPORT.to_owned(), token };
+    let mut open = imap::Session::open(world.app.connector(), &login).await.expect("signed in");
+    open.examine("INBOX").await.expect("opened");
+
+    let seen = looked(&world, shared).await;
+    assert_eq!(failed(&seen.fetch), Some(("select", FailureClass::TooManyConnections)));
+    let reason = step(&seen.fetch, "select").failure.as_ref().expect("a reason");
+    assert!(reason.server_said.as_deref().is_some_and(|said| said.contains("authenticated but not connected")));
+    open.logout().await;
+    while world.sandbox.imap_connections(SUPPORT) > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.sandbox.update_user(SUPPORT, |user| user.full_access.clear());
+    let seen = looked(&world, shared).await;
+    assert_eq!(failed(&seen.fetch), Some(("select", FailureClass::FullAccessMissing)));
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
 //! Connect links, approvals and handovers over days, and one permission that serves several mailboxes. Time is moved by hand.
 
-use crate::support::{Attempt, Browser, PASSWORD, World, connected, failed, signed_in, world};
+use crate::support::{Attempt, Browser, PASSWORD, World, connected, failed, shared_of, signed_in, world};
 use app::accounts::{self, AgentChange, NewAgent};
 use app::channels::agree::{self, LinkPageError};
 use app::channels::callback::CallbackPage;
 use app::channels::links::{self, LinkError, NewLink};
-use app::channels::{ConnectionView, accept, connection_status, consent, handover, inboxes, refresh, shared};
+use app::channels::{ConnectionView, accept, connection_status, consent, handover, inboxes, refresh};
 use domain::account::{AccountStatus, Role};
 use domain::channel::{ConnectLinkStatus, ConnectionStatus};
 use domain::{ConnectLinkId, ConnectionId, FailureClass, Secret};
@@ -348,18 +348,9 @@ async fn two_administrators_who_confirm_at_once_hand_over_once() {
 #[tokio::test]
 async fn one_permission_of_two_inboxes_is_refreshed_once_for_both() {
     let world = world().await;
-    world.sandbox.add_user(sandbox::TenantUser::work(sandbox::CONTOSO, "info@contoso.example", "Info"));
-    world.sandbox.update_user(SUPPORT, |user| user.full_access.push("info@contoso.example".to_owned()));
     let inbox = connected(&world.connect(SUPPORT, None).await);
     let admin = world.admin().await;
-    let id = shared::connect(&world.app, &admin, inbox, "info@contoso.example").await.expect("begun");
-    let ended = async {
-        while viewed(&world, id).await.status == ConnectionStatus::Proving {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("an end");
-    let made = viewed(&world, id).await.connection.result_inbox_id.expect("an inbox");
+    let made = shared_of(&world, inbox, "info@contoso.example").await;
     let other = world.channel(made).await;
     let first = world.channel(inbox).await;
     assert_eq!(first.grant_id, other.grant_id);

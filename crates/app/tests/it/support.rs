@@ -5,14 +5,14 @@
 use app::accounts::{self, Caller, Credential, Member, NewAccount, SessionKind, SignIn};
 use app::channels::callback::{self, CallbackPage, CallbackQuery};
 use app::channels::connect::{self, Begin, OpenLinkError};
-use app::channels::inboxes;
+use app::channels::{connection_status, inboxes, shared};
 use app::inbound::pull;
 use app::oauth_apps::manage::{self, GivenApp, GivenCredential};
 use app::outbound::{self, Draft};
 use app::system::{SystemClock, SystemEntropy};
 use app::tending::{self, ChannelLease};
 use app::{App, AppParts, Environment, Hint, Settings, Wake, conversations, job, owed};
-use domain::channel::{EmailChannel, SendTransport};
+use domain::channel::{ConnectionStatus, EmailChannel, SendTransport};
 use domain::message::{Delivery, Message};
 use domain::{AccountId, Clock, ConnectionId, DisplayId, Entropy, InboxId, OauthAppId, Secret, Timestamp};
 use net::{Connector, ConnectorConfig, Endpoint, TlsMode};
@@ -415,4 +415,22 @@ pub fn failed(page: &CallbackPage) -> domain::FailureClass {
         CallbackPage::Failed { failure, .. } => failure.class,
         other => panic!("did not fail: {other:?}"),
     }
+}
+
+/// The inbox of a mailbox that the person of this one opens.
+pub async fn shared_of(world: &World, own: InboxId, address: &str) -> InboxId {
+    let principal = world.channel(own).await.principal;
+    world.sandbox.add_user(sandbox::TenantUser::work(sandbox::CONTOSO, address, address));
+    world.sandbox.update_user(&principal, |user| user.full_access.push(address.to_owned()));
+    let begun = shared::connect(&world.app, &world.admin().await, own, address).await.expect("begun");
+    let ended = async {
+        loop {
+            let seen = connection_status(&world.app, &world.admin().await, begun).await.expect("the attempt");
+            match seen.status {
+                ConnectionStatus::Proving => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ => return seen.connection.result_inbox_id,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("an end").expect("an inbox")
 }
