@@ -4,7 +4,7 @@
 
 use super::access::Mailbox;
 use super::sending::{Sender, probe};
-use super::{refresh, snapshot};
+use super::{refresh, sender, snapshot};
 use crate::accounts::Member;
 use crate::{App, Hint};
 use domain::channel::{EmailChannel, Health, HealthState, ImportProgress, ImportState};
@@ -207,11 +207,18 @@ pub(super) async fn try_again_in(
         return Err(TryAgainError::NeedsSignIn(failure));
     }
     let asked = part.of(&channel).asked_again(app.now());
+    let others = match part {
+        Part::Fetch => Vec::new(),
+        Part::Send => sender::others(scope, &channel).await?,
+    };
     let mut tx = scope.begin().await?;
+    if part == Part::Send {
+        // What the person met with one of their mailboxes, they all wait for; their rows are locked before any is written.
+        tx.resume_sending_of(&sender::tried_with(app.now(), &channel, &others)).await?;
+    }
     write(&mut tx, &channel, part, &asked).await?;
-    match part {
-        Part::Fetch => import_again(&mut tx, inbox).await?,
-        Part::Send => tx.resume_sending(channel.id).await?,
+    if part == Part::Fetch {
+        import_again(&mut tx, inbox).await?;
     }
     tx.commit().await?;
     tell(app, &channel, part, &asked);

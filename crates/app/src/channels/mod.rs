@@ -32,6 +32,7 @@ pub(crate) mod overdue;
 pub mod refresh;
 mod return_urls;
 mod send_transport;
+pub(crate) mod sender;
 pub(crate) mod sending;
 mod settle;
 pub mod shared;

@@ -9,11 +9,12 @@
 use super::pace::{self, Wait, Why};
 use super::patience::{UNTIL_MENDED, is_too_old, only_slows, wait_after};
 use super::settle::{self, Settled};
+use crate::channels::sender;
 use crate::{App, Hint, jobs};
-use domain::channel::{EmailChannel, Health, SendTransport};
-use domain::{ChannelId, Failure, FailureClass, Timestamp};
+use domain::channel::EmailChannel;
+use domain::{Failure, FailureClass};
 use std::time::Duration;
-use store::{AccountScope, ClaimedWork, DeliveryRecord, SendLease, StoreError, Turn};
+use store::{ClaimedWork, DeliveryRecord, SendLease, StoreError, Turn};
 
 /// The right to send this message now; `None`: it waits, and that is written.
 pub(super) async fn take_turn(
@@ -23,7 +24,7 @@ pub(super) async fn take_turn(
     record: &DeliveryRecord,
     worker: &str,
 ) -> Result<Option<SendLease>, StoreError> {
-    let others = others_of_sender(&work.scope, channel).await?;
+    let others = sender::others(&work.scope, channel).await?;
     let (may, together) = (channel.capabilities(), pace::together(channel, &others));
     let turn = Turn {
         owed: work.owed_id,
@@ -62,9 +63,9 @@ async fn stand_in_line(
             // It may have begun since the channel was read.
             let now = work.scope.channel(channel.id).await?;
             let channel = now.as_ref().unwrap_or(channel);
-            let others = others_of_sender(&work.scope, channel).await?;
+            let others = sender::others(&work.scope, channel).await?;
             // What the sender met is forgotten with the mailbox that met it and works again. Whoever was told of it goes on waiting for it.
-            let told = || record.delivery.failure.clone().filter(meets_the_sender);
+            let told = || record.delivery.failure.clone().filter(sender::meets_the_sender);
             let known = what_pauses(channel, &others).or_else(told);
             Some(known.unwrap_or_else(|| FailureClass::ServerUnavailable.into()))
         }
@@ -101,55 +102,10 @@ async fn stand_in_line(
     settle::settle(app, work, delivery.id, in_line).await
 }
 
-/// The other mailboxes of the same sender, as the store counts them together.
-pub(super) async fn others_of_sender(
-    scope: &AccountScope,
-    channel: &EmailChannel,
-) -> Result<Vec<EmailChannel>, StoreError> {
-    let Some(grant) = channel.grant_id.filter(|_| channel.send_transport == SendTransport::Smtp) else {
-        return Ok(Vec::new());
-    };
-    let mut others = scope.channels_of_grant(grant).await?;
-    others.retain(|other| other.id != channel.id && other.send_transport == SendTransport::Smtp);
-    Ok(others)
-}
-
-/// It names whoever signs in, and not the mailbox they sent for: the sender's other mailboxes would meet it too. That a server asks to slow down
-/// does not: it may be about the mailbox, or one message.
-pub(super) fn meets_the_sender(failure: &Failure) -> bool {
-    matches!(failure.class, FailureClass::TooManyConnections | FailureClass::SendingQuotaExceeded)
-}
-
-/// What may keep a mailbox waiting: what it met itself, and what the sender met with its others.
-pub(super) fn pauses<'a>(channel: &'a EmailChannel, others: &'a [EmailChannel]) -> impl Iterator<Item = &'a Health> {
-    let met_the_sender = |health: &&Health| health.failure.as_ref().is_some_and(meets_the_sender);
-    let of_the_sender = others.iter().map(|other| &other.send_health).filter(met_the_sender);
-    std::iter::once(&channel.send_health).chain(of_the_sender)
-}
-
 /// Why a mailbox is left alone: of several reasons, the one that lasts longest.
 fn what_pauses(channel: &EmailChannel, others: &[EmailChannel]) -> Option<Failure> {
-    let known = pauses(channel, others).filter(|health| health.failure.is_some());
+    let known = sender::pauses(channel, others).filter(|health| health.failure.is_some());
     known.max_by_key(|health| health.next_try_at).and_then(|health| health.failure.clone())
-}
-
-/// The mailboxes that are tried when a person wants this one tried now: it alone, unless the sender is left alone for a time that is our guess. Then
-/// the others that wait for nothing else are tried with it, for the answer to one is the answer to all. A time that a server stated is never cut
-/// short for a mailbox of which nobody spoke.
-pub(super) fn tried_with(now: Timestamp, channel: &EmailChannel, others: &[EmailChannel]) -> Vec<ChannelId> {
-    let lasts = |health: &&Health| health.next_try_at.is_some_and(|until| until > now);
-    let is_our_guess = |health: &Health| {
-        health.failure.as_ref().is_some_and(|failure| meets_the_sender(failure) && failure.retry_after().is_none())
-    };
-    let all = std::iter::once(channel).chain(others).map(|channel| &channel.send_health).filter(lasts);
-    let of_the_sender: Vec<&Health> =
-        all.filter(|health| health.failure.as_ref().is_some_and(meets_the_sender)).collect();
-    let mut tried = vec![channel.id];
-    if !of_the_sender.is_empty() && of_the_sender.into_iter().all(is_our_guess) {
-        let free = others.iter().filter(|other| !lasts(&&other.send_health) || is_our_guess(&other.send_health));
-        tried.extend(free.map(|other| other.id));
-    }
-    tried
 }
 
 /// How long a mailbox that met this failure is left alone.

@@ -1,7 +1,8 @@
 //! A person asks for another try, at once or once more, or deletes a message. What else they may decide: [`super::decide`].
 
-use super::{answering, line};
+use super::answering;
 use crate::accounts::Member;
+use crate::channels::sender;
 use crate::conversations::{self, ReadError, snapshot};
 use crate::{App, Hint};
 use domain::channel::SendTransport;
@@ -108,7 +109,7 @@ async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless
         None => None,
     };
     let others = match &channel {
-        Some(channel) => line::others_of_sender(&member.scope, channel).await?,
+        Some(channel) => sender::others(&member.scope, channel).await?,
         None => Vec::new(),
     };
     let mut tx = member.scope.begin().await?;
@@ -120,7 +121,7 @@ async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless
         until.filter(|until| *until > app.now() && failure.is_some_and(|failure| failure.retry_after().is_some()))
     };
     // The mailbox may have been asked to wait and the sender too, not always for as long.
-    let healths = channel.iter().flat_map(|channel| line::pauses(channel, &others));
+    let healths = channel.iter().flat_map(|channel| sender::pauses(channel, &others));
     let of_the_mailbox = healths.filter_map(|health| stated(health.failure.as_ref(), health.next_try_at)).max();
     let until = stated(delivery.failure.as_ref(), delivery.next_try_at).max(of_the_mailbox);
     if let Some(until) = until.filter(|_| !regardless) {
@@ -131,7 +132,7 @@ async fn try_now(app: &App, member: &Member, record: &DeliveryRecord, regardless
     tx.update_delivery(&record).await?;
     tx.hasten_owed(OwedKind::DeliverMessage, record.delivery.id.0).await?;
     if let Some(channel) = &channel {
-        tx.resume_sending_of(&line::tried_with(app.now(), channel, &others)).await?;
+        tx.resume_sending_of(&sender::tried_with(app.now(), channel, &others)).await?;
     }
     let message = say_updated(&mut tx, record.delivery.message_id, EventKind::DeliveryUpdated).await?;
     tx.commit().await?;

@@ -2,7 +2,8 @@
 
 use super::patience::{UNTIL_MENDED, is_too_old, only_slows, wait_after};
 use super::retry::without_error;
-use super::{line, sent_copy};
+use super::sent_copy;
+use crate::channels::sender;
 use crate::conversations::snapshot;
 use crate::{App, Hint, jobs};
 use domain::event::EventKind;
@@ -157,7 +158,7 @@ async fn write(
         remember(&mut tx, &record, id).await?;
     }
     if let Settled::InLine { pause: Some((channel, wait)), failure, .. } = settled {
-        tx.pause_sending(*channel, *wait, line::meets_the_sender(failure)).await?;
+        tx.pause_sending(*channel, *wait, sender::meets_the_sender(failure)).await?;
     }
     note_on_message(&mut tx, &record).await?;
     owe_next(&mut tx, work, &record, next, is_ours).await?;

@@ -120,9 +120,12 @@ async fn a_shared_mailbox_whose_person_has_too_many_sessions_is_not_said_to_lack
     let reason = step(&seen.fetch, "select").failure.as_ref().expect("a reason");
     assert!(reason.server_said.as_deref().is_some_and(|said| said.contains("authenticated but not connected")));
     open.logout().await;
-    while world.sandbox.imap_connections(SUPPORT) > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let closed = async {
+        while world.sandbox.imap_connections(SUPPORT) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), closed).await.expect("the session is closed");
     world.sandbox.update_user(SUPPORT, |user| user.full_access.clear());
     let seen = looked(&world, shared).await;
     assert_eq!(failed(&seen.fetch), Some(("select", FailureClass::FullAccessMissing)));

@@ -3,8 +3,9 @@
 
 use crate::desk::{ADA, Desk, SUPPORT, mail};
 use crate::postgres::on_each;
+use app::channels::{Part, health};
 use app::outbound::{self, RetryError};
-use domain::channel::{Health, Provider, SendTransport, SendingLimits, Service};
+use domain::channel::{Health, HealthState, Provider, SendTransport, SendingLimits, Service};
 use domain::inbox::{Inbox, InboxSettings};
 use domain::message::{Delivery, DeliveryState};
 use domain::{DisplayId, EmailAddress, FailureClass, MessageId};
@@ -262,6 +263,25 @@ async fn a_message_that_is_tried_now_takes_the_persons_other_mailboxes_with_it_u
         desk.mailbox_rests(Duration::from_secs(320)).await;
         desk.work().await;
         assert_eq!((from(desk, SUPPORT), from(desk, INFO)), (2, 2), "each once");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mailbox_that_an_administrator_tries_again_takes_the_persons_others_with_it() {
+    on_each(async |desk| {
+        let support = own(desk).await;
+        let (inbox, info) = shared(desk, INFO, true).await;
+        desk.sandbox.faults().once(SmtpFault::concurrent_connections());
+        replies(desk, support, 1).await;
+        desk.work().await;
+        replies(desk, info, 1).await;
+        desk.work().await;
+        assert_eq!((desk.sandbox.faults().fired().len(), senders(desk).len()), (1, 0), "both wait");
+        let tried = health::try_again(&desk.app, &desk.member, inbox.id, Part::Send).await.expect("tried");
+        assert_eq!(tried.channel.send_health.state, HealthState::Connected);
+        desk.work().await;
+        assert_eq!((from(desk, SUPPORT), from(desk, INFO)), (1, 1));
     })
     .await;
 }
