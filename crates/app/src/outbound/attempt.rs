@@ -62,6 +62,16 @@ pub(super) async fn attempt(
             return Ok(Attempted::OVER);
         }
     };
+    let record = match (channel.send_transport, &record.handover) {
+        // It was made under a From that the mailbox has no more: it goes before another mail is kept in its place.
+        (SendTransport::Graph, Handover::Graph { draft: Some(_) }) if mail.is_new => {
+            match left_draft::taken_back(app, work, channel, record, stop).await? {
+                Some(record) => record,
+                None => return Ok(Attempted::OVER),
+            }
+        }
+        _ => record,
+    };
     // The mailbox as this mail knows it: an administrator may have given it another From since the mail was built, or does at this moment.
     let channel = &EmailChannel { from_address: mail.from.clone(), ..channel.clone() };
     let opened = match channel.send_transport {
@@ -110,7 +120,7 @@ pub(super) async fn attempt(
             after(app, work, channel, &record, counted, handed, Some(signed_in)).await
         }
         Opened::Graph(client) => {
-            let mail = by_graph::Mail { bytes: &mail.bytes, is_new: mail.is_new, left_behind };
+            let mail = by_graph::Mail { bytes: &mail.bytes, left_behind };
             let handed = by_graph::hand_over(app, work, channel, client, &record, mail, stop).await?;
             after(app, work, channel, &record, counted, handed, None).await
         }

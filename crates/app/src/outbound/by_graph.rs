@@ -26,8 +26,6 @@ use tracing::{info, warn};
 /// What is to leave.
 pub(super) struct Mail<'a> {
     pub bytes: &'a [u8],
-    /// Built just now: a draft of an earlier attempt holds other bytes.
-    pub is_new: bool,
     /// An attempt that nobody ended may have made a draft that nobody knows.
     pub left_behind: bool,
 }
@@ -229,8 +227,6 @@ async fn draft(
     if let Handover::Graph { draft: Some(known) } = &record.handover {
         let known = DraftId(known.clone());
         match client.look(&known).await? {
-            // It was made under a From that the mailbox has no more.
-            Standing::Draft if mail.is_new => client.delete(&known).await?,
             Standing::Draft => return Ok(Drafted::Known(known)),
             Standing::Sent { message_id } => return Ok(Drafted::Sent(message_id.filter(|id| id != ours))),
             // Somebody deleted it before it was sent.

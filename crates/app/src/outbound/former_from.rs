@@ -4,13 +4,13 @@
 //! An administrator sets From while mails are on their way, and one that somebody may have already keeps the From it had.
 
 use super::attempt::queue_again;
-use super::settle::{self, Settled};
-use crate::App;
+use super::reconcile;
+use crate::{App, jobs};
 use domain::channel::EmailChannel;
-use domain::message::RefusedRecipient;
+use domain::message::{DeliveryState, RefusedRecipient};
 use domain::{Failure, FailureClass};
 use std::time::Duration;
-use store::{ClaimedWork, DeliveryRecord, StoreError};
+use store::{ClaimedWork, DeliveryRecord, Handover, StoreError};
 
 /// Whether the server has refused a From that the mailbox has no more. `channel`: as the mail knew it.
 pub(super) async fn refused(work: &ClaimedWork, channel: &EmailChannel, failure: &Failure) -> Result<bool, StoreError> {
@@ -21,7 +21,8 @@ pub(super) async fn refused(work: &ClaimedWork, channel: &EmailChannel, failure:
     Ok(now.is_some_and(|now| !now.from_address.same_as(&channel.from_address)))
 }
 
-/// It is built anew under the present From at once. One that somebody may have is not: a person tries it again, under another Message-ID.
+/// It is built anew under the present From. One that somebody may have is asked after first, and then a person decides; sent again, it has the
+/// same Message-ID, so that a provider which has taken it swallows it.
 pub(super) async fn again(
     app: &App,
     work: &ClaimedWork,
@@ -29,11 +30,24 @@ pub(super) async fn again(
     failure: Failure,
     refused: Vec<RefusedRecipient>,
 ) -> Result<(), StoreError> {
-    if record.delivery.recipients.may_be_had() {
-        // Refused for each of them, so that a retry is another mail and not this one again.
-        let round = record.delivery.recipients.round();
-        let refused = round.iter().map(|address| RefusedRecipient::new(address, &failure)).collect();
-        return settle::settle(app, work, record.delivery.id, Settled::Failed { failure, refused }).await;
+    if !record.delivery.recipients.may_be_had() {
+        return queue_again(app, work, record, failure, refused, Duration::ZERO).await;
     }
-    queue_again(app, work, record, failure, refused, Duration::ZERO).await
+    forget_the_mail(work, record).await?;
+    reconcile::begin(app, work, record.delivery.id, failure).await
+}
+
+/// Nobody took it in this attempt, and nobody takes it with this From. Of a refused draft nothing is left either.
+async fn forget_the_mail(work: &ClaimedWork, record: &DeliveryRecord) -> Result<(), StoreError> {
+    let mut tx = work.scope.begin().await?;
+    let locked = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.delivery.state == DeliveryState::Sending);
+    let mut locked = locked.ok_or(StoreError::LeaseLost)?;
+    tx.extend_work(work, jobs::LEASE).await?;
+    locked.composed_blob_id = None;
+    if let Handover::Graph { draft } = &mut locked.handover {
+        *draft = None;
+    }
+    tx.update_delivery(&locked).await?;
+    tx.commit().await?;
+    Ok(())
 }

@@ -1,7 +1,8 @@
-//! A draft at Microsoft Graph whose mail is to leave by SMTP now, because the mailbox was switched back while the mail waited.
+//! A draft at Microsoft Graph that is not to be sent any more: the mailbox was switched back to SMTP while the mail waited, or was given another
+//! From than the draft has.
 //!
 //! It may have left without anybody hearing of it. So what became of it is asked first: one that was sent settles the delivery, one that was not
-//! is deleted, and only then is the mail SMTP's. As long as nobody can say, nothing is sent.
+//! is deleted, and only then may the mail leave otherwise. As long as nobody can say, nothing is sent.
 
 use super::by_graph::{asked, lets_nobody_ask};
 use super::deliver::{not_queued, unknown};
@@ -29,7 +30,7 @@ enum Left {
     Gone,
 }
 
-/// The delivery as SMTP may send it. `None`: it is settled, or waits; that is written.
+/// The delivery without a draft. `None`: it is settled, or waits; that is written.
 pub(super) async fn taken_back(
     app: &App,
     work: &ClaimedWork,
@@ -53,6 +54,8 @@ pub(super) async fn taken_back(
         }
     };
     let left = match asked {
+        // No sending of it is in doubt: it was refused and deleted, by us or by somebody.
+        Ok(Left::Gone) if !record.delivery.recipients.may_be_had() => Ok(Left::Withdrawn),
         Ok(Left::Gone) => match reconcile::in_sent(app, work, channel, &record).await {
             Ok(Some(found)) => Ok(Left::Sent(found.rewritten)),
             Ok(None) => Ok(Left::Gone),
@@ -62,10 +65,10 @@ pub(super) async fn taken_back(
     };
     match left {
         Ok(Left::Sent(rewritten)) => {
-            info!(delivery.id = %id, "the draft had left before the mailbox was switched to SMTP");
+            info!(delivery.id = %id, "the draft that was to be taken back had left");
             settle::found_sent(app, work, &record, rewritten).await?;
         }
-        Ok(Left::Withdrawn) => return is_smtps(app, work, record).await,
+        Ok(Left::Withdrawn) => return has_none(app, work, record).await,
         // A copy in Sent may come late, or have been deleted: Sent is looked into some more, and then a person knows.
         Ok(Left::Gone) => {
             reconcile::begin(app, work, id, unknown("its draft is gone, and no copy of it is in Sent")).await?;
@@ -74,10 +77,10 @@ pub(super) async fn taken_back(
         // No draft was ever sent: its id is written before.
         Err(failure) if draft.is_none() => {
             warn!(delivery.id = %id, %failure, "a draft may stay in the mailbox");
-            return is_smtps(app, work, record).await;
+            return has_none(app, work, record).await;
         }
         Err(failure) => {
-            warn!(delivery.id = %id, %failure, "what became of a draft could not be asked; its mail does not leave by SMTP yet");
+            warn!(delivery.id = %id, %failure, "what became of a draft could not be asked; its mail does not leave otherwise yet");
             waits(app, work, &record, failure).await?;
         }
     }
@@ -117,7 +120,7 @@ async fn withdrawn_by(client: &Client, ours: &str, draft: Option<&DraftId>) -> R
 }
 
 /// Nothing is left of it at Graph.
-async fn is_smtps(app: &App, work: &ClaimedWork, record: DeliveryRecord) -> Result<Option<DeliveryRecord>, StoreError> {
+async fn has_none(app: &App, work: &ClaimedWork, record: DeliveryRecord) -> Result<Option<DeliveryRecord>, StoreError> {
     let id = record.delivery.id;
     let mut tx = work.scope.begin().await?;
     tx.extend_work(work, jobs::LEASE).await?;
