@@ -306,3 +306,27 @@ async fn an_address_that_nobody_vouches_for_is_not_taken_on_a_servers_bad_day() 
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_vouched_address_is_refused_the_sign_in_name_is_taken_also_on_a_servers_bad_day() -> Result<()> {
+    World::run(Setup::default(), async |w| {
+        w.sandbox.add_user(TenantUser::work(CONTOSO, SIGN_IN_NAME, "Frieda Contoso").with_primary_address(ADDRESS));
+        w.sandbox.update_user(SIGN_IN_NAME, |user| user.send_as.push(SIGN_IN_NAME.to_owned()));
+        // The vouched address is refused, and of the sign-in name the server says nothing.
+        w.sandbox.faults().once(SmtpFault::not_allowed_to_send_as());
+        w.sandbox.faults().once(SmtpFault::insufficient_resources());
+        let inbox = w.connect(SIGN_IN_NAME).await?;
+        let before = shown(w, inbox).await?;
+        assert_eq!(
+            (&before["from_address"], &before["send_state"]),
+            (&json!(SIGN_IN_NAME), &json!("failing")),
+            "{before}"
+        );
+        let conversation = written_to(w, inbox).await?;
+        let reply = w.reply(conversation, "hello Ada").await?["id"].as_i64().context("id")?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!(shown(w, inbox).await?["send_state"], json!("connected"));
+        Ok(())
+    })
+    .await
+}

@@ -124,27 +124,36 @@ pub(super) async fn examine(
     let (mut from, mut sending) = (from, sending);
     if is_refused(&sending) && existing.is_none() && is_own {
         // The address that was proposed is not the mailbox's after all. The one that signed in may be, and so may the one that nobody vouches
-        // for: the mail server knows. Where it takes none of them, or does not say, the first stays, and an administrator says which it is.
+        // for: the mail server knows. Where it takes none of them, the first stays, and an administrator says which it is. On its bad day the one
+        // that signed in is taken until it is tried again; one that nobody vouches for is taken at the server's yes only.
         let claimed = identity.claimed_email.as_deref().and_then(EmailAddress::parse);
-        for other in [Some(signed_in), claimed].into_iter().flatten().filter(|other| !other.same_as(&from)) {
+        let others = [(Some(signed_in), true), (claimed, false)];
+        for (other, is_vouched) in others.into_iter().filter_map(|(other, is_vouched)| Some((other?, is_vouched))) {
+            if other.same_as(&from) {
+                continue;
+            }
             let judged = within_patience(submit(app, smtp, &principal, &other, &token)).await;
             if is_refused(&judged) {
                 continue;
             }
-            if judged.is_ok() {
+            not_asked(&judged)?;
+            if judged.is_ok() || is_vouched {
                 (from, sending) = (other, judged);
             }
             break;
         }
     }
-    if let Err(busy) = &sending
-        && busy.class == FailureClass::HostBusy
-    {
-        // Nothing was asked yet.
-        return Err(busy.clone().into());
-    }
+    not_asked(&sending)?;
     let sending = sending.map_err(|failure| place.unsent(failure));
     Ok(Proved { existing: existing.map(Box::new), grant, principal, service, mailbox, from, transport, sending })
+}
+
+/// Without a free connection nothing was learnt, and the whole is looked at again.
+fn not_asked(sending: &Result<(), Failure>) -> Result<(), Failure> {
+    match sending {
+        Err(busy) if busy.class == FailureClass::HostBusy => Err(busy.clone()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 async fn within_patience<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
