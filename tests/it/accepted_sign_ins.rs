@@ -35,8 +35,10 @@ async fn frieda_signs_in(w: &World) -> Result<(i64, i64)> {
     let (url, link) = w.connect_link(&json!({"expected_email": ADDRESS})).await?;
     let mut browser = Browser::new();
     let page = through(w, &mut browser, &url, SIGN_IN_NAME).await?;
-    assert_eq!(page.status, 403, "{}", page.text());
-    assert!(page.text().contains("Nobody vouches") && page.text().contains("accepts the account"), "{}", page.text());
+    assert_eq!(page.status, 200, "{}", page.text());
+    for told in ["Nobody vouches", "accepts the account", "Waiting for an administrator", "need not sign in again"] {
+        assert!(page.text().contains(told), "{told}: {}", page.text());
+    }
     let attempt = w.connect_link_shown(link).await?["connection_id"].as_i64().context("the attempt")?;
     Ok((link, attempt))
 }
@@ -61,6 +63,15 @@ async fn who_signs_in_under_another_name_than_the_links_address_is_accepted_by_a
         let handover = w.path(&format!("/connections/{attempt}/handover"));
         assert_eq!(w.api.call("POST", &handover, Some(&json!({}))).await?.status, 422, "nothing is handed over");
         w.api.post(&path, &json!({})).await?;
+        let log = w.api.get(&w.path("/audit_logs")).await?;
+        let told = |entry: &Value| {
+            let changes = &entry["audited_changes"];
+            entry["auditable_type"] == json!("ConnectLink")
+                && entry["auditable_id"] == json!(link)
+                && changes["accepted_email"] == json!([null, SIGN_IN_NAME])
+                && changes["claimed_email"] == json!([null, ADDRESS])
+        };
+        assert!(log["audit_logs"].as_array().is_some_and(|entries| entries.iter().any(told)), "{log}");
         let inbox = w.connected(attempt).await?;
         assert_eq!((link_status(w, link).await?, inboxes(w).await?), (json!("connected"), 1));
         let shown = w.api.get(&w.path(&format!("/inboxes/{inbox}"))).await?;

@@ -28,6 +28,9 @@ pub fn page(shown: CallbackPage) -> Page {
             let url = admin_consent_url.as_ref().map(Url::as_str);
             waiting_pages::awaiting_approval(&account_name, url, came_back, until, (&follow, token.expose()))
         }
+        CallbackPage::AwaitingAdministrator { account_name, failure, until, follow, .. } => {
+            waiting_pages::awaiting_administrator(&account_name, &failure, until, &follow)
+        }
         CallbackPage::Proving { follow, trouble, .. } => proving(&follow, trouble.as_ref()),
         CallbackPage::Confirm { token, account_name, mailbox, .. } => confirm(token.expose(), &account_name, &mailbox),
         CallbackPage::AskAddress(ask) => ask_address(&ask),

@@ -132,7 +132,9 @@ fn answer(shown: Result<CallbackPage, app::StoreError>) -> Response {
         Ok(shown) => {
             // What is waited for takes days: the browser must be known for as long.
             let kept = match &shown {
-                CallbackPage::AwaitingApproval { cookie, .. } => Some(cookie.clone()),
+                CallbackPage::AwaitingApproval { cookie, .. } | CallbackPage::AwaitingAdministrator { cookie, .. } => {
+                    Some(cookie.clone())
+                }
                 _ => None,
             };
             let mut response = page(shown).into_response();

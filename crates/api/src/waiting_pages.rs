@@ -1,9 +1,11 @@
-//! The pages of a sign-in that waits for an administrator of the Microsoft tenant. Microsoft's own page for that leads nowhere, so these say
-//! what to do, and go on by themselves when something happens.
+//! The pages of a sign-in that waits for an administrator: of the Microsoft tenant, whose own page for that leads nowhere, or of the account here.
+//! They say what to do, and go on by themselves when something happens.
 
 use crate::connection_pages::status_path;
+use crate::failure_page::FOR_SUPPORT;
+use crate::help;
 use crate::html::{Page, Tone};
-use domain::Timestamp;
+use domain::{Failure, Timestamp};
 
 /// How often a page that waits for people asks again.
 const LOOK_SECONDS: u32 = 15;
@@ -52,6 +54,22 @@ pub fn awaiting_approval(
     page.form("/microsoft/callback/go_on", &[("token", token)], "Go on and sign in")
 }
 
+/// `failure`: why somebody of the account is asked.
+pub fn awaiting_administrator(account: &str, failure: &Failure, until: Timestamp, follow: &str) -> Page {
+    let class = failure.class;
+    Page::new("Waiting for an administrator's yes", Tone::Waiting)
+        .refreshing_at(LOOK_SECONDS, &status_path(follow))
+        .text(class.text())
+        .fact("Account", account)
+        .fact("Who must act", "An administrator of this account: the sign-in waits for them in Settings → Inboxes.")
+        .fact("What to do", class.cure())
+        .fact("Waits until", &day(until))
+        .text("You need not sign in again. This page may be closed meanwhile; it is found again under its address in this browser.")
+        .second("How it goes on, step by step", &help::path_of(class))
+        .heading(FOR_SUPPORT)
+        .fact("Code", class.code())
+}
+
 /// A day, in universal time.
 fn day(at: Timestamp) -> String {
     at.to_iso().chars().take(10).collect()
@@ -97,6 +115,17 @@ mod tests {
         assert_eq!(html.matches("<form").count(), 1);
         let back = awaiting_approval("Contoso", None, true, until, ("state", "s.t")).render();
         assert!(back.contains("Whether the approval stands shows when you sign in"), "{back}");
+    }
+
+    #[test]
+    fn the_page_that_waits_for_the_help_desk_follows_and_asks_nobody_to_begin_anew() {
+        let failure = domain::FailureClass::AddressUnvouched.into();
+        let html =
+            awaiting_administrator("Contoso <b>", &failure, Timestamp::from_seconds(1_760_000_000), "state").render();
+        for told in ["Contoso &lt;b&gt;", "2025-10-09", "/microsoft/connections/state", "address_unvouched"] {
+            assert!(html.contains(told), "{told}: {html}");
+        }
+        assert!(!html.contains("start again") && !html.contains("<form"), "{html}");
     }
 
     #[test]

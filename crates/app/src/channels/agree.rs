@@ -16,7 +16,7 @@ use store::{
     ResumedConnection, StoreError, TokenHash, Tx,
 };
 
-/// Attempts of one link that may be at Microsoft at the same time; the oldest makes room for another.
+/// Attempts of one link that may be at Microsoft at the same time, where the oldest makes room for another, and that may wait for the same yes.
 const MOST_AT_MICROSOFT: usize = 5;
 
 /// What the link's page says. All texts are for the API to escape.
@@ -167,19 +167,19 @@ pub async fn agree(app: &App, link_token: &str) -> Result<Agreed, LinkPageError>
     Ok(Agreed { go: links::path_to_microsoft(&token), cookies: links::cookies_of(app, link_token, &state, value) })
 }
 
-/// A link that somebody presses again and again leaves no more than a few attempts behind.
+/// A link that somebody presses again and again leaves no more than a few attempts behind. Nobody's sign-in that an administrator of the account
+/// is to say yes to makes room for another's: `LimitReached`.
 async fn make_room(tx: &mut Tx, waiting: &[Connection]) -> Result<(), StoreError> {
-    for status in [ConnectionStatus::Pending, ConnectionStatus::AwaitingHandover, ConnectionStatus::AwaitingAcceptance]
-    {
-        let of_this = waiting.iter().filter(|attempt| attempt.status == status);
-        for oldest in of_this.skip(MOST_AT_MICROSOFT - 1) {
-            let change = ConnectionChange { status: Some(ConnectionStatus::Expired), ..ConnectionChange::default() };
-            let ended = tx.update_connection(oldest.id, &change).await?;
-            steps::attempt_told(tx, oldest.status, &ended);
-            if let Some(grant) = ended.grant_id {
-                tx.forget_unused_grant(grant).await?;
-            }
+    let of = |status| waiting.iter().filter(move |attempt| attempt.status == status);
+    for asked in [ConnectionStatus::AwaitingHandover, ConnectionStatus::AwaitingAcceptance] {
+        if of(asked).count() >= MOST_AT_MICROSOFT {
+            return Err(StoreError::LimitReached("sign-ins that wait for an administrator"));
         }
+    }
+    for oldest in of(ConnectionStatus::Pending).skip(MOST_AT_MICROSOFT - 1) {
+        let change = ConnectionChange { status: Some(ConnectionStatus::Expired), ..ConnectionChange::default() };
+        let ended = tx.update_connection(oldest.id, &change).await?;
+        steps::attempt_told(tx, oldest.status, &ended);
     }
     Ok(())
 }

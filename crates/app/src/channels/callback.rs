@@ -3,7 +3,7 @@
 //! Errors come first, then the state, which is used once and only by the browser that opened the link. `tenant`, `admin_consent` and
 //! `client_info` are written by whoever made the URL and are believed in nothing: an approval shows itself when somebody signs in.
 
-use super::attempt::{Browser, BrowserCookie, CONSENT_STATE, CookieLookup, state_of_confirmation};
+use super::attempt::{self, Browser, BrowserCookie, CONSENT_STATE, CookieLookup, state_of_confirmation};
 use super::connect::refusal_failure;
 use super::health::{self, Part, TryAgainError};
 use super::{consent, return_urls, settle};
@@ -56,6 +56,16 @@ pub enum CallbackPage {
         until: Timestamp,
         follow: String,
         token: Secret,
+        cookie: BrowserCookie,
+    },
+    /// An administrator of the account must hand the inbox over, or accept who signed in; `failure` says which. `follow` goes to [`follow`].
+    AwaitingAdministrator {
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        account_name: String,
+        failure: Failure,
+        until: Timestamp,
+        follow: String,
         cookie: BrowserCookie,
     },
     /// Signed in; the mailbox is being proved. `follow` goes to [`follow`]; `trouble` is what the last try met.
@@ -385,6 +395,20 @@ async fn page(app: &App, seen: SeenConnection, state: &str, browser: &Browser) -
                 proposed: told,
                 trouble: connection.failure.filter(|failure| failure.class != FailureClass::AddressUnknown),
             }))
+        }
+        ConnectionStatus::AwaitingHandover | ConnectionStatus::AwaitingAcceptance
+            if app.now() < connection.expires_at =>
+        {
+            let cookie = attempt::kept_cookie(app, state, browser);
+            Ok(CallbackPage::AwaitingAdministrator {
+                account_id: connection.account_id,
+                connection_id: connection.id,
+                account_name: account.name,
+                failure: connection.failure.unwrap_or_else(|| FailureClass::OtherPrincipal.into()),
+                until: connection.expires_at,
+                follow: state.to_owned(),
+                cookie,
+            })
         }
         ConnectionStatus::Pending
         | ConnectionStatus::Proving

@@ -13,7 +13,7 @@ use domain::{ConnectLinkId, Failure, FailureClass, InboxId, OauthAppId};
 use std::time::Duration;
 // What a link is, for whoever shows it.
 pub use store::ConnectLink as Link;
-use store::{ConnectLink, ConnectionChange, NewConnectLink, StoreError, TokenHash};
+use store::{ConnectLink, ConnectionChange, NewConnectLink, StoreError, TokenHash, Tx};
 
 /// What a link is for. Empty texts are no texts.
 #[derive(Clone, Debug, Default)]
@@ -177,24 +177,30 @@ pub async fn revoke(app: &App, member: &Member, id: ConnectLinkId) -> Result<Con
     }
     let mut tx = member.scope.begin().await?;
     // Attempts first and their link after them, as everywhere.
-    for attempt in tx.waiting_attempts_of_link(id).await? {
-        let change = ConnectionChange {
-            status: Some(ConnectionStatus::Failed),
-            failure: Some(Some(FailureClass::ConnectLinkOver.into())),
-            ..ConnectionChange::default()
-        };
-        let ended = tx.update_connection(attempt.id, &change).await?;
-        steps::attempt_told(&mut tx, attempt.status, &ended);
-        if let Some(grant) = ended.grant_id {
-            tx.forget_unused_grant(grant).await?;
-        }
-    }
+    end_attempts(&mut tx, id).await?;
     let revoked = tx.end_connect_link(id, ConnectLinkStatus::Revoked, app.now()).await?.ok_or(LinkError::Ended)?;
     steps::link_told(&mut tx, &revoked);
     tx.commit().await?;
     app.changed();
     app.wake(Hint::Account(revoked.account_id));
     Ok(revoked)
+}
+
+/// The link cannot be used any more, in this transaction: nobody waits for anything of whoever is on the way with it.
+pub(super) async fn end_attempts(tx: &mut Tx, link: ConnectLinkId) -> Result<(), StoreError> {
+    for attempt in tx.waiting_attempts_of_link(link).await? {
+        let change = ConnectionChange {
+            status: Some(ConnectionStatus::Failed),
+            failure: Some(Some(FailureClass::ConnectLinkOver.into())),
+            ..ConnectionChange::default()
+        };
+        let ended = tx.update_connection(attempt.id, &change).await?;
+        steps::attempt_told(tx, attempt.status, &ended);
+        if let Some(grant) = ended.grant_id {
+            tx.forget_unused_grant(grant).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The path at which an attempt of ours goes on to Microsoft.

@@ -127,7 +127,10 @@ async fn next(
 ) -> Result<ConnectionStatus, StoreError> {
     Ok(if handover::is_needed(scope, connection, who).await? {
         ConnectionStatus::AwaitingHandover
-    } else if connection.confirmed_by().is_none() && Expectation::of(link, who) == Expectation::Claimed {
+    } else if connection.inbox_id.is_none()
+        // Whoever an inbox is signed in by already is nobody's claim.
+        && connection.confirmed_by().is_none() && Expectation::of(link, who) == Expectation::Claimed
+    {
         ConnectionStatus::AwaitingAcceptance
     } else {
         ConnectionStatus::Proving

@@ -5,7 +5,7 @@
 
 use super::agree::is_expected;
 use super::examine::{Proved, Trouble, examine};
-use super::{Part, consent, handover, health, snapshot, steps};
+use super::{Part, consent, handover, health, links, snapshot, steps};
 use crate::jobs::{UNTIL_SLOT, prove_connection};
 use crate::{App, Hint};
 use domain::account::AccountStatus;
@@ -86,7 +86,8 @@ async fn unexpected(
     identity: &ConnectionIdentity,
     proved: &Proved,
 ) -> Result<Option<Failure>, StoreError> {
-    if connection.confirmed_by().is_some() {
+    // Whoever an inbox is signed in by already is known by more than an address.
+    if connection.confirmed_by().is_some() || connection.inbox_id.is_some() {
         return Ok(None);
     }
     let link = match connection.connect_link_id {
@@ -149,6 +150,7 @@ async fn conclude(
         handover::moved(&mut tx, connection, channel, by).await?;
     }
     if let Some(link) = connection.connect_link_id {
+        links::end_attempts(&mut tx, link).await?;
         match tx.use_connect_link(link, connection.id, inbox_id).await? {
             Some(used) => steps::link_told(&mut tx, &used),
             None => {

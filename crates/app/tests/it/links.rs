@@ -1,6 +1,6 @@
 //! Connect links, approvals and handovers over days, and one permission that serves several mailboxes. Time is moved by hand.
 
-use crate::support::{Attempt, Browser, PASSWORD, World, connected, failed, shared_of, signed_in, world};
+use crate::support::{Attempt, Browser, PASSWORD, World, awaits_yes, connected, failed, shared_of, signed_in, world};
 use app::accounts::{self, AgentChange, NewAgent};
 use app::channels::agree::{self, LinkPageError};
 use app::channels::callback::CallbackPage;
@@ -17,6 +17,9 @@ use url::Url;
 const HOUR: Duration = Duration::from_secs(3600);
 const SUPPORT: &str = "support@contoso.example";
 const SALES: &str = "sales@contoso.example";
+/// Of Frieda, who has an address that her sign-in name is not, and for which nobody vouches.
+const SIGN_IN_NAME: &str = "frieda@contoso.onmicrosoft.example";
+const ADDRESS: &str = "frieda@contoso.example";
 
 async fn link(world: &World, new: NewLink) -> (String, ConnectLinkId) {
     let made = links::create(&world.app, &world.admin().await, new).await.expect("a link");
@@ -226,7 +229,7 @@ async fn a_handover_that_nobody_confirms_in_a_week_is_over_and_its_permission_fo
     let inbox = connected(&world.connect(SUPPORT, None).await);
     let attempt = world.begin(Some(inbox)).await;
     let back = attempt.sign_in(SALES).await;
-    assert_eq!(failed(&attempt.come_back(&back, Some(&world.session().await)).await), FailureClass::OtherPrincipal);
+    assert_eq!(awaits_yes(&attempt.come_back(&back, Some(&world.session().await)).await), FailureClass::OtherPrincipal);
     world.advance(6 * 24 * HOUR);
     app::tending::keep_grants_alive(&world.app).await.expect("the database");
     let waits = viewed(&world, attempt.id).await;
@@ -245,14 +248,12 @@ async fn a_handover_that_nobody_confirms_in_a_week_is_over_and_its_permission_fo
 #[tokio::test]
 async fn somebody_whom_nobody_accepts_in_a_week_has_connected_nothing_and_their_permission_is_forgotten() {
     let world = world().await;
-    let (name, address) = ("frieda@contoso.onmicrosoft.example", "frieda@contoso.example");
-    world.sandbox.update_app(world.sandbox.client_id(), |app| app.optional_claims = false);
-    world.sandbox.add_user(sandbox::TenantUser::work(sandbox::CONTOSO, name, "Frieda").with_primary_address(address));
-    let asked = NewLink { expected_email: Some(address.to_owned()), ..NewLink::default() };
+    add_frieda(&world);
+    let asked = NewLink { expected_email: Some(ADDRESS.to_owned()), ..NewLink::default() };
     let (token, id) = link(&world, asked).await;
     let attempt = agreed(&world, &token).await;
-    let back = attempt.sign_in(name).await;
-    assert_eq!(failed(&attempt.come_back(&back, None).await), FailureClass::AddressUnvouched);
+    let back = attempt.sign_in(SIGN_IN_NAME).await;
+    assert_eq!(awaits_yes(&attempt.come_back(&back, None).await), FailureClass::AddressUnvouched);
     let made = shown(&world, id).await.connection_id.expect("the attempt");
     world.advance(6 * 24 * HOUR);
     app::tending::keep_grants_alive(&world.app).await.expect("the database");
@@ -273,24 +274,22 @@ async fn somebody_whom_nobody_accepts_in_a_week_has_connected_nothing_and_their_
 #[tokio::test]
 async fn who_claims_a_links_address_is_accepted_also_where_an_approval_was_waited_for_in_between() {
     let world = world().await;
-    let (name, address) = ("frieda@contoso.onmicrosoft.example", "frieda@contoso.example");
-    world.sandbox.update_app(world.sandbox.client_id(), |app| app.optional_claims = false);
-    world.sandbox.add_user(sandbox::TenantUser::work(sandbox::CONTOSO, name, "Frieda").with_primary_address(address));
-    let asked = NewLink { expected_email: Some(address.to_owned()), ..NewLink::default() };
+    add_frieda(&world);
+    let asked = NewLink { expected_email: Some(ADDRESS.to_owned()), ..NewLink::default() };
     let (token, id) = link(&world, asked).await;
     let mut attempt = agreed(&world, &token).await;
     world.sandbox.faults().once(TokenFault::consent_required());
-    let back = attempt.sign_in(name).await;
+    let back = attempt.sign_in(SIGN_IN_NAME).await;
     let page = attempt.come_back(&back, None).await;
     assert!(matches!(page, CallbackPage::AwaitingApproval { .. }), "{page:?}");
     let made = shown(&world, id).await.connection_id.expect("the attempt");
 
     let resumed = consent::resume(&world.app, &world.admin().await, made).await.expect("a link");
     attempt.goes_on(&resumed.url, &[]);
-    let back = attempt.sign_in(name).await;
+    let back = attempt.sign_in(SIGN_IN_NAME).await;
     let page = attempt.come_back(&back, None).await;
     let CallbackPage::Confirm { token, .. } = page else { panic!("{page:?}") };
-    assert_eq!(failed(&attempt.confirm(&token).await), FailureClass::AddressUnvouched);
+    assert_eq!(awaits_yes(&attempt.confirm(&token).await), FailureClass::AddressUnvouched);
     assert_eq!(viewed(&world, made).await.status, ConnectionStatus::AwaitingAcceptance);
     accept::accept(&world.app, &world.admin().await, made).await.expect("accepted");
     world.works().await;
@@ -301,24 +300,86 @@ async fn who_claims_a_links_address_is_accepted_also_where_an_approval_was_waite
 #[tokio::test]
 async fn who_claims_a_links_address_and_is_handed_an_inbox_over_is_asked_about_once() {
     let world = world().await;
-    let (name, address) = ("frieda@contoso.onmicrosoft.example", "frieda@contoso.example");
-    world.sandbox.update_app(world.sandbox.client_id(), |app| app.optional_claims = false);
-    let frieda = sandbox::TenantUser::work(sandbox::CONTOSO, name, "Frieda").with_primary_address(address);
-    world.sandbox.add_user(frieda);
-    world.sandbox.update_user(name, |user| user.full_access.push(SUPPORT.to_owned()));
-    world.sandbox.update_user(name, |user| user.send_as.push(SUPPORT.to_owned()));
+    add_frieda(&world);
+    world.sandbox.update_user(SIGN_IN_NAME, |user| {
+        user.full_access.push(SUPPORT.to_owned());
+        user.send_as.push(SUPPORT.to_owned());
+    });
     let inbox = connected(&world.connect(SUPPORT, None).await);
-    let asked = NewLink { expected_email: Some(address.to_owned()), inbox_id: Some(inbox), ..NewLink::default() };
+    let asked = NewLink { expected_email: Some(ADDRESS.to_owned()), inbox_id: Some(inbox), ..NewLink::default() };
     let (token, id) = link(&world, asked).await;
     let attempt = agreed(&world, &token).await;
-    let back = attempt.sign_in(name).await;
-    assert_eq!(failed(&attempt.come_back(&back, None).await), FailureClass::OtherPrincipal);
+    let back = attempt.sign_in(SIGN_IN_NAME).await;
+    assert_eq!(awaits_yes(&attempt.come_back(&back, None).await), FailureClass::OtherPrincipal);
     let made = shown(&world, id).await.connection_id.expect("the attempt");
     handover::confirm(&world.app, &world.admin().await, made).await.expect("handed over");
     world.works().await;
     let ended = viewed(&world, made).await;
     assert_eq!((ended.status, ended.connection.failure), (ConnectionStatus::Connected, None));
-    assert_eq!(world.channel(inbox).await.principal, name);
+    assert_eq!(world.channel(inbox).await.principal, SIGN_IN_NAME);
+}
+
+/// Frieda's sign-in, for a link to the address that only she says is hers.
+async fn frieda<'a>(world: &'a World, token: &str) -> (Attempt<'a>, CallbackPage) {
+    let attempt = agreed(world, token).await;
+    let back = attempt.sign_in(SIGN_IN_NAME).await;
+    let page = attempt.come_back(&back, None).await;
+    (attempt, page)
+}
+
+fn add_frieda(world: &World) {
+    world.sandbox.update_app(world.sandbox.client_id(), |app| app.optional_claims = false);
+    let frieda = sandbox::TenantUser::work(sandbox::CONTOSO, SIGN_IN_NAME, "Frieda").with_primary_address(ADDRESS);
+    world.sandbox.add_user(frieda);
+}
+
+#[tokio::test]
+async fn one_who_was_accepted_signs_in_to_their_inbox_again_without_being_asked_about() {
+    let world = world().await;
+    add_frieda(&world);
+    let (token, id) = link(&world, NewLink { expected_email: Some(ADDRESS.to_owned()), ..NewLink::default() }).await;
+    assert_eq!(awaits_yes(&frieda(&world, &token).await.1), FailureClass::AddressUnvouched);
+    let made = shown(&world, id).await.connection_id.expect("the attempt");
+    accept::accept(&world.app, &world.admin().await, made).await.expect("accepted");
+    world.works().await;
+    let inbox = viewed(&world, made).await.connection.result_inbox_id.expect("an inbox");
+    let again = NewLink { expected_email: Some(ADDRESS.to_owned()), inbox_id: Some(inbox), ..NewLink::default() };
+    let (token, _) = link(&world, again).await;
+    assert_eq!(connected(&frieda(&world, &token).await.1), inbox);
+}
+
+#[tokio::test]
+async fn a_link_that_has_connected_a_mailbox_leaves_nobody_waiting_for_an_administrator() {
+    let world = world().await;
+    add_frieda(&world);
+    let (token, id) = link(&world, NewLink { expected_email: Some(ADDRESS.to_owned()), ..NewLink::default() }).await;
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        frieda(&world, &token).await;
+        made.push(shown(&world, id).await.connection_id.expect("the attempt"));
+    }
+    accept::accept(&world.app, &world.admin().await, made[0]).await.expect("accepted");
+    world.works().await;
+    assert_eq!(viewed(&world, made[0]).await.status, ConnectionStatus::Connected);
+    let other = viewed(&world, made[1]).await;
+    let why = other.connection.failure.map(|failure| failure.class);
+    assert_eq!((other.status, why), (ConnectionStatus::Failed, Some(FailureClass::ConnectLinkOver)));
+    let late = accept::accept(&world.app, &world.admin().await, made[1]).await;
+    assert!(matches!(late, Err(accept::AcceptError::NotWaiting)), "{late:?}");
+}
+
+#[tokio::test]
+async fn no_sign_in_that_waits_for_an_administrator_makes_room_for_another() {
+    let world = world().await;
+    add_frieda(&world);
+    let (token, id) = link(&world, NewLink { expected_email: Some(ADDRESS.to_owned()), ..NewLink::default() }).await;
+    frieda(&world, &token).await;
+    let first = shown(&world, id).await.connection_id.expect("the attempt");
+    for _ in 1..5 {
+        frieda(&world, &token).await;
+    }
+    assert_eq!(refused(&world, &token).await, FailureClass::SignInUnavailable);
+    assert_eq!(viewed(&world, first).await.status, ConnectionStatus::AwaitingAcceptance);
 }
 
 #[tokio::test]

@@ -410,6 +410,14 @@ pub fn connected(page: &CallbackPage) -> InboxId {
     }
 }
 
+/// Why an administrator of the account is asked.
+pub fn awaits_yes(page: &CallbackPage) -> domain::FailureClass {
+    match page {
+        CallbackPage::AwaitingAdministrator { failure, .. } => failure.class,
+        other => panic!("nobody is asked: {other:?}"),
+    }
+}
+
 pub fn failed(page: &CallbackPage) -> domain::FailureClass {
     match page {
         CallbackPage::Failed { failure, .. } => failure.class,

@@ -224,7 +224,7 @@ pub(crate) async fn open(tx: &Tx, link: ConnectLinkId, now: Timestamp) -> Result
 pub(crate) async fn waiting_attempts(tx: &Tx, link: ConnectLinkId) -> Result<Vec<Connection>> {
     let rows: Vec<connection::Model> = tx
         .sql(format!(
-            "SELECT * FROM connections WHERE account_id = :account AND connect_link_id = ? AND {WAITS} ORDER BY id DESC"
+            "SELECT * FROM connections WHERE account_id = :account AND connect_link_id = ? AND {WAITS} ORDER BY id DESC{{lock}}"
         ))
         .bind(link.0)
         .all(tx.on())

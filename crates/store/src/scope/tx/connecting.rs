@@ -41,7 +41,16 @@ impl Tx {
 
     /// The attempt goes on with whoever signed in, because this administrator says so. `None`: it does not wait for that.
     pub async fn accept_connection(&mut self, connection: ConnectionId, by: UserId) -> Result<Option<Connection>> {
-        connection_rows::confirm(&self.tx, &self.scope, connection, Asked::Acceptance, by).await
+        let accepted = connection_rows::confirm(&self.tx, &self.scope, connection, Asked::Acceptance, by).await?;
+        if let Some((connection, link)) = accepted.as_ref().and_then(|c| Some((c, c.connect_link_id?))) {
+            let who = connection.identity.as_ref();
+            let told = json!({
+                "accepted_email": [null, who.and_then(|who| who.principal.as_deref())],
+                "claimed_email": [null, who.and_then(|who| who.claimed_email.as_deref())],
+            });
+            self.audit(AuditAction::Update, AuditSubject::ConnectLink, link.0, told).await?;
+        }
+        Ok(accepted)
     }
 
     /// `None`: its time has not run out, or nobody is waited for.
