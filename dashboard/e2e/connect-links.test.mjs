@@ -1,6 +1,7 @@
 // Somebody without an account here connects a mailbox with a link, and whoever made it sees how far they have come.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { goOn } from './microsoft.mjs'
 import { eventually, World } from './world.mjs'
 
 const world = await World.start()
@@ -20,16 +21,7 @@ async function make(page, fill) {
   await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'Copy the link')
   return link
 }
-/** Somebody outside, in a browser that nobody here has signed in with. */
-async function somebody() {
-  const browser = await world.browser.newContext()
-  return world.watched(browser)
-}
-async function goOn(page, link, who) {
-  await page.goto(link)
-  await page.getByRole('button', { name: 'Go on to Microsoft' }).click()
-  await page.locator('button.account').filter({ hasText: who }).click()
-}
+const somebody = () => world.somebody()
 
 test('somebody without an account connects the mailbox that the link is for, and somebody else cannot', async () => {
   const page = await world.page()
@@ -168,6 +160,11 @@ test('whoever signs in under another name than the link\'s address waits until a
   await goOn(stranger, link, 'paula@contoso.onmicrosoft.example')
   await stranger.getByRole('button', { name: 'Accept', exact: true }).click()
   await stranger.getByText(/Nobody vouches that this Microsoft account has the address/).waitFor()
+  await stranger.getByRole('heading', { name: 'Waiting for an administrator' }).waitFor()
+  const told = row(page, 'paula@contoso.example')
+  await told.getByText('waits for your yes').waitFor()
+  await told.getByRole('link', { name: 'Look at who signed in' }).click()
+  await page.getByText('Somebody signed in for whose address nobody vouches.').waitFor()
   await page.goto(world.settings('inboxes'))
   await page.getByRole('region', { name: 'Waiting' }).getByRole('listitem').filter({ hasText: 'Accept paula@contoso.onmicrosoft.example, who says to be paula@contoso.example?' }).getByRole('link').click()
   await page.getByText('Somebody signed in for whose address nobody vouches.').waitFor()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import { atMicrosoft, wantsApproval } from './microsoft.mjs'
+import { atMicrosoft, goOn, wantsApproval } from './microsoft.mjs'
 import { World } from './world.mjs'
 
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -17,7 +17,7 @@ await world.api('POST', '/connect_links', { expected_email: 'sales@contoso.examp
 await world.api('POST', '/labels', { title: 'billing', color: '#1466b8' })
 await world.api('POST', '/teams', { name: 'money' })
 await world.mail({ from: 'ada@customer.example', subject: 'To be told', text: 'Where is it now?' })
-/** Two attempts to connect that wait: for an administrator's approval, and for a handover. */
+/** Attempts to connect that wait: for an administrator's approval, for a handover, and for somebody to be accepted. */
 async function waiting() {
   const page = await world.page()
   await page.goto(world.settings('inboxes/new'))
@@ -28,8 +28,15 @@ async function waiting() {
   await microsoft.getByRole('button', { name: 'Accept', exact: true }).click()
   await page.getByText('Somebody else signed in than the one who connected this inbox.').waitFor()
   await page.context().close()
-  const [approval, handover] = await Promise.all(['awaiting_admin_consent', 'awaiting_handover'].map((status) => world.api('GET', `/connections?status=${status}`)))
-  return { approval: approval.payload[0].id, handover: handover.payload[0].id }
+  const { url } = await world.api('POST', '/connect_links', { expected_email: 'paula@contoso.example' })
+  const owner = await world.somebody()
+  await goOn(owner, url, 'paula@contoso.onmicrosoft.example')
+  await owner.getByRole('button', { name: 'Accept', exact: true }).click()
+  await owner.getByRole('heading', { name: 'Waiting for an administrator' }).waitFor()
+  await owner.context().close()
+  const of = async (status) => (await world.api('GET', `/connections?status=${status}`)).payload[0].id
+  const [approval, handover, acceptance] = await Promise.all(['awaiting_admin_consent', 'awaiting_handover', 'awaiting_acceptance'].map(of))
+  return { approval, handover, acceptance }
 }
 const waits = await waiting()
 /** Sending is refused, or is not any more. */
@@ -48,6 +55,7 @@ const PAGES = {
   profile: () => world.settings('profile'),
   'an approval that is waited for': () => world.settings(`inboxes/connections/${waits.approval}`),
   'a handover that is waited for': () => world.settings(`inboxes/connections/${waits.handover}`),
+  'somebody who is to be accepted': () => world.settings(`inboxes/connections/${waits.acceptance}`),
   'no such attempt': () => world.settings('inboxes/connections/999999'),
   inboxes: () => world.settings('inboxes'),
   'an inbox': () => world.settings('inboxes/1'),

@@ -12,6 +12,13 @@ export async function atMicrosoft(page, click, who) {
   return microsoft
 }
 
+/** With a connect link, in a browser that nobody here has signed in with. */
+export async function goOn(page, link, who) {
+  await page.goto(link)
+  await page.getByRole('button', { name: 'Go on to Microsoft' }).click()
+  await page.locator('button.account').filter({ hasText: who }).click()
+}
+
 /** To the end of a sign-in, asked for consent or not. */
 export async function accepted(microsoft, end) {
   const accept = microsoft.getByRole('button', { name: 'Accept', exact: true })

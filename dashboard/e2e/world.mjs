@@ -155,6 +155,11 @@ export class World {
     return page
   }
 
+  /** Somebody outside, in a browser that nobody here has signed in with. */
+  async somebody() {
+    return this.watched(await this.browser.newContext())
+  }
+
   /** A browser of its own, as somebody; what the page complains about fails the story. */
   async page({ email = this.admin, password = this.password, path = '', ...context } = {}) {
     const browser = await this.browser.newContext({ viewport: { width: 1440, height: 900 }, ...context })

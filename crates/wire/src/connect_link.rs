@@ -9,7 +9,7 @@ use poem_openapi::types::MaybeUndefined;
 
 #[derive(Clone, Debug, Default, Object)]
 pub struct ConnectLinkRequest {
-    /// Who must sign in; nobody else can. Absent: whoever opens the link.
+    /// Who must sign in; nobody else can, but for whoever claims this address and is accepted by an administrator. Absent: whoever opens the link.
     #[oai(deserialize_with = "crate::json::optional_text", validator(max_length = 320))]
     pub expected_email: Option<String>,
     /// A shared mailbox to open, where it is not the one of whoever signs in.

@@ -18,7 +18,7 @@ use store::{ConnectLink, ConnectionChange, NewConnectLink, StoreError, TokenHash
 /// What a link is for. Empty texts are no texts.
 #[derive(Clone, Debug, Default)]
 pub struct NewLink {
-    /// Who must sign in; nobody else can.
+    /// Who must sign in; nobody else can, but for whoever claims this address and is accepted by an administrator.
     pub expected_email: Option<String>,
     /// A shared mailbox to open.
     pub mailbox: Option<String>,

@@ -86,8 +86,10 @@ pub async fn verify(app: &App, member: &Member, id: OauthAppId) -> Result<Vec<St
                 steps.skip(Step::Mailbox, "the step before it failed");
             }
             // Nobody was there to show whether the credentials are taken.
-            None => steps.skip(Step::Mailbox, "no inbox uses the app"),
-            Some(None) => steps.skip(Step::Mailbox, "no inbox uses the app"),
+            None if scope.a_channel_of_oauth_app(id).await?.is_some() => {
+                steps.skip(Step::Mailbox, "no inbox that uses the app is signed in");
+            }
+            None | Some(None) => steps.skip(Step::Mailbox, "no inbox uses the app"),
             Some(Some((outcome, inbox))) => {
                 steps.report(Step::Mailbox, outcome);
                 if let Some(last) = steps.done.last_mut() {
@@ -189,7 +191,7 @@ impl<'a> Steps<'a> {
                 let Some(said) = by_a_grant().await else {
                     self.skip(
                         Step::Token,
-                        "Microsoft says whether it takes them when a mailbox signs in, and no inbox uses the app",
+                        "Microsoft says whether it takes them when a mailbox signs in, and no inbox that uses the app is signed in",
                     );
                     return false;
                 };
