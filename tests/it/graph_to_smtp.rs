@@ -57,7 +57,7 @@ async fn a_draft_that_did_not_leave_is_deleted_and_its_reply_leaves_by_smtp_once
         let worker = w.worker_name();
         w.eventually("it was asked what became of the draft", async |w| {
             waits_are_over(w.database_url()).await?;
-            Ok(w.said_by(worker)?.contains("its mail does not leave by SMTP yet"))
+            Ok(w.said_by(worker)?.contains("its mail does not leave otherwise yet"))
         })
         .await?;
         assert_eq!((drafts(w), arrived(w, ADA).len(), by_smtp(w)), (1, 0, 0));
