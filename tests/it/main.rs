@@ -20,6 +20,7 @@ mod docker;
 mod foreign_ids;
 mod from_address;
 mod graph_to_smtp;
+mod graph_uploads;
 mod handover;
 mod invariants;
 mod invitations;

@@ -52,6 +52,18 @@ pub(super) fn refused(answer: &HttpAnswer) -> Failure {
     }
 }
 
+/// The same before a mail is sent. What is said of a thing that was made at Graph for this attempt is not said of the mail: a draft that somebody
+/// deleted or changed, a piece of a file that came twice, the end of the time for an upload.
+pub(super) fn not_done(answer: &HttpAnswer) -> Failure {
+    let failure = refused(answer);
+    match (failure.class, answer.status) {
+        (FailureClass::MessageRefused, 404 | 409 | 410 | 412 | 416) => {
+            Failure { class: FailureClass::ProtocolError, ..failure }
+        }
+        _ => failure,
+    }
+}
+
 /// What the next sign-in must bring along, as a `WWW-Authenticate` of Graph's has it ("Claims challenges, claims requests and client capabilities").
 fn claims(answer: &HttpAnswer) -> Option<ClaimsChallenge> {
     let (_, after) = answer.header("www-authenticate")?.split_once("claims=\"")?;
@@ -173,6 +185,22 @@ mod tests {
             assert_eq!(failure.class, class, "{status} {code}");
             assert_eq!(failure.server_said, Some(format!("{status} {code}: Words of the server.")));
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_draft_or_a_piece_of_a_file_is_not_said_of_the_mail() {
+        for (status, code) in
+            [(404, "ErrorItemNotFound"), (409, "ErrorIrresolvableConflict"), (416, "ErrorInvalidRange")]
+        {
+            let not_done = not_done(&error(status, code));
+            assert_eq!(
+                (not_done.class, refused(&error(status, code)).class),
+                (FailureClass::ProtocolError, FailureClass::MessageRefused)
+            );
+            assert!(not_done.server_said.is_some_and(|said| said.contains(code)));
+        }
+        assert_eq!(not_done(&error(400, "SomethingNew")).class, FailureClass::MessageRefused);
+        assert_eq!(not_done(&error(404, "MailboxNotEnabledForRESTAPI")).class, FailureClass::GraphMailboxMissing);
     }
 
     #[test]

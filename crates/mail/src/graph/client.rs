@@ -75,7 +75,7 @@ impl Client {
     /// A success, or what the refusal means.
     pub(super) async fn done(&self, request: HttpRequest) -> Result<HttpAnswer, Failure> {
         let answer = self.ask(request).await.map_err(|error| error.failure())?;
-        if answer.is_success() { Ok(answer) } else { Err(answers::refused(&answer)) }
+        if answer.is_success() { Ok(answer) } else { Err(answers::not_done(&answer)) }
     }
 
     /// A success that says what was asked for.
