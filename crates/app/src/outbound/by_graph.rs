@@ -139,8 +139,14 @@ async fn refused_for_good(
         let refused = unknown(&format!("refused as {}, {why}", failure.class.code()));
         return SendOutcome::Unknown { failure: Failure { class: refused.class, detail: refused.detail, ..failure } };
     }
-    if let Err(left) = client.discard(ours).await {
-        warn!(delivery.id = %id, failure = %left, "a draft that was refused stays in the mailbox");
+    match client.discard(ours).await {
+        // So that nobody wonders later where it has gone.
+        Ok(()) => {
+            if let Err(error) = keep(work, record, None).await {
+                warn!(delivery.id = %id, %error, "that a refused draft is deleted could not be written");
+            }
+        }
+        Err(left) => warn!(delivery.id = %id, failure = %left, "a draft that was refused stays in the mailbox"),
     }
     SendOutcome::Rejected { failure }
 }
@@ -197,7 +203,7 @@ async fn before_it_leaves(
     };
     let mut insisting = Insisting::on(record.delivery.id);
     loop {
-        match keep(work, record, &draft).await {
+        match keep(work, record, Some(&draft)).await {
             Ok(()) => return Ok(Unsent::Draft(client, draft)),
             Err(StoreError::LeaseLost) => return Err(StoreError::LeaseLost),
             Err(error) if insisting.again_after(app, &error).await => {}
@@ -255,12 +261,12 @@ fn addressed(record: &DeliveryRecord) -> Addressed {
 }
 
 /// Written before the draft is sent, as long as the mail is ours: whoever finds this row later asks what became of the draft.
-async fn keep(work: &ClaimedWork, record: &DeliveryRecord, draft: &DraftId) -> Result<(), StoreError> {
+async fn keep(work: &ClaimedWork, record: &DeliveryRecord, draft: Option<&DraftId>) -> Result<(), StoreError> {
     let mut tx = work.scope.begin().await?;
     let locked = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.delivery.state == DeliveryState::Sending);
     let mut locked = locked.ok_or(StoreError::LeaseLost)?;
     tx.extend_work(work, jobs::LEASE).await?;
-    locked.handover = Handover::Graph { draft: Some(draft.0.clone()) };
+    locked.handover = Handover::Graph { draft: draft.map(|draft| draft.0.clone()) };
     tx.update_delivery(&locked).await?;
     tx.commit().await?;
     Ok(())

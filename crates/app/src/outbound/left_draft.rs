@@ -54,8 +54,6 @@ pub(super) async fn taken_back(
         }
     };
     let left = match asked {
-        // No sending of it is in doubt: it was refused and deleted, by us or by somebody.
-        Ok(Left::Gone) if !record.delivery.recipients.may_be_had() => Ok(Left::Withdrawn),
         Ok(Left::Gone) => match reconcile::in_sent(app, work, channel, &record).await {
             Ok(Some(found)) => Ok(Left::Sent(found.rewritten)),
             Ok(None) => Ok(Left::Gone),
