@@ -1,7 +1,7 @@
 //! A mailbox whose organisation has authenticated SMTP switched off sends through Microsoft Graph, with the same promises (O1–O3, C6, C7).
 
 use anyhow::{Context, Result};
-use sandbox::{Event, Fault, GraphFault, GraphPoint};
+use sandbox::{Event, Fault, GraphFault, GraphPoint, SmtpFault};
 use serde_json::{Value, json};
 use testkit::builders::{Mail, message_id};
 use testkit::world::{ADMIN_EMAIL, SUPPORT, Setup, World};
@@ -387,4 +387,29 @@ async fn a_worker_that_dies_between_the_draft_and_its_sending_loses_no_mail_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_after_the_draft_was_sent_sends_no_second_mail() -> Result<()> {
     the_worker_dies_at("answered").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_left_by_smtp_is_not_sent_through_graph_and_a_person_is_asked() -> Result<()> {
+    World::run(setup(), async |w| {
+        w.sandbox.update_user(SUPPORT, |user| user.keeps_sent_copy = false);
+        let inbox = w.connect_and_watch(SUPPORT).await?;
+        w.sandbox.deliver(SUPPORT, &Mail::new("Ada <ada@customer.example>", "Order", "one").id("one@c").bytes());
+        let conversation = w.conversations_are(1).await?[0]["id"].as_i64().context("id")?;
+        w.sandbox.faults().once(SmtpFault::DropAfterDot { accepted: true });
+        let reply = replied(w, conversation, "did it leave?").await?;
+        w.delivery_is(conversation, reply, "outcome_unknown").await?;
+        // Before it is handed in again, of which Exchange would make nothing, SMTP is closed.
+        w.sandbox.update_user(SUPPORT, |user| user.smtp_auth_enabled = false);
+        w.delivery_is(conversation, reply, "queued").await?;
+        connect_by_graph(w, Some(inbox)).await?;
+        w.delivery_is(conversation, reply, "outcome_unknown").await?;
+        assert_eq!((arrived(w, ADA).len(), sendings(w), drafts(w)), (1, 0, 0));
+        let path = w.path(&format!("/conversations/{conversation}/messages/{reply}/resolve"));
+        w.api.post(&path, &json!({"sent": true})).await?;
+        w.delivery_is(conversation, reply, "sent").await?;
+        assert_eq!((arrived(w, ADA).len(), sendings(w)), (1, 0));
+        Ok(())
+    })
+    .await
 }

@@ -168,12 +168,16 @@ pub async fn agree(app: &App, link_token: &str) -> Result<Agreed, LinkPageError>
 }
 
 /// A link that somebody presses again and again leaves no more than a few attempts behind. Nobody's sign-in that an administrator of the account
-/// is to say yes to makes room for another's: `LimitReached`.
-async fn make_room(tx: &mut Tx, waiting: &[Connection]) -> Result<(), StoreError> {
+/// is to say yes to makes room for another's.
+async fn make_room(tx: &mut Tx, waiting: &[Connection]) -> Result<(), LinkPageError> {
     let of = |status| waiting.iter().filter(move |attempt| attempt.status == status);
-    for asked in [ConnectionStatus::AwaitingHandover, ConnectionStatus::AwaitingAcceptance] {
+    for (asked, class) in [
+        (ConnectionStatus::AwaitingHandover, FailureClass::OtherPrincipal),
+        (ConnectionStatus::AwaitingAcceptance, FailureClass::AddressUnvouched),
+    ] {
         if of(asked).count() >= MOST_AT_MICROSOFT {
-            return Err(StoreError::LimitReached("sign-ins that wait for an administrator"));
+            let detail = "as many sign-ins with this link wait for an administrator as may";
+            return Err(LinkPageError::Refused(Failure::new(class).detail(detail)));
         }
     }
     for oldest in of(ConnectionStatus::Pending).skip(MOST_AT_MICROSOFT - 1) {

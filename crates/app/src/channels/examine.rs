@@ -125,7 +125,7 @@ pub(super) async fn examine(
     if is_refused(&sending) && existing.is_none() && is_own {
         // The address that was proposed is not the mailbox's after all. The one that signed in may be, and so may the one that nobody vouches
         // for: the mail server knows. Where it takes none of them, the first stays, and an administrator says which it is. On its bad day the one
-        // that signed in is taken until it is tried again; one that nobody vouches for is taken at the server's yes only.
+        // that signed in is taken all the same; one that nobody vouches for is taken at the server's yes only.
         let claimed = identity.claimed_email.as_deref().and_then(EmailAddress::parse);
         let others = [(Some(signed_in), true), (claimed, false)];
         for (other, is_vouched) in others.into_iter().filter_map(|(other, is_vouched)| Some((other?, is_vouched))) {

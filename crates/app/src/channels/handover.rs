@@ -73,6 +73,23 @@ async fn is_other(scope: &AccountScope, channel: &EmailChannel, who: &Connection
     })
 }
 
+/// Whether this person's permission is the one that the inbox has.
+pub(super) async fn is_own(
+    scope: &AccountScope,
+    connection: &Connection,
+    who: &ConnectionIdentity,
+) -> Result<bool, StoreError> {
+    let inbox = match connection.inbox_id {
+        Some(inbox) => scope.inbox(inbox).await?,
+        None => None,
+    };
+    let grant = match inbox.and_then(|inbox| inbox.channel.grant_id) {
+        Some(grant) => scope.grant(grant).await?,
+        None => None,
+    };
+    Ok(grant.is_some_and(|grant| (&grant.tid, &grant.oid) == (&who.tid, &who.oid)))
+}
+
 /// Whether an administrator must hand the inbox over before this person's sign-in changes it, and none has. An inbox that has gone needs
 /// nobody's yes; the proof of its mailbox says so.
 pub(super) async fn is_needed(

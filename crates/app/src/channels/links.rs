@@ -9,7 +9,7 @@ use super::steps;
 use crate::accounts::Member;
 use crate::{App, Hint};
 use domain::channel::{ConnectLinkStatus, ConnectionStatus, SendTransport};
-use domain::{ConnectLinkId, Failure, FailureClass, InboxId, OauthAppId};
+use domain::{ConnectLinkId, Failure, FailureClass, GrantId, InboxId, OauthAppId};
 use std::time::Duration;
 // What a link is, for whoever shows it.
 pub use store::ConnectLink as Link;
@@ -177,8 +177,11 @@ pub async fn revoke(app: &App, member: &Member, id: ConnectLinkId) -> Result<Con
     }
     let mut tx = member.scope.begin().await?;
     // Attempts first and their link after them, as everywhere.
-    end_attempts(&mut tx, id).await?;
+    let unwanted = end_attempts(&mut tx, id).await?;
     let revoked = tx.end_connect_link(id, ConnectLinkStatus::Revoked, app.now()).await?.ok_or(LinkError::Ended)?;
+    for grant in unwanted {
+        tx.forget_unused_grant(grant).await?;
+    }
     steps::link_told(&mut tx, &revoked);
     tx.commit().await?;
     app.changed();
@@ -186,8 +189,10 @@ pub async fn revoke(app: &App, member: &Member, id: ConnectLinkId) -> Result<Con
     Ok(revoked)
 }
 
-/// The link cannot be used any more, in this transaction: nobody waits for anything of whoever is on the way with it.
-pub(super) async fn end_attempts(tx: &mut Tx, link: ConnectLinkId) -> Result<(), StoreError> {
+/// The link cannot be used any more, in this transaction: nobody waits for anything of whoever is on the way with it. Their permissions, which
+/// are to be forgotten once the link is written.
+pub(super) async fn end_attempts(tx: &mut Tx, link: ConnectLinkId) -> Result<Vec<GrantId>, StoreError> {
+    let mut unwanted = Vec::new();
     for attempt in tx.waiting_attempts_of_link(link).await? {
         let change = ConnectionChange {
             status: Some(ConnectionStatus::Failed),
@@ -196,11 +201,9 @@ pub(super) async fn end_attempts(tx: &mut Tx, link: ConnectLinkId) -> Result<(),
         };
         let ended = tx.update_connection(attempt.id, &change).await?;
         steps::attempt_told(tx, attempt.status, &ended);
-        if let Some(grant) = ended.grant_id {
-            tx.forget_unused_grant(grant).await?;
-        }
+        unwanted.extend(ended.grant_id);
     }
-    Ok(())
+    Ok(unwanted)
 }
 
 /// The path at which an attempt of ours goes on to Microsoft.

@@ -115,6 +115,8 @@ async fn sign_in(
         (Some(_), false) => ConnectionStatus::AwaitingConfirmation,
         (Some(_), true) => next(&proof.scope, &proof.connection, link.as_ref(), &who).await?,
     };
+    // It may have connected a mailbox, or been withdrawn, while Microsoft was asked.
+    link_of(&proof.scope, &proof.connection).await?;
     Ok(store_sign_in(app, proof, tokens, who, received_at, next, confirmation).await?)
 }
 
@@ -127,9 +129,10 @@ async fn next(
 ) -> Result<ConnectionStatus, StoreError> {
     Ok(if handover::is_needed(scope, connection, who).await? {
         ConnectionStatus::AwaitingHandover
-    } else if connection.inbox_id.is_none()
-        // Whoever an inbox is signed in by already is nobody's claim.
-        && connection.confirmed_by().is_none() && Expectation::of(link, who) == Expectation::Claimed
+    } else if connection.confirmed_by().is_none()
+        && Expectation::of(link, who) == Expectation::Claimed
+        // Whoever an inbox is signed in by already is known by more than an address.
+        && !handover::is_own(scope, connection, who).await?
     {
         ConnectionStatus::AwaitingAcceptance
     } else {
@@ -300,14 +303,19 @@ pub(super) async fn start_proving(
         Some(address) => ConnectionIdentity { principal: Some(address.clone()), mailbox: Some(address), ..who },
         None => who,
     });
-    let link = match connection.connect_link_id {
-        Some(id) => scope.connect_link(id).await?,
-        None => None,
+    let who = identity.as_ref().ok_or_else(|| StoreError::Corrupt("a yes of nobody".to_owned()))?;
+    let link = match link_of(scope, connection).await {
+        // Whoever types an address has said who they are not.
+        Ok(link) if Expectation::of(link.as_ref(), who) == Expectation::Missed => {
+            return refuse(app, scope, connection, FailureClass::UnexpectedAccount.into(), false).await;
+        }
+        Ok(link) => link,
+        Err(Trouble::Store(error)) => return Err(error),
+        Err(Trouble::Failure(failure) | Trouble::Approval(failure)) => {
+            return refuse(app, scope, connection, failure, false).await;
+        }
     };
-    let next = match &identity {
-        Some(who) => next(scope, connection, link.as_ref(), who).await?,
-        None => return Err(StoreError::Corrupt("a yes of nobody".to_owned())),
-    };
+    let next = next(scope, connection, link.as_ref(), who).await?;
     let mut tx = scope.begin().await?;
     // A mailbox that could not be opened under an address that was told before has its permission already.
     let grant = match (&identity, tx.held_tokens(connection.id).await?) {

@@ -87,7 +87,8 @@ async fn unexpected(
     proved: &Proved,
 ) -> Result<Option<Failure>, StoreError> {
     // Whoever an inbox is signed in by already is known by more than an address.
-    if connection.confirmed_by().is_some() || connection.inbox_id.is_some() {
+    let is_own = proved.existing.as_ref().is_some_and(|channel| channel.grant_id == Some(proved.grant));
+    if connection.confirmed_by().is_some() || is_own && !identity.typed {
         return Ok(None);
     }
     let link = match connection.connect_link_id {
@@ -95,7 +96,9 @@ async fn unexpected(
         None => None,
     };
     // Of whoever opens a shared mailbox, their own address is not asked for again.
-    let own = identity.mailbox.as_deref().filter(|_| connection.mailbox.is_some());
+    // Nor is it of whom the server said nothing on a bad day.
+    let unheard = matches!(&proved.sending, Err(failure) if failure.class.retry() == Retry::Later);
+    let own = identity.mailbox.as_deref().filter(|_| connection.mailbox.is_some() || unheard);
     let names = [Some(proved.principal.as_str()), Some(proved.from.as_str()), own];
     Ok((!is_expected(link.as_ref(), &names)).then(|| FailureClass::UnexpectedAccount.into()))
 }
@@ -126,6 +129,11 @@ async fn conclude(
     // Whoever asked for the connection is who connects it; what somebody said yes to is done by them.
     let by = connection.confirmed_by().unwrap_or(connection.created_by);
     let mut tx = work.scope.clone().acting(Acting::before(by)).begin().await?;
+    // Before the account's row and the link's, as whoever begins another attempt locks them.
+    let unwanted = match connection.connect_link_id {
+        Some(link) => links::end_attempts(&mut tx, link).await?,
+        None => Vec::new(),
+    };
     let (inbox_id, channel_id) = match &proved.existing {
         Some(channel) => {
             sign_in_again(&mut tx, channel, &proved, &fetch_health, &send_health).await?;
@@ -150,7 +158,6 @@ async fn conclude(
         handover::moved(&mut tx, connection, channel, by).await?;
     }
     if let Some(link) = connection.connect_link_id {
-        links::end_attempts(&mut tx, link).await?;
         match tx.use_connect_link(link, connection.id, inbox_id).await? {
             Some(used) => steps::link_told(&mut tx, &used),
             None => {
@@ -158,6 +165,9 @@ async fn conclude(
                 return Ok(Concluded::LinkOver);
             }
         }
+    }
+    for grant in unwanted {
+        tx.forget_unused_grant(grant).await?;
     }
     tx.finish_work(work).await?;
     tx.commit().await?;

@@ -5,7 +5,7 @@
 //! ([`super::reconcile`]).
 
 use super::composing::{Composed, Unbuildable, composed};
-use super::deliver::not_queued;
+use super::deliver::{not_queued, unknown};
 use super::handing::{Handed, hand_over};
 use super::patience::{is_too_old, wait_after};
 use super::sessions::{self, SignedIn};
@@ -47,6 +47,15 @@ pub(super) async fn attempt(
 ) -> Result<Attempted, StoreError> {
     let (id, channel) = (record.delivery.id, &inbox.channel);
     let record = ids::unused(app, work, channel, record).await?;
+    // Graph swallows no second copy: what may have left by SMTP goes through it only when a person wants that (`retry`).
+    if channel.send_transport == SendTransport::Graph
+        && record.handover == Handover::Smtp
+        && record.delivery.recipients.may_be_had()
+    {
+        let failure = unknown("it may have left by SMTP, and the mailbox sends through Microsoft Graph now");
+        settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await?;
+        return Ok(Attempted::OVER);
+    }
     let record = match channel.send_transport {
         SendTransport::Smtp => match left_draft::taken_back(app, work, channel, record, stop).await? {
             Some(record) => record,
@@ -61,16 +70,6 @@ pub(super) async fn attempt(
             settle::settle(app, work, id, Settled::Failed { failure, refused: Vec::new() }).await?;
             return Ok(Attempted::OVER);
         }
-    };
-    let record = match (channel.send_transport, &record.handover) {
-        // It was made under a From that the mailbox has no more: it goes before another mail is kept in its place.
-        (SendTransport::Graph, Handover::Graph { draft: Some(_) }) if mail.is_new => {
-            match left_draft::taken_back(app, work, channel, record, stop).await? {
-                Some(record) => record,
-                None => return Ok(Attempted::OVER),
-            }
-        }
-        _ => record,
     };
     // The mailbox as this mail knows it: an administrator may have given it another From since the mail was built, or does at this moment.
     let channel = &EmailChannel { from_address: mail.from.clone(), ..channel.clone() };
@@ -88,6 +87,16 @@ pub(super) async fn attempt(
             not_begun(app, work, channel, &record, failure).await?;
             return Ok(Attempted::OVER);
         }
+    };
+    let record = match (&opened, &record.handover) {
+        // It was made under a From that the mailbox has no more: it goes before another mail is kept in its place.
+        (Opened::Graph(_), Handover::Graph { draft: Some(_) }) if mail.is_new => {
+            match left_draft::taken_back(app, work, channel, record, stop).await? {
+                Some(record) => record,
+                None => return Ok(Attempted::OVER),
+            }
+        }
+        _ => record,
     };
     let begun = Stopwatch::start(app);
     let handover = match (channel.send_transport, &record.handover) {

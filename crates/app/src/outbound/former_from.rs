@@ -21,8 +21,8 @@ pub(super) async fn refused(work: &ClaimedWork, channel: &EmailChannel, failure:
     Ok(now.is_some_and(|now| !now.from_address.same_as(&channel.from_address)))
 }
 
-/// It is built anew under the present From. One that somebody may have is asked after first, and then a person decides; sent again, it has the
-/// same Message-ID, so that a provider which has taken it swallows it.
+/// It is built anew under the present From. One that somebody may have by SMTP is asked after first, and then a person decides; sent again, it has
+/// the same Message-ID, so that a provider which has taken it swallows it. A draft at Graph that is refused has not left.
 pub(super) async fn again(
     app: &App,
     work: &ClaimedWork,
@@ -37,7 +37,7 @@ pub(super) async fn again(
     reconcile::begin(app, work, record.delivery.id, failure).await
 }
 
-/// Nobody took it in this attempt, and nobody takes it with this From. Of a refused draft nothing is left either.
+/// Nobody took it in this attempt, and nobody takes it with this From. What is left of a refused draft is deleted with the next one.
 async fn forget_the_mail(work: &ClaimedWork, record: &DeliveryRecord) -> Result<(), StoreError> {
     let mut tx = work.scope.begin().await?;
     let locked = tx.lock_delivery(record.delivery.id).await?.filter(|r| r.delivery.state == DeliveryState::Sending);

@@ -11,7 +11,7 @@ use super::patience::is_too_old;
 use super::reconcile::{self, UNTIL_OPENED};
 use super::settle::{self, Settled};
 use crate::{App, jobs};
-use domain::channel::EmailChannel;
+use domain::channel::{EmailChannel, SendTransport};
 use domain::message::DeliveryState;
 use domain::{Failure, FailureClass};
 use mail::graph::{Client, DraftId, Standing};
@@ -79,7 +79,7 @@ pub(super) async fn taken_back(
         }
         Err(failure) => {
             warn!(delivery.id = %id, %failure, "what became of a draft could not be asked; its mail does not leave otherwise yet");
-            waits(app, work, &record, failure).await?;
+            waits(app, work, channel, &record, failure).await?;
         }
     }
     Ok(None)
@@ -121,8 +121,8 @@ async fn withdrawn_by(client: &Client, ours: &str, draft: Option<&DraftId>) -> R
 async fn has_none(app: &App, work: &ClaimedWork, record: DeliveryRecord) -> Result<Option<DeliveryRecord>, StoreError> {
     let id = record.delivery.id;
     let mut tx = work.scope.begin().await?;
-    tx.extend_work(work, jobs::LEASE).await?;
     let mut locked = tx.lock_delivery(id).await?.ok_or(StoreError::LeaseLost)?;
+    tx.extend_work(work, jobs::LEASE).await?;
     if locked.delivery.state != DeliveryState::Queued {
         // A person cancelled it meanwhile.
         drop(tx);
@@ -135,14 +135,20 @@ async fn has_none(app: &App, work: &ClaimedWork, record: DeliveryRecord) -> Resu
     Ok(Some(locked))
 }
 
-/// Where Graph lets nobody ask, Sent must tell, and then a person.
-async fn waits(app: &App, work: &ClaimedWork, record: &DeliveryRecord, failure: Failure) -> Result<(), StoreError> {
+/// Where Graph lets nobody ask, and the mailbox does not need it any more, Sent must tell, and then a person.
+async fn waits(
+    app: &App,
+    work: &ClaimedWork,
+    channel: &EmailChannel,
+    record: &DeliveryRecord,
+    failure: Failure,
+) -> Result<(), StoreError> {
     let id = record.delivery.id;
     if is_too_old(app, &record.delivery) {
         let failure = unknown(&format!("what became of its draft could not be asked: {failure}"));
         return settle::settle(app, work, id, Settled::Unknown { failure, look_in: None }).await;
     }
-    if lets_nobody_ask(&failure) {
+    if channel.send_transport == SendTransport::Smtp && lets_nobody_ask(&failure) {
         return reconcile::begin(app, work, id, failure).await;
     }
     let wait = failure.retry_after().unwrap_or(UNTIL_OPENED);

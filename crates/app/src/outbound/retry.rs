@@ -66,9 +66,11 @@ pub async fn retry(
     if !record.delivery.may_be_retried() {
         return Err(RetryError::NothingToRetry);
     }
-    // Of a draft of which nobody could say whether it left, a person has said now that it is to go out all the same.
-    if channel.is_some_and(|channel| channel.send_transport == SendTransport::Smtp) {
-        record.handover = Handover::Smtp;
+    // Of what nobody could say whether it left, a person has said now that it is to go out all the same, whichever way the mailbox sends.
+    match (channel.map(|channel| channel.send_transport), &record.handover) {
+        (Some(SendTransport::Smtp), Handover::Graph { .. }) => record.handover = Handover::Smtp,
+        (Some(SendTransport::Graph), Handover::Smtp) => record.handover = Handover::Graph { draft: None },
+        _ => {}
     }
     if record.delivery.state == DeliveryState::Failed {
         answering::give_again(&mut tx, conversation, &mut record, message.sent_at).await?;

@@ -378,8 +378,26 @@ async fn no_sign_in_that_waits_for_an_administrator_makes_room_for_another() {
     for _ in 1..5 {
         frieda(&world, &token).await;
     }
-    assert_eq!(refused(&world, &token).await, FailureClass::SignInUnavailable);
+    assert_eq!(refused(&world, &token).await, FailureClass::AddressUnvouched);
     assert_eq!(viewed(&world, first).await.status, ConnectionStatus::AwaitingAcceptance);
+}
+
+/// Whose token names no address signs in under the one that the link is for, until the mail server says that it is not theirs.
+#[tokio::test]
+async fn who_types_another_address_than_the_links_is_not_whom_it_was_made_for() {
+    let world = world().await;
+    let inbox = connected(&world.connect(SUPPORT, None).await);
+    for inbox_id in [None, Some(inbox)] {
+        let asked = NewLink { expected_email: Some(SALES.to_owned()), inbox_id, ..NewLink::default() };
+        let (token, id) = link(&world, asked).await;
+        let attempt = agreed(&world, &token).await;
+        world.sandbox.faults().once(sandbox::IdTokenFault::NoAddressAtAll);
+        let back = attempt.sign_in(SUPPORT).await;
+        let CallbackPage::AskAddress(ask) = attempt.come_back(&back, None).await else { panic!("not asked") };
+        assert_eq!(failed(&attempt.tell_address(&ask.token, SUPPORT).await), FailureClass::UnexpectedAccount);
+        assert_eq!(shown(&world, id).await.status, ConnectLinkStatus::Failed);
+    }
+    assert_eq!(world.channel(inbox).await.mailbox_address.as_str(), SUPPORT);
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ impl Client {
     pub async fn delete(&self, message: &DraftId) -> Result<(), Failure> {
         let url = self.url(&["messages", &message.0])?;
         let answer = self.ask(self.request(Method::DELETE, url)).await.map_err(|error| error.failure())?;
-        if answer.is_success() || answers::is_gone(&answer) { Ok(()) } else { Err(answers::refused(&answer)) }
+        if answer.is_success() || answers::is_gone(&answer) { Ok(()) } else { Err(answers::not_done(&answer)) }
     }
 
     /// The draft leaves. When no answer comes, [`Client::look`] says later what became of it.
@@ -165,7 +165,7 @@ impl Client {
             return Ok(Standing::Gone);
         }
         if !answer.is_success() {
-            return Err(answers::refused(&answer));
+            return Err(answers::not_done(&answer));
         }
         let message: Message = answer.json().map_err(|_| answers::says_nothing(&answer))?;
         match message.is_draft {
